@@ -1,0 +1,28 @@
+"""Reads millions of scanned digits overnight: train, pack one bundle, stream files through it.
+
+>>> import batchdigits
+>>> bundle = batchdigits.open_bundle()
+>>> table = bundle.predict(images)              # NumPy (n, 64), Arrow or pandas
+>>> summary = batchdigits.score("forms.parquet")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from batchdigits.api import Bundle, open_bundle, score
+    from batchdigits.scoring.run import RunSummary
+
+__all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only now, so that `--help` does not wait for Arrow."""
+    if name in __all__:
+        from batchdigits import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'batchdigits' has no attribute {name!r}")

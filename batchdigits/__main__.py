@@ -1,0 +1,50 @@
+"""`batchdigits COMMAND …`: every command under one name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "predict": "score CSV or Parquet files through a bundle",
+    "train": "fit a network and pack it as a bundle",
+    "bundles": "list, show, verify and promote bundles",
+}
+
+USAGE = """usage: batchdigits COMMAND …
+
+commands:
+{commands}
+
+`batchdigits COMMAND --help` tells more; `python -m batchdigits.COMMAND` does the same.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else "--help"
+    if name in ("--help", "-h"):
+        sys.stdout.write(_usage())
+        return 0 if arguments else 2
+    if name == "--version":
+        from batchdigits import __version__
+
+        sys.stdout.write(f"batchdigits {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        sys.stderr.write(f"batchdigits: error: unknown command {name!r}; known: {known}\n")
+        return 2
+    code: int = import_module(f"batchdigits.{name}").main(arguments[1:])
+    return code
+
+
+def _usage() -> str:
+    lines = (f"  {name:10}{text}" for name, text in COMMANDS.items())
+    return USAGE.format(commands="\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

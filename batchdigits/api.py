@@ -1,0 +1,215 @@
+"""What `import batchdigits` offers. The commands call the same functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.manifest import Manifest
+from batchdigits.archive.store import open_reference
+from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
+from batchdigits.engines.golden import replay
+from batchdigits.errors import UnusableInputError, UsageError, listing
+from batchdigits.files.inputs import expand_inputs, plan_targets
+from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
+from batchdigits.rows.pixels import parse_pixel_spec
+from batchdigits.rows.rejects import REJECT_COLUMNS
+from batchdigits.scoring.ledger import Limit
+from batchdigits.scoring.one_input import OnProgress, Work
+from batchdigits.scoring.receipt import Key
+from batchdigits.scoring.run import RunSummary, score_inputs
+from batchdigits.scoring.scorer import Scorer
+from batchdigits.scoring.workers import available_workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    TableLike: TypeAlias = pa.Table | pa.RecordBatch | NDArray[np.generic] | pd.DataFrame
+
+PathLike = str | os.PathLike[str]
+
+
+class Bundle:
+    """A checked bundle, ready to predict: its golden rows were replayed when it was opened.
+
+    `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read.
+    """
+
+    def __init__(self, file: BundleFile, engine: Engine) -> None:
+        replay(engine, file)
+        self.path = file.path
+        self.digest = file.digest
+        self.manifest: Manifest = file.manifest
+        self.classes: pa.Array = file.manifest.classes.array()
+        self.engine = engine
+
+    def predict(
+        self, rows: TableLike, *, probabilities: bool = False, pixels: str | None = None
+    ) -> pa.Table:
+        """Score rows in memory; the result has one row for each, in the same order.
+
+        rows           Arrow table or record batch or pandas DataFrame with the pixel columns by
+                       any known spelling, or a NumPy array of shape (n, 64), any real dtype; pixels
+                       are 0..16
+        probabilities  add `proba_<class>` columns (float32)
+        pixels         which columns hold the pixels, as the `--pixels` flag
+
+        Returns the other columns, `prediction` (the label's type) and `confidence` (float32 in
+        0..1). Raises UnusableInputError if any row can't be scored, naming the first 20: nothing
+        is dropped and nothing made up.
+        """
+        import pyarrow as pa
+
+        from batchdigits.rows.memory import check_table, to_table
+
+        scorer = Scorer(self.engine, self.classes, probabilities)
+        reserved = frozenset(field.name for field in scorer.columns)
+        options = RowOptions(pixels=pixels, reserved=reserved)
+        schema, checked = check_table(to_table(rows), options)
+        batches = []
+        offset = 0
+        for part in checked:
+            _refuse_rejects(part, offset)
+            scored = scorer.score(part)
+            batches.append(scored.predictions)
+            offset += part.rows
+        return pa.Table.from_batches(batches, schema=scorer.schema(schema))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Name, version and digest, as summaries and receipts show them."""
+        return {
+            "name": self.manifest.name,
+            "version": str(self.manifest.version),
+            "digest": self.digest,
+        }
+
+
+def open_bundle(
+    reference: PathLike | None = None,
+    *,
+    store: PathLike | None = None,
+    engine: str = DEFAULT_ENGINE,
+    expect_digest: str | None = None,
+) -> Bundle:
+    """Open a bundle: a path, `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest).
+
+    Without a reference: $BATCHDIGITS_BUNDLE, else the bundle that ships inside the package.
+    Raises BundleError if it is missing, damaged, not the expected one, or fails its golden rows;
+    UsageError if a store is given without a reference; MissingExtraError if the engine is not
+    installed.
+    """
+    path = open_reference(_text(reference), _text(store))
+    file = read_bundle(path, expect_digest=expect_digest)
+    return Bundle(file, open_engine(file, engine))
+
+
+def score(
+    inputs: PathLike | Iterable[PathLike],
+    *,
+    output: PathLike | None = None,
+    bundle: PathLike | None = None,
+    store: PathLike | None = None,
+    expect_digest: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    pixels: str | None = None,
+    header: bool = True,
+    delimiter: str = ",",
+    scale: float | None = None,
+    keep: Sequence[str] | None = None,
+    probabilities: bool = False,
+    max_rejects: int | str = 0,
+    overwrite: bool = False,
+    batch_size: int = BATCH_ROWS,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> RunSummary:
+    """Score files, as `python -m batchdigits.predict` does: same flags, files and exit codes.
+
+    Refused inputs are in the summary, with their one-line error; `exit_code` sums it up. Raises
+    UsageError, NoInputError and BundleError for what concerns the run as a whole.
+    """
+    arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    found = expand_inputs([os.fspath(argument) for argument in arguments])
+    targets = plan_targets(found, _text(output))
+    limit = Limit.parse(str(max_rejects))
+    rows = RowOptions(
+        pixels=pixels,
+        header=header,
+        delimiter=delimiter,
+        scale=scale,
+        keep=None if keep is None else tuple(keep),
+        batch_rows=batch_size,
+    )
+    _check_options(rows, workers)
+
+    def open_work() -> Work:
+        opened = open_bundle(bundle, store=store, engine=engine, expect_digest=expect_digest)
+        scorer = Scorer(opened.engine, opened.classes, probabilities)
+        return Work(
+            scorer=scorer,
+            rows=_with_reserved(rows, scorer),
+            key=Key(opened.facts, _output_options(rows, engine, probabilities=probabilities)),
+            max_rejects=limit,
+            workers=workers or available_workers(),
+            overwrite=overwrite,
+            on_progress=on_progress or _no_progress,
+        )
+
+    return score_inputs(list(zip(found.inputs, targets, strict=True)), open_work)
+
+
+def _check_options(rows: RowOptions, workers: int | None) -> None:
+    """Raise UsageError for values that no input could make sense of."""
+    if len(rows.delimiter) != 1 or rows.delimiter in '"\r\n':
+        raise UsageError(f"--delimiter {rows.delimiter!r}: expected one character such as ';'")
+    if rows.scale is not None and not 0 < rows.scale < float("inf"):
+        raise UsageError(f"--scale {rows.scale}: expected the largest pixel value, such as 255")
+    if rows.batch_rows < 1:
+        raise UsageError(f"--batch-size {rows.batch_rows}: expected 1 or more rows")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: expected 1 or more")
+    if rows.pixels is not None:
+        parse_pixel_spec(rows.pixels)
+
+
+def _with_reserved(rows: RowOptions, scorer: Scorer) -> RowOptions:
+    """The options with the names of the output columns, which no input column may have."""
+    names = (field.name for field in scorer.columns)
+    return replace(rows, reserved=frozenset([*names, *REJECT_COLUMNS]))
+
+
+def _output_options(rows: RowOptions, engine: str, *, probabilities: bool) -> dict[str, Any]:
+    """The options that change what is written, as the receipt keeps them."""
+    return {
+        "engine": engine,
+        "pixels": rows.pixels,
+        "header": rows.header,
+        "delimiter": rows.delimiter,
+        "scale": rows.scale,
+        "keep": None if rows.keep is None else list(rows.keep),
+        "probabilities": probabilities,
+    }
+
+
+def _refuse_rejects(rows: Rows, offset: int) -> None:
+    if rows.rejects:
+        problems = (f"row {offset + r.row} is {r.reason} ({r.column})" for r in rows.rejects)
+        raise UnusableInputError(
+            f"{len(rows.rejects)} rows can't be scored (rows count from 0): "
+            f"{listing(problems)}; each needs {PIXELS} numbers in 0..16"
+        )
+
+
+def _text(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _no_progress(_rows: int, _part: float | None) -> None:
+    pass

@@ -1,0 +1,221 @@
+"""What every command shares: its parser, its logging, its progress line and its error boundary.
+
+Standard output carries results, standard error everything else. Only what a run needs is
+imported, and only once it needs it: `--help` and a usage error answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from batchdigits.errors import BatchdigitsError, InterruptedRunError, UsageError
+
+if TYPE_CHECKING:
+    import logging
+
+Body = Callable[[argparse.Namespace], int]
+
+LOG_FORMATS = ("text", "json")
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose usage errors are one line, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of printing the usage and exiting."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def make_parser(command: str, description: str, examples: Sequence[str]) -> Parser:
+    """A parser for `python -m batchdigits.COMMAND` with examples below its help."""
+    return Parser(
+        prog=f"python -m batchdigits.{command}",
+        description=description,
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command has."""
+    group = parser.add_argument_group("messages")
+    group.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default=os.environ.get("BATCHDIGITS_LOG_FORMAT", "text"),
+        help="how messages on standard error look (default: $BATCHDIGITS_LOG_FORMAT, else text)",
+    )
+    group.add_argument("--debug", action="store_true", help="add the traceback to an error")
+
+
+def run_command(
+    parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
+) -> int:
+    """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
+    arguments = argparse.Namespace(debug=False, log_format="text")
+    try:
+        _catch_signals()
+        parser.parse_args(argv, namespace=arguments)
+        _configure_logging(arguments.log_format)
+        return body(arguments)
+    except BatchdigitsError as error:
+        return _report(parser.prog, arguments, str(error), error.exit_code)
+    except OSError as error:
+        return _report(parser.prog, arguments, _os_error_line(error), 74)
+    except MemoryError:
+        line = "out of memory: nothing was published; give the run more, or a smaller --batch-size"
+        return _report(parser.prog, arguments, line, 70)
+    except Exception as error:  # noqa: BLE001  # the boundary: what nobody foresaw is exit 70
+        line = f"fault in batchdigits: {type(error).__name__}: {error}; --debug shows the traceback"
+        return _report(parser.prog, arguments, line, 70)
+
+
+def print_result(text: str) -> None:
+    """Write one result to standard output; a reader that has gone away is no error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        _silence_stdout()
+    except OSError:
+        _silence_stdout()
+        raise
+
+
+def print_json(result: Any) -> None:
+    """Write one result to standard output as one line of JSON."""
+    print_result(json.dumps(result, ensure_ascii=False))
+
+
+class Progress:
+    """One rewritten line on a terminal, nothing anywhere else.
+
+    Call it with the rows done so far and the part of the work done (0..1, None if unknown).
+    """
+
+    INTERVAL = 0.2
+
+    def __init__(self, label: str = "") -> None:
+        self.label = label
+        self.enabled = sys.stderr is not None and sys.stderr.isatty()
+        self.started = time.monotonic()
+        self._next = self.started
+
+    def __call__(self, rows: int, part: float | None) -> None:
+        """Draw the line anew, at most five times a second."""
+        now = time.monotonic()
+        if not self.enabled or now < self._next:
+            return
+        self._next = now + self.INTERVAL
+        seconds = max(now - self.started, 1e-9)
+        line = f"{self.label}{rows:,} rows  {rows / seconds:,.0f} rows/s"
+        if part:
+            left = seconds * (1 - part) / part
+            line = f"{_bar(part)} {part:4.0%}  {line}  {_clock(left)} left"
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+    def finish(self) -> None:
+        """Clear the line."""
+        if self.enabled:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _bar(part: float, width: int = 24) -> str:
+    full = round(min(part, 1.0) * width)
+    return "█" * full + "░" * (width - full)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
+    """Rows of text as aligned columns under a header."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _catch_signals() -> None:
+    def stop(number: int, _frame: object) -> NoReturn:
+        # Once is enough: a second signal must not interrupt the cleaning up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise InterruptedRunError(number)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _configure_logging(log_format: str) -> None:
+    import logging
+
+    if log_format not in LOG_FORMATS:  # argparse does not check a default, such as the variable's
+        raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_json_formatter() if log_format == "json" else logging.Formatter())
+    logger = logging.getLogger("batchdigits")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _json_formatter() -> logging.Formatter:
+    import logging
+
+    class JsonFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            line = _json_line(record.levelname.lower(), record.getMessage(), record.created)
+            return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+    return JsonFormatter()
+
+
+def _json_line(level: str, message: str, created: float) -> str:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+    return json.dumps({"time": moment, "level": level, "message": message}, ensure_ascii=False)
+
+
+def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
+    """Print the one line, and the traceback with `--debug`; return the exit code."""
+    if arguments.debug:
+        import traceback
+
+        _to_stderr(traceback.format_exc().rstrip())
+    if arguments.log_format == "json":
+        _to_stderr(_json_line("error", line, time.time()))
+    else:
+        _to_stderr(f"{prog.removeprefix('python -m ')}: error: {line}")
+    return code
+
+
+def _to_stderr(text: str) -> None:
+    # If nobody is there to read it, the exit code says the rest.
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr)  # noqa: T201  # this is where commands print
+
+
+def _os_error_line(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return " ".join(f"{where}{error.strerror or error}".splitlines())
+
+
+def _silence_stdout() -> None:
+    """Point standard output nowhere, or the interpreter's last flush would fail again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,110 @@
+"""Every way a run can fail: one exception tree, an exit code on each class.
+
+A message is one line: what, where, got and expected, then what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+SHOWN_PROBLEMS = 20
+
+
+class BatchdigitsError(Exception):
+    """Something that the caller can be told in one line."""
+
+    exit_code: ClassVar[int] = 70
+
+    def __str__(self) -> str:
+        """The message with line breaks folded, so that a log keeps it in one record."""
+        return " ".join(super().__str__().split("\n"))
+
+
+class UsageError(BatchdigitsError):
+    """What was asked for can't be asked: a flag, a name, or a combination of them."""
+
+    exit_code = 2
+
+
+class UnusableInputError(BatchdigitsError):
+    """An input can't be scored as a whole."""
+
+    exit_code = 65
+
+
+class NoInputError(BatchdigitsError):
+    """There is no such input, or it can't be read."""
+
+    exit_code = 66
+
+
+class MissingExtraError(BatchdigitsError):
+    """A package of an optional extra is not installed."""
+
+    exit_code = 69
+
+
+class InternalError(BatchdigitsError):
+    """A promise of ours did not hold."""
+
+    exit_code = 70
+
+
+class OutputError(BatchdigitsError):
+    """An output can't be created, or it exists from something else."""
+
+    exit_code = 73
+
+
+class IOFailedError(BatchdigitsError):
+    """Reading or writing failed below us."""
+
+    exit_code = 74
+
+
+class TryAgainError(BatchdigitsError):
+    """Another run holds the output, or the input changed while it was read."""
+
+    exit_code = 75
+
+
+class BundleError(BatchdigitsError):
+    """A bundle is missing, damaged, untrusted, or fails its golden rows."""
+
+    exit_code = 78
+
+
+class InterruptedRunError(BatchdigitsError):
+    """The run was told to stop by SIGINT (130) or SIGTERM (143)."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}: nothing half-done was left")
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]  # the shell's 128 + signal
+        """128 + the signal's number, as a shell reports it."""
+        return 128 + self.signal_number
+
+
+# Of several inputs' codes the run reports the first of these that is present.
+PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The code a run over several inputs ends with: the first of `PRECEDENCE` present, else 0."""
+    present = set(codes)
+    return next((code for code in PRECEDENCE if code in present), 70 if present else 0)
+
+
+def listing(problems: Iterable[str], *, total: int | None = None) -> str:
+    """At most 20 problems joined by commas, and how many more there are.
+
+    `total` is the full count where `problems` is already shortened.
+    """
+    shown = list(problems)
+    count = len(shown) if total is None else total
+    text = ", ".join(shown[:SHOWN_PROBLEMS])
+    left = count - min(len(shown), SHOWN_PROBLEMS)
+    return f"{text} and {left} more" if left > 0 else text

@@ -1,0 +1,194 @@
+"""`python -m batchdigits.predict`: score files through a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from batchdigits.cli import (
+    Parser,
+    Progress,
+    add_common_options,
+    make_parser,
+    print_json,
+    run_command,
+)
+from batchdigits.errors import UsageError
+
+EXAMPLES = (
+    "python -m batchdigits.predict forms.parquet",
+    "python -m batchdigits.predict incoming/ --output scored/ --bundle digits@production",
+    "python -m batchdigits.predict uci.csv --no-header --max-rejects 0.1%",
+    "zcat forms.csv.gz | python -m batchdigits.predict - --output scored.parquet",
+)
+
+
+def parser() -> Parser:
+    """The command's flags."""
+    result = make_parser(
+        "predict",
+        "Score CSV or Parquet files of 64-pixel rows and write predictions and confidences beside "
+        "them. Every row is predicted or rejected with its reason; a file is published whole or "
+        "not at all; what is done already is not done again.",
+        EXAMPLES,
+    )
+    result.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="files, folders or globs; - reads CSV from stdin"
+    )
+    _add_bundle_options(result)
+    _add_input_options(result)
+    _add_output_options(result)
+    _add_machine_options(result)
+    add_common_options(result)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(parser(), _predict, argv)
+
+
+def _add_bundle_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("bundle")
+    group.add_argument(
+        "--bundle",
+        metavar="REF",
+        help="a bundle file, NAME@VERSION, NAME@ALIAS or NAME, its newest "
+        "(default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
+    )
+    group.add_argument(
+        "--store",
+        metavar="DIR",
+        help="the folder of bundles that names are looked up in "
+        "(default: $BATCHDIGITS_STORE, else ./bundles)",
+    )
+    group.add_argument(
+        "--expect-digest",
+        metavar="sha256:…",
+        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
+        help="refuse any other bundle file (default: $BATCHDIGITS_EXPECT_DIGEST)",
+    )
+    group.add_argument(
+        "--engine",
+        default="onnx",
+        help="onnx (default), or keras: the reference, slow, needs the train extra",
+    )
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("input")
+    group.add_argument(
+        "--pixels",
+        metavar="SPEC",
+        help="pixel columns with other names: 'PREFIX{0..63}', 64 names with commas between, or "
+        "one list column",
+    )
+    group.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        help="the CSV begins with data: its first 64 columns are the pixels",
+    )
+    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
+    group.add_argument(
+        "--scale",
+        type=float,
+        metavar="MAX",
+        help="pixels are 0..MAX instead of 0..16, and become x * 16 / MAX",
+    )
+    group.add_argument(
+        "--keep",
+        type=_names,
+        metavar="COL,…",
+        help="pass only these other columns through (default: all; '' for none)",
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--output",
+        metavar="PATH",
+        help="a file, its ending gives the format (.parquet .csv .csv.gz .csv.zst); or a folder "
+        "(default: NAME.predictions.EXT beside each input)",
+    )
+    group.add_argument(
+        "--probabilities", action="store_true", help="write a proba_CLASS column for each class"
+    )
+    group.add_argument(
+        "--max-rejects",
+        default="0",
+        metavar="N|P%",
+        help="end with 0 up to this many rejected rows, a count or a share (default: 0); above it "
+        "the output is published all the same and the exit code is 3",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace outputs of another input, bundle or options",
+    )
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument(
+        "--workers",
+        default=os.environ.get("BATCHDIGITS_WORKERS") or None,
+        metavar="N",
+        help="threads that score (default: $BATCHDIGITS_WORKERS, else the CPUs this process has)",
+    )
+    group.add_argument(
+        "--batch-size",
+        type=int,
+        default=16_384,
+        metavar="ROWS",
+        help="rows of a Parquet batch (default: 16384); less needs less memory",
+    )
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from batchdigits.api import score
+
+    progress = Progress()
+    try:
+        summary = score(
+            arguments.inputs,
+            output=arguments.output,
+            bundle=arguments.bundle,
+            store=arguments.store,
+            expect_digest=arguments.expect_digest,
+            engine=arguments.engine,
+            pixels=arguments.pixels,
+            header=arguments.header,
+            delimiter="\t" if arguments.delimiter == "\\t" else arguments.delimiter,
+            scale=arguments.scale,
+            keep=arguments.keep,
+            probabilities=arguments.probabilities,
+            max_rejects=arguments.max_rejects,
+            overwrite=arguments.overwrite,
+            batch_size=arguments.batch_size,
+            workers=_workers(arguments.workers),
+            on_progress=progress,
+        )
+    finally:
+        progress.finish()
+    print_json(summary.as_dict())
+    return summary.exit_code
+
+
+def _workers(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"--workers {text!r}: expected a whole number, 1 or more")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

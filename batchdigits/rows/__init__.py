@@ -1,0 +1,1 @@
+"""Rows of 64 pixels: found by name, read from CSV, Parquet and Arrow, checked, and written."""

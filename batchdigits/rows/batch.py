@@ -1,0 +1,110 @@
+"""What flows: the contract between a source of rows and everything behind it.
+
+A source yields blocks, cheaply and in the input's order, from one thread: `blocks()`. Turning a
+block into checked rows is the dear part, is a pure function of the block, and may run in any
+thread and in any order: `check(block)`. Numbers inside a checked block are offsets; whoever puts
+the blocks back in order adds up `rows` and `lines` and so knows where on the file each stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.rows.rejects import Reject
+
+PIXELS = 64
+DARKEST = 16
+BATCH_ROWS = 16_384
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+
+BlockT = TypeVar("BlockT")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Checked rows: what can be scored, and what can't with the reason.
+
+    pixels       uint8 or float32, shape (n, 64), C-contiguous, every value finite and in 0..16
+    passthrough  n rows: the input's other columns, in the input's order
+    rejects      what was not scored, ascending by row
+    rejected     their pass-through columns, one row a reject, same schema as `passthrough`
+                 (null where the row had no such cell)
+    rows         rows on the physical input: n + len(rejects)
+    lines        lines on the physical input; 0 where it has none
+    good         for each scorable row its offset among `rows`; None when nothing was rejected
+    """
+
+    pixels: Pixels
+    passthrough: pa.RecordBatch
+    rejects: tuple[Reject, ...]
+    rejected: pa.RecordBatch
+    rows: int
+    lines: int = 0
+    good: NDArray[np.int64] | None = None
+
+
+class Source(Protocol[BlockT]):
+    """Rows of one input, once through, in the input's order.
+
+    `schema` is that of the pass-through columns, `has_lines` whether rows stand on numbered
+    lines, `first_line` the 1-based number of the line after the header. `expected_rows` is the
+    count that the input itself states (a Parquet footer), None where it states none.
+
+    `blocks()` may be called once. It raises UnusableInputError for damage that can't be laid on
+    single rows; when it ends without an error, every byte of the input was read and every row
+    was in exactly one block. `tail_lines` then counts the lines behind the last record that are
+    no rows. `progress()` is the part of the input's bytes (or rows) that was read, 0..1, or None
+    where the whole is unknown. `close()` may be called at any time and more than once.
+    """
+
+    schema: pa.Schema
+    has_lines: bool
+    first_line: int
+    expected_rows: int | None
+    tail_lines: int
+
+    def blocks(self) -> Iterator[BlockT]: ...
+
+    def check(self, block: BlockT) -> Rows: ...
+
+    def progress(self) -> float | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How the rows of an input are to be read: the flags that every command shares.
+
+    pixels     names of the pixel columns: 'PREFIX{0..63}', 64 names joined by commas, or one
+               list column; None finds them by the known spellings
+    header     False for a CSV that begins with data (`--no-header`)
+    delimiter  one character (CSV)
+    scale      None: pixels are 0..16. MAX: pixels are 0..MAX and become x * 16 / MAX in float32
+    keep       pass-through columns to keep, in this order; None keeps all in the input's order
+    batch_rows rows of a block, about (CSV blocks are cut by bytes)
+    reserved   output column names that a pass-through column must not have
+    """
+
+    pixels: str | None = None
+    header: bool = True
+    delimiter: str = ","
+    scale: float | None = None
+    keep: tuple[str, ...] | None = None
+    batch_rows: int = BATCH_ROWS
+    reserved: frozenset[str] = frozenset()
+
+    @property
+    def darkest(self) -> float:
+        """The largest value a pixel may have on the input."""
+        return float(DARKEST) if self.scale is None else self.scale
+
+
+__all__ = ["BATCH_ROWS", "DARKEST", "PIXELS", "BlockT", "Pixels", "RowOptions", "Rows", "Source"]

@@ -1,0 +1,60 @@
+"""Rows that are in memory already: Arrow, NumPy and pandas."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from batchdigits.errors import UsageError
+from batchdigits.rows.batch import PIXELS, RowOptions, Rows
+from batchdigits.rows.checks import ArrowLayout, check_batch, check_types
+from batchdigits.rows.pixels import find_pixels, select_passthrough
+
+WHERE = "rows"
+
+
+def to_table(rows: Any) -> pa.Table:
+    """An Arrow table of the same rows: from a table, a batch, a DataFrame or an (n, 64) array.
+
+    Raises UsageError for anything else.
+    """
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    if isinstance(rows, np.ndarray):
+        return _array_to_table(rows)
+    pandas = sys.modules.get("pandas")  # a DataFrame can't exist unless it is imported
+    if pandas is not None and isinstance(rows, pandas.DataFrame):
+        return pa.Table.from_pandas(rows.rename(columns=str), preserve_index=False)
+    raise UsageError(
+        f"can't predict {type(rows).__name__}: expected an Arrow table or record batch, a pandas "
+        f"DataFrame, or a NumPy array of shape (n, {PIXELS})"
+    )
+
+
+def check_table(table: pa.Table, options: RowOptions) -> tuple[pa.Schema, Iterator[Rows]]:
+    """The pass-through schema, and checked rows batch by batch in the table's order.
+
+    Raises UnusableInputError or UsageError for columns that can't be scored.
+    """
+    pixels = find_pixels(table.column_names, options.pixels, WHERE)
+    check_types(table.schema, pixels, WHERE)
+    kept = select_passthrough(table.column_names, pixels, options, WHERE)
+    layout = ArrowLayout(pixels, tuple(kept), table.schema)
+    batches = table.to_batches(max_chunksize=options.batch_rows)
+    return layout.passthrough_schema, (check_batch(batch, layout, options) for batch in batches)
+
+
+def _array_to_table(array: np.ndarray[Any, Any]) -> pa.Table:
+    if array.ndim != 2 or array.shape[1] != PIXELS or array.dtype.kind not in "uif":
+        raise UsageError(
+            f"got an array of shape {array.shape} and dtype {array.dtype}, expected (n, {PIXELS}) "
+            "real numbers; an array of images needs .reshape(len(images), 64)"
+        )
+    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return pa.table({"pixels": pa.FixedSizeListArray.from_arrays(flat, PIXELS)})

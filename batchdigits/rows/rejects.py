@@ -1,0 +1,99 @@
+"""Why a row was not scored: the fixed list of reason codes, and the table of rejects.
+
+The order of `REASONS` decides: a row with several faults is given the first that fits, in the
+first pixel (in pixel order) that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+REASONS: dict[str, str] = {
+    "line-too-long": "the line is longer than 1 MiB",
+    "bad-encoding": "the line is not UTF-8, or holds a NUL byte",
+    "blank-line": "the line is empty or holds only spaces and tabs",
+    "stray-quote": "a quote opens a cell and does not close it as CSV asks",
+    "repeated-header": "the line is the header once more",
+    "too-few-cells": "the line has fewer cells than the header",
+    "too-many-cells": "the line has more cells than the header",
+    "wrong-length": "the list of pixels does not hold 64 values",
+    "missing": "a pixel is empty, null or NA",
+    "not-finite": "a pixel is NaN or infinite",
+    "not-a-number": "a pixel is not a plain number (digits with an optional decimal part)",
+    "out-of-range": "a pixel is below 0 or above the range",
+    "no-probability": "the model gave no finite probability for the row",
+}
+
+RAW_LIMIT = 4096
+"""Characters of the raw line (or row) that a reject keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was not scored.
+
+    `row` and `line` are 0-based offsets from the first row and line of the batch; `line` is
+    None where the input has no lines (Parquet, Arrow). `column` and `value` name the cell and
+    what it held, where one cell is to blame. `raw` is the line as it stood (a Parquet row: its
+    pixels as JSON), cut at `RAW_LIMIT` characters.
+    """
+
+    row: int
+    reason: str
+    line: int | None = None
+    column: str | None = None
+    value: str | None = None
+    raw: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reason not in REASONS:
+            raise ValueError(f"unknown reject reason {self.reason!r}; known: {', '.join(REASONS)}")
+
+
+REJECT_COLUMNS = ("input", "row", "line", "reason", "column", "value", "raw")
+"""What a rejects file adds behind the pass-through columns (`line` for CSV only)."""
+
+
+def reject_schema(passthrough: pa.Schema, *, lines: bool) -> pa.Schema:
+    """The schema of a rejects file: the pass-through columns, then `REJECT_COLUMNS`."""
+    types = {"row": pa.int64(), "line": pa.int64()}
+    names = [name for name in REJECT_COLUMNS if lines or name != "line"]
+    return pa.schema(
+        [field.with_nullable(True) for field in passthrough]
+        + [pa.field(name, types.get(name, pa.string())) for name in names]
+    )
+
+
+def reject_batch(
+    passthrough: pa.RecordBatch,
+    rejects: Sequence[Reject],
+    *,
+    lines: bool,
+    input_name: str,
+    first_row: int,
+    first_line: int = 0,
+) -> pa.RecordBatch:
+    """The rejects of one batch as they are written.
+
+    `passthrough` holds their other columns, one row a reject. `first_row` and `first_line` are
+    the 1-based number, on the physical file, of the batch's first row and line.
+    """
+    schema = reject_schema(passthrough.schema, lines=lines)
+    columns: dict[str, list[object]] = {
+        "input": [input_name] * len(rejects),
+        "row": [first_row + reject.row for reject in rejects],
+        "line": [first_line + (reject.line or 0) for reject in rejects],
+        "reason": [reject.reason for reject in rejects],
+        "column": [reject.column for reject in rejects],
+        "value": [reject.value for reject in rejects],
+        "raw": [None if r.raw is None else r.raw[:RAW_LIMIT] for r in rejects],
+    }
+    names = schema.names[len(passthrough.schema) :]
+    added = [
+        pa.array(columns[name], type=field.type)
+        for name, field in zip(names, list(schema)[len(passthrough.schema) :], strict=True)
+    ]
+    return pa.RecordBatch.from_arrays([*passthrough.columns, *added], schema=schema)
