@@ -6,7 +6,7 @@ order, in one thread. `close` completes the file but leaves the stream open.
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +20,12 @@ ROW_GROUP_ROWS = 131_072
 NEEDS_QUOTES = '[",\r\n]'
 
 
+class Stream(Protocol):
+    """What a sink writes to: a binary file, or anything with its `write`."""
+
+    def write(self, data: Any, /) -> int: ...
+
+
 class Sink(Protocol):
     """What takes the rows of one output file, in order."""
 
@@ -30,7 +36,7 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-def open_sink(kind: str, stream: BinaryIO, schema: pa.Schema) -> Sink:
+def open_sink(kind: str, stream: Stream, schema: pa.Schema) -> Sink:
     """The sink for `kind`, "csv" or "parquet"."""
     return CsvSink(stream, schema) if kind == "csv" else ParquetSink(stream, schema)
 
@@ -53,7 +59,7 @@ def check_schema(kind: str, schema: pa.Schema, where: str) -> None:
 class ParquetSink:
     """Rows as Parquet, zstd-compressed, every page with a checksum."""
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(
             stream, schema, compression="zstd", compression_level=1, write_page_checksum=True
         )
@@ -78,7 +84,7 @@ class CsvSink:
     cell.
     """
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema) -> None:
         self._stream = stream
         self._write_header = schema.names
 

@@ -1,0 +1,1 @@
+"""The bundle as bytes and facts: manifest, ZIP container and store. No engine."""

@@ -1,0 +1,104 @@
+"""The labels of a bundle, and their type."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from batchdigits.errors import BundleError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+MAX_CLASSES = 1000
+
+ClassType: TypeAlias = Literal["int64", "double", "bool", "string"]
+ClassValue: TypeAlias = int | float | bool | str
+
+_PYTHON_TYPES: dict[str, type] = {"int64": int, "double": float, "bool": bool, "string": str}
+_KIND_TYPES: dict[str, ClassType] = {
+    "i": "int64",
+    "u": "int64",
+    "f": "double",
+    "b": "bool",
+    "U": "string",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The labels, in the order of the network's outputs, and their type.
+
+    `values` are distinct; at least two.
+    """
+
+    type: ClassType
+    values: tuple[ClassValue, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def arrow_type(self) -> pa.DataType:
+        """The Arrow type of the `prediction` column."""
+        import pyarrow as pa  # listing bundles must not pay for Arrow
+
+        types = {"int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
+        return types.get(self.type, pa.string())
+
+    def array(self) -> pa.Array:
+        """The k labels as an Arrow array: take row's argmax from it to get the prediction."""
+        import pyarrow as pa  # as above
+
+        return pa.array(self.values, type=self.arrow_type())
+
+    @staticmethod
+    def of(values: NDArray[Any]) -> Classes:
+        """The classes of a fitted binarizer (`classes_`): shape (k,), int, float, bool or text.
+
+        Raises BundleError for another dtype or fewer than two values.
+        """
+        kind = values.dtype.kind
+        if kind == "O" and all(isinstance(value, str) for value in values):
+            kind = "U"
+        if kind not in _KIND_TYPES:
+            raise BundleError(
+                f"labels of type {values.dtype} can't be kept in a bundle: "
+                "use whole numbers, floats, booleans or text"
+            )
+        listed = cast("list[Any]", values.tolist())
+        return parse_classes({"type": _KIND_TYPES[kind], "values": listed})
+
+
+def parse_classes(value: Any) -> Classes:
+    """The classes from the manifest's value of that key. BundleError for anything else."""
+    expected = '{"type": "int64", "double", "bool" or "string", "values": [two or more labels]}'
+    if not isinstance(value, dict) or value.get("type") not in _PYTHON_TYPES:
+        raise wrong_fact("classes", value, expected)
+    class_type, values = value["type"], value.get("values")
+    if not isinstance(values, list) or not 2 <= len(values) <= MAX_CLASSES:
+        raise wrong_fact("classes.values", values, f"a list of 2 to {MAX_CLASSES} labels")
+    odd = [one for one in values if not _is_label(class_type, one)]
+    if odd:
+        raise wrong_fact("classes.values", odd[0], f"labels of type {class_type}")
+    if len(set(values)) != len(values):
+        raise wrong_fact("classes.values", values, "labels that differ from each other")
+    return Classes(class_type, tuple(values))
+
+
+def _is_label(class_type: str, value: Any) -> bool:
+    if type(value) is not _PYTHON_TYPES[class_type]:
+        return False
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
+def wrong_fact(key: str, got: Any, expected: str) -> BundleError:
+    """The error for a fact of the manifest that is not as it should be."""
+    shown = repr(got)
+    shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
+    return BundleError(f"manifest.json: {key} is {shown}, expected {expected}")

@@ -1,0 +1,252 @@
+"""The manifest: what a bundle says about itself, parsed once into frozen types."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from batchdigits.archive.classes import Classes, parse_classes, wrong_fact
+from batchdigits.errors import BundleError, listing
+
+FORMAT = 1
+READER = "batchdigits 0.1 or later"
+MAX_MANIFEST_BYTES = 1024 * 1024
+
+Facts: TypeAlias = Mapping[str, Any]
+
+FEATURES: dict[str, Any] = {
+    "names": [f"pixel_{number}" for number in range(64)],
+    "order": "row-major 8x8",
+    "range": [0, 16],
+}
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+
+
+def is_bundle_name(name: str) -> bool:
+    """Whether a bundle may have this name: lower-case letters, digits, `.`, `_`, `-`."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(".bundle")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFact:
+    """What the manifest says of one member: 64 hexadecimal digits of sha256, and bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The facts of one bundle; docs/bundle-format.md lists every key.
+
+    `created` is ISO-8601 in UTC and ends in Z. `metrics["accuracy"]` is a number in 0..1,
+    measured on rows that the model did not see. Facts that the format leaves open (`split`, the
+    rest of `metrics`, `recipe`, …) are plain JSON values. `members` is filled by `build_bundle`.
+    `reader` tells an older batchdigits which one to install.
+    """
+
+    name: str
+    version: int
+    created: str
+    classes: Classes
+    architecture: Facts
+    data: Facts
+    split: Facts
+    metrics: Facts
+    libraries: Mapping[str, str]
+    thresholds: Facts = field(default_factory=dict)
+    recipe: Facts = field(default_factory=dict)
+    command: str = ""
+    members: Mapping[str, MemberFact] = field(default_factory=dict)
+    features: Facts = field(default_factory=lambda: dict(FEATURES))
+    format: int = FORMAT
+    reader: str = READER
+
+    @property
+    def accuracy(self) -> float:
+        """Part of the held-out rows that were predicted right, 0..1."""
+        return float(self.metrics["accuracy"])
+
+    def to_json(self) -> bytes:
+        """The one JSON text of these facts: keys sorted, two spaces, a newline at the end."""
+        document = {one.name: getattr(self, one.name) for one in fields(self)}
+        document["classes"] = {"type": self.classes.type, "values": list(self.classes.values)}
+        document["members"] = {
+            name: {"sha256": fact.sha256, "size": fact.size} for name, fact in self.members.items()
+        }
+        text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """The manifest of a bundle from the bytes of its `manifest.json`.
+
+    Keys that this version does not know are allowed and dropped: within one format they can't
+    change what a prediction means. Raises BundleError for everything else that is not as
+    docs/bundle-format.md says, a newer format version first.
+    """
+    document = _load_json(text)
+    if not isinstance(document, dict):
+        raise BundleError(f"manifest.json holds a {_kind(document)}, expected an object")
+    _check_format(document)
+    missing = sorted(set(_PARSERS) - set(document))
+    if missing:
+        raise BundleError(f"manifest.json lacks {listing(missing)}: rebuild the bundle with train")
+    parsed = {key: parse(document[key]) for key, parse in _PARSERS.items()}
+    for key, parse in _OPTIONAL_PARSERS.items():
+        if key in document:
+            parsed[key] = parse(document[key])
+    return Manifest(format=FORMAT, **parsed)
+
+
+def _load_json(text: bytes) -> Any:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"manifest.json has {len(text)} bytes, at most {MAX_MANIFEST_BYTES} go")
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_distinct_keys,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"manifest.json is not JSON in UTF-8: {error}") from error
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = sorted({key for key in keys if keys.count(key) > 1})
+        raise BundleError(f"manifest.json has a key twice: {listing(doubled)}")
+    return found
+
+
+def _refuse_constant(name: str) -> float:
+    raise BundleError(f"manifest.json holds {name}, which is no JSON number")
+
+
+def _check_format(document: Mapping[str, Any]) -> None:
+    version = document.get("format")
+    if type(version) is not int or version < 1:
+        raise BundleError(f"manifest.json: format is {version!r}, expected a whole number from 1")
+    if version > FORMAT:
+        reader = document.get("reader")
+        by = reader[:80] if isinstance(reader, str) else "a later batchdigits"
+        raise BundleError(
+            f"is of bundle format {version}, this batchdigits reads up to {FORMAT}: "
+            f"{by} reads it (pip install --upgrade batchdigits)"
+        )
+
+
+def _parse_name(value: Any) -> str:
+    if not isinstance(value, str) or not is_bundle_name(value):
+        raise wrong_fact("name", value, "lower-case letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _parse_version(value: Any) -> int:
+    if type(value) is not int or not 1 <= value < 2**31:
+        raise wrong_fact("version", value, "a whole number from 1")
+    return value
+
+
+def _parse_created(value: Any) -> str:
+    expected = "a time in UTC such as 2026-01-31T02:00:00Z"
+    if not isinstance(value, str) or not _CREATED.fullmatch(value):
+        raise wrong_fact("created", value, expected)
+    try:
+        datetime.fromisoformat(value)
+    except ValueError as error:
+        raise wrong_fact("created", value, expected) from error
+    return value
+
+
+def _parse_members(value: Any) -> dict[str, MemberFact]:
+    if not isinstance(value, dict):
+        raise wrong_fact("members", value, "an object of member names")
+    return {name: _parse_member(name, fact) for name, fact in value.items()}
+
+
+def _parse_member(name: str, value: Any) -> MemberFact:
+    expected = '{"sha256": 64 hexadecimal digits, "size": bytes}'
+    if not isinstance(value, dict):
+        raise wrong_fact(f"members.{name}", value, expected)
+    sha256, size = value.get("sha256"), value.get("size")
+    if not isinstance(sha256, str) or not _DIGEST.fullmatch(sha256):
+        raise wrong_fact(f"members.{name}.sha256", sha256, expected)
+    if type(size) is not int or size < 0:
+        raise wrong_fact(f"members.{name}.size", size, expected)
+    return MemberFact(sha256, size)
+
+
+def _parse_features(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or any(value.get(key) != FEATURES[key] for key in FEATURES):
+        raise wrong_fact("features", value, "pixel_0 … pixel_63, row-major 8x8, range [0, 16]")
+    return value
+
+
+def _parse_facts(key: str, needed: Iterable[str] = ()) -> Callable[[Any], dict[str, Any]]:
+    def parse(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise wrong_fact(key, value, "an object")
+        missing = sorted(set(needed) - set(value))
+        if missing:
+            raise BundleError(f"manifest.json: {key} lacks {listing(missing)}")
+        return value
+
+    return parse
+
+
+def _parse_metrics(value: Any) -> dict[str, Any]:
+    metrics = _parse_facts("metrics", ("accuracy",))(value)
+    accuracy = metrics["accuracy"]
+    if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
+        raise wrong_fact("metrics.accuracy", accuracy, "a number in 0..1")
+    return metrics
+
+
+def _parse_libraries(value: Any) -> dict[str, str]:
+    libraries = _parse_facts("libraries")(value)
+    odd = [name for name, version in libraries.items() if not isinstance(version, str)]
+    if odd:
+        raise wrong_fact(f"libraries.{odd[0]}", libraries[odd[0]], "a version as text")
+    return libraries
+
+
+def _parse_command(value: Any) -> str:
+    if not isinstance(value, str):
+        raise wrong_fact("command", value, "text")
+    return value
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "text", type(None): "null"}.get(type(value), "number or boolean")
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "name": _parse_name,
+    "version": _parse_version,
+    "created": _parse_created,
+    "members": _parse_members,
+    "features": _parse_features,
+    "classes": parse_classes,
+    "architecture": _parse_facts("architecture", ("name", "hyperparameters")),
+    "data": _parse_facts("data", ("description", "digest", "rows")),
+    "split": _parse_facts("split"),
+    "metrics": _parse_metrics,
+    "libraries": _parse_libraries,
+    "thresholds": _parse_facts("thresholds"),
+}
+_OPTIONAL_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "recipe": _parse_facts("recipe"),
+    "command": _parse_command,
+}
+
+__all__ = ["FEATURES", "FORMAT", "Classes", "Manifest", "MemberFact", "parse_manifest"]

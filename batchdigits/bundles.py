@@ -1,0 +1,262 @@
+"""`python -m batchdigits.bundles`: what is in the store, is it sound, and which one is used."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from batchdigits.archive.store import (
+    DEFAULT_STORE,
+    Store,
+    is_path,
+    open_reference,
+    open_store,
+    split_reference,
+)
+from batchdigits.cli import add_common_options, make_parser, print_json, print_result, run_command
+from batchdigits.cli import table as as_table
+from batchdigits.errors import BundleError, UsageError
+
+if TYPE_CHECKING:
+    from batchdigits.archive.bundle import BundleFile
+
+ENGINES = ("onnx", "keras")
+SHORT_DIGEST = len("sha256:") + 12
+
+_LOGGER = logging.getLogger("batchdigits")
+
+_REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(parser(), lambda arguments: arguments.body(arguments), argv)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `bundles` and its subcommands."""
+    top = make_parser(
+        "bundles",
+        "List, show, check and promote bundles.",
+        [
+            "python -m batchdigits.bundles list",
+            "python -m batchdigits.bundles show digits@production",
+            "python -m batchdigits.bundles verify digits@3 /mnt/copy/digits-3.bundle",
+            "python -m batchdigits.bundles promote digits@3 --alias production",
+        ],
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_list(commands)
+    _add_show(commands)
+    _add_verify(commands)
+    _add_promote(commands)
+    return top
+
+
+def _add_list(commands: Any) -> None:
+    command = _add_command(commands, "list", "every bundle in the store", _list)
+    command.add_argument("names", nargs="*", metavar="NAME", help="these names (default: all)")
+    command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
+
+
+def _add_show(commands: Any) -> None:
+    command = _add_command(commands, "show", "a bundle's model card", _show)
+    command.add_argument(
+        "reference",
+        nargs="?",
+        metavar="REF",
+        help=f"{_REFERENCE} (default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
+    )
+    command.add_argument("--json", action="store_true", help="path, digest and manifest as JSON")
+
+
+def _add_verify(commands: Any) -> None:
+    command = _add_command(
+        commands, "verify", "check every byte of bundles and replay their golden rows", _verify
+    )
+    command.add_argument("references", nargs="+", metavar="REF", help=_REFERENCE)
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="onnx",
+        help="what replays the golden rows (default: onnx; keras needs batchdigits[train])",
+    )
+    command.add_argument(
+        "--expect-digest",
+        metavar="DIGEST",
+        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
+        help="sha256:… that the file must have (default: $BATCHDIGITS_EXPECT_DIGEST)",
+    )
+    command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
+
+
+def _add_promote(commands: Any) -> None:
+    command = _add_command(
+        commands, "promote", "verify a bundle, then point an alias at it", _promote
+    )
+    command.add_argument("reference", metavar="NAME@VERSION", help="a bundle in the store")
+    command.add_argument("--alias", required=True, help="the alias to move, such as production")
+
+
+def _add_command(commands: Any, name: str, what: str, body: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+    )
+    command.set_defaults(body=body)
+    command.add_argument(
+        "--store",
+        metavar="DIR",
+        help=f"the folder of bundles (default: $BATCHDIGITS_STORE, else ./{DEFAULT_STORE})",
+    )
+    add_common_options(command)
+    return command
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    store = open_store(arguments.store)
+    if arguments.store and not store.folder.is_dir():
+        raise BundleError(f"{store.folder}: no such store: give the folder that train wrote to")
+    known = store.names()
+    unknown = sorted(set(arguments.names) - set(known))
+    if unknown:
+        store.resolve(unknown[0])
+    if not known:
+        _LOGGER.warning("no bundles in %s; `batchdigits train` puts one there", store.folder)
+    entries = [
+        _describe(store, name, version)
+        for name in known
+        if name in arguments.names or not arguments.names
+        for version in store.versions(name)
+    ]
+    if arguments.json:
+        for entry in entries:
+            print_json(entry)
+    elif entries:
+        print_result(_format_list(entries))
+    return BundleError.exit_code if any(entry["error"] for entry in entries) else 0
+
+
+def _describe(store: Store, name: str, version: int) -> dict[str, Any]:
+    """What `list` says of one bundle: its facts, or its error where it is damaged."""
+    from batchdigits.archive.bundle import read_bundle
+
+    path = store.path(name, version)
+    aliases = [alias for alias, target in store.aliases(name).items() if target == version]
+    entry = {"name": name, "version": version, "aliases": aliases, "path": str(path)}
+    try:
+        bundle = read_bundle(path)
+    except BundleError as error:
+        _LOGGER.error("%s", error)  # noqa: TRY400  # one line is what the reader can use
+        return {**entry, "created": None, "accuracy": None, "digest": None, "error": str(error)}
+    facts = bundle.manifest
+    shown = {"created": facts.created, "accuracy": facts.accuracy, "digest": bundle.digest}
+    return {**entry, **shown, "error": None}
+
+
+def _format_list(entries: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            entry["name"],
+            str(entry["version"]),
+            entry["created"] or "damaged",
+            "-" if entry["accuracy"] is None else f"{entry['accuracy']:.2%}",
+            ", ".join(entry["aliases"]) or "-",
+            (entry["digest"] or "-")[:SHORT_DIGEST],
+        )
+        for entry in entries
+    ]
+    return as_table(rows, ("NAME", "VERSION", "CREATED", "ACCURACY", "ALIASES", "DIGEST"))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    bundle = _open(arguments.reference, arguments.store, None)
+    if arguments.json:
+        manifest = json.loads(bundle.members["manifest.json"])
+        print_json({"path": str(bundle.path), "digest": bundle.digest, "manifest": manifest})
+    else:
+        print_result(bundle.members["card.md"].decode("utf-8", "replace").rstrip("\n"))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.expect_digest is not None:
+        from batchdigits.archive.bundle import parse_digest
+
+        parse_digest(arguments.expect_digest)
+    results = []
+    for reference in arguments.references:
+        result = _verify_one(reference, arguments)
+        results.append(result)
+        if arguments.json:
+            print_json(result)
+        else:
+            print_result(f"{reference}: {result['error'] or _praise(result)}")
+    return BundleError.exit_code if any(result["error"] for result in results) else 0
+
+
+def _verify_one(reference: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    result: dict[str, Any] = {"bundle": reference, "engine": arguments.engine, "error": None}
+    try:
+        bundle = _open(reference, arguments.store, arguments.expect_digest)
+        return {**result, **_replay(bundle, arguments.engine)}
+    except BundleError as error:
+        return {**result, "error": str(error)}
+
+
+def _praise(result: dict[str, Any]) -> str:
+    return (
+        f"ok, {result['digest']}, {result['golden_rows']} golden rows within {result['worst']:.2g} "
+        f"of their probabilities ({result['engine']} engine)"
+    )
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    if is_path(arguments.reference):
+        raise UsageError(
+            f"{arguments.reference}: an alias points into its store: give NAME@VERSION, not a path"
+        )
+    store = open_store(arguments.store)
+    bundle = _open(arguments.reference, arguments.store, None)
+    _replay(bundle, "onnx")
+    name, version = bundle.manifest.name, bundle.manifest.version
+    before = store.aliases(name).get(arguments.alias)
+    if before == version:
+        _LOGGER.info("%s@%s is version %d already", name, arguments.alias, version)
+        return 0
+    store.set_alias(name, arguments.alias, version)
+    was = "new" if before is None else f"was {before}"
+    print_result(f"{name}@{arguments.alias}: version {version} ({was}), {bundle.digest}")
+    return 0
+
+
+def _open(reference: str | None, store: str | None, expect_digest: str | None) -> BundleFile:
+    """The checked bundle that a reference means, and is: a file in the store may be misnamed."""
+    from batchdigits.archive.bundle import read_bundle
+
+    path = open_reference(reference, store)
+    bundle = read_bundle(path, expect_digest=expect_digest)
+    facts = bundle.manifest
+    if reference is not None and not is_path(reference):
+        name, _ = split_reference(reference)
+        if path.name != f"{facts.name}-{facts.version}.bundle" or name != facts.name:
+            raise BundleError(
+                f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
+                "or publish it anew with train"
+            )
+    return bundle
+
+
+def _replay(bundle: BundleFile, engine_name: str) -> dict[str, Any]:
+    from batchdigits.engines.engine import open_engine
+    from batchdigits.engines.golden import replay
+
+    result = replay(open_engine(bundle, engine_name), bundle)
+    return {"digest": bundle.digest, "golden_rows": result.rows, "worst": result.worst}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

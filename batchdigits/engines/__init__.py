@@ -1,0 +1,1 @@
+"""What turns pixels into probabilities: ONNX Runtime, and Keras as the reference."""

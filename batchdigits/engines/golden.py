@@ -1,0 +1,215 @@
+"""Golden rows: pixels kept in the bundle with the labels and probabilities they must get."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.manifest import Classes
+from batchdigits.engines.engine import Engine
+from batchdigits.errors import BundleError
+
+# Ten times what float32 leaves between engines and machines (1e-5), and a hundredth of what the
+# mildest mistake makes (another scaler moves some probability by more than 1e-2).
+DEFAULT_TOLERANCE = 1e-4
+LARGEST_TOLERANCE = 1e-2
+MAX_ROWS = 4096
+
+PIXELS = 64
+
+_TOLERANCE_KEY = b"tolerance"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of the golden rows: how many, how many differed, by how much at worst."""
+
+    rows: int
+    differing: int
+    wrong_labels: int
+    worst: float
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Golden:
+    pixels: NDArray[np.float32]
+    labels: list[Any]
+    probabilities: NDArray[np.float32]
+    tolerance: float
+
+
+def build_golden(
+    pixels: NDArray[Any],
+    labels: pa.Array,
+    probabilities: NDArray[Any],
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> bytes:
+    """The bytes of `golden.parquet`.
+
+    pixels         (m, 64), 0..16
+    labels         m predicted labels, of the type of the bundle's classes
+    probabilities  (m, k) as the onnx engine gave them
+    tolerance      the largest difference of a probability that is no difference
+
+    Raises BundleError for shapes that don't fit together or a tolerance out of range.
+    """
+    import pyarrow.parquet as pq
+
+    rows, classes = probabilities.shape
+    if pixels.shape != (rows, PIXELS) or len(labels) != rows or not 1 <= rows <= MAX_ROWS:
+        raise BundleError(
+            f"golden rows: {pixels.shape} pixels, {len(labels)} labels, {probabilities.shape} "
+            f"probabilities, expected as many of each, 1 to {MAX_ROWS}"
+        )
+    _check_tolerance(tolerance)
+    table = pa.table(
+        [_list_column(pixels), labels, _list_column(probabilities)],
+        schema=_schema(labels.type, classes).with_metadata({_TOLERANCE_KEY: repr(tolerance)}),
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="none", use_dictionary=False, write_page_checksum=True)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def replay(engine: Engine, bundle: BundleFile) -> Replay:
+    """Run the golden rows of `bundle` through `engine`.
+
+    A row differs if a probability is off by more than the tolerance, or if its label is not the
+    most probable class (or within twice the tolerance of it: there either label is right). Raises
+    BundleError if any row differs, with the count and the worst difference.
+    """
+    result = measure(engine, bundle)
+    if result.differing:
+        raise BundleError(
+            f"{bundle.path}: {result.differing} of {result.rows} golden rows differ with the "
+            f"{engine.name} engine ({result.wrong_labels} in their label; worst difference "
+            f"{result.worst:.3g}, allowed {result.tolerance:g}): don't use this bundle, rebuild it "
+            "with train"
+        )
+    return result
+
+
+def measure(engine: Engine, bundle: BundleFile) -> Replay:
+    """How `engine` does on the golden rows of `bundle`; BundleError if they can't be read."""
+    classes = bundle.manifest.classes
+    try:
+        golden = _read_golden(bundle.members["golden.parquet"], classes)
+    except BundleError as error:
+        raise BundleError(f"{bundle.path}: {error}") from error
+    found = engine.probabilities(golden.pixels)
+    worst = np.abs(found - golden.probabilities).max(axis=1)
+    wrong_label = ~_is_label_right(golden, classes, found)
+    # Negated, so that a NaN differs.
+    differs = ~(worst <= golden.tolerance) | wrong_label
+    return Replay(
+        len(worst),
+        int(differs.sum()),
+        int(wrong_label.sum()),
+        float(worst.max()),
+        golden.tolerance,
+    )
+
+
+def _is_label_right(
+    golden: _Golden, classes: Classes, found: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """For each row whether its label is a most probable class, up to twice the tolerance."""
+    places = {value: place for place, value in enumerate(classes.values)}
+    place = np.array([places.get(label, -1) for label in golden.labels])
+    chosen = found[np.arange(len(place)), place]
+    right: NDArray[np.bool_] = chosen >= found.max(axis=1) - 2 * golden.tolerance
+    return right & (place >= 0)
+
+
+def _read_golden(data: bytes, classes: Classes) -> _Golden:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        _check_file(file, classes)
+        table = file.read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BundleError(f"golden.parquet can't be read: {error}") from error
+    if any(column.null_count for column in table.columns):
+        raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
+    pixels = _matrix(table["pixels"], PIXELS)
+    if not ((pixels >= 0) & (pixels <= 16)).all():
+        raise BundleError("golden.parquet has pixels out of 0..16: rebuild the bundle with train")
+    return _Golden(
+        pixels,
+        table["label"].to_pylist(),
+        _matrix(table["probabilities"], len(classes)),
+        _parse_tolerance(table.schema.metadata),
+    )
+
+
+def _check_file(file: Any, classes: Classes) -> None:
+    """Schema, rows and size, all before any data is read."""
+    schema = file.schema_arrow.remove_metadata()
+    expected = _schema(classes.arrow_type(), len(classes))
+    if schema != expected:
+        raise BundleError(
+            f"golden.parquet has columns {_describe(schema)}, expected {_describe(expected)}"
+        )
+    rows = file.metadata.num_rows
+    groups = range(file.metadata.num_row_groups)
+    size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+    most = MAX_ROWS * (PIXELS + len(classes) + 64) * 8
+    if not 1 <= rows <= MAX_ROWS or size > most:
+        raise BundleError(
+            f"golden.parquet has {rows} rows in {size} bytes, expected 1 to {MAX_ROWS} rows"
+        )
+
+
+def _schema(label: pa.DataType, classes: int) -> pa.Schema:
+    return pa.schema(
+        {
+            "pixels": pa.list_(pa.float32(), PIXELS),
+            "label": label,
+            "probabilities": pa.list_(pa.float32(), classes),
+        }
+    )
+
+
+def _describe(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
+
+
+def _list_column(values: NDArray[Any]) -> pa.Array:
+    flat = np.ascontiguousarray(values, np.float32).ravel()
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), values.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
+    flat = column.combine_chunks().flatten()
+    if flat.null_count or len(flat) != len(column) * width:
+        raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
+    values: NDArray[np.float32] = flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+    return values
+
+
+def _parse_tolerance(metadata: dict[bytes, bytes] | None) -> float:
+    text = (metadata or {}).get(_TOLERANCE_KEY, b"absent")
+    try:
+        tolerance = float(text)
+    except ValueError as error:
+        raise BundleError(
+            f"golden.parquet: the tolerance is {text!r}, expected a number"
+        ) from error
+    _check_tolerance(tolerance)
+    return tolerance
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not (math.isfinite(tolerance) and 0 < tolerance <= LARGEST_TOLERANCE):
+        raise BundleError(
+            f"golden rows: the tolerance is {tolerance}, expected one up to {LARGEST_TOLERANCE}"
+        )

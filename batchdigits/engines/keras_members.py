@@ -1,0 +1,105 @@
+"""Looks into `model.keras` before Keras does: known members, known layers, nothing else.
+
+A `.keras` file is a ZIP of `config.json`, which names classes to build, and of weights. Keras'
+safe mode refuses lambdas; this also refuses every class that our networks don't need, among them
+those that read files or run any function that is named to them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from batchdigits.archive.container import MAX_FILE_BYTES
+from batchdigits.errors import BundleError, listing
+
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+
+LAYERS = frozenset(
+    {
+        *("InputLayer", "Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D"),
+        *("MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"),
+        *("Reshape", "Flatten", "ZeroPadding2D", "Rescaling", "Add", "Concatenate"),
+        *("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax"),
+        *("BatchNormalization", "LayerNormalization"),
+        *("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise"),
+        *("RandomTranslation", "RandomRotation", "RandomZoom"),
+    }
+)
+_INITIALIZERS = frozenset(
+    {
+        *("Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal"),
+        *("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform"),
+        *("LecunNormal", "LecunUniform", "VarianceScaling", "Orthogonal"),
+    }
+)
+_NAMES_OF_MODULES: dict[str | None, frozenset[str]] = {
+    "keras.layers": LAYERS,
+    "keras.initializers": _INITIALIZERS,
+    "keras.regularizers": frozenset({"L1", "L2", "L1L2"}),
+    "keras": frozenset({"Sequential", "Functional", "Model", "DTypePolicy"}),
+    "keras.models": frozenset({"Sequential", "Functional", "Model"}),
+    "keras.src.models.functional": frozenset({"Functional"}),
+    # A tensor's place in the graph, and a tuple: marks that Keras reads as data.
+    None: frozenset({"__keras_tensor__", "__tuple__"}),
+}
+
+
+def check_keras_archive(data: bytes) -> None:
+    """Raise BundleError unless the bytes of `model.keras` hold an allowed network and no more."""
+    odd = sorted({_describe(node) for node in _named_nodes(_read_config(data), 0)} - {""})
+    if odd:
+        raise BundleError(f"model.keras names {listing(odd)}, which no network of ours needs")
+
+
+def _read_config(data: bytes) -> Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            _check_entries(entries)
+            return json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, ValueError, RecursionError, EOFError) as error:
+        raise BundleError(f"model.keras can't be read ({error})") from error
+    except (KeyError, NotImplementedError, OSError) as error:
+        raise BundleError(f"model.keras is no archive that Keras wrote ({error})") from error
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    names = sorted(entry.filename for entry in entries)
+    if names != sorted(MEMBERS):
+        raise BundleError(
+            f"model.keras has members {listing(names)}, expected {listing(sorted(MEMBERS))}"
+        )
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if not stored or sum(entry.file_size for entry in entries) > MAX_FILE_BYTES:
+        raise BundleError("model.keras has compressed or oversized members, Keras stores them")
+
+
+def _named_nodes(node: Any, depth: int) -> Iterator[dict[str, Any]]:
+    """Every object of the config that names a class, a module, or a registered class."""
+    if depth > 64:
+        raise BundleError("model.keras has a config nested deeper than 64 levels")
+    if isinstance(node, dict):
+        if node.keys() & {"class_name", "module", "registered_name"}:
+            yield node
+        for child in node.values():
+            yield from _named_nodes(child, depth + 1)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _named_nodes(child, depth + 1)
+
+
+def _describe(node: dict[str, Any]) -> str:
+    """Nothing for an allowed node, else what it names."""
+    name, module, registered = (
+        node.get(key) for key in ("class_name", "module", "registered_name")
+    )
+    known = isinstance(module, str | None) and isinstance(name, str)
+    if known and name in _NAMES_OF_MODULES.get(module, ()) and registered in (None, name):
+        return ""
+    return f"{str(module)[:60]}.{str(name)[:60]}" + (
+        f" (as {str(registered)[:60]})" if registered not in (None, name) else ""
+    )

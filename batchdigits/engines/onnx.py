@@ -1,0 +1,118 @@
+"""The default engine: ONNX Runtime, one thread a call, in blocks that fit the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.engines.onnx_graph import check_onnx_graph
+from batchdigits.errors import BundleError
+
+BLOCK_ROWS = 1024
+PIXELS = 64
+
+_FATAL = 4
+
+
+class OnnxEngine:
+    """Runs `model.onnx` of a bundle, given as bytes.
+
+    The model has one input, `pixels` (float32, N x 64, values 0..16), and one output,
+    `probabilities` (float32, N x k). Raises BundleError for a model that is not so.
+    """
+
+    name = "onnx"
+
+    def __init__(self, model: bytes, classes: int) -> None:
+        self.classes = classes
+        check_onnx_graph(model)
+        self._errors = _runtime_errors()
+        self._session = _open_session(model, self._errors)
+        _check_ports(self._session, classes)
+
+    def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
+
+        Safe to call from several threads at once: a call has its own buffers.
+        """
+        rows = len(pixels)
+        result = np.empty((rows, self.classes), np.float32)
+        buffer = np.empty((min(rows, BLOCK_ROWS), PIXELS), np.float32)
+        for begin in range(0, rows, BLOCK_ROWS):
+            block = pixels[begin : begin + BLOCK_ROWS]
+            if block.dtype != np.float32:
+                np.copyto(buffer[: len(block)], block)
+                block = buffer[: len(block)]
+            result[begin : begin + len(block)] = self._run(block)
+        return result
+
+    def _run(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            (output,) = self._session.run(["probabilities"], {"pixels": block})
+        except self._errors as error:
+            raise BundleError(
+                f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
+            ) from error
+        if output.shape != (len(block), self.classes):
+            raise BundleError(
+                f"model.onnx gave shape {output.shape} for {len(block)} rows, "
+                f"expected ({len(block)}, {self.classes}): rebuild the bundle with train"
+            )
+        probabilities: NDArray[np.float32] = output
+        return probabilities
+
+
+def _open_session(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _FATAL
+    # Otherwise bytes that look like ONNX Runtime's own format would be read as that.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except errors as error:
+        raise BundleError(
+            f"model.onnx can't be loaded ({_one_line(error)}): rebuild the bundle with train"
+        ) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: a dozen classes that share no base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    kinds = vars(onnxruntime_pybind11_state).values()
+    own = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
+    return (RuntimeError, ValueError, *own)
+
+
+def _check_ports(session: Any, classes: int) -> None:
+    """Raise BundleError unless the model takes `pixels` and gives `probabilities`."""
+    inputs, outputs = _describe(session.get_inputs()), _describe(session.get_outputs())
+    if inputs != f"pixels tensor(float) N x {PIXELS}":
+        raise BundleError(f"model.onnx takes {inputs}, expected pixels tensor(float) N x {PIXELS}")
+    if outputs != f"probabilities tensor(float) N x {classes}":
+        raise BundleError(
+            f"model.onnx gives {outputs}, expected probabilities tensor(float) N x {classes}"
+        )
+
+
+def _describe(ports: Sequence[Any]) -> str:
+    """Name, type and shape of each port; N stands for a first dimension that is left open."""
+    return ", ".join(f"{port.name} {port.type} {_shape(port.shape)}" for port in ports)
+
+
+def _shape(shape: Sequence[int | str | None]) -> str:
+    free = ["N" if not isinstance(size, int) and at == 0 else size for at, size in enumerate(shape)]
+    return " x ".join(map(str, free))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

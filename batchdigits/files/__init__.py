@@ -1,0 +1,1 @@
+"""Files as the operator sees them: inputs, digests, locks, atomic writes and the commit."""

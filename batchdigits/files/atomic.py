@@ -1,0 +1,129 @@
+"""The one way a file is written: beside its target, flushed, synced, renamed, the folder synced."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from batchdigits.errors import IOFailedError, OutputError
+from batchdigits.files.digest import HashingWriter
+
+# The name or its folder is at fault, not the disk below: another --output would help.
+_UNUSABLE_NAME = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+# Some network and FUSE file systems can't sync a folder at all; they order renames themselves.
+_UNSYNCABLE_FOLDER = {errno.EINVAL, errno.ENOTSUP}
+
+
+def temporary_name(path: Path) -> Path:
+    """`.NAME.tmp` beside the file: always the same, since a lock makes us its only writer."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Puts `data` at `path` as a whole or not at all, over a file that may be there.
+
+    Raises OutputError when the name can't be written, IOFailedError when writing failed.
+    """
+    temporary = temporary_name(path)
+    try:
+        _write_synced(temporary, path, data)
+        move_file(temporary, path)
+    finally:
+        remove_file(temporary)
+    fsync_folder(path.parent)
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Puts `data` at `path` as a whole or not at all, and never over something that is there.
+
+    Raises FileExistsError when the name is taken (a rename would overwrite, a link refuses),
+    OutputError when it can't be written, IOFailedError when writing failed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        _write_synced(temporary, path, data)
+        with explained(path, taken_is_told=False):
+            os.link(temporary, path)
+    finally:
+        remove_file(temporary)
+    fsync_folder(path.parent)
+
+
+def open_temporary(path: Path) -> HashingWriter:
+    """A new file with the umask's permissions, in place of a regular file that may be there.
+
+    Never follows a link. Raises OutputError or IOFailedError.
+    """
+    with explained(path):
+        # A leftover may have other permissions or a second name elsewhere; a device stays.
+        with suppress(FileNotFoundError):
+            if stat.S_ISREG(path.lstat().st_mode):
+                path.unlink()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o666)
+        return HashingWriter(io.FileIO(descriptor, "wb"))
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Renames over whatever `target` is. The caller syncs the folder."""
+    with explained(target):
+        source.replace(target)
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file that may be absent. The caller syncs the folder."""
+    with explained(path):
+        path.unlink(missing_ok=True)
+
+
+def fsync_folder(path: Path) -> None:
+    """Waits until the names in a folder are on the disk. Raises IOFailedError."""
+    with explained(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _UNSYNCABLE_FOLDER:
+                raise
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path, *, taken_is_told: bool = True) -> Iterator[None]:
+    """Turns an OSError of writing to `path` into OutputError or IOFailedError with its cause."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not taken_is_told:
+            raise
+        cause = error.strerror or error
+        if error.errno in _UNUSABLE_NAME:
+            message = f"{path}: can't be written: {cause}; name another place for it"
+            raise OutputError(message) from error
+        raise IOFailedError(
+            f"{path}: writing failed: {cause}; free or check the disk, then run again"
+        ) from error
+
+
+def _write_synced(temporary: Path, path: Path, data: bytes) -> None:
+    writer = open_temporary(temporary)
+    with explained(path), closing(writer):
+        writer.write(data)
+        writer.sync()

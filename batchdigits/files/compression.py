@@ -1,0 +1,172 @@
+"""gzip and Zstandard, in and out, over files that are hashed as they stand on the disk."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import suppress
+from typing import Protocol
+
+from batchdigits.files.content import GZIP_MAGIC
+from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
+from batchdigits.files.formats import Compression
+
+_CHUNK = 1 << 20
+_GZIP_WINDOW = 31  # zlib's number for "a gzip header and trailer, the largest window"
+_GZIP_LEVEL = 1  # predictions: 45 MB/s to 35 % of their size; level 6 does 7 MB/s to 27 %
+
+
+class Decoder(Protocol):
+    """Gives 1 to `size` bytes, and none only at the end."""
+
+    def read(self, size: int) -> bytes: ...
+
+
+class Encoder(Protocol):
+    """Compresses into a writer. give_up() lets go of what is still held and never raises."""
+
+    def write(self, data: BytesLike) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def give_up(self) -> None: ...
+
+
+def open_decoder(reader: HashingReader, compression: Compression) -> Decoder:
+    """The decompressed bytes of a file.
+
+    Its read() raises EOFError, zlib.error, or an OSError without a number, for data that are
+    truncated, damaged or followed by something else.
+    """
+    if compression == "gz":
+        return _GzipDecoder(reader)
+    if compression == "zst":
+        import pyarrow as pa
+
+        # libzstd checks frames, and pyarrow that the last one is complete; Python has neither.
+        decoder: Decoder = pa.CompressedInputStream(pa.PythonFile(reader, mode="r"), "zstd")
+        return decoder
+    return reader
+
+
+def open_encoder(writer: HashingWriter, compression: Compression) -> Encoder:
+    """What compresses into `writer`; the same bytes give the same file, without date and name."""
+    if compression == "gz":
+        return _GzipEncoder(writer)
+    if compression == "zst":
+        return _ZstdEncoder(writer)
+    return _PlainEncoder(writer)
+
+
+class _GzipDecoder:
+    """All members of a gzip file. Zero padding after the last one is legal (RFC 1952 users: tar).
+
+    zlib itself rather than Python's gzip module, which reads 8 KiB at a time, or pyarrow, which
+    refuses the padding. Raises EOFError for truncation, zlib.error for damage and junk.
+    """
+
+    def __init__(self, raw: HashingReader) -> None:
+        self._raw = raw
+        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self._waiting = b""
+
+    def read(self, size: int) -> bytes:
+        """1 to `size` bytes, none at the end."""
+        while True:
+            if self._member.eof and not self._open_next_member():
+                return b""
+            data = self._member.decompress(self._waiting, size)
+            self._waiting = self._member.unconsumed_tail
+            if data:
+                return data
+            if not self._waiting and not self._member.eof:
+                self._waiting = self._raw.read(_CHUNK)
+                if not self._waiting:
+                    raise EOFError("truncated")
+
+    def _open_next_member(self) -> bool:
+        rest = self._member.unused_data.lstrip(b"\0")
+        while not rest:
+            chunk = self._raw.read(_CHUNK)
+            if not chunk:
+                return False
+            rest = chunk.lstrip(b"\0")
+        if not GZIP_MAGIC.startswith(rest[:2]):
+            raise zlib.error("followed by bytes that are not gzip")
+        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self._waiting = rest
+        return True
+
+
+class _PlainEncoder:
+    def __init__(self, writer: HashingWriter) -> None:
+        self._writer = writer
+
+    def write(self, data: BytesLike) -> None:
+        self._writer.write(data)
+
+    def finish(self) -> None:
+        pass
+
+    def give_up(self) -> None:
+        pass
+
+
+class _GzipEncoder:
+    def __init__(self, writer: HashingWriter) -> None:
+        self._writer = writer
+        self._compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+
+    def write(self, data: BytesLike) -> None:
+        self._writer.write(self._compressor.compress(data))
+
+    def finish(self) -> None:
+        self._writer.write(self._compressor.flush())
+
+    def give_up(self) -> None:
+        pass
+
+
+class _ZstdEncoder:
+    """pyarrow's compressor; it closes its sink and may write to it late, so it gets a stand-in."""
+
+    def __init__(self, writer: HashingWriter) -> None:
+        import pyarrow as pa
+
+        self._sink = _Sink(writer)
+        self._compressor = pa.CompressedOutputStream(pa.PythonFile(self._sink, mode="w"), "zstd")
+
+    def write(self, data: BytesLike) -> None:
+        self._compressor.write(data)
+
+    def finish(self) -> None:
+        self._compressor.close()
+
+    def give_up(self) -> None:
+        self._sink.abandoned = True
+        with suppress(OSError):
+            self._compressor.close()
+
+
+class _Sink:
+    """Passes writes on until it is abandoned, and leaves closing to the owner of the writer."""
+
+    closed = False
+
+    def __init__(self, writer: HashingWriter) -> None:
+        self._writer = writer
+        self.abandoned = False
+
+    def write(self, data: bytes) -> int:
+        return len(data) if self.abandoned else self._writer.write(data)
+
+    def tell(self) -> int:
+        return self._writer.tell()
+
+    def flush(self) -> None:
+        pass
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,111 @@
+"""What the first bytes of a file say it is, whatever it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.files.formats import Compression, Input, Kind, data_suffix
+
+HEAD_BYTES = 8
+
+GZIP_MAGIC = b"\x1f\x8b"
+_COMPRESSIONS: dict[bytes, Compression] = {
+    GZIP_MAGIC: "gz",
+    b"\x28\xb5\x2f\xfd": "zst",
+    b"\x50\x2a\x4d\x18": "zst",  # a skippable frame, as pzstd begins its files
+}
+_COMPRESSION_NAMES = {"gz": "gzip", "zst": "Zstandard"}
+_PARQUET = b"PAR1"
+_ENCRYPTED_PARQUET = b"PARE"
+# UTF-32 before UTF-16: its little-endian mark begins with UTF-16's.
+_WIDE_TEXT = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+_FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"BZh": "bzip2 data",
+    b"\xfd7zXZ\x00": "xz data",
+    b"ARROW1": "an Arrow IPC (Feather) file",
+    b"\x89HDF": "an HDF5 file",
+    b"Obj\x01": "an Avro file",
+}
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of a file. Raises NoInputError when it can't be read."""
+    try:
+        with path.open("rb", buffering=0) as raw:
+            return raw.read(HEAD_BYTES)
+    except OSError as error:
+        raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def format_of(head: bytes) -> tuple[Kind, Compression]:
+    """The kind and compression that first bytes show; CSV where they show nothing else."""
+    if head.startswith((_PARQUET, _ENCRYPTED_PARQUET)):
+        return "parquet", None
+    return "csv", _compression_of(head)
+
+
+def refuse_content(head: bytes, source: Input) -> None:
+    """Raises UnusableInputError when an input's first bytes are not what its name says."""
+    _refuse_nothing(head, source)
+    if head.startswith(_ENCRYPTED_PARQUET):
+        _refuse(source, "is an encrypted Parquet file", "write it without encryption")
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            _refuse(source, f"is {what}", "make it CSV or Parquet")
+    if format_of(head) != (source.kind, source.compression):
+        _refuse_format(head, source)
+    if source.kind == "csv" and source.compression is None:
+        refuse_text(head, source)
+
+
+def refuse_text(head: bytes, source: Input) -> None:
+    """Raises UnusableInputError when the first (decompressed) bytes can't be those of a CSV."""
+    _refuse_nothing(head, source)
+    kind, compression = format_of(head)
+    if kind == "parquet" or compression is not None:
+        what = _describe(kind, compression)
+        _refuse(source, f"holds {what} inside its compression", "decompress it once")
+    for mark, encoding in _WIDE_TEXT.items():
+        if head.startswith(mark):
+            _refuse(source, f"is {encoding} text", "save it as UTF-8")
+    if len(head) >= 4 and b"\0\0" in (head[0:4:2], head[1:4:2]):
+        _refuse(source, "looks like UTF-16 text without a byte order mark", "save it as UTF-8")
+
+
+def _refuse_nothing(head: bytes, source: Input) -> None:
+    if not head:
+        _refuse(source, "is empty", "give it a header line, or leave it out")
+
+
+def _refuse_format(head: bytes, source: Input) -> NoReturn:
+    kind, compression = format_of(head)
+    if source.path is None:
+        fix = "decompress it before the pipe" if compression else "give it as a file"
+    else:
+        fix = f"rename it to {source.stem}{data_suffix(kind, compression)}"
+    expected, found = (
+        _describe(*f) for f in ((source.kind, source.compression), (kind, compression))
+    )
+    _refuse(source, f"is {found} by its content, not {expected}", fix)
+
+
+def _describe(kind: Kind, compression: Compression) -> str:
+    if compression is not None:
+        return f"{_COMPRESSION_NAMES[compression]} data"
+    return "Parquet" if kind == "parquet" else "plain text"
+
+
+def _compression_of(head: bytes) -> Compression:
+    return next((c for magic, c in _COMPRESSIONS.items() if head.startswith(magic)), None)
+
+
+def _refuse(source: Input, what: str, fix: str) -> NoReturn:
+    raise UnusableInputError(f"{source.name}: {what}; {fix}")

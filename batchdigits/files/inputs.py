@@ -1,0 +1,159 @@
+"""Which files a run reads: arguments to inputs, and whether their content is what they say."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from batchdigits.errors import NoInputError, UsageError
+from batchdigits.files.content import (
+    format_of,
+    read_head,
+    refuse_content,
+    refuse_text,
+)
+from batchdigits.files.formats import DATA_SUFFIXES, Compression, Input, Inputs, Kind, split_name
+from batchdigits.files.streams import open_input, read_first
+from batchdigits.files.targets import Targets, check_targets, make_folder, plan_targets
+
+_OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
+_GLOB_CHARACTERS = frozenset("*?[")
+
+
+def expand_inputs(arguments: Sequence[str]) -> Inputs:
+    """Files, folders (not recursive), globs, or `-` alone for standard input.
+
+    What folders and globs give is sorted by name, without hidden names, names that begin with
+    `_` and our own outputs. A named file that is missing or can't be read is an input all the same:
+    check_content refuses it in its turn, so that it does not stop the others. Raises NoInputError
+    for a folder or glob that gives nothing, UsageError for `-` among others and for a file that is
+    named twice.
+    """
+    if list(arguments) == ["-"]:
+        return Inputs((Input(None, "csv"),), several=False)
+    if "-" in arguments:
+        raise UsageError("-: standard input goes alone; for a file of that name write ./-")
+    if not arguments or "" in arguments:  # an unset variable must not mean this folder
+        raise NoInputError("no input or an empty name; name files, folders, globs or -")
+    found = tuple(source for argument in arguments for source in _expand(argument))
+    _refuse_doubles(found)
+    return Inputs(found, several=len(arguments) > 1 or _means_several(arguments[0]))
+
+
+def check_content(source: Input) -> None:
+    """Refuses an input whose first bytes are not what its name says. `-` is judged on opening.
+
+    Raises NoInputError when it can't be read or is no regular file, UnusableInputError when it is
+    empty, in another format or encoding, or can't be decompressed.
+    """
+    if source.path is None:
+        return
+    _refuse_special(source.path)
+    refuse_content(read_head(source.path), source)
+    if source.compression is not None:
+        with closing(open_input(source)) as stream:
+            refuse_text(read_first(stream), source)
+
+
+def _expand(argument: str) -> Iterator[Input]:
+    path = Path(argument)
+    if path.is_dir():
+        yield from _in_folder(path)
+    elif _means_several(argument):
+        yield from _matching(argument)
+    else:
+        yield _seen(path)
+
+
+def _named(path: Path, head: bytes) -> Input:
+    """An input whose suffix decides, or whose first bytes do where the suffix says nothing."""
+    _, kind, compression = split_name(path.name)
+    if kind is None:
+        kind, compression = format_of(head)
+    return Input(path, kind, compression)
+
+
+def _in_folder(folder: Path) -> list[Input]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
+    except OSError as error:
+        raise NoInputError(f"{folder}: can't be read: {error.strerror or error}") from error
+    wanted = [n for n in names if n.lower().endswith(DATA_SUFFIXES) and not _is_skipped(n)]
+    if not wanted:
+        raise NoInputError(
+            f"{folder}: none of its {len(names)} files is an input; looked for "
+            f"{' '.join(DATA_SUFFIXES)}, leaving out hidden names, _* and outputs"
+        )
+    return [_named(folder / name, b"") for name in wanted]
+
+
+def _matching(pattern: str) -> list[Input]:
+    paths = [Path(match) for match in sorted(glob.glob(pattern)) if not Path(match).is_dir()]
+    wanted = [path for path in paths if not _is_skipped(path.name)]
+    if not wanted:
+        raise NoInputError(
+            f"{pattern}: matches no input; {len(paths)} files fit, leaving out "
+            "hidden names, _* and outputs"
+        )
+    return [_seen(path) for path in wanted]
+
+
+def _seen(path: Path) -> Input:
+    """An input of that path, told by its content where it can be read."""
+    try:
+        return _named(path, read_head(path) if path.is_file() else b"")
+    except NoInputError:
+        return _named(path, b"")
+
+
+def _is_skipped(name: str) -> bool:
+    return name.startswith((".", "_")) or any(fnmatchcase(name, pattern) for pattern in _OURS)
+
+
+def _is_glob(argument: str) -> bool:
+    return not _GLOB_CHARACTERS.isdisjoint(argument)
+
+
+def _means_several(argument: str) -> bool:
+    return Path(argument).is_dir() or (_is_glob(argument) and not os.path.lexists(argument))
+
+
+def _refuse_special(path: Path) -> None:
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError as error:
+        raise NoInputError(f"{path}: no such file or folder; check the path") from error
+    except OSError as error:
+        raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if not regular:
+        raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it into - instead")
+
+
+def _refuse_doubles(found: Sequence[Input]) -> None:
+    seen: dict[tuple[int, int], Input] = {}
+    for source in found:
+        if source.path is None or not source.path.exists():
+            continue
+        status = source.path.stat()
+        first = seen.setdefault((status.st_dev, status.st_ino), source)
+        if first is not source:
+            raise UsageError(f"{source.name}: is the same file as {first.name}; name it once")
+
+
+__all__ = [
+    "Compression",
+    "Input",
+    "Inputs",
+    "Kind",
+    "Targets",
+    "check_content",
+    "check_targets",
+    "expand_inputs",
+    "make_folder",
+    "plan_targets",
+]

@@ -1,0 +1,260 @@
+"""The bytes of one file, in or out: (de)compressed, and hashed as they stand on the disk."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchdigits.errors import (
+    InternalError,
+    IOFailedError,
+    NoInputError,
+    TryAgainError,
+    UnusableInputError,
+)
+from batchdigits.files.atomic import explained, open_temporary
+from batchdigits.files.compression import Decoder, Encoder, open_decoder, open_encoder
+from batchdigits.files.content import HEAD_BYTES, refuse_content
+from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
+from batchdigits.files.formats import Compression, Input
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Which file stood under a name and when it was last changed: a change can be told by it."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: Path | int) -> Snapshot:
+        """The file under a path or an open descriptor. Raises NoInputError when there is none."""
+        try:
+            found = os.stat(path)  # noqa: PTH116  # takes descriptors too
+        except OSError as error:
+            raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def verify(self, path: Path) -> None:
+        """Raises TryAgainError unless the very same, unchanged file is still under the path."""
+        try:
+            now = Snapshot.of(path)
+        except NoInputError as error:
+            raise _changed(path, "removed") from error
+        if (now.device, now.inode) != (self.device, self.inode):
+            raise _changed(path, "replaced")
+        if now != self:
+            raise _changed(path, "changed")
+
+
+def _changed(path: Path, how: str) -> TryAgainError:
+    return TryAgainError(f"{path}: was {how} while it was read; run again when it is complete")
+
+
+class InputStream:
+    """The decompressed bytes of an input, read once from beginning to end by one thread.
+
+    `raw_size` is the length of the file in bytes, None for standard input.
+    """
+
+    def __init__(
+        self, source: Input, raw: HashingReader, decoder: Decoder, snapshot: Snapshot | None
+    ) -> None:
+        self._source = source
+        self._raw = raw
+        self._decoder = decoder
+        self._snapshot = snapshot
+        self._ended = False
+        self.raw_size = None if snapshot is None else snapshot.size
+
+    @property
+    def raw_bytes_read(self) -> int:
+        """Bytes read from the file so far, before decompression."""
+        return self._raw.bytes_read
+
+    def read(self, size: int) -> bytes:
+        """1 to `size` bytes, and none only at the end.
+
+        Raises UnusableInputError when compressed data are truncated, damaged or followed by
+        something else, IOFailedError when reading failed.
+        """
+        try:
+            data = self._decoder.read(size)
+        except (EOFError, zlib.error) as error:
+            raise self._damaged(error) from error
+        except OSError as error:
+            if error.errno is None:  # pyarrow's word for data it can't decompress
+                raise self._damaged(error) from error
+            message = f"{self._source.name}: reading failed: {error.strerror}; check the disk"
+            raise IOFailedError(message) from error
+        self._ended = not data
+        return data
+
+    def digest(self) -> str:
+        """`sha256:…` of the whole file as it stands, known once read() gave its end."""
+        if not self._ended:
+            raise InternalError(f"{self._source.name}: digest asked for before its end was read")
+        return self._raw.digest()
+
+    def verify_unchanged(self) -> None:
+        """Raises TryAgainError when the file was replaced, changed or removed since the opening."""
+        if self._snapshot is not None and self._source.path is not None:
+            self._snapshot.verify(self._source.path)
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def _damaged(self, error: Exception) -> UnusableInputError:
+        return UnusableInputError(
+            f"{self._source.name}: its {self._source.compression} data can't be decompressed "
+            f"({error}); fetch or make the file again"
+        )
+
+
+def open_input(source: Input) -> InputStream:
+    """Opens a CSV input; `-` is standard input, whose first bytes are judged here.
+
+    Raises NoInputError when it can't be opened, IOFailedError when reading standard input
+    failed, UnusableInputError when it is empty or no plain CSV.
+    """
+    if source.path is None:
+        return _open_standard_input(source)
+    try:
+        raw = io.FileIO(source.path)
+    except OSError as error:
+        raise NoInputError(f"{source.name}: can't be read: {error.strerror}") from error
+    reader = HashingReader(raw)
+    snapshot = Snapshot.of(raw.fileno())
+    return InputStream(source, reader, open_decoder(reader, source.compression), snapshot)
+
+
+def read_first(stream: InputStream) -> bytes:
+    """The first 8 decompressed bytes, which a pipe or a compressor may give one by one."""
+    head = b""
+    while len(head) < HEAD_BYTES and (more := stream.read(HEAD_BYTES - len(head))):
+        head += more
+    return head
+
+
+def _open_standard_input(source: Input) -> InputStream:
+    # Python sets it to None when a parent has closed it; descriptor 0 may be any file then.
+    if sys.stdin is None:
+        raise NoInputError("-: standard input is closed; pipe a CSV into it")
+    os.set_blocking(0, True)  # a parent may have left it otherwise, and "nothing yet" is no end
+    reader = HashingReader(io.FileIO(0, closefd=False))
+    replay = _Replay(reader)
+    stream = InputStream(source, reader, replay, None)
+    head = read_first(stream)
+    refuse_content(head, source)
+    replay.unread(head)
+    return stream
+
+
+class _Replay:
+    """A reader whose first bytes were looked at and are given once more: a pipe can't seek."""
+
+    def __init__(self, raw: HashingReader) -> None:
+        self._raw = raw
+        self._waiting = b""
+
+    def unread(self, data: bytes) -> None:
+        self._waiting = data
+
+    def read(self, size: int) -> bytes:
+        if not self._waiting:
+            return self._raw.read(size)
+        data, self._waiting = self._waiting[:size], self._waiting[size:]
+        return data
+
+
+class OutputStream:
+    """A file being written, usable as pyarrow's sink: compressed and hashed on its way.
+
+    Every method raises IOFailedError when writing failed. What was written counts only after
+    close(); abort() gives it up.
+    """
+
+    def __init__(self, path: Path, writer: HashingWriter, encoder: Encoder) -> None:
+        self._path = path
+        self._writer = writer
+        self._encoder = encoder
+        self._position = 0
+        self._abandoned = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() ended it; an abandoned one goes on taking what it then drops."""
+        return self._writer.closed and not self._abandoned
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes that landed in the file so far: all of them once it is closed."""
+        return self._writer.bytes_written
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: BytesLike) -> int:
+        if self.closed:
+            raise ValueError(f"{self._path}: write to a closed file")
+        if not self._abandoned:
+            with explained(self._path):
+                self._encoder.write(data)
+        length = memoryview(data).nbytes
+        self._position += length
+        return length
+
+    def tell(self) -> int:
+        """Bytes taken so far, before compression."""
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing waits here but what a compressor still holds, and that has to stay there."""
+
+    def digest(self) -> str:
+        """`sha256:…` of what landed in the file: of the whole file once it is closed."""
+        return self._writer.digest()
+
+    def close(self) -> None:
+        """Ends the compression and waits until all is on the disk. Again is harmless."""
+        if self._writer.closed:
+            return
+        try:
+            with explained(self._path):
+                self._encoder.finish()
+                self._writer.sync()
+                self._writer.close()
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Closes the file as it is, unless it is closed. Never raises; the caller removes it.
+
+        What is still written to it then is dropped: a ParquetWriter writes a footer when it is
+        let go of, and its complaint would be a second error behind the one that counts.
+        """
+        if self._writer.closed:
+            return
+        self._abandoned = True
+        self._encoder.give_up()
+        with suppress(OSError):
+            self._writer.close()
+
+
+def open_output(path: Path, compression: Compression) -> OutputStream:
+    """A new file at `path` (a temporary: what was there is gone), compressed as named.
+
+    The same bytes give the same file: gzip carries no date and no name.
+    """
+    writer = open_temporary(path)
+    encoder = open_encoder(writer, compression)
+    return OutputStream(path, writer, encoder)

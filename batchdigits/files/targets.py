@@ -1,0 +1,216 @@
+"""What a run writes: the names beside or apart from an input, planned before any work."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchdigits.errors import OutputError, UsageError, listing
+from batchdigits.files.atomic import explained, fsync_folder, temporary_name
+from batchdigits.files.formats import (
+    DATA_SUFFIXES,
+    Compression,
+    Input,
+    Inputs,
+    Kind,
+    data_suffix,
+    split_name,
+)
+from batchdigits.files.lock import lock_name
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The final names of one input's outputs, all in one folder, and their format."""
+
+    predictions: Path
+    rejects: Path
+    receipt: Path
+    kind: Kind
+    compression: Compression = None
+
+    @property
+    def folder(self) -> Path:
+        return self.predictions.parent
+
+    @property
+    def commit(self) -> Path:
+        """The receipt to be, there only while the outputs are being renamed."""
+        return self.predictions.with_name(f".{self.predictions.name}.commit")
+
+    @property
+    def finals(self) -> tuple[Path, Path, Path]:
+        return self.predictions, self.rejects, self.receipt
+
+    @property
+    def leftovers(self) -> tuple[Path, ...]:
+        """Temporaries of a run that did not end, `commit` aside."""
+        return tuple(map(temporary_name, (self.predictions, self.rejects, self.commit)))
+
+
+def plan_targets(inputs: Inputs, output: str | None) -> list[Targets]:
+    """The outputs of each input: beside it, as `output` names them, or in the folder it names.
+
+    Creates nothing. Raises UsageError for `-` without a file as output, for one file and several
+    inputs, an unknown suffix, two inputs that would write one name, and an input that would be
+    written over.
+    """
+    planned = _plan(inputs, output)
+    _refuse_collisions(inputs.inputs, planned)
+    _refuse_inputs_as_targets(inputs.inputs, planned)
+    return planned
+
+
+def check_targets(targets: Targets) -> None:
+    """Refuses, before any work, names that can't be written or are no plain files.
+
+    Raises OutputError, one line with all that is wrong. Creates nothing.
+    """
+    folder = targets.folder
+    problem = _folder_problem(folder)
+    if problem:
+        raise OutputError(f"{targets.predictions}: {folder} {problem}; choose another --output")
+    problems = [f"{path.name} {what}" for path in _all_names(targets) if (what := _oddity(path))]
+    if problems:
+        raise OutputError(
+            f"{targets.predictions}: can't be written: {listing(problems)}; choose another --output"
+        )
+
+
+def make_folder(targets: Targets) -> None:
+    """Creates the folder of the outputs, its parents too, and syncs what was created.
+
+    Raises OutputError or IOFailedError.
+    """
+    missing = [f for f in (targets.folder, *targets.folder.parents) if not f.exists()]
+    with explained(targets.folder):
+        targets.folder.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        fsync_folder(folder.parent)
+
+
+def _plan(inputs: Inputs, output: str | None) -> list[Targets]:
+    piped = any(source.path is None for source in inputs.inputs)
+    if output is None:
+        if piped:
+            raise UsageError("-: standard input has no place beside it; name a file with --output")
+        return [_beside(source, source.path.parent) for source in inputs.inputs if source.path]
+    if not output:
+        raise UsageError("--output is empty; name a file or a folder")
+    if inputs.several or output.endswith("/") or Path(output).is_dir():
+        if piped:
+            raise UsageError(
+                f"--output {output}: is a folder, and standard input has no name; name a file"
+            )
+        _refuse_file_for_several(output)
+        return [_beside(source, Path(output)) for source in inputs.inputs]
+    return [_named(Path(output))]
+
+
+def _beside(source: Input, folder: Path) -> Targets:
+    suffix = data_suffix(source.kind, source.compression)
+    return Targets(
+        predictions=folder / f"{source.stem}.predictions{suffix}",
+        rejects=folder / f"{source.stem}.rejects{suffix}",
+        receipt=folder / f"{source.stem}.receipt.json",
+        kind=source.kind,
+        compression=source.compression,
+    )
+
+
+def _named(output: Path) -> Targets:
+    stem, kind, compression = split_name(output.name)
+    suffix = output.name[len(stem) :]
+    if kind is None or suffix.lower() not in DATA_SUFFIXES:
+        raise UsageError(
+            f"--output {output}: its suffix names no format; known are "
+            f"{' '.join(DATA_SUFFIXES)}, and a folder ends in /"
+        )
+    return Targets(
+        predictions=output,
+        rejects=output.with_name(f"{stem}.rejects{suffix}"),
+        receipt=output.with_name(f"{stem}.receipt.json"),
+        kind=kind,
+        compression=compression,
+    )
+
+
+def _refuse_file_for_several(output: str) -> None:
+    names_file = output.lower().endswith(DATA_SUFFIXES)
+    if names_file and not Path(output).is_dir():
+        raise UsageError(
+            f"--output {output}: names one file, but several inputs (or a folder or "
+            f"glob) need a folder; end it in / to make it one"
+        )
+
+
+def _refuse_collisions(sources: Sequence[Input], planned: Sequence[Targets]) -> None:
+    writers: dict[str, Input] = {}
+    for source, targets in zip(sources, planned, strict=True):
+        folder = os.path.realpath(targets.folder)
+        for path in targets.finals:
+            first = writers.setdefault(f"{folder}/{path.name}", source)
+            if first is not source:
+                raise UsageError(
+                    f"{first.name} and {source.name} would both write {path}; run "
+                    "them apart, each with its own --output"
+                )
+
+
+def _refuse_inputs_as_targets(sources: Sequence[Input], planned: Sequence[Targets]) -> None:
+    read = dict(_identities(sources))
+    for targets in planned:
+        for path in _all_names(targets):
+            identity = _identity(path)
+            if identity in read:
+                raise UsageError(
+                    f"{read[identity]}: is an input, and {path} would be written "
+                    "over it; name another --output"
+                )
+
+
+def _identities(sources: Sequence[Input]) -> Iterator[tuple[tuple[int, int], str]]:
+    for source in sources:
+        identity = _identity(0 if source.path is None else source.path)
+        if identity is not None:
+            yield identity, source.name
+
+
+def _identity(path: Path | int) -> tuple[int, int] | None:
+    """Device and inode of what is behind a path or descriptor, links followed; None if absent."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # takes descriptors too
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _all_names(targets: Targets) -> tuple[Path, ...]:
+    return (*targets.finals, targets.commit, *targets.leftovers, lock_name(targets.predictions))
+
+
+def _folder_problem(folder: Path) -> str:
+    """Why nothing can be written in a folder that may yet have to be created; else empty."""
+    present = next(f for f in (folder, *folder.parents) if os.path.lexists(f))
+    if not present.is_dir():
+        return f"can't be a folder: {present} is none"
+    if not os.access(present, os.W_OK | os.X_OK):
+        return f"is not writable: this user can't write in {present}"
+    return ""
+
+
+def _oddity(path: Path) -> str:
+    """What keeps a name from being written as a plain file; else empty."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"can't be written ({error.strerror or error})"
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = {stat.S_IFLNK: "is a link", stat.S_IFDIR: "is a folder"}
+    return kinds.get(stat.S_IFMT(mode), "is a pipe, socket or device")

@@ -1,0 +1,302 @@
+"""What a record is, exactly: quotes, records that span lines, and quotes gone astray.
+
+Most lines never come here: a line without quotes is a record, and so is one whose quotes are all
+in their places. This module decides the rest one by one, and writes what it found in the regular
+form that the tokenizer reads: literal quotes doubled inside a quoted cell, a stray line emptied.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.rows.csv_layout import RECORD_LIMIT, Layout
+from batchdigits.rows.csv_values import acceptable
+
+LINE_END = re.compile(rb"\r\n|\n|\r")
+QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
+
+
+class Shape(Enum):
+    """How a line ends when it is read alone, or a record when it is read to its end."""
+
+    CLOSED = "closed"
+    STRAY = "a closing quote is not followed by a delimiter or line end"
+    OPEN = "inside a quote"
+    UNDECIDED = "more bytes are needed to tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Cells of a record as (start, end) pairs, and where it ends.
+
+    `end` is where the line end stands; for an open line the position of the quote that is open.
+    """
+
+    shape: Shape
+    cells: list[tuple[int, int]]
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A record of the rewritten text that was not a plain line of the original.
+
+    `start` is where it begins in the rewritten text, `raw` what stood in the file, `lines` how
+    many lines that was. `stray`: its quotes don't close as CSV asks, and an empty line stands for
+    it.
+    """
+
+    start: int
+    raw: bytes
+    lines: int
+    stray: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegularText:
+    """Whole records in regular form: LF at their ends, quotes only around whole cells."""
+
+    data: bytes
+    quotes: bool
+    specials: tuple[Special, ...] = ()
+
+
+@cache
+def _plain_cell(delimiter: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"[^\r\n" + re.escape(delimiter) + rb"]*+")
+
+
+def read_line(data: bytes, start: int, stop: int, delimiter: bytes) -> Record:
+    """The line data[start:stop], which holds no line end, read alone."""
+    plain = _plain_cell(delimiter)
+    cells: list[tuple[int, int]] = []
+    at = start
+    while True:
+        if data[at : at + 1] == b'"' and at < stop:
+            match = QUOTED.match(data, at, stop)
+            if match is None:
+                return Record(Shape.OPEN, cells, at)
+            end = match.end()
+            if end < stop and data[end : end + 1] != delimiter:
+                return Record(Shape.STRAY, cells, end)
+        else:
+            end = plain.match(data, at, stop).end()  # type: ignore[union-attr]  # matches empty
+        cells.append((at, end))
+        if end >= stop:
+            return Record(Shape.CLOSED, cells, stop)
+        at = end + 1
+
+
+def read_spanning(data: bytes, opened: Record, stop: int, delimiter: bytes, most: int) -> Record:
+    """The record whose first line is `opened`, read on behind that line's end.
+
+    Nothing at or behind `stop` is looked at. CLOSED means that the quotes close in time and that
+    there are at most `most` cells.
+    """
+    plain = _plain_cell(delimiter)
+    cells = list(opened.cells)
+    at = opened.end
+    last = at + RECORD_LIMIT
+    while True:
+        if data[at : at + 1] == b'"' and at < stop:
+            match = QUOTED.match(data, at, min(stop, last + 1))
+            if match is None:
+                return Record(Shape.UNDECIDED if stop <= last else Shape.STRAY, cells, at)
+            end = match.end()
+        else:
+            end = plain.match(data, at, stop).end()  # type: ignore[union-attr]  # matches empty
+        if end >= stop:
+            return Record(Shape.UNDECIDED, cells, at)
+        cells.append((at, end))
+        after = data[end : end + 1]
+        if after in b"\r\n":
+            return Record(Shape.CLOSED, cells, end)
+        if after != delimiter or len(cells) >= most:
+            return Record(Shape.STRAY, cells, end)
+        at = end + 1
+
+
+def spanning_record(
+    data: bytes, first_end: int, opened: Record, stop: int, layout: Layout
+) -> Record:
+    """The record whose first line, `opened`, ends at `first_end`: CLOSED, UNDECIDED or STRAY.
+
+    Its quotes close within `RECORD_LIMIT`, it has exactly the header's cells, and no line inside
+    it is by itself a complete valid row. The line that closes it, where all before the closing
+    quote is text, counts only if the first line, its open quote taken as a letter, is complete
+    as well: else no text of several lines could stand in the first column.
+    """
+    record = read_spanning(data, opened, stop, layout.delimiter, layout.cells)
+    if record.shape is not Shape.CLOSED:
+        return record
+    stray = Record(Shape.STRAY, record.cells, record.end)
+    if len(record.cells) != layout.cells:
+        return stray
+    inner = lines_between(data, next_line(data, first_end), record.end)
+    if any(_complete(data, *line, layout) for line in inner[:-1]):
+        return stray
+    begin, end = inner[-1]
+    if not _complete(data, begin, end, layout):
+        return record
+    literal = _has_literal_quote(data, begin, end, layout)
+    if literal and not _complete_if_literal(data, first_end, opened, layout):
+        return record
+    return stray
+
+
+def lines_between(data: bytes, start: int, stop: int) -> list[tuple[int, int]]:
+    """The lines of data[start:stop] as (start, end) pairs, line ends left out."""
+    lines = []
+    for match in LINE_END.finditer(data, start, stop):
+        lines.append((start, match.start()))
+        start = match.end()
+    lines.append((start, stop))
+    return lines
+
+
+def next_line(data: bytes, line_end: int) -> int:
+    """Where the line behind the line end at `line_end` begins."""
+    return line_end + (2 if data[line_end : line_end + 2] == b"\r\n" else 1)
+
+
+def _complete(data: bytes, start: int, stop: int, layout: Layout) -> bool:
+    """Whether a line alone has the header's number of cells and 64 pixels."""
+    if data.count(layout.delimiter, start, stop) < layout.cells - 1:
+        return False
+    line = read_line(data, start, stop, layout.delimiter)
+    if line.shape is not Shape.CLOSED or len(line.cells) != layout.cells:
+        return False
+    return acceptable([data[a:b] for a, b in line.cells], layout)
+
+
+def _has_literal_quote(data: bytes, start: int, stop: int, layout: Layout) -> bool:
+    cells = read_line(data, start, stop, layout.delimiter).cells
+    return any(data[a : a + 1] != b'"' and b'"' in data[a:b] for a, b in cells)
+
+
+def _complete_if_literal(data: bytes, first_end: int, opened: Record, layout: Layout) -> bool:
+    """Whether the first line is a complete valid row if its open quote is only a letter."""
+    cells = [data[a:b] for a, b in opened.cells]
+    cells += data[opened.end : first_end].split(layout.delimiter)
+    return len(cells) == layout.cells and acceptable(cells, layout)
+
+
+def regular_text(data: bytes, layout: Layout) -> RegularText:
+    """Whole records, ending in a line end, in the form that the tokenizer reads."""
+    if b'"' not in data:
+        return RegularText(_with_line_feeds(data), quotes=False)
+    if _all_regular(data, layout.delimiter):
+        return RegularText(_with_line_feeds(data), quotes=True)
+    return _rewritten(data, layout)
+
+
+def _with_line_feeds(data: bytes) -> bytes:
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _quote_places(
+    b: NDArray[np.uint8], quotes: NDArray[np.int64], closing: NDArray[np.bool_], delimiter: bytes
+) -> NDArray[np.bool_]:
+    """Which quotes stand where CSV asks, given which of them are the closing ones.
+
+    An opening quote follows a delimiter or line end, a closing one precedes one. A doubled quote
+    inside a cell is a closing and an opening one side by side.
+    """
+    edge = np.zeros(256, np.bool_)
+    edge[[10, 13, delimiter[0]]] = True
+    before = edge[b[quotes - 1]]
+    after = edge[b[quotes + 1]]
+    beside = np.diff(quotes) == 1
+    before[1:] |= beside
+    after[:-1] |= beside
+    return np.where(closing, after, before)
+
+
+def _all_regular(data: bytes, delimiter: bytes) -> bool:
+    """Whether every quote is in its place and none is open at a line end."""
+    b = np.frombuffer(data, np.uint8)
+    quote = b == 34
+    quotes = np.flatnonzero(quote)
+    closing = np.arange(len(quotes)) % 2 == 1
+    if len(quotes) % 2 or not _quote_places(b, quotes, closing, delimiter).all():
+        return False
+    inside = np.bitwise_xor.accumulate(quote.view(np.uint8)).view(np.bool_)
+    breaks = b == 10
+    if b"\r" in data:
+        breaks |= b == 13
+    return not (inside & breaks).any()
+
+
+def _irregular_lines(data: bytes, delimiter: bytes) -> list[tuple[int, int]]:
+    """Lines, as (start, end) pairs, with a quote out of place or open at the line's end."""
+    b = np.frombuffer(data, np.uint8)
+    is_end = b == 10
+    if b"\r" in data:
+        is_end |= b == 13  # of CR LF both count: an empty line between them has no quotes
+    ends = np.flatnonzero(is_end)
+    quotes = np.flatnonzero(b == 34)
+    line = np.searchsorted(ends, quotes)
+    new = np.diff(line, prepend=-1) != 0
+    first = np.maximum.accumulate(np.where(new, np.arange(len(quotes)), 0))
+    closing = (np.arange(len(quotes)) - first) % 2 == 1
+    last = np.append(new[1:], True)
+    wrong = ~_quote_places(b, quotes, closing, delimiter) | (last & ~closing)
+    return [(0 if i == 0 else int(ends[i - 1]) + 1, int(ends[i])) for i in np.unique(line[wrong])]
+
+
+def _rewritten(data: bytes, layout: Layout) -> RegularText:
+    """The text with each irregular line, or record that begins in one, in regular form."""
+    pieces: list[bytes] = []
+    specials: list[Special] = []
+    size = done = 0
+    for start, end in _irregular_lines(data, layout.delimiter):
+        if start < done:
+            continue
+        before = _with_line_feeds(data[done:start])
+        size += len(before)
+        record, lines = _record_at(data, start, end, layout)
+        stop = record.end if record.shape is Shape.CLOSED else end
+        stray = record.shape is not Shape.CLOSED
+        text = b"" if stray else _in_regular_form(data, record, layout)
+        specials.append(Special(size, data[start:stop], lines, stray))
+        pieces += [before, text, b"\n"]
+        size += len(text) + 1
+        done = next_line(data, stop)
+    pieces.append(_with_line_feeds(data[done:]))
+    return RegularText(b"".join(pieces), quotes=True, specials=tuple(specials))
+
+
+def _record_at(data: bytes, start: int, end: int, layout: Layout) -> tuple[Record, int]:
+    """The record that begins with the line data[start:end], and how many lines it spans."""
+    record = read_line(data, start, end, layout.delimiter)
+    if record.shape is not Shape.OPEN:
+        return record, 1
+    record = spanning_record(data, end, record, len(data), layout)
+    if record.shape is not Shape.CLOSED:
+        return record, 1
+    return record, len(lines_between(data, start, record.end))
+
+
+def _in_regular_form(data: bytes, record: Record, layout: Layout) -> bytes:
+    cells = [data[a:b] for a, b in record.cells]
+    pixels = set(layout.pixel_columns)
+    return layout.delimiter.join(
+        _regular_cell(cell, layout.blanks, pixel=i in pixels) for i, cell in enumerate(cells)
+    )
+
+
+def _regular_cell(cell: bytes, blanks: bytes, *, pixel: bool) -> bytes:
+    if b'"' not in cell or cell[:1] == b'"':
+        return cell
+    trimmed = cell.strip(blanks)
+    if pixel and re.fullmatch(rb'"[^"]*"', trimmed):
+        return trimmed
+    return b'"' + cell.replace(b'"', b'""') + b'"'

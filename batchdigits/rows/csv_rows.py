@@ -1,0 +1,241 @@
+"""One block of a CSV to checked rows: cells, pixels, reasons and text put together."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.rows.batch import PIXELS, Rows
+from batchdigits.rows.csv_blocks import CsvBlock
+from batchdigits.rows.csv_cells import Grid, Records, tokenize
+from batchdigits.rows.csv_layout import Layout
+from batchdigits.rows.csv_records import RegularText, Special, regular_text
+from batchdigits.rows.csv_text import decodable, positions, text_column, without_undecodable
+from batchdigits.rows.csv_values import PixelValues, read_pixels
+from batchdigits.rows.rejects import RAW_LIMIT, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A block taken apart: its records, those that fit the grid, and the specials by record."""
+
+    text: RegularText
+    grid: Grid
+    records: Records
+    specials: dict[int, Special]
+
+    @property
+    def count(self) -> int:
+        return len(self.records.starts)
+
+    def raw(self, record: int) -> bytes:
+        """A record as it stood in the file, without its line end."""
+        special = self.specials.get(record)
+        if special is not None:
+            return special.raw
+        return self.text.data[self.records.starts[record] : self.records.stops[record]]
+
+    def grid_line(self, record: int) -> int | None:
+        """Where a record is in the grid, None if it is not."""
+        if self.records.gridded is None:
+            return record
+        line = int(np.searchsorted(self.records.gridded, record))
+        found = line < len(self.records.gridded) and self.records.gridded[line] == record
+        return line if found else None
+
+    def lines(self) -> NDArray[np.int64]:
+        """How many physical lines each record spans."""
+        lines = np.ones(self.count, np.int64)
+        for record, special in self.specials.items():
+            lines[record] = special.lines
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why a record is rejected, and the pixel to blame where it is one."""
+
+    reason: str
+    pixel: int | None = None
+
+
+def check_block(block: CsvBlock, layout: Layout, schema: pa.Schema) -> Rows:
+    """Checked rows of one block; `schema` is that of the pass-through columns."""
+    if block.overlong:
+        return _overlong_row(block, schema)
+    table = _table(block.data, layout)
+    values = read_pixels(table.grid, layout)
+    faults = _faults(table, values, layout)
+    if not faults:
+        passthrough = _passthrough(table, layout, schema, None)
+        lines = int(table.lines().sum()) if table.specials else table.count
+        nothing = passthrough.slice(0, 0)
+        return Rows(values.pixels, passthrough, (), nothing, table.count, lines)
+    return _with_rejects(table, values, faults, layout, schema)
+
+
+def _table(data: bytes, layout: Layout) -> _Table:
+    text = regular_text(data, layout)
+    grid, records = tokenize(text.data, layout.delimiter, layout.cells, quotes=text.quotes)
+    at = np.searchsorted(records.starts, [special.start for special in text.specials]).tolist()
+    return _Table(text, grid, records, dict(zip(at, text.specials, strict=True)))
+
+
+def _overlong_row(block: CsvBlock, schema: pa.Schema) -> Rows:
+    raw = block.data.decode(errors="replace")[:RAW_LIMIT]
+    nulls = [pa.nulls(1, field.type) for field in schema]
+    rejected = _batch(nulls, 1, schema)
+    return Rows(
+        pixels=np.empty((0, PIXELS), np.uint8),
+        passthrough=rejected.slice(0, 0),
+        rejects=(Reject(0, "line-too-long", line=0, raw=raw),),
+        rejected=rejected,
+        rows=1,
+        lines=1,
+        good=np.empty(0, np.int64),
+    )
+
+
+def _faults(table: _Table, values: PixelValues, layout: Layout) -> dict[int, _Fault]:
+    """Why records are rejected, by record; where several reasons fit, the first of the list."""
+    gridded = table.records.gridded
+    faults = {
+        line if gridded is None else int(gridded[line]): _Fault(fault.reason, fault.pixel)
+        for line, fault in values.faults.items()
+    }
+    if gridded is not None:
+        faults |= _misshapen(table, layout)
+    # From here on each step knows reasons that come before those of the steps above it.
+    repeated = range(table.count) if layout.header_is_row else list(faults)
+    if layout.header is not None:
+        for record in repeated:
+            if table.raw(record).removeprefix(codecs.BOM_UTF8) == layout.header:
+                faults[record] = _Fault("repeated-header")
+    for record, special in table.specials.items():
+        if special.stray:
+            faults[record] = _Fault("stray-quote")
+    for record in _blank(table, faults, layout):
+        faults[record] = _Fault("blank-line")
+    for record in _undecodable(table):
+        faults[record] = _Fault("bad-encoding")
+    return faults
+
+
+def _misshapen(table: _Table, layout: Layout) -> dict[int, _Fault]:
+    counts = table.records.cells
+    return {
+        record: _Fault("too-few-cells" if counts[record] < layout.cells else "too-many-cells")
+        for record in np.flatnonzero(counts != layout.cells).tolist()
+    }
+
+
+def _blank(table: _Table, faults: dict[int, _Fault], layout: Layout) -> list[int]:
+    return [
+        record
+        for record, fault in faults.items()
+        if fault.reason == "too-few-cells" and not table.raw(record).strip(layout.blanks)
+    ]
+
+
+def _undecodable(table: _Table) -> list[int]:
+    """Records that are not UTF-8 or hold a NUL; a look at each only if there are any."""
+    strays = [(i, special.raw) for i, special in table.specials.items() if special.stray]
+    found = [i for i, raw in strays if not decodable(raw)]
+    if not decodable(table.text.data):
+        found += [i for i in range(table.count) if not decodable(table.raw(i))]
+    return found
+
+
+def _with_rejects(
+    table: _Table,
+    values: PixelValues,
+    faults: dict[int, _Fault],
+    layout: Layout,
+    schema: pa.Schema,
+) -> Rows:
+    fine = np.ones(table.count, np.bool_)
+    fine[list(faults)] = False
+    of_line = table.records.gridded
+    if of_line is None:
+        of_line = np.arange(table.count)
+    scorable = fine[of_line]
+    kept = scorable if values.good is None else scorable[values.good]
+    pixels = values.pixels if kept.all() else values.pixels[kept]
+    lines = table.lines()
+    first_lines = np.cumsum(lines) - lines
+    rejects = tuple(
+        _reject(table, layout, record, faults[record], int(first_lines[record]))
+        for record in sorted(faults)
+    )
+    return Rows(
+        pixels=pixels,
+        passthrough=_passthrough(table, layout, schema, np.flatnonzero(scorable)),
+        rejects=rejects,
+        rejected=_rejected(table, layout, schema, rejects),
+        rows=table.count,
+        lines=int(lines.sum()),
+        good=np.flatnonzero(fine),
+    )
+
+
+def _reject(table: _Table, layout: Layout, record: int, fault: _Fault, line: int) -> Reject:
+    column = value = None
+    if fault.pixel is not None:
+        position = layout.pixel_columns[fault.pixel]
+        column = layout.names[position]
+        value = _cell_text(table, record, position)
+    raw = table.raw(record)[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
+    return Reject(record, fault.reason, line=line, column=column, value=value, raw=raw)
+
+
+def _cell_text(table: _Table, record: int, position: int) -> str:
+    starts, ends = table.grid.bounds(position)
+    line = table.grid_line(record)
+    cell = table.text.data[int(starts[line]) : int(ends[line])]
+    if cell[:1] == b'"':
+        cell = cell[1:-1].replace(b'""', b'"')
+    return cell[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
+
+
+def _passthrough(
+    table: _Table, layout: Layout, schema: pa.Schema, lines: NDArray[np.int64] | None
+) -> pa.RecordBatch:
+    """The pass-through columns of some lines of the grid, None for all."""
+    columns = []
+    for position in layout.text_columns:
+        starts, ends = table.grid.bounds(position)
+        if lines is not None:
+            starts, ends = starts[lines], ends[lines]
+        columns.append(text_column(table.text.data, starts, ends, quotes=table.text.quotes))
+    return _batch(columns, len(table.grid.first) if lines is None else len(lines), schema)
+
+
+def _rejected(
+    table: _Table, layout: Layout, schema: pa.Schema, rejects: Sequence[Reject]
+) -> pa.RecordBatch:
+    """The pass-through columns of rejects: null where a cell can't be told or decoded."""
+    lines = [table.grid_line(reject.row) for reject in rejects]
+    found = [line for line in lines if line is not None]
+    batch = _passthrough(table, layout, schema, np.array(found, np.int64))
+    numbers = {line: i for i, line in enumerate(found)}
+    suspects = [
+        numbers[line]
+        for line, reject in zip(lines, rejects, strict=True)
+        if line is not None and reject.reason == "bad-encoding"
+    ]
+    present = np.array([line is not None for line in lines], np.bool_)
+    places = positions(np.cumsum(present) - 1, present)
+    columns = [without_undecodable(column, suspects).take(places) for column in batch.columns]
+    return _batch(columns, len(rejects), schema)
+
+
+def _batch(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
+    if columns:
+        return pa.RecordBatch.from_arrays(list(columns), schema=schema)
+    # Without columns a record batch still has to know how many rows it has.
+    return pa.record_batch([pa.nulls(rows)], names=["rows"]).select([])

@@ -1,0 +1,1 @@
+"""One input through one bundle: pipeline, ledger, receipt, run."""

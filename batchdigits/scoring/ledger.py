@@ -1,0 +1,70 @@
+"""The ledger: every row that came in is predicted or rejected, or the run is not published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from batchdigits.errors import InternalError, UsageError
+from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.scorer import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many rejects a run may have and still end with 0: a count, or a share of the rows in."""
+
+    count: int = 0
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """`5` or `0.5%`. Raises UsageError for anything else."""
+        number = text.removesuffix("%").strip()
+        try:
+            limit = cls(percent=float(number)) if text.endswith("%") else cls(count=int(number))
+        except ValueError:
+            limit = cls(count=-1)
+        if limit.count < 0 or not 0 <= (limit.percent or 0) <= 100:
+            raise UsageError(f"{text!r} is no limit: expected a count such as 5, or 0.5%")
+        return limit
+
+    def allows(self, rejected: int, rows: int) -> bool:
+        """Whether `rejected` of `rows` rows are within the limit."""
+        if self.percent is not None:
+            return rejected * 100 <= self.percent * rows
+        return rejected <= self.count
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts of one input, kept while its batches pass in order."""
+
+    rows_in: int = 0
+    rows_predicted: int = 0
+    rows_rejected: int = 0
+    lines: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, scored: Scored) -> None:
+        """Count one batch."""
+        self.rows_in += scored.rows
+        self.rows_predicted += scored.predictions.num_rows
+        self.rows_rejected += len(scored.rejects)
+        self.lines += scored.lines
+        self.reasons.update(reject.reason for reject in scored.rejects)
+
+    def check(self, where: str, expected_rows: int | None) -> None:
+        """Raise InternalError unless every row of the input is accounted for."""
+        out = self.rows_predicted + self.rows_rejected
+        stated = self.rows_in if expected_rows is None else expected_rows
+        if not self.rows_in == out == stated:
+            raise InternalError(
+                f"{where}: the ledger does not balance: {stated} rows in the input, "
+                f"{self.rows_in} read, {self.rows_predicted} predicted, {self.rows_rejected} "
+                "rejected; nothing was published; please report this"
+            )
+
+    def ordered_reasons(self) -> dict[str, int]:
+        """Rejects by reason, in the documented order."""
+        return {reason: self.reasons[reason] for reason in REASONS if self.reasons[reason]}

@@ -1,0 +1,219 @@
+"""One input, from its first byte to its receipt: source -> check -> engine -> sink -> commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pyarrow as pa
+
+from batchdigits.errors import OutputError, UnusableInputError
+from batchdigits.files.atomic import temporary_name
+from batchdigits.files.commit import WrittenFile, discard, publish, recover
+from batchdigits.files.inputs import Input, Targets, make_folder
+from batchdigits.files.lock import hold_lock
+from batchdigits.files.streams import OutputStream, open_output
+from batchdigits.rows.batch import RowOptions, Source
+from batchdigits.rows.open import open_source
+from batchdigits.rows.rejects import REASONS, reject_batch
+from batchdigits.rows.sinks import Sink, check_schema, open_sink
+from batchdigits.scoring.ledger import Ledger, Limit
+from batchdigits.scoring.receipt import Key, finished_receipt, new_receipt
+from batchdigits.scoring.scorer import Scored, Scorer
+from batchdigits.scoring.workers import in_order
+
+OnProgress = Callable[[int, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How every input of a run is scored."""
+
+    scorer: Scorer
+    rows: RowOptions
+    key: Key
+    max_rejects: Limit
+    workers: int
+    overwrite: bool
+    on_progress: OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class InputResult:
+    """What became of one input, as the summary shows it."""
+
+    input: str
+    output: str | None
+    rejects: str | None
+    receipt: str | None
+    status: str
+    rows_in: int
+    rows_predicted: int
+    rows_rejected: int
+    reasons: dict[str, int]
+    exit_code: int
+    error: str | None = None
+
+
+def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
+    """Score one input and publish its predictions, rejects and receipt; or find it done already.
+
+    Raises BatchdigitsError when nothing was published.
+    """
+    make_folder(targets)
+    with hold_lock(targets.receipt):
+        recover(targets)
+        receipt = finished_receipt(entry, targets, work.key)
+        if receipt is not None:
+            return _result(entry, targets, receipt, "unchanged", work.max_rejects)
+        _refuse_foreign(targets, overwrite=work.overwrite)
+        try:
+            receipt = _score_and_publish(entry, targets, work)
+        except BaseException:
+            discard(targets)
+            raise
+        return _result(entry, targets, receipt, "scored", work.max_rejects)
+
+
+def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, Any]:
+    started = time.time()
+    opened = open_source(entry, work.rows)
+    with closing(opened.source) as source, _Outputs(targets, source, work, entry.name) as outputs:
+        ledger = _stream(source, work, outputs)
+        ledger.check(entry.name, source.expected_rows)
+        written = outputs.close()
+        _refuse_hopeless(entry, ledger)
+        digest = opened.digest()
+        opened.verify_unchanged()
+    times = {
+        "started": _moment(started),
+        "finished": _moment(time.time()),
+        "seconds": round(time.time() - started, 3),
+    }
+    exit_code = _exit_code(ledger.rows_rejected, ledger.rows_in, work.max_rejects)
+    receipt = new_receipt(
+        entry=entry, digest=digest, key=work.key, ledger=ledger, exit_code=exit_code, times=times
+    )
+    publish(targets, written, receipt)
+    return receipt
+
+
+def _stream(source: Source[Any], work: Work, outputs: _Outputs) -> Ledger:
+    """Every batch of the source through the engine into the outputs, in order, counted."""
+
+    def score(block: Any) -> tuple[Scored, Any]:
+        scored = work.scorer.score(source.check(block))
+        return scored, outputs.predictions.encode(scored.predictions)
+
+    ledger = Ledger()
+    with closing(in_order(source.blocks(), score, work.workers)) as results:
+        for scored, encoded in results:
+            outputs.predictions.write(encoded)
+            outputs.write_rejects(scored, ledger)
+            ledger.add(scored)
+            work.on_progress(ledger.rows_in, source.progress())
+    return ledger
+
+
+class _Outputs:
+    """The temporaries of one input: predictions, and rejects from the first one on."""
+
+    def __init__(self, targets: Targets, source: Source[Any], work: Work, name: str) -> None:
+        self._targets = targets
+        self._source = source
+        self._name = name
+        schema = work.scorer.schema(source.schema)
+        check_schema(targets.kind, schema, name)
+        self._files: dict[str, tuple[OutputStream, Sink]] = {}
+        self.predictions = self._open("predictions", schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for stream, _ in self._files.values():
+            stream.abort()
+
+    def write_rejects(self, scored: Scored, before: Ledger) -> None:
+        """Append the rejects of a batch, numbered by what the ledger counted before it."""
+        if not scored.rejects:
+            return
+        batch = reject_batch(
+            scored.rejected,
+            scored.rejects,
+            lines=self._source.has_lines,
+            input_name=self._name,
+            first_row=before.rows_in + 1,
+            first_line=before.lines + self._source.first_line,
+        )
+        sink = self._sink("rejects", batch.schema)
+        sink.write(sink.encode(batch))
+
+    def close(self) -> list[WrittenFile]:
+        """Complete and fsync every temporary."""
+        written = []
+        for which, (stream, sink) in self._files.items():
+            sink.close()
+            stream.close()
+            path = getattr(self._targets, which)
+            written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
+        return written
+
+    def _sink(self, which: str, schema: pa.Schema) -> Sink:
+        return self._files[which][1] if which in self._files else self._open(which, schema)
+
+    def _open(self, which: str, schema: pa.Schema) -> Sink:
+        path = temporary_name(getattr(self._targets, which))
+        stream = open_output(path, self._targets.compression)
+        self._files[which] = stream, open_sink(self._targets.kind, stream, schema)
+        return self._files[which][1]
+
+
+def _refuse_foreign(targets: Targets, *, overwrite: bool) -> None:
+    """Never replace what another input, bundle or options wrote, unless told to."""
+    present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
+    if present and not overwrite:
+        raise OutputError(
+            f"{present[0]} exists from another input, bundle or options, or was changed since; "
+            "move it away, or replace it with --overwrite"
+        )
+
+
+def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
+    """An input of which no row could be scored is not a bad row many times, but a bad input."""
+    if ledger.rows_in and not ledger.rows_predicted:
+        reason, count = ledger.reasons.most_common(1)[0]
+        raise UnusableInputError(
+            f"{entry.name}: none of the {ledger.rows_in} rows can be scored, {count} are {reason} "
+            f"({REASONS[reason]}); nothing was published; check the file and the flags it needs "
+            "(--scale, --delimiter, --pixels)"
+        )
+
+
+def _exit_code(rejected: int, rows: int, limit: Limit) -> int:
+    return 0 if limit.allows(rejected, rows) else 3
+
+
+def _result(
+    entry: Input, targets: Targets, receipt: dict[str, Any], status: str, limit: Limit
+) -> InputResult:
+    rows, rejected = receipt["rows_in"], receipt["rows_rejected"]
+    return InputResult(
+        input=entry.name,
+        output=str(targets.predictions),
+        rejects=str(targets.rejects) if rejected else None,
+        receipt=str(targets.receipt),
+        status=status,
+        rows_in=rows,
+        rows_predicted=receipt["rows_predicted"],
+        rows_rejected=rejected,
+        reasons=receipt["reasons"],
+        exit_code=_exit_code(rejected, rows, limit),
+    )
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

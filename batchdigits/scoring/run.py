@@ -1,0 +1,129 @@
+"""A run: every input through one bundle, each with its own outputs, ledger and receipt."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from batchdigits.errors import (
+    BatchdigitsError,
+    InterruptedRunError,
+    IOFailedError,
+    worst_exit_code,
+)
+from batchdigits.files.inputs import Input, Targets, check_content, check_targets
+from batchdigits.scoring.one_input import InputResult, Work, score_input
+
+logger = logging.getLogger("batchdigits.scoring")
+
+OpenWork = Callable[[], Work]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did: its totals, and what became of each input."""
+
+    exit_code: int
+    seconds: float
+    rows_per_second: float
+    bundle: dict[str, Any] | None
+    rows_in: int
+    rows_predicted: int
+    rows_rejected: int
+    reasons: dict[str, int]
+    inputs: tuple[InputResult, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as the JSON line holds it."""
+        result = asdict(self)
+        result["inputs"] = [
+            {k: v for k, v in entry.items() if k not in ("exit_code", "reasons")}
+            for entry in result["inputs"]
+        ]
+        return result
+
+
+def score_inputs(planned: Sequence[tuple[Input, Targets]], open_work: OpenWork) -> RunSummary:
+    """Score the inputs one after another; one that is refused does not stop the others.
+
+    `open_work` loads the bundle: it is called once, and only when there is an output to write.
+    Raises what it raises, and InterruptedRunError; everything else is in the summary.
+    """
+    started = time.monotonic()
+    results: dict[int, InputResult] = {}
+    for i, (entry, targets) in enumerate(planned):
+        refused = _guarded(entry, partial(_check_paths, entry, targets))
+        if refused is not None:
+            results[i] = refused
+    work = open_work() if len(results) < len(planned) else None
+    for i, (entry, targets) in enumerate(planned):
+        if work is not None and i not in results:
+            results[i] = _score(entry, targets, work)
+    ordered = tuple(results[i] for i in range(len(planned)))
+    return _summary(ordered, work, time.monotonic() - started)
+
+
+def _check_paths(entry: Input, targets: Targets) -> None:
+    """What can be known before the bundle is loaded: the input is there, the output can be."""
+    check_content(entry)
+    check_targets(targets)
+
+
+def _score(entry: Input, targets: Targets, work: Work) -> InputResult:
+    scored: list[InputResult] = []
+    refused = _guarded(entry, lambda: scored.append(score_input(entry, targets, work)))
+    return refused or scored[0]
+
+
+def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
+    """What refused the input, logged as its one line; None when `step` went through."""
+    try:
+        step()
+    except InterruptedRunError:
+        raise
+    except BatchdigitsError as error:
+        return _refused(entry, error)
+    except OSError as error:
+        where = error.filename or entry.name
+        return _refused(entry, IOFailedError(f"{where}: {error.strerror or error}"))
+    return None
+
+
+def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
+    logger.error("error: %s", error)
+    return InputResult(
+        input=entry.name,
+        output=None,
+        rejects=None,
+        receipt=None,
+        status="refused",
+        rows_in=0,
+        rows_predicted=0,
+        rows_rejected=0,
+        reasons={},
+        exit_code=error.exit_code,
+        error=str(error),
+    )
+
+
+def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float) -> RunSummary:
+    reasons: Counter[str] = Counter()
+    for result in results:
+        reasons.update(result.reasons)
+    scored = sum(result.rows_in for result in results if result.status == "scored")
+    return RunSummary(
+        exit_code=worst_exit_code(result.exit_code for result in results),
+        seconds=round(seconds, 3),
+        rows_per_second=round(scored / max(seconds, 1e-9), 1),
+        bundle=None if work is None else work.key.bundle,
+        rows_in=sum(result.rows_in for result in results),
+        rows_predicted=sum(result.rows_predicted for result in results),
+        rows_rejected=sum(result.rows_rejected for result in results),
+        reasons=dict(reasons),
+        inputs=results,
+    )

@@ -1,0 +1,95 @@
+"""Checked rows through an engine: predictions, confidences, and what the model could not score.
+
+This is the one scoring function. Files, the Python API and Spark all call it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.engines.engine import Engine
+from batchdigits.rows.batch import Rows
+from batchdigits.rows.rejects import Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One batch scored: `predictions` plus `rejects` are the `rows` that came in."""
+
+    predictions: pa.RecordBatch
+    rejects: tuple[Reject, ...]
+    rejected: pa.RecordBatch
+    rows: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """An engine, the labels of its outputs, and which columns to write.
+
+    classes        the label of each output, length k
+    probabilities  whether to write one `proba_<class>` column for each class
+    """
+
+    engine: Engine
+    classes: pa.Array
+    probabilities: bool = False
+
+    @property
+    def columns(self) -> list[pa.Field]:
+        """What scoring adds behind the pass-through columns."""
+        fields = [
+            pa.field("prediction", self.classes.type),
+            pa.field("confidence", pa.float32()),
+        ]
+        if self.probabilities:
+            fields += [
+                pa.field(f"proba_{label}", pa.float32()) for label in self.classes.to_pylist()
+            ]
+        return fields
+
+    def schema(self, passthrough: pa.Schema) -> pa.Schema:
+        """The schema of the predictions of rows with these pass-through columns."""
+        return pa.schema([*passthrough, *self.columns])
+
+    def score(self, rows: Rows) -> Scored:
+        """Predictions for the scorable rows; rows without a finite probability join the rejects."""
+        probabilities = self.engine.probabilities(rows.pixels)
+        passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
+        finite = np.isfinite(probabilities.sum(axis=1))
+        if not finite.all():
+            rejects, rejected = _with_unscored(rows, finite)
+            passthrough = passthrough.filter(pa.array(finite))
+            probabilities = probabilities[finite]
+        arrays = [*passthrough.columns, *self._arrays(probabilities)]
+        schema = self.schema(passthrough.schema)
+        predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        return Scored(predictions, rejects, rejected, rows.rows, rows.lines)
+
+    def _arrays(self, probabilities: NDArray[np.float32]) -> list[pa.Array]:
+        best = probabilities.argmax(axis=1)
+        confidence = np.take_along_axis(probabilities, best[:, np.newaxis], axis=1)[:, 0]
+        # Rounding can carry a softmax a last bit above 1.
+        arrays = [self.classes.take(pa.array(best)), pa.array(np.clip(confidence, 0.0, 1.0))]
+        if self.probabilities:
+            arrays += [pa.array(np.ascontiguousarray(column)) for column in probabilities.T]
+        return arrays
+
+
+def _with_unscored(
+    rows: Rows, finite: NDArray[np.bool_]
+) -> tuple[tuple[Reject, ...], pa.RecordBatch]:
+    """The rejects and their columns with the rows that got no finite probability, by row."""
+    unscored = np.flatnonzero(~finite)
+    offsets = unscored if rows.good is None else rows.good[unscored]
+    added = [Reject(row=int(row), reason="no-probability") for row in offsets]
+    rejects = [*rows.rejects, *added]
+    table = pa.Table.from_batches([rows.rejected, rows.passthrough.take(pa.array(unscored))])
+    order = sorted(range(len(rejects)), key=lambda i: rejects[i].row)
+    merged = table.take(pa.array(order, pa.int64())).combine_chunks().to_batches()
+    rejected = merged[0] if merged else rows.rejected
+    return tuple(rejects[i] for i in order), rejected

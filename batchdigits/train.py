@@ -1,0 +1,233 @@
+"""`python -m batchdigits.train`: train a network and publish it as a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from batchdigits.cli import Parser, add_common_options, make_parser, print_json, run_command
+
+if TYPE_CHECKING:
+    from batchdigits.training.job import TrainResult
+    from batchdigits.training.options import TrainOptions
+
+EXAMPLES = (
+    "python -m batchdigits.train",
+    "python -m batchdigits.train --arch mlp2 --recipe article",
+    "python -m batchdigits.train --data labelled.csv --label digit --name forms",
+    "python -m batchdigits.train --test-share 0 --folds 10 --output digits.bundle",
+)
+
+
+def parser() -> Parser:
+    """The command's flags."""
+    result = make_parser(
+        "train",
+        "Train a network on 64-pixel rows with labels, measure it on rows it has not seen, compile "
+        "it to ONNX, prove both equal, and publish all of it as the next version in a store of "
+        "bundles. Without --data it learns scikit-learn's 1,797 digits.",
+        EXAMPLES,
+    )
+    _add_model_options(result)
+    _add_data_options(result)
+    _add_split_options(result)
+    _add_output_options(result)
+    add_common_options(result)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(parser(), _train, argv)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--arch",
+        default="mlp",
+        metavar="NAME",
+        help="mlp: one hidden layer of 500; mlp2: two; cnn: convolutions, pooling, dropout "
+        "(default: mlp)",
+    )
+    group.add_argument(
+        "--recipe",
+        default="default",
+        metavar="NAME",
+        help="default, or article: the tutorial's settings to the letter, slower",
+    )
+    of_recipe = "(default: the recipe's)"
+    group.add_argument("--layers", type=int, metavar="N", help=f"hidden layers {of_recipe}")
+    group.add_argument("--units", type=int, metavar="N", help=f"units of each {of_recipe}")
+    group.add_argument(
+        "--dropout", type=float, metavar="P", help=f"share left out in training {of_recipe}"
+    )
+    group.add_argument(
+        "--optimizer", metavar="NAME", help=f"adam, adamw, nadam, rmsprop or sgd {of_recipe}"
+    )
+    group.add_argument(
+        "--learning-rate", type=float, metavar="R", help=f"the highest of the run {of_recipe}"
+    )
+    group.add_argument("--epochs", type=int, metavar="N", help=f"at most {of_recipe}")
+    group.add_argument("--batch-size", type=int, metavar="ROWS", help=f"of one step {of_recipe}")
+    group.add_argument(
+        "--early-stopping",
+        type=int,
+        metavar="PATIENCE",
+        help="hold a tenth of the training rows out, stop after this many epochs without a better "
+        "loss on them, and keep the best weights (default: off)",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of weights and shuffling (default: 0)"
+    )
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        metavar="FILE",
+        help="labelled CSV or Parquet rows (default: scikit-learn's digits)",
+    )
+    group.add_argument(
+        "--label", default="label", metavar="COLUMN", help="its label column (default: label)"
+    )
+    group.add_argument(
+        "--pixels",
+        metavar="SPEC",
+        help="pixel columns with other names: 'PREFIX{0..63}', 64 names with commas between, or "
+        "one list column",
+    )
+    group.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        help="the CSV begins with data: its first 64 columns are the pixels, the label may be "
+        "column_65",
+    )
+    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
+    group.add_argument(
+        "--scale",
+        type=float,
+        metavar="MAX",
+        help="pixels are 0..MAX instead of 0..16, and become x * 16 / MAX",
+    )
+
+
+def _add_split_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("judging")
+    group.add_argument(
+        "--test-share",
+        type=float,
+        default=0.3,
+        metavar="P",
+        help="share of the rows held out to judge by; 0 trains on all of them and takes the "
+        "accuracy from cross-validation (default: 0.3)",
+    )
+    group.add_argument(
+        "--folds", type=int, default=10, metavar="N", help="with --test-share 0 (default: 10)"
+    )
+    group.add_argument(
+        "--split-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="decides which rows are held out (default: 0, the tutorial's)",
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--name", default="digits", help="of the bundle (default: digits)")
+    group.add_argument(
+        "--store",
+        metavar="DIR",
+        help="the folder of bundles to publish into (default: $BATCHDIGITS_STORE, else ./bundles)",
+    )
+    group.add_argument(
+        "--output", metavar="FILE", help="write this one bundle file, version 1, and no store"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace the file --output names")
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    options = _options(arguments)
+    from batchdigits.training.job import train
+
+    line = _ProgressLine()
+    try:
+        result = train(options, line.show)
+    finally:
+        line.clear()
+    _tell(result)
+    print_json(_summary(result))
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> TrainOptions:
+    from dataclasses import fields
+
+    from batchdigits.rows.batch import RowOptions
+    from batchdigits.training.options import TrainOptions
+
+    rows = RowOptions(
+        pixels=arguments.pixels,
+        header=arguments.header,
+        delimiter=arguments.delimiter,
+        scale=arguments.scale,
+    )
+    given = vars(arguments)
+    names = [one.name for one in fields(TrainOptions) if one.name in given]
+    return TrainOptions(rows=rows, **{name: given[name] for name in names})
+
+
+class _ProgressLine:
+    """One rewritten line on a terminal, nothing anywhere else."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        self._write(f"\r\x1b[K{text}")
+
+    def clear(self) -> None:
+        self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        if self._is_terminal:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _tell(result: TrainResult) -> None:
+    """The evaluation as a table, and one line that says what was done."""
+    import logging
+
+    from batchdigits.training.evaluation import format_evaluation
+
+    logger = logging.getLogger("batchdigits")
+    logger.info("%s", format_evaluation(result.evaluation))
+    logger.info(
+        "trained %s %s: %s epochs on %s rows, fit in %.1f s, accuracy %.4f, in %s",
+        *(result.name, result.version, result.epochs, result.rows, result.fit_seconds),
+        *(result.evaluation.accuracy, result.path),
+    )
+
+
+def _summary(result: TrainResult) -> dict[str, object]:
+    return {
+        "bundle": str(result.path),
+        "name": result.name,
+        "version": str(result.version),
+        "digest": result.digest,
+        "accuracy": result.evaluation.accuracy,
+        "rows": result.rows,
+        "fit_seconds": round(result.fit_seconds, 3),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Labelled rows to a bundle: data, networks, fitting, evaluation, export."""

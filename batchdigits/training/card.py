@@ -1,0 +1,96 @@
+"""The model card, written from the same facts as the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from batchdigits.archive.bundle import digest_bytes
+from batchdigits.archive.manifest import Manifest
+from batchdigits.training.evaluation import Evaluation, markdown_evaluation
+
+# Written down as the tutorial's data have it; other data have limits of their own.
+_TUTORIAL_LIMITS = """\
+- The 1,797 digits were written by 13 people, and the rows that were held out come from the same 13.
+  Expect new writers to do worse: measure on labelled rows of your own before relying on a figure."""
+_DATA_LIMITS = """\
+- The rows that were held out come from the same source as those that trained. Expect rows of
+  another source (other writers, another scanner) to do worse: measure on labelled rows of it."""
+_LIMITS = """\
+- Images are 8x8 with pixels 0..16 of ink: much of what tells a 1 from a 7 is lost before the model
+  sees it. Cells that hold no digit, two digits or a stain still get a label.
+- Confidence is the network's own, not calibrated: it ranks rows, it is no part of rows that are
+  right."""
+
+
+def write_card(
+    manifest: Manifest,
+    evaluation: Evaluation,
+    members: Mapping[str, bytes],
+    *,
+    is_tutorial: bool,
+) -> bytes:
+    """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests."""
+    parts = [
+        f"# {manifest.name} {manifest.version}",
+        _purpose(manifest),
+        f"## Data\n\n{_data(manifest)}",
+        f"## Accuracy\n\n{_accuracy(manifest, evaluation)}",
+        f"## How it was made\n\n{_making(manifest)}",
+        f"## Limits\n\n{_TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS}\n{_LIMITS}",
+        f"## Digests\n\n{_digests(members)}",
+    ]
+    return ("\n\n".join(parts) + "\n").encode()
+
+
+def _purpose(manifest: Manifest) -> str:
+    labels = ", ".join(str(label) for label in manifest.classes.values[:20])
+    more = len(manifest.classes) - 20
+    return (
+        "Reads a handwritten character cut out of a scanned form: 64 pixels of an 8x8 image, row "
+        "by row, each 0 (paper) to 16 (ink), in; one of "
+        f"{len(manifest.classes)} classes and its probability out.\n\n"
+        f"Classes ({manifest.classes.type}): {labels}{f' and {more} more' if more > 0 else ''}."
+    )
+
+
+def _data(manifest: Manifest) -> str:
+    data, split = manifest.data, manifest.split
+    if split["kind"] == "holdout":
+        how = (
+            f"{split['train']} rows trained and {split['held_out']} were held out "
+            f"(random_state {split['random_state']}"
+            f"{', stratified' if split['stratified'] else ''})."
+        )
+    else:
+        how = f"All {split['train']} rows trained; none were held out."
+    return f"{data['description']}. {data['rows']} rows, digest `{data['digest']}`. {how}"
+
+
+def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
+    text = f"**{evaluation.accuracy:.4f}** on {evaluation.measured_on}."
+    seen = manifest.metrics["seen_in_training"]
+    text += (
+        f" On the {seen['rows']} rows it was trained on it gives {seen['accuracy']:.4f}: those were "
+        "seen in training, and that figure promises nothing."
+    )
+    return f"{text}\n\n{markdown_evaluation(evaluation)}"
+
+
+def _making(manifest: Manifest) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in manifest.recipe.items())
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
+    agreement = manifest.metrics["onnx_agreement"]
+    return (
+        f"    {manifest.command}\n\n"
+        f"Created {manifest.created}. Settings: {facts}. Libraries: {versions}. The same command "
+        "with the same libraries on the same machine gives the same weights.\n\n"
+        "The ONNX graph holds scaler and network. Its probabilities differ from those of "
+        f"scikit-learn and Keras by at most {agreement['data_worst']:.2g} on "
+        f"{agreement['data_rows']} rows of the data and {agreement['random_worst']:.2g} on "
+        f"{agreement['random_rows']} random ones."
+    )
+
+
+def _digests(members: Mapping[str, bytes]) -> str:
+    lines = [f"- `{name}`: `{digest_bytes(members[name])}`" for name in sorted(members)]
+    return "\n".join(lines)

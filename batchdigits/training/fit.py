@@ -1,0 +1,238 @@
+"""Fits the scaler and the network: rows in, weights out, and nothing is judged here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.training.networks import NETWORKS
+from batchdigits.training.recipes import Settings
+from batchdigits.training.shifts import shifted
+
+OnEpoch = Callable[[int, int, float], None]
+"""Told after each epoch: epochs done, epochs at most, mean loss of the epoch."""
+
+Pixels = NDArray[np.float64]
+Targets = NDArray[np.int64]
+
+WARM_UP_SHARE = 0.1
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained model and its scaler; `seconds` is fit time alone, `epochs` how many were run."""
+
+    model: Any
+    scaler: Any
+    seconds: float
+    epochs: int
+
+    def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """The reference path, float32 (n, k), for pixels (n, 64) in 0..16: scaler, then Keras."""
+        scaled = self.scaler.transform(pixels.astype(np.float64)).astype(np.float32)
+        found: NDArray[np.float32] = self.model.predict(scaled, batch_size=1024, verbose=0)
+        return found
+
+
+def fit(
+    pixels: Pixels,
+    targets: Targets,
+    classes: int,
+    settings: Settings,
+    on_epoch: OnEpoch = lambda *_: None,
+) -> Fitted:
+    """Train on pixels (n, 64) in 0..16 and targets (n,), each the number of a class.
+
+    The same arguments give the same weights on the same machine.
+    """
+    import keras
+    from sklearn.preprocessing import StandardScaler
+
+    keras.utils.set_random_seed(settings.seed)
+    scaler = StandardScaler().fit(pixels)
+    model = NETWORKS[settings.arch](classes, settings)
+    train, valid = _validation_split(len(targets), settings)
+    job = _Job(model, scaler, pixels[train], targets[train], pixels[valid], targets[valid], classes)
+    run = _fit_as_article if settings.recipe == "article" else _fit_whole_epochs
+    started = time.perf_counter()
+    epochs = run(job, settings, on_epoch)
+    return Fitted(model, scaler, time.perf_counter() - started, epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    model: Any
+    scaler: Any
+    pixels: Pixels
+    targets: Targets
+    valid_pixels: Pixels
+    valid_targets: Targets
+    classes: int
+
+    def scaled(self, pixels: Pixels) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = self.scaler.transform(pixels).astype(np.float32)
+        return result
+
+    def one_hot(self, targets: Targets, smoothing: float = 0.0) -> NDArray[np.float32]:
+        exact = np.eye(self.classes, dtype=np.float32)[targets]
+        return (exact * (1 - smoothing) + smoothing / self.classes).astype(np.float32)
+
+
+def _validation_split(rows: int, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows that early stopping watches, none unless it is asked for."""
+    if settings.early_stopping is None:
+        return np.arange(rows), np.arange(0)
+    order = np.random.default_rng(settings.seed).permutation(rows)
+    held = max(1, round(rows * VALIDATION_SHARE))
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _fit_as_article(job: _Job, settings: Settings, on_epoch: OnEpoch) -> int:
+    """The tutorial's own way: Keras' `fit`, a step at a time.
+
+    What is compiled is a second model of the same layers, so that the optimizer's state, twice the
+    weights, is not saved with the first.
+    """
+    import keras
+
+    trainer = keras.Model(job.model.inputs, job.model.outputs)
+    trainer.compile(
+        optimizer=_optimizer(settings), loss="categorical_crossentropy", metrics=["accuracy"]
+    )
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, settings.epochs, logs["loss"])
+    )
+    callbacks, validation = [told], None
+    if settings.early_stopping is not None:
+        validation = (job.scaled(job.valid_pixels), job.one_hot(job.valid_targets))
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                patience=settings.early_stopping, restore_best_weights=True
+            )
+        )
+    history = trainer.fit(
+        job.scaled(job.pixels),
+        job.one_hot(job.targets),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        validation_data=validation,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return len(history.epoch)
+
+
+def _fit_whole_epochs(job: _Job, settings: Settings, on_epoch: OnEpoch) -> int:
+    """An epoch a call: the steps loop inside TensorFlow, on rows laid out for them beforehand.
+
+    Keras' `fit` spends several times a step's own time around each step of a network this small.
+    A last batch that would be short is left out; another order leaves out others next time.
+    """
+    batch = min(settings.batch_size, len(job.targets))
+    steps = len(job.targets) // batch
+    optimizer = _optimizer(settings)
+    optimizer.build(job.model.trainable_variables)
+    run_epoch = _epoch_runner(job.model, optimizer, steps)
+    rates = learning_rates(settings, steps * settings.epochs).reshape(settings.epochs, steps)
+    watch = _Watch(job, settings.early_stopping)
+    epoch = 0
+    for epoch, (pixels, targets) in enumerate(_epochs(job, settings, steps, batch), start=1):
+        loss = run_epoch(pixels, targets, rates[epoch - 1])
+        on_epoch(epoch, settings.epochs, float(loss))
+        if watch.says_stop():
+            break
+    watch.restore()
+    return epoch
+
+
+def learning_rates(settings: Settings, steps: int) -> NDArray[np.float32]:
+    """The learning rate of each of `steps` steps, float32 (steps,).
+
+    With `one_cycle`: a linear rise over the first tenth (Smith and Topin, "Super-convergence",
+    2018), then half a cosine down to zero (Loshchilov and Hutter, "SGDR", 2017).
+    """
+    highest = settings.learning_rate
+    if not settings.one_cycle:
+        return np.full(steps, highest, np.float32)
+    step = np.arange(steps)
+    warm = int(steps * WARM_UP_SHARE)
+    rise = highest * (step + 1) / max(warm, 1)
+    fall = highest / 2 * (1 + np.cos(np.pi * (step - warm) / (steps - warm)))
+    return np.where(step < warm, rise, fall).astype(np.float32)
+
+
+def _epochs(
+    job: _Job, settings: Settings, steps: int, batch: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Pixels (steps, batch, 64) and targets (steps, batch, k) of each epoch."""
+    generator = np.random.default_rng(settings.seed)
+    targets = job.one_hot(job.targets, settings.label_smoothing)
+    for _ in range(settings.epochs):
+        order = generator.permutation(len(targets))[: steps * batch]
+        pixels = job.scaled(shifted(job.pixels[order], settings.shift_share, generator))
+        yield pixels.reshape(steps, batch, -1), targets[order].reshape(steps, batch, -1)
+
+
+def _epoch_runner(model: Any, optimizer: Any, steps: int) -> Callable[..., Any]:
+    """A TensorFlow function: `steps` steps, their mean loss."""
+    import keras
+    import tensorflow as tf
+
+    def run_epoch(pixels: Any, targets: Any, rates: Any) -> Any:
+        total = tf.constant(0.0)
+        for step in tf.range(steps):
+            with tf.GradientTape() as tape:
+                found = model(pixels[step], training=True)
+                loss = tf.reduce_mean(keras.losses.categorical_crossentropy(targets[step], found))
+            optimizer.learning_rate.assign(rates[step])
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
+            total += loss
+        return total / steps
+
+    compiled: Callable[..., Any] = tf.function(run_epoch)
+    return compiled
+
+
+class _Watch:
+    """Early stopping: keeps the weights with the least validation loss."""
+
+    def __init__(self, job: _Job, patience: int | None) -> None:
+        self._model, self._patience, self._waited = job.model, patience, 0
+        self._pixels = job.scaled(job.valid_pixels) if patience else None
+        self._targets = job.one_hot(job.valid_targets)
+        self._least, self._best = float("inf"), None
+
+    def says_stop(self) -> bool:
+        """Look at the model after an epoch."""
+        import keras
+
+        if self._patience is None:
+            return False
+        found = self._model(self._pixels, training=False)
+        loss = float(np.mean(keras.losses.categorical_crossentropy(self._targets, found)))
+        if loss < self._least:
+            self._least, self._best, self._waited = loss, self._model.get_weights(), 0
+        else:
+            self._waited += 1
+        return self._waited >= self._patience
+
+    def restore(self) -> None:
+        """Take the best weights back, if any were kept."""
+        if self._best is not None:
+            self._model.set_weights(self._best)
+
+
+def _optimizer(settings: Settings) -> Any:
+    import keras
+
+    return keras.optimizers.get(
+        {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
+    )

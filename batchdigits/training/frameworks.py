@@ -1,0 +1,54 @@
+"""TensorFlow and the rest of the train extra: asked for, silenced, and made repeatable."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import platform
+
+from batchdigits.engines.keras import import_keras
+from batchdigits.errors import MissingExtraError
+
+# Import name and the name it is installed by.
+_PACKAGES = {
+    "joblib": "joblib",
+    "keras": "keras",
+    "onnx": "onnx",
+    "sklearn": "scikit-learn",
+    "tensorflow": "tensorflow-cpu",
+    "tf2onnx": "tf2onnx",
+}
+_VERSIONS_OF = ("joblib", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn", "tf2onnx")
+
+
+def prepare_frameworks() -> None:
+    """Import what training needs, without a word on standard error, repeatable from here on.
+
+    Raises MissingExtraError that names what is not installed and the extra that brings it.
+    """
+    missing = [
+        name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None
+    ]
+    if missing:
+        raise MissingExtraError(
+            f"training needs {', '.join(missing)}: pip install 'batchdigits[train]'"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    import_keras()
+    import absl.logging
+    import tensorflow as tf
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    tf.config.experimental.enable_op_determinism()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of every library that had a hand in a bundle."""
+    import tensorflow as tf
+
+    found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
+    return {**found, "python": platform.python_version(), "tensorflow": tf.__version__}

@@ -1,0 +1,223 @@
+"""The train job: labelled rows -> split -> fit -> evaluate -> prove -> pack -> publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.archive.bundle import digest_bytes
+from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.archive.store import open_store
+from batchdigits.errors import OutputError, UsageError
+from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
+from batchdigits.training.evaluation import Evaluation, evaluate
+from batchdigits.training.fit import Fitted, fit
+from batchdigits.training.frameworks import prepare_frameworks
+from batchdigits.training.onnx_export import Agreement, check_agreement, export_onnx
+from batchdigits.training.options import OVERRIDES, TrainOptions, command_line
+from batchdigits.training.pack import Trained, pack_bundle
+from batchdigits.training.recipes import Settings, make_settings
+from batchdigits.training.split import Split, split_folds, split_rows
+
+OnProgress = Callable[[str], None]
+"""Told in a few words what was just done, after every epoch and step."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A published bundle.
+
+    seconds      of the whole job; `fit_seconds` of fitting the packed model alone
+    rows         labelled rows there were, `epochs` how many epochs the packed model was trained
+    seen_accuracy the accuracy on the rows that trained, which promises nothing
+    """
+
+    path: Path
+    name: str
+    version: int
+    digest: str
+    evaluation: Evaluation
+    seen_accuracy: float
+    agreement: Agreement
+    rows: int
+    epochs: int
+    fit_seconds: float
+    seconds: float
+
+
+def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> TrainResult:
+    """Train a network as `options` say and publish it as a bundle.
+
+    Nothing is written before the end, and then one whole bundle. Raises UsageError, NoInputError,
+    UnusableInputError, MissingExtraError or OutputError for what is asked, given or in the way,
+    InternalError if the compiled graph is not equal to the trained model.
+    """
+    started = time.monotonic()
+    settings = _check(options)
+    on_progress("loading the frameworks")
+    prepare_frameworks()
+    data = _load(options)
+    split = split_rows(data, options.test_share, options.split_seed)
+    trained = _train(data, split, settings, options, on_progress)
+    on_progress("packing")
+    path, version, digest = _publish(trained, options)
+    return TrainResult(
+        path=path,
+        name=options.name,
+        version=version,
+        digest=digest,
+        evaluation=trained.evaluation,
+        seen_accuracy=trained.seen_accuracy,
+        agreement=trained.agreement,
+        rows=len(data.targets),
+        epochs=trained.fitted.epochs,
+        fit_seconds=trained.fitted.seconds,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _check(options: TrainOptions) -> Settings:
+    """Refuse what can't work before any package is loaded; the settings to train with."""
+    if not is_bundle_name(options.name):
+        raise UsageError(f"--name {options.name!r}: use lower-case letters, digits, '.', '_', '-'")
+    if options.output is not None:
+        if options.store is not None:
+            raise UsageError("--output writes one file, --store publishes: give one of them")
+        _check_output(Path(options.output), overwrite=options.overwrite)
+    overrides = {name: getattr(options, name) for name in OVERRIDES}
+    return make_settings(options.arch, options.recipe, options.seed, overrides)
+
+
+def _check_output(path: Path, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}: create it first")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected the name of a bundle file")
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"{path}: exists, and a bundle never changes: name another, or give --overwrite"
+        )
+
+
+def _load(options: TrainOptions) -> Labelled:
+    if options.data is None:
+        return load_tutorial_digits()
+    return read_labelled(options.data, options.label, options.rows)
+
+
+def _train(
+    data: Labelled,
+    split: Split,
+    settings: Settings,
+    options: TrainOptions,
+    on_progress: OnProgress,
+) -> Trained:
+    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    # Folds come first: only the last fit's random state is that of the packed model.
+    folds = None if len(split.held) else _cross_validate(data, settings, options, on_progress)
+    fitted = _fit(data, split.train, settings, on_progress, "")
+    on_progress("compiling to ONNX")
+    model = export_onnx(fitted)
+    judged = split.held if len(split.held) else split.train
+    agreement = check_agreement(fitted, model, data.pixels[judged], settings.seed)
+    return Trained(
+        data=data,
+        split=split,
+        settings=settings,
+        fitted=fitted,
+        model=model,
+        agreement=agreement,
+        evaluation=folds or _evaluate_held(data, split, fitted),
+        seen_accuracy=float(
+            np.mean(_predict(fitted, data, split.train) == data.targets[split.train])
+        ),
+        command=command_line(options),
+        created=options.created or created,
+    )
+
+
+def _fit(
+    data: Labelled,
+    rows: NDArray[np.int64],
+    settings: Settings,
+    on_progress: OnProgress,
+    prefix: str,
+) -> Fitted:
+    def told(epoch: int, epochs: int, loss: float) -> None:
+        on_progress(f"{prefix}epoch {epoch} of {epochs}, loss {loss:.4f}")
+
+    return fit(data.pixels[rows], data.targets[rows], data.classes, settings, told)
+
+
+def _predict(fitted: Fitted, data: Labelled, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    predicted: NDArray[np.int64] = fitted.probabilities(data.pixels[rows]).argmax(axis=1)
+    return predicted
+
+
+def _evaluate_held(data: Labelled, split: Split, fitted: Fitted) -> Evaluation:
+    return evaluate(
+        data.targets[split.held],
+        _predict(fitted, data, split.held),
+        _labels(data),
+        f"{len(split.held)} held-out rows",
+    )
+
+
+def _cross_validate(
+    data: Labelled, settings: Settings, options: TrainOptions, on_progress: OnProgress
+) -> Evaluation:
+    """Every row predicted by a model that had not seen it."""
+    predicted = np.full(len(data.targets), -1)
+    folds = split_folds(data, options.folds, options.split_seed)
+    for number, (train_rows, held) in enumerate(folds, start=1):
+        prefix = f"fold {number} of {options.folds}, "
+        fitted = _fit(data, train_rows, settings, on_progress, prefix)
+        predicted[held] = _predict(fitted, data, held)
+    return evaluate(
+        data.targets,
+        predicted,
+        _labels(data),
+        f"all {len(predicted)} rows, each predicted by one of {options.folds} models that had not "
+        f"seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
+        "stratified)",
+    )
+
+
+def _labels(data: Labelled) -> list[Any]:
+    labels: list[Any] = data.binarizer.classes_.tolist()
+    return labels
+
+
+def _publish(trained: Trained, options: TrainOptions) -> tuple[Path, int, str]:
+    """Path, version and digest of the written bundle."""
+    if options.output is None:
+        made: dict[int, bytes] = {}
+
+        def build(version: int) -> bytes:
+            made[version] = pack_bundle(trained, options.name, version)
+            return made[version]
+
+        path = open_store(options.store).publish(options.name, build)
+        version, data = max(made.items())
+        return path, version, digest_bytes(data)
+    path, data = Path(options.output), pack_bundle(trained, options.name, 1)
+    if options.overwrite:
+        replace_file(path, data)
+    else:
+        _create(path, data)
+    return path, 1, digest_bytes(data)
+
+
+def _create(path: Path, data: bytes) -> None:
+    try:
+        create_file(path, data)
+    except FileExistsError as error:
+        raise OutputError(f"{path}: has appeared meanwhile: name another") from error

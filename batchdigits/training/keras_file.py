@@ -1,0 +1,46 @@
+"""The bytes of `model.keras`: what Keras saves, with its dates fixed."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+_SAVED = "1980-01-01@00:00:00"
+
+
+def keras_bytes(model: Any) -> bytes:
+    """`model`, which was never compiled, as a `.keras` file; the same weights give the same bytes.
+
+    Keras notes when it saved, in `metadata.json` and on every member of its ZIP: both are set to
+    1980.
+    """
+    with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        saved = path.read_bytes()
+    return _with_fixed_dates(saved)
+
+
+def _with_fixed_dates(saved: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in sorted(old.namelist()):
+            content = old.read(name)
+            if name == "metadata.json":
+                content = _without_date(content)
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.create_system = 3  # Unix, wherever this runs
+            entry.external_attr = 0o100644 << 16
+            new.writestr(entry, content, zipfile.ZIP_STORED)
+    return packed.getvalue()
+
+
+def _without_date(metadata: bytes) -> bytes:
+    document = json.loads(metadata)
+    document["date_saved"] = _SAVED
+    return json.dumps(document, sort_keys=True).encode()

@@ -1,0 +1,122 @@
+"""Compiles scaler and network into one ONNX graph, and proves that both paths agree."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.errors import InternalError
+from batchdigits.training.fit import Fitted
+from batchdigits.training.onnx_graph import tidy
+
+LARGEST_ON_DATA = 1e-5
+LARGEST_ON_RANDOM = 1e-4
+DECIDED = 1e-4
+"""Where the two best classes are nearer than this, either label is right."""
+
+RANDOM_ROWS = 1000
+_PIXELS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far the ONNX graph is from scaler and Keras: largest differences of a probability.
+
+    `labels_differ` counts rows with another label although the two best classes are further apart
+    than `DECIDED`.
+    """
+
+    data_rows: int
+    data_worst: float
+    random_rows: int
+    random_worst: float
+    labels_differ: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the graph may be packed. A NaN anywhere does not hold."""
+        return (
+            self.data_worst <= LARGEST_ON_DATA
+            and self.random_worst <= LARGEST_ON_RANDOM
+            and self.labels_differ == 0
+        )
+
+    def as_facts(self) -> dict[str, Any]:
+        """The figures as plain JSON values."""
+        return asdict(self)
+
+
+def export_onnx(fitted: Fitted) -> bytes:
+    """The whole path as ONNX: `pixels` float32 (N, 64) in 0..16 to `probabilities` float32 (N, k).
+
+    The same model gives the same bytes. Raises InternalError if the exported graph is invalid.
+    """
+    import keras
+    import onnx
+
+    scale = fitted.scaler.scale_
+    pixels = keras.Input((_PIXELS,), name="pixels")
+    # Normalization exports a graph whose constants are required inputs; Rescaling is plain.
+    rescaling = keras.layers.Rescaling(scale=1 / scale, offset=-fitted.scaler.mean_ / scale)
+    whole = keras.Model(pixels, fitted.model(rescaling(pixels)))
+    # Export traces what a first call has built.
+    whole(np.zeros((1, _PIXELS), np.float32))
+    with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder, "model.onnx")
+        whole.export(path, format="onnx", verbose=False)
+        exported = onnx.load(path)
+    model = tidy(exported)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise InternalError(f"the exported ONNX graph is invalid: {error}") from error
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def check_agreement(fitted: Fitted, model: bytes, pixels: NDArray[Any], seed: int) -> Agreement:
+    """Run `model` and the reference on `pixels` and on a thousand random rows, and compare.
+
+    Raises InternalError with the figures unless they agree within 1e-5 on `pixels`, within 1e-4 on
+    random rows, and on the label of every row whose two best classes are 1e-4 apart.
+    """
+    engine = OnnxEngine(model, fitted.model.output_shape[1])
+    data_worst, data_labels = _compare(fitted, engine, pixels)
+    random_worst, random_labels = _compare(fitted, engine, _random_rows(seed))
+    agreement = Agreement(
+        len(pixels), data_worst, RANDOM_ROWS, random_worst, data_labels + random_labels
+    )
+    if not agreement.holds:
+        raise InternalError(
+            f"the ONNX graph differs from scaler and Keras by {data_worst:.3g} on "
+            f"{len(pixels)} rows (allowed {LARGEST_ON_DATA:g}) and {random_worst:.3g} on "
+            f"{RANDOM_ROWS} random rows (allowed {LARGEST_ON_RANDOM:g}), in "
+            f"{agreement.labels_differ} labels: nothing was packed; report this with the command"
+        )
+    return agreement
+
+
+def _compare(fitted: Fitted, engine: OnnxEngine, pixels: NDArray[Any]) -> tuple[float, int]:
+    """Largest difference, and labels that differ where the reference is decided."""
+    reference = fitted.probabilities(pixels)
+    found = engine.probabilities(pixels.astype(np.float32))
+    second, best = np.sort(reference, axis=1)[:, -2:].T
+    differs = found.argmax(axis=1) != reference.argmax(axis=1)
+    return float(np.abs(found - reference).max()), int((differs & (best - second > DECIDED)).sum())
+
+
+def _random_rows(seed: int) -> NDArray[np.float64]:
+    """Half uniform whole pixels, half any in 0..16 that float32 holds exactly."""
+    generator = np.random.default_rng(seed)
+    half = RANDOM_ROWS // 2
+    whole = generator.integers(0, 17, (half, _PIXELS)).astype(np.float64)
+    some = generator.uniform(0, 16, (RANDOM_ROWS - half, _PIXELS)).astype(np.float32)
+    return np.concatenate([whole, some.astype(np.float64)])

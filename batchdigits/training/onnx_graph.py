@@ -1,0 +1,190 @@
+"""Tidies the graph that tf2onnx writes: few operators, plain names, the same bytes every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from batchdigits.errors import InternalError
+
+INPUT = "pixels"
+OUTPUT = "probabilities"
+
+
+def tidy(exported: Any) -> Any:
+    """An ONNX ModelProto that computes what `exported` does, for the bundle.
+
+    - `MatMul` and the `Add` of a bias behind it become one `Gemm`;
+    - operators that do nothing (`Identity`) are gone;
+    - the operators that compute the shape for a `Reshape` become that shape;
+    - tensors and nodes are named by their place: tf2onnx's names count what the process has built
+      before;
+    - no doc strings, no metadata, only the default operator set.
+
+    Raises InternalError for a graph with another number of inputs or outputs than one.
+    """
+    import onnx
+
+    graph = exported.graph
+    if len(graph.input) != 1 or len(graph.output) != 1:
+        raise InternalError(
+            f"the exported graph has {len(graph.input)} inputs and {len(graph.output)} outputs, "
+            "expected one of each"
+        )
+    constants = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    nodes = _without_identities(list(graph.node), graph.output[0].name)
+    constants |= _fix_shapes(nodes, constants, _known_shapes(exported))
+    nodes = _merge_bias(_without_unused(nodes, graph.output[0].name), constants)
+    names = _new_names(nodes, graph.input[0].name, graph.output[0].name, set(constants))
+    tidied = onnx.helper.make_graph(
+        [_renamed(number, node, names) for number, node in enumerate(nodes)],
+        "pixels_to_probabilities",
+        [_port(graph.input[0], INPUT)],
+        [_port(graph.output[0], OUTPUT)],
+        [
+            onnx.numpy_helper.from_array(constants[old], new)
+            for old, new in names.items()
+            if old in constants
+        ],
+    )
+    version = next(one.version for one in exported.opset_import if one.domain == "")
+    return onnx.helper.make_model(
+        tidied,
+        opset_imports=[onnx.helper.make_opsetid("", version)],
+        ir_version=exported.ir_version,
+        producer_name="batchdigits",
+    )
+
+
+def _without_identities(nodes: list[Any], output: str) -> list[Any]:
+    """The nodes with what reads an Identity reading its source instead.
+
+    An Identity that gives the graph's output stays: its source may be read elsewhere.
+    """
+    source = {
+        node.output[0]: node.input[0]
+        for node in nodes
+        if node.op_type == "Identity" and node.output[0] != output
+    }
+    kept = [node for node in nodes if node.output[0] not in source]
+    for node in kept:
+        node.input[:] = [_origin(name, source) for name in node.input]
+    return kept
+
+
+def _origin(name: str, source: dict[str, str]) -> str:
+    while name in source:
+        name = source[name]
+    return name
+
+
+def _known_shapes(exported: Any) -> dict[str, list[int]]:
+    """The shape of each value inside the graph; 0 for a dimension that is not known."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(exported, data_prop=True)
+    return {
+        value.name: [one.dim_value for one in value.type.tensor_type.shape.dim]
+        for value in inferred.graph.value_info
+    }
+
+
+def _fix_shapes(
+    nodes: list[Any], constants: dict[str, Any], shapes: dict[str, list[int]]
+) -> dict[str, Any]:
+    """Give each Reshape whose columns are known a constant shape; returns those constants."""
+    added: dict[str, Any] = {}
+    for node in nodes:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        rows, *columns = shapes.get(node.output[0], [0, 0])
+        if rows == 0 and all(columns):
+            name = f"shape_of_{node.output[0]}"
+            added[name] = np.array([-1, *columns], np.int64)
+            node.input[1] = name
+    return added
+
+
+def _without_unused(nodes: list[Any], output: str) -> list[Any]:
+    """The nodes that the output depends on, in their order."""
+    needed, kept = {output}, []
+    for node in reversed(nodes):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _merge_bias(nodes: list[Any], constants: dict[str, Any]) -> list[Any]:
+    """Replace each MatMul of rows and the Add of one bias a column by a Gemm."""
+    import onnx
+
+    readers: dict[str, list[Any]] = {}
+    for node in nodes:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    merged, gone = [], set()
+    for node in nodes:
+        if node.output[0] in gone:
+            continue
+        follower = readers.get(node.output[0], [None])[0]
+        if _is_layer(node, readers.get(node.output[0], []), constants):
+            bias = next(name for name in follower.input if name != node.output[0])
+            merged.append(onnx.helper.make_node("Gemm", [*node.input, bias], list(follower.output)))
+            gone.add(follower.output[0])
+        else:
+            merged.append(node)
+    return merged
+
+
+def _is_layer(node: Any, readers: list[Any], constants: dict[str, Any]) -> bool:
+    """Whether `node` multiplies by a constant matrix and the only reader adds a constant row."""
+    if node.op_type != "MatMul" or [reader.op_type for reader in readers] != ["Add"]:
+        return False
+    weights = constants.get(node.input[1])
+    others = [name for name in readers[0].input if name != node.output[0]]
+    bias = constants.get(others[0]) if len(others) == 1 else None
+    return (
+        weights is not None
+        and bias is not None
+        and weights.ndim == 2
+        and bias.shape == weights.shape[1:]
+    )
+
+
+def _new_names(nodes: list[Any], first: str, last: str, constants: set[str]) -> dict[str, str]:
+    """Old names to new: values and constants counted in the order of their first use."""
+    names = {"": "", first: INPUT, last: OUTPUT}
+    for name in _all_names(nodes):
+        if name not in names:
+            kind = "constant" if name in constants else "value"
+            names[name] = f"{kind}_{len(names) - 3}"
+    return names
+
+
+def _all_names(nodes: list[Any]) -> Iterator[str]:
+    for node in nodes:
+        yield from node.input
+        yield from node.output
+
+
+def _renamed(number: int, node: Any, names: dict[str, str]) -> Any:
+    import onnx
+
+    copy = onnx.NodeProto()
+    copy.op_type = node.op_type
+    copy.name = f"{node.op_type}_{number}"
+    copy.input[:] = [names[name] for name in node.input]
+    copy.output[:] = [names[name] for name in node.output]
+    copy.attribute.extend(sorted(node.attribute, key=lambda one: str(one.name)))
+    return copy
+
+
+def _port(old: Any, name: str) -> Any:
+    """The graph's input or output under its new name, float32, any number of rows."""
+    import onnx
+
+    columns = old.type.tensor_type.shape.dim[1].dim_value
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", columns])

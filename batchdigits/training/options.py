@@ -1,0 +1,81 @@
+"""What a training is asked for, and the command line that asks for the same."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field, fields
+
+from batchdigits.rows.batch import RowOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """The flags of `python -m batchdigits.train`; None leaves a setting to the recipe.
+
+    data        a labelled CSV or Parquet file; None: scikit-learn's digits
+    label       its label column
+    rows        how its rows are read
+    test_share  part of the rows held out, 0..1; with 0 all rows train and the accuracy comes from
+                cross-validation in `folds` parts
+    seed        of weights and shuffling; `split_seed` alone decides which rows are held out
+    store       the folder to publish into (None: $BATCHDIGITS_STORE, else ./bundles)
+    output      one bundle file to write instead, which is version 1
+    created     the manifest's time, ISO-8601 in UTC with a Z; None: now
+    """
+
+    arch: str = "mlp"
+    recipe: str = "default"
+    data: str | None = None
+    label: str = "label"
+    rows: RowOptions = field(default_factory=RowOptions)
+    layers: int | None = None
+    units: int | None = None
+    dropout: float | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    early_stopping: int | None = None
+    seed: int = 0
+    test_share: float = 0.3
+    split_seed: int = 0
+    folds: int = 10
+    name: str = "digits"
+    store: str | None = None
+    output: str | None = None
+    overwrite: bool = False
+    created: str | None = None
+
+
+OVERRIDES = (
+    *("layers", "units", "dropout", "optimizer", "learning_rate", "epochs", "batch_size"),
+    "early_stopping",
+)
+"""The options that change a recipe's settings."""
+
+# Where a bundle goes does not decide what is in it, and would name the machine.
+_ABOUT_PLACE = {"store", "output", "overwrite", "created", "rows"}
+
+
+def command_line(options: TrainOptions) -> str:
+    """The shortest command that makes the same model: the network, and what is not the default."""
+    words = ["python", "-m", "batchdigits.train", "--arch", options.arch]
+    for one in fields(TrainOptions):
+        value = getattr(options, one.name)
+        is_default = value == one.default or (one.name == "folds" and options.test_share)
+        if one.name not in {*_ABOUT_PLACE, "arch"} and not is_default:
+            words += [f"--{one.name.replace('_', '-')}", str(value)]
+    return shlex.join(words + _row_words(options.rows))
+
+
+def _row_words(rows: RowOptions) -> list[str]:
+    words: list[str] = []
+    if rows.pixels is not None:
+        words += ["--pixels", rows.pixels]
+    if not rows.header:
+        words.append("--no-header")
+    if rows.delimiter != RowOptions().delimiter:
+        words += ["--delimiter", rows.delimiter]
+    if rows.scale is not None:
+        words += ["--scale", f"{rows.scale:g}"]
+    return words

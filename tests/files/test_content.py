@@ -1,0 +1,96 @@
+"""The first bytes of an input decide what it is, not its name."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from batchdigits.errors import UnusableInputError
+from batchdigits.files.content import format_of
+from batchdigits.files.inputs import Input, check_content, expand_inputs
+
+CSV = b"pixel_0,pixel_1\n1,2\n"
+PARQUET = b"PAR1" + bytes(20) + b"PAR1"
+
+
+def zst(data: bytes) -> bytes:
+    return pa.compress(data, codec="zstd", asbytes=True)
+
+
+def judged(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    (source,) = expand_inputs([str(folder / name)]).inputs
+    check_content(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", CSV),
+        ("a.csv", b"\xef\xbb\xbf" + CSV),
+        ("a.csv", b"\xff,\xfe\n"),
+        ("a.csv", b"1"),
+        ("a.csv", b"PAR,1\n"),
+        ("a.csv", b"\0x\n"),
+        ("a.tsv", CSV),
+        ("a", CSV),
+        ("a", PARQUET),
+        ("a.csv.gz", gzip.compress(CSV)),
+        ("a.tra.gz", gzip.compress(CSV)),
+        ("a.csv.zst", zst(CSV)),
+        ("a.parquet", PARQUET),
+    ],
+)
+def test_content_that_fits_its_name_passes(tmp_path: Path, name: str, content: bytes) -> None:
+    judged(tmp_path, name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", r"a\.csv: is empty"),
+        ("a.parquet", b"", r"a\.parquet: is empty"),
+        ("a.csv.gz", b"", r"a\.csv\.gz: is empty"),
+        ("a.csv.gz", gzip.compress(b""), r"a\.csv\.gz: is empty"),
+        ("a.csv.zst", zst(b""), r"a\.csv\.zst: is empty"),
+        ("a.csv", PARQUET, r"is Parquet by its content, not plain text; rename it to a\.parquet"),
+        ("a.parquet", CSV, r"is plain text by its content, not Parquet; rename it to a\.csv"),
+        ("a.parquet", gzip.compress(CSV), r"is gzip data .* rename it to a\.csv\.gz"),
+        ("a.csv", gzip.compress(CSV), r"is gzip data .*, not plain text; rename it to a\.csv\.gz"),
+        ("a.csv", zst(CSV), r"is Zstandard data .*; rename it to a\.csv\.zst"),
+        ("a.csv.gz", CSV, r"is plain text by its content, not gzip data; rename it to a\.csv"),
+        ("a.csv.gz", zst(CSV), r"not gzip data; rename it to a\.csv\.zst"),
+        ("a.csv.zst", gzip.compress(CSV), r"not Zstandard data; rename it to a\.csv\.gz"),
+        ("a.csv.gz", PARQUET, r"is Parquet by its content, not gzip"),
+        ("a.csv.gz", gzip.compress(PARQUET), "holds Parquet inside its compression; decompress"),
+        ("a.csv.gz", gzip.compress(gzip.compress(CSV)), "holds gzip data inside its compression"),
+        ("a.csv.zst", zst(CSV.decode().encode("utf-16")), "is UTF-16 text; save it as UTF-8"),
+        ("a.csv", CSV.decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("a.csv", b"\xfe\xff" + CSV.decode().encode("utf-16-be"), "is UTF-16 text"),
+        ("a.csv", CSV.decode().encode("utf-32"), "is UTF-32 text"),
+        ("a.csv", b"\0\0\xfe\xff" + CSV.decode().encode("utf-32-be"), "is UTF-32 text"),
+        ("a.csv", CSV.decode().encode("utf-16-le"), "looks like UTF-16 text"),
+        ("a.csv", CSV.decode().encode("utf-16-be"), "looks like UTF-16 text"),
+        ("a.parquet", b"PARE" + bytes(20), "is an encrypted Parquet file"),
+        ("a.csv", b"PK\x03\x04....", "is a ZIP archive or an Excel workbook; make it CSV"),
+        ("a.parquet", b"ARROW1\0\0", "is an Arrow IPC"),
+        ("a.csv.gz", gzip.compress(CSV)[:12], r"a\.csv\.gz: its gz data can't be decompressed"),
+        ("a.csv.zst", zst(CSV)[:6], r"a\.csv\.zst: its zst data can't be decompressed"),
+    ],
+)
+def test_content_that_belies_its_name_is_refused_with_the_fix(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    with pytest.raises(UnusableInputError, match=message):
+        judged(tmp_path, name, content)
+
+
+def test_standard_input_is_judged_only_when_it_is_opened() -> None:
+    check_content(Input(None, "csv"))
+
+
+def test_the_frames_of_parallel_zstd_are_known() -> None:
+    assert format_of(b"\x50\x2a\x4d\x18\x04\0\0\0") == ("csv", "zst")

@@ -1,0 +1,225 @@
+"""Arguments become inputs: files, folders, globs and standard input."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batchdigits.errors import NoInputError, UsageError
+from batchdigits.files.inputs import Input, check_content, expand_inputs
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_bytes(b"pixel_0\n1\n")
+
+
+def found(*arguments: str | Path) -> list[str]:
+    inputs = expand_inputs([str(argument) for argument in arguments]).inputs
+    return [source.path.name for source in inputs if source.path]
+
+
+@pytest.fixture
+def unprivileged_folder() -> Iterator[Path]:
+    """A folder of a user for whom permissions count, which for root they don't."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    root = os.geteuid() == 0
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "compression", "stem"),
+    [
+        ("forms.csv", "csv", None, "forms"),
+        ("FORMS.CSV", "csv", None, "FORMS"),
+        ("forms.csv.gz", "csv", "gz", "forms"),
+        ("forms.csv.zst", "csv", "zst", "forms"),
+        ("forms.tsv", "csv", None, "forms"),
+        ("night.v2.parquet", "parquet", None, "night.v2"),
+        ("optdigits.data", "csv", None, "optdigits"),
+        (".csv", "csv", None, ".csv"),
+    ],
+)
+def test_a_known_suffix_names_the_format(
+    tmp_path: Path, name: str, kind: str, compression: str | None, stem: str
+) -> None:
+    write(tmp_path, name)
+    (source,) = expand_inputs([str(tmp_path / name)]).inputs
+    assert (source.kind, source.compression, source.stem) == (kind, compression, stem)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "compression", "stem"),
+    [
+        ("optdigits.tra", b"0,1\n", "csv", None, "optdigits.tra"),
+        ("optdigits.tra.gz", gzip.compress(b"0,1\n"), "csv", "gz", "optdigits.tra"),
+        ("forms", b"\x28\xb5\x2f\xfd0", "csv", "zst", "forms"),
+        ("forms.pq", b"PAR1....PAR1", "parquet", None, "forms.pq"),
+    ],
+)
+def test_an_unknown_suffix_leaves_the_format_to_the_content(
+    tmp_path: Path, *, name: str, content: bytes, kind: str, compression: str | None, stem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (source,) = expand_inputs([str(tmp_path / name)]).inputs
+    assert (source.kind, source.compression, source.stem) == (kind, compression, stem)
+
+
+def test_a_folder_gives_its_data_files_in_order_without_ours_and_hidden_ones(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "b.csv", "a.parquet", "c.CSV.GZ", "B.csv.zst")
+    write(tmp_path, ".hidden.csv", "_started.csv", "notes.txt", "README.md", "x.tsv")
+    write(tmp_path, "b.predictions.csv", "b.rejects.csv", "b.reviewed.csv", "b.receipt.json")
+    (tmp_path / "sub.csv").mkdir()
+    write(tmp_path / "sub.csv", "deeper.csv")
+    assert found(tmp_path) == ["B.csv.zst", "a.parquet", "b.csv", "c.CSV.GZ"]
+
+
+def test_a_glob_gives_files_in_order_without_ours_hidden_ones_and_folders(tmp_path: Path) -> None:
+    write(tmp_path, "b.csv", "a.csv", "_a.csv", ".a.csv", "a.predictions.csv", "z.tra")
+    (tmp_path / "sub.csv").mkdir()
+    assert found(tmp_path / "*.csv") == ["a.csv", "b.csv"]
+    assert found(tmp_path / "*") == ["a.csv", "b.csv", "z.tra"]
+
+
+def test_a_name_that_only_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
+    write(tmp_path, "a[1].csv", "a1.csv")
+    inputs = expand_inputs([str(tmp_path / "a[1].csv")])
+    assert [source.name for source in inputs.inputs] == [str(tmp_path / "a[1].csv")]
+    assert not inputs.several
+
+
+def test_one_of_ours_can_be_named(tmp_path: Path) -> None:
+    write(tmp_path, "a.predictions.csv", "_a.csv")
+    assert found(tmp_path / "a.predictions.csv", tmp_path / "_a.csv") == [
+        "a.predictions.csv",
+        "_a.csv",
+    ]
+
+
+@pytest.mark.parametrize("name", ["with space.csv", "fórms–٣.csv", "two\nlines.csv", "-x.csv"])
+def test_odd_names_are_names(tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, name)
+    assert found(name) == found(".") == [name]
+
+
+def test_only_one_plain_file_is_not_several(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", "b.parquet")
+    a = str(tmp_path / "a.csv")
+    assert not expand_inputs([a]).several
+    assert expand_inputs([a, str(tmp_path / "b.parquet")]).several
+    assert expand_inputs([str(tmp_path)]).several
+    assert expand_inputs([str(tmp_path / "a*")]).several
+
+
+def test_a_dash_alone_is_standard_input() -> None:
+    inputs = expand_inputs(["-"])
+    assert inputs.inputs == (Input(None, "csv"),)
+    assert inputs.inputs[0].name == "-"
+    assert not inputs.several
+
+
+def test_a_dash_among_others_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv")
+    with pytest.raises(UsageError, match="-: standard input goes alone"):
+        expand_inputs([str(tmp_path / "a.csv"), "-"])
+
+
+@pytest.mark.parametrize("argument", ["absent.csv", "absent/", "a.csv/x"])
+def test_what_is_missing_is_refused_in_its_turn(tmp_path: Path, monkeypatch, argument: str) -> None:
+    """One missing file does not stop the others: it is an input until its content is asked for."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "a.csv")
+    present, missing = expand_inputs(["a.csv", argument]).inputs
+    check_content(present)
+    with pytest.raises(NoInputError, match=f"{missing.path}: (no such|can't be read)"):
+        check_content(missing)
+
+
+@pytest.mark.parametrize("arguments", [[], [""], ["a.csv", ""]])
+def test_no_argument_or_an_empty_one_is_no_input(arguments: list[str]) -> None:
+    """An unset variable in a crontab must not mean the folder it runs in."""
+    with pytest.raises(NoInputError, match="no input or an empty name"):
+        expand_inputs(arguments)
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+    write(tmp_path, "notes.txt", "a.predictions.csv")
+    with pytest.raises(NoInputError, match=r"none of its 2 files is an input; .*\.csv\.gz"):
+        expand_inputs([str(tmp_path)])
+
+
+def test_a_glob_without_a_match_says_so(tmp_path: Path) -> None:
+    write(tmp_path, "a.predictions.csv")
+    with pytest.raises(NoInputError, match=r"\*\.csv: matches no input; 1 files fit"):
+        expand_inputs([str(tmp_path / "*.csv")])
+
+
+@pytest.mark.parametrize("make", [os.link, os.symlink])
+def test_the_same_file_twice_is_refused_under_any_name(tmp_path: Path, make) -> None:
+    write(tmp_path, "a.csv")
+    make(tmp_path / "a.csv", tmp_path / "b.csv")
+    for arguments in ([tmp_path / "a.csv", tmp_path / "." / "b.csv"], [tmp_path]):
+        with pytest.raises(UsageError, match=r"b\.csv: is the same file as .*a\.csv"):
+            found(*arguments)
+    with pytest.raises(UsageError, match="is the same file as"):
+        found(tmp_path / "a.csv", f"{tmp_path}/../{tmp_path.name}/a.csv")
+
+
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for argument in (tmp_path / "pipe.csv", tmp_path):
+        (source,) = expand_inputs([str(argument)]).inputs
+        with pytest.raises(NoInputError, match="is a pipe or device"):
+            check_content(source)
+
+
+def test_a_broken_link_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("nowhere.csv")
+    (source,) = expand_inputs([str(tmp_path / "a.csv")]).inputs
+    with pytest.raises(NoInputError, match=r"a\.csv: no such file"):
+        check_content(source)
+
+
+def test_in_a_folder_one_bad_file_does_not_stop_the_others(unprivileged_folder: Path) -> None:
+    write(unprivileged_folder, "a.csv", "b.csv")
+    (unprivileged_folder / "c.csv").symlink_to("nowhere")
+    (unprivileged_folder / "a.csv").chmod(0)
+    for argument in (unprivileged_folder, unprivileged_folder / "*.csv"):
+        inputs = expand_inputs([str(argument)]).inputs
+        refused = []
+        for source in inputs:
+            try:
+                check_content(source)
+            except NoInputError:
+                refused.append(source.stem)
+        assert [source.stem for source in inputs] in (["a", "b", "c"], ["a", "b"])
+        assert set(refused) <= {"a", "c"}
+        assert "a" in refused
+
+
+def test_what_may_not_be_read_is_named(unprivileged_folder: Path) -> None:
+    write(unprivileged_folder, "a.csv")
+    (unprivileged_folder / "a.csv").chmod(0)
+    with pytest.raises(NoInputError, match=r"a\.csv: can't be read: Permission denied"):
+        expand_inputs([str(unprivileged_folder / "a.csv")])
+    closed = unprivileged_folder / "closed"
+    closed.mkdir(mode=0)
+    with pytest.raises(NoInputError, match="closed: can't be read: Permission denied"):
+        expand_inputs([str(closed)])

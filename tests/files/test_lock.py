@@ -1,0 +1,101 @@
+"""One writer at a time, across real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from batchdigits.errors import OutputError, TryAgainError
+from batchdigits.files.lock import hold_lock
+
+HOLDER = """
+    import sys, time
+    from pathlib import Path
+    from batchdigits.files.lock import hold_lock
+    with hold_lock(Path(sys.argv[1])):
+        print("held", flush=True)
+        time.sleep(60)
+"""
+
+CONTENDER = """
+    import os, sys
+    from pathlib import Path
+    from batchdigits.errors import TryAgainError
+    from batchdigits.files.lock import hold_lock
+    path, inside = Path(sys.argv[1]), sys.argv[1] + ".inside"
+    won = 0
+    while won < 150:
+        try:
+            with hold_lock(path):
+                os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+                os.unlink(inside)
+                won += 1
+        except TryAgainError:
+            pass
+"""
+
+
+def start(code: str, path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_lock_file_is_gone_afterwards_also_after_an_error(tmp_path: Path) -> None:
+    with suppress(KeyError), hold_lock(tmp_path / "out.csv"):
+        assert [p.name for p in tmp_path.iterdir()] == [".out.csv.lock"]
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_is_told_who_holds_it_and_killing_the_holder_frees_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "out.csv"
+    with start(HOLDER, path) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        told = rf"out\.csv: .*process {holder.pid}.*try again"
+        with pytest.raises(TryAgainError, match=told), hold_lock(path):
+            pass
+        assert (tmp_path / ".out.csv.lock").exists()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with hold_lock(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_removing_the_lock_file_lets_no_two_in(tmp_path: Path) -> None:
+    contenders = [start(CONTENDER, tmp_path / "out.csv") for _ in range(3)]
+    assert [contender.wait(60) for contender in contenders] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_is_freed_only_by_its_owner(tmp_path: Path) -> None:
+    """A lock file that somebody else put in place of ours is not ours to remove."""
+    lock = tmp_path / ".out.csv.lock"
+    with hold_lock(tmp_path / "out.csv"):
+        lock.unlink()
+        lock.write_text("another's")
+    assert lock.read_text() == "another's"
+
+
+def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    told = r"out\.csv: \.out\.csv\.lock beside it can't be locked"
+    with pytest.raises(OutputError, match=told), hold_lock(tmp_path / "absent" / "out.csv"):
+        pass
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    (tmp_path / ".out.csv.lock").symlink_to(victim)
+    with pytest.raises(OutputError), hold_lock(tmp_path / "out.csv"):
+        pass
+    assert victim.read_text() == "whole"

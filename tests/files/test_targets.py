@@ -1,0 +1,251 @@
+"""What a run writes is planned by name, and refused by name, before any work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batchdigits.errors import OutputError, UsageError
+from batchdigits.files.inputs import (
+    Inputs,
+    Targets,
+    check_targets,
+    expand_inputs,
+    make_folder,
+    plan_targets,
+)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def inputs(*names: str) -> Inputs:
+    for name in names:
+        if not Path(name).exists():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text("x")
+    return expand_inputs(names)
+
+
+def planned(output: str | None, *names: str) -> list[tuple[str, str, str]]:
+    return [
+        (str(t.predictions), str(t.rejects), str(t.receipt))
+        for t in plan_targets(inputs(*names), output)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("forms.csv", "csv"),
+        ("forms.csv.gz", "csv.gz"),
+        ("forms.csv.zst", "csv.zst"),
+        ("forms.parquet", "parquet"),
+        ("forms.tsv", "csv"),
+        ("FORMS.CSV", "csv"),
+    ],
+)
+def test_outputs_stand_beside_the_input_in_its_format(name: str, suffix: str) -> None:
+    stem = name.partition(".")[0]
+    assert planned(None, f"night/{name}") == [
+        (
+            f"night/{stem}.predictions.{suffix}",
+            f"night/{stem}.rejects.{suffix}",
+            f"night/{stem}.receipt.json",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "rejects", "receipt", "form"),
+    [
+        ("o/P.csv", "o/P.rejects.csv", "o/P.receipt.json", ("csv", None)),
+        ("P.v1.csv.gz", "P.v1.rejects.csv.gz", "P.v1.receipt.json", ("csv", "gz")),
+        ("P.CSV.ZST", "P.rejects.CSV.ZST", "P.receipt.json", ("csv", "zst")),
+        ("P.parquet", "P.rejects.parquet", "P.receipt.json", ("parquet", None)),
+    ],
+)
+def test_output_names_the_file_and_its_format(
+    output: str, rejects: str, receipt: str, form: tuple[str, str | None]
+) -> None:
+    (targets,) = plan_targets(inputs("forms.csv"), output)
+    assert targets.finals == (Path(output), Path(rejects), Path(receipt))
+    assert (targets.kind, targets.compression) == form
+
+
+@pytest.mark.parametrize("output", ["out/", "present", "out.csv/"])
+def test_output_names_a_folder_for_one_input(output: str) -> None:
+    Path("present").mkdir()
+    folder = output.rstrip("/")
+    assert planned(output, "night/forms.csv") == [
+        (
+            f"{folder}/forms.predictions.csv",
+            f"{folder}/forms.rejects.csv",
+            f"{folder}/forms.receipt.json",
+        )
+    ]
+
+
+def test_several_inputs_go_to_a_folder_that_planning_does_not_create() -> None:
+    names = [predictions for predictions, _, _ in planned("new/out", "a.csv", "b.parquet")]
+    assert names == ["new/out/a.predictions.csv", "new/out/b.predictions.parquet"]
+    assert not Path("new").exists()
+
+
+def test_a_folder_of_one_file_goes_to_a_folder() -> None:
+    inputs("night/a.csv")
+    (targets,) = plan_targets(expand_inputs(["night"]), "out")
+    assert targets.predictions == Path("out/a.predictions.csv")
+
+
+@pytest.mark.parametrize("output", ["all.csv", "all.PARQUET", "x/all.csv.gz"])
+def test_one_file_for_several_inputs_is_refused(output: str) -> None:
+    with pytest.raises(UsageError, match="names one file, but several inputs"):
+        planned(output, "a.csv", "b.csv")
+    with pytest.raises(UsageError, match="names one file, but several inputs"):
+        plan_targets(expand_inputs(["a*"]), output)
+
+
+@pytest.mark.parametrize("output", ["out.json", "out", "out.tsv", ".csv", "out.parquet.gz", "-"])
+def test_an_unknown_suffix_is_refused_with_the_known_ones(output: str) -> None:
+    with pytest.raises(UsageError, match=r"known are \.csv \.csv\.gz \.csv\.zst \.parquet"):
+        planned(output, "a.csv")
+
+
+def test_standard_input_needs_a_file_as_output() -> None:
+    (targets,) = plan_targets(expand_inputs(["-"]), "out.csv.gz")
+    assert targets.predictions == Path("out.csv.gz")
+    for output in (None, "folder/", ""):
+        with pytest.raises(UsageError):
+            plan_targets(expand_inputs(["-"]), output)
+
+
+@pytest.mark.parametrize(
+    ("output", "one", "other", "name"),
+    [
+        (None, "forms.csv", "forms.parquet", "forms.receipt.json"),
+        (None, "forms.csv", "forms.tsv", "forms.predictions.csv"),
+        ("out", "a/forms.csv", "b/forms.csv", "out/forms.predictions.csv"),
+    ],
+)
+def test_two_inputs_that_would_write_one_name_are_both_named(
+    output: str | None, one: str, other: str, name: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{one} and {other} would both write {name}"):
+        planned(output, one, other)
+
+
+def test_one_folder_under_two_names_is_one_folder() -> None:
+    inputs("a/forms.csv", "a/forms.parquet")
+    Path("b").symlink_to("a")
+    with pytest.raises(UsageError, match="would both write"):
+        plan_targets(expand_inputs(["a/forms.csv", "b/forms.parquet"]), None)
+
+
+@pytest.mark.parametrize("output", ["in.csv", "./in.csv", "sub/../in.csv", "soft.csv", "hard.csv"])
+def test_an_input_is_never_an_output(output: str) -> None:
+    source = inputs("in.csv", "sub/x.csv").inputs[:1]
+    Path("soft.csv").symlink_to("in.csv")
+    os.link("in.csv", "hard.csv")
+    with pytest.raises(UsageError, match=r"in\.csv: is an input, and .* would be written over it"):
+        plan_targets(Inputs(source, several=False), output)
+
+
+@pytest.mark.parametrize("name", ["P.rejects.csv", ".P.csv.tmp", ".P.csv.commit", ".P.csv.lock"])
+def test_an_input_is_never_one_of_the_other_names_a_run_writes(name: str) -> None:
+    with pytest.raises(UsageError, match="would be written over it"):
+        planned("P.csv", name)
+
+
+def test_an_input_is_never_the_output_of_another_one() -> None:
+    with pytest.raises(UsageError, match=r"a\.predictions\.csv: is an input"):
+        planned(None, "a.csv", "a.predictions.csv")
+
+
+def test_standard_input_is_never_the_output() -> None:
+    Path("in.csv").write_text("x")
+    code = (
+        "from batchdigits.files.inputs import *\n"
+        "try: plan_targets(expand_inputs(['-']), 'in.csv')\n"
+        "except Exception as error: print(error)"
+    )
+    root = Path(__file__).parents[2]
+    with Path("in.csv").open() as stdin:
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(root)},
+            check=True,
+        )
+    assert told.stdout.startswith("-: is an input, and in.csv would be written over it")
+
+
+def targets(predictions: str = "out/P.csv") -> Targets:
+    path = Path(predictions)
+    return Targets(path, path.with_name("P.rejects.csv"), path.with_name("P.receipt.json"), "csv")
+
+
+def test_plain_names_in_a_folder_present_or_to_be_made_pass() -> None:
+    check_targets(targets("new/deep/P.csv"))
+    assert not Path("new").exists()
+    make_folder(targets("new/deep/P.csv"))
+    make_folder(targets("new/deep/P.csv"))
+    Path("new/deep/P.csv").write_text("an older output")
+    check_targets(targets("new/deep/P.csv"))
+
+
+@pytest.mark.parametrize(
+    "name", ["P.csv", "P.rejects.csv", "P.receipt.json", ".P.csv.tmp", ".P.csv.commit"]
+)
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.symlink_to("elsewhere"), "is a link"),
+        (lambda path: path.symlink_to("/dev/full"), "is a link"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (os.mkfifo, "is a pipe, socket or device"),
+    ],
+)
+def test_what_is_no_plain_file_is_refused(name: str, make, what: str) -> None:
+    Path("out").mkdir()
+    make(Path("out", name))
+    with pytest.raises(OutputError, match=f"{name} {what}"):
+        check_targets(targets())
+
+
+def test_all_that_is_wrong_is_told_in_one_line() -> None:
+    Path("out").mkdir()
+    Path("out/P.csv").mkdir()
+    Path("out/P.rejects.csv").symlink_to("x")
+    with pytest.raises(OutputError, match=r"P\.csv is a folder, P\.rejects\.csv is a link; choose"):
+        check_targets(targets())
+
+
+def test_a_folder_that_cannot_be_one_is_refused() -> None:
+    Path("out").write_text("a file")
+    for name in ("out/P.csv", "out/deeper/P.csv"):
+        with pytest.raises(OutputError, match="can't be a folder: out is none"):
+            check_targets(targets(name))
+    Path("dangling").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="can't be a folder: dangling is none"):
+        check_targets(targets("dangling/P.csv"))
+
+
+def test_a_folder_that_cannot_be_written_is_refused() -> None:
+    """/proc is read-only for everybody, root too."""
+    with pytest.raises(OutputError, match="is not writable"):
+        check_targets(targets("/proc/sys/P.csv"))
+
+
+def test_a_name_too_long_for_its_temporaries_is_refused_before_any_work() -> None:
+    with pytest.raises(OutputError, match="File name too long"):
+        check_targets(targets("P" * 245 + ".csv"))

@@ -1,0 +1,91 @@
+"""A store with a production bundle, and forms to score, for whatever schedules the commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchdigits.archive.store import Store, packaged_bundle
+
+WriteForms = Callable[..., Path]
+WriteManyForms = Callable[[Path], None]
+PredictStoppedMidway = Callable[[Path, Path], AbstractContextManager[None]]
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds the packaged bundle as digits@production."""
+    folder = tmp_path_factory.mktemp("store")
+    published = Store(folder)
+    published.publish("digits", lambda _version: packaged_bundle().read_bytes())
+    published.set_alias("digits", "production", 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_forms() -> WriteForms:
+    """Writes a Parquet file of 20 rows, the first `out_of_range` of them with a pixel of 99."""
+
+    def write(path: Path, *, out_of_range: int = 0) -> Path:
+        pixels = np.random.default_rng(0).integers(0, 17, (64, 20), dtype=np.uint8)
+        pixels[5, :out_of_range] = 99
+        columns = {f"pixel_{number}": values for number, values in enumerate(pixels)}
+        pq.write_table(pa.table({"id": [f"{n:04}" for n in range(20)], **columns}), path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_many_forms() -> WriteManyForms:
+    """Writes a Parquet file of two million rows: one worker needs seconds for them."""
+
+    def write(path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 17, 64 * 100_000, dtype=np.uint8)
+        table = pa.table({"pixels": pa.FixedSizeListArray.from_arrays(pa.array(pixels), 64)})
+        with pq.ParquetWriter(path, table.schema) as writer:
+            for _ in range(20):
+                writer.write_table(table)
+
+    return write
+
+
+@pytest.fixture
+def predict_stopped_midway(write_many_forms: WriteManyForms) -> PredictStoppedMidway:
+    """Another run that scores `forms` into `output` and stands still halfway, killed at the end."""
+
+    @contextmanager
+    def stopped(forms: Path, output: Path) -> Iterator[None]:
+        write_many_forms(forms)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batchdigits.predict", forms, "--output", f"{output}/"],
+            cwd=REPOSITORY,
+            env={**os.environ, "BATCHDIGITS_WORKERS": "1"},
+        )
+        try:
+            end = time.monotonic() + PATIENCE
+            while not list(output.glob(".*.predictions.parquet.tmp")):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            process.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+    return stopped

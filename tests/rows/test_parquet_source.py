@@ -1,0 +1,104 @@
+"""Parquet files come through whole, in order, or are refused before data is read."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchdigits.errors import BatchdigitsError, UnusableInputError
+from batchdigits.rows.batch import RowOptions, Rows
+from batchdigits.rows.parquet_source import ParquetSource
+
+
+def table_of(rows: int) -> pa.Table:
+    numbers = np.arange(rows)
+    columns = {"id": pa.array(numbers)}
+    columns |= {f"pixel_{i}": pa.array(((numbers + i) % 17).astype(np.uint8)) for i in range(64)}
+    return pa.table(columns)
+
+
+def read(path: Path, **options: object) -> list[Rows]:
+    source = ParquetSource(path, RowOptions(**options), path.name)  # type: ignore[arg-type]
+    try:
+        return [source.check(block) for block in source.blocks()]
+    finally:
+        source.close()
+
+
+def test_rows_come_in_the_files_order_across_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(1000), path, row_group_size=130)
+    parts = read(path, batch_rows=64)
+    assert sum(part.rows for part in parts) == 1000
+    ids = [i for part in parts for i in part.passthrough["id"].to_pylist()]
+    assert ids == list(range(1000))
+    pixels = np.concatenate([part.pixels for part in parts])
+    assert np.array_equal(pixels, (np.arange(1000)[:, None] + np.arange(64)) % 17)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_tiny_files_are_files(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(rows), path)
+    assert sum(part.rows for part in read(path)) == rows
+
+
+def test_only_what_is_kept_is_read_and_types_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    extra = pa.array([{"x": i} for i in range(5)])
+    pq.write_table(table_of(5).append_column("nested", extra).append_column("no", extra), path)
+    source = ParquetSource(path, RowOptions(keep=("nested", "id")), "a.parquet")
+    assert source.schema.names == ["nested", "id"]
+    (part,) = [source.check(block) for block in source.blocks()]
+    assert part.passthrough.schema.equals(source.schema)
+    assert part.passthrough["nested"].to_pylist()[2] == {"x": 2}
+    source.close()
+
+
+def test_progress_follows_the_rows_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(100), path)
+    source = ParquetSource(path, RowOptions(batch_rows=25), "a.parquet")
+    seen = [source.progress() for _ in source.blocks()]
+    assert seen == [0.25, 0.5, 0.75, 1.0]
+    source.close()
+
+
+@pytest.mark.parametrize("cut", [10, 1000, -9, -200])
+def test_a_truncated_file_is_refused_in_one_line(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(1000), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(UnusableInputError, match=r"a\.parquet: .*restore or re-create") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_is_seen_by_the_page_checksum(tmp_path: Path) -> None:
+    """Flip one bit in every data page in turn: none is read as something else."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(500), path, write_page_checksum=True, compression="none")
+    whole = path.read_bytes()
+    expected = [part.pixels for part in read(path)]
+    chunk = pq.read_metadata(path).row_group(0).column(5)
+    start, length = chunk.data_page_offset, chunk.total_compressed_size
+    seen = 0
+    for at in range(start, min(start + length, len(whole)), 37):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            parts = read(path)
+        except BatchdigitsError:
+            seen += 1
+        else:
+            # A page header's statistics may change without touching the data.
+            assert all(np.array_equal(a, b.pixels) for a, b in zip(expected, parts, strict=True))
+    assert seen > 0
+
+
+def test_text_pixels_are_refused_before_any_data_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(5).set_column(1, "pixel_0", pa.array(["1"] * 5)), path)
+    with pytest.raises(UnusableInputError, match="pixel_0 \\(string\\)"):
+        ParquetSource(path, RowOptions(), "a.parquet")

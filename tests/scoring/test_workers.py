@@ -1,0 +1,57 @@
+"""The pipeline keeps order and memory bounded, and an error arrives where its result would."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from batchdigits.scoring.workers import BLOCKS_IN_FLIGHT, available_workers, in_order
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_results_keep_the_order_of_the_blocks(workers: int) -> None:
+    def work(number: int) -> int:
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    assert list(in_order(range(40), work, workers)) == [n * n for n in range(40)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_blocks_are_drawn_a_bounded_number_ahead(workers: int) -> None:
+    """Whoever consumes slowly holds the reader back: memory does not grow with the input."""
+    drawn = 0
+
+    def blocks() -> Iterator[int]:
+        nonlocal drawn
+        for number in range(1000):
+            drawn += 1
+            yield number
+
+    for taken, _ in enumerate(in_order(blocks(), lambda number: number, workers), 1):
+        assert drawn - taken <= BLOCKS_IN_FLIGHT * workers + 1
+
+
+def test_an_error_comes_after_the_results_before_it() -> None:
+    def work(number: int) -> int:
+        if number == 7:
+            raise ZeroDivisionError("block 7")
+        return number
+
+    results = in_order(range(50), work, 2)
+    assert [next(results) for _ in range(7)] == list(range(7))
+    with pytest.raises(ZeroDivisionError, match="block 7"):
+        next(results)
+
+
+def test_closing_early_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    results = in_order(range(1000), lambda number: number, 3)
+    assert next(results) == 0
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_there_is_always_a_worker() -> None:
+    assert available_workers() >= 1

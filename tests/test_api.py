@@ -1,0 +1,115 @@
+"""What Python programs get: the same bundle, the same scoring function."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import batchdigits
+from batchdigits.errors import BundleError, NoInputError, UnusableInputError, UsageError
+
+SAMPLE = Path(__file__).parents[1] / "sample_data"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> batchdigits.Bundle:
+    return batchdigits.open_bundle()
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    return pq.read_table(SAMPLE / "digits.parquet").slice(0, 100)
+
+
+def pixels_of(table: pa.Table) -> np.ndarray:  # type: ignore[type-arg]
+    return np.column_stack([table[f"pixel_{i}"] for i in range(64)])
+
+
+def test_every_kind_of_rows_gets_the_same_predictions(
+    bundle: batchdigits.Bundle, table: pa.Table
+) -> None:
+    pixels = pixels_of(table)
+    expected = bundle.predict(table).select(["prediction", "confidence"])
+    assert np.mean(np.array(expected["prediction"]) == np.array(table["label"])) > 0.95
+    for rows in (
+        pixels.astype(np.uint8),
+        pixels.astype(np.float64),
+        np.asfortranarray(pixels),
+        table.to_batches()[0],
+        table.to_pandas(),
+    ):
+        assert bundle.predict(rows).select(["prediction", "confidence"]).equals(expected)
+
+
+def test_other_columns_come_back_in_order(bundle: batchdigits.Bundle, table: pa.Table) -> None:
+    result = bundle.predict(table, probabilities=True)
+    assert result.column_names[:6] == [
+        *("form_id", "field", "position", "label", "prediction", "confidence")
+    ]
+    assert result["form_id"].equals(table["form_id"])
+    total = sum(np.array(result[f"proba_{digit}"]) for digit in range(10))
+    assert np.allclose(total, 1, atol=1e-5)
+
+
+def test_no_rows_give_an_empty_table(bundle: batchdigits.Bundle, table: pa.Table) -> None:
+    result = bundle.predict(table.slice(0, 0))
+    assert (result.num_rows, result.column_names[-2:]) == (0, ["prediction", "confidence"])
+
+
+def test_rows_that_cannot_be_scored_are_named_not_dropped(bundle: batchdigits.Bundle) -> None:
+    rows = np.zeros((50, 64))
+    rows[7, 3], rows[20, 0] = np.nan, 17
+    with pytest.raises(UnusableInputError, match="2 rows can't be scored.*row 7 is not-finite.*20"):
+        bundle.predict(rows)
+
+
+@pytest.mark.parametrize("rows", [np.zeros((3, 63)), np.zeros(64), np.zeros((2, 8, 8)), [[1] * 64]])
+def test_rows_of_another_shape_or_kind_are_usage_errors(
+    bundle: batchdigits.Bundle, rows: object
+) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        bundle.predict(rows)  # type: ignore[arg-type]
+
+
+def test_a_bundle_tells_what_it_is(bundle: batchdigits.Bundle) -> None:
+    assert bundle.manifest.name == "digits"
+    assert bundle.digest.startswith("sha256:")
+    assert bundle.classes.to_pylist() == list(range(10))
+
+
+def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
+    """The scaler, the Keras model and the binarizer as fitted give what the ONNX graph gives."""
+    reference = batchdigits.open_bundle(engine="keras").predict(table, probabilities=True)
+    compiled = batchdigits.open_bundle().predict(table, probabilities=True)
+    assert reference["prediction"].equals(compiled["prediction"])
+    for digit in range(10):
+        ours, theirs = (np.array(t[f"proba_{digit}"]) for t in (compiled, reference))
+        assert np.abs(ours - theirs).max() <= 1e-5
+
+
+def test_score_is_the_predict_command(tmp_path: Path) -> None:
+    progress: list[tuple[int, float | None]] = []
+    summary = batchdigits.score(
+        SAMPLE / "digits.parquet",
+        output=tmp_path / "out.parquet",
+        on_progress=lambda rows, part: progress.append((rows, part)),
+    )
+    assert (summary.exit_code, summary.rows_predicted) == (0, 1797)
+    assert progress[-1] == (1797, 1.0)
+    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 1797
+
+
+def test_errors_that_concern_the_whole_run_are_raised(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="has no bundle 'nobody'"):
+        batchdigits.score(SAMPLE / "digits.parquet", bundle="nobody", output=tmp_path / "o.parquet")
+    with pytest.raises(NoInputError, match="none of its 0 files is an input"):
+        batchdigits.score(tmp_path)
+
+
+def test_the_first_bundle_ever_still_reads_and_scores(table: pa.Table) -> None:
+    """Format 1 is a promise: a copy of the first bundle stays here, and later versions read it."""
+    first = batchdigits.open_bundle(Path(__file__).parent / "data" / "digits-format-1.bundle")
+    assert first.manifest.format == 1
+    assert np.mean(np.array(first.predict(table)["prediction"]) == np.array(table["label"])) > 0.95

@@ -1,0 +1,485 @@
+"""The predict job as it is used: real processes on real files."""
+
+import csv
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from batchdigits.archive.bundle import read_bundle
+from batchdigits.archive.store import packaged_bundle
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_data"
+HEAVY = ("tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "scipy")
+
+
+class Finished:
+    """A predict process that has ended."""
+
+    def __init__(self, process: subprocess.CompletedProcess[str]) -> None:
+        self.code = process.returncode
+        self.stdout = process.stdout
+        self.stderr = process.stderr
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        (line,) = self.stdout.splitlines()
+        result: dict[str, Any] = json.loads(line)
+        return result
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        (line,) = self.stderr.splitlines()
+        return line
+
+
+def predict(
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+) -> Finished:
+    process = subprocess.run(
+        [sys.executable, "-m", "batchdigits.predict", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    text = subprocess.CompletedProcess(
+        process.args, process.returncode, process.stdout.decode(), process.stderr.decode()
+    )
+    return Finished(text)
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    return Path(shutil.copy(SAMPLE / "digits.parquet", tmp_path / "digits.parquet"))
+
+
+def small_table(rows: int = 20) -> pa.Table:
+    return pq.read_table(SAMPLE / "digits.parquet").slice(0, rows)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_sample_scores_the_same_from_parquet_csv_and_headerless_csv(tmp_path: Path) -> None:
+    """Same digits, three files: the same predictions, and the accuracy that the card gives."""
+    tables = []
+    for name, flags in (
+        ("digits.parquet", []),
+        ("digits.csv", []),
+        ("digits-uci.csv", ["--no-header"]),
+    ):
+        out = tmp_path / f"{name}.parquet"
+        ran = predict(SAMPLE / name, *flags, "--output", out, "--probabilities")
+        assert (ran.code, ran.stderr) == (0, "")
+        assert ran.summary["rows_predicted"] == 1797
+        tables.append(pq.read_table(out))
+    scored = [table.select(["prediction", "confidence", "proba_7"]) for table in tables]
+    assert scored[0].equals(scored[1])
+    assert scored[0].equals(scored[2])
+    right = np.mean(np.array(tables[0]["prediction"]) == np.array(tables[0]["label"]))
+    seen = read_bundle(packaged_bundle()).manifest.metrics["seen_in_training"]["accuracy"]
+    assert right == pytest.approx(seen, abs=1e-12)
+
+
+def test_rows_keep_their_order_and_their_other_columns(digits: Path) -> None:
+    assert predict(digits).code == 0
+    before = pq.read_table(digits).drop_columns([f"pixel_{i}" for i in range(64)])
+    after = pq.read_table(digits.with_name("digits.predictions.parquet"))
+    assert after.drop_columns(["prediction", "confidence"]).equals(before)
+    assert after.schema.field("prediction").type == pa.int64()
+    assert after.schema.field("confidence").type == pa.float32()
+
+
+def test_bad_rows_are_rejected_with_their_reasons_and_the_others_go_on(tmp_path: Path) -> None:
+    path = Path(shutil.copy(SAMPLE / "bad.csv", tmp_path))
+    ran = predict(path)
+    assert ran.code == 3
+    assert names(tmp_path) == [
+        "bad.csv",
+        "bad.predictions.csv",
+        "bad.receipt.json",
+        "bad.rejects.csv",
+    ]
+    with (tmp_path / "bad.rejects.csv").open(encoding="utf-8", newline="") as file:
+        rejects = list(csv.DictReader(file))
+    assert [(int(r["row"]), int(r["line"]), r["reason"]) for r in rejects] == [
+        (2, 3, "too-few-cells"),
+        (4, 5, "too-many-cells"),
+        (6, 7, "stray-quote"),
+        (8, 9, "blank-line"),
+        (10, 11, "repeated-header"),
+        (12, 13, "missing"),
+        (14, 15, "missing"),
+        (16, 17, "not-finite"),
+        (18, 19, "not-finite"),
+        (20, 21, "not-a-number"),
+        (22, 23, "not-a-number"),
+        (24, 25, "not-a-number"),
+        (26, 27, "not-a-number"),
+        (28, 29, "out-of-range"),
+        (30, 31, "out-of-range"),
+        (32, 33, "bad-encoding"),
+    ]
+    assert (rejects[10]["column"], rejects[10]["value"]) == ("pixel_14", "0x10")
+    lines = path.read_bytes().split(b"\n")
+    assert rejects[14]["raw"] == lines[30].decode()
+    predicted = pc.read_csv(
+        tmp_path / "bad.predictions.csv", parse_options=pc.ParseOptions(newlines_in_values=True)
+    )
+    assert predicted.num_rows == 20
+    assert predicted["field"][19].as_py() == "amount, in\nwords"
+    summary = ran.summary
+    assert (summary["rows_in"], summary["rows_predicted"], summary["rows_rejected"]) == (36, 20, 16)
+    assert sum(summary["reasons"].values()) == 16
+
+
+def test_good_rows_of_a_bad_file_get_what_they_get_in_a_good_one(tmp_path: Path) -> None:
+    """The sample's even rows stand unharmed in bad.csv, between the bad ones."""
+    for name in ("bad.csv", "digits.csv"):
+        predict(SAMPLE / name, "--output", tmp_path / name)
+    options = pc.ParseOptions(newlines_in_values=True)
+    bad = pc.read_csv(tmp_path / "bad.csv", parse_options=options).slice(0, 16)
+    good = pc.read_csv(tmp_path / "digits.csv").take(list(range(0, 32, 2)))
+    for column in ("position", "label", "prediction", "confidence"):
+        assert bad[column].equals(good[column])
+
+
+def test_the_predict_path_imports_nothing_heavy(digits: Path) -> None:
+    """What scores at night must start fast and stay small: no TensorFlow and its company."""
+    code = (
+        "import sys; from batchdigits.predict import main; code = main(sys.argv[1:]); "
+        f"print(sorted(set(sys.modules) & {set(HEAVY)!r}), code)"
+    )
+    other = digits.with_name("other.csv")
+    shutil.copy(SAMPLE / "digits.csv", other)
+    arguments = [str(digits), str(other), "--output", str(digits.parent / "out/")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 10_000])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_values_do_not_depend_on_batch_size_or_workers(
+    tmp_path: Path, batch_size: int, workers: int
+) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pq.read_table(SAMPLE / "digits.parquet").slice(0, 300), path)
+    expected = tmp_path / "expected.parquet"
+    assert predict(path, "--output", expected, "--probabilities").code == 0
+    out = tmp_path / "out.parquet"
+    flags = ["--batch-size", str(batch_size), "--workers", str(workers), "--probabilities"]
+    assert predict(path, "--output", out, *flags).code == 0
+    assert pq.read_table(out).equals(pq.read_table(expected))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.zst"])
+def test_compressed_csv_goes_in_and_comes_out(tmp_path: Path, suffix: str) -> None:
+    text = (SAMPLE / "digits.csv").read_bytes()
+    path = tmp_path / f"forms{suffix}"
+    with pa.output_stream(path, compression="detect") as stream:
+        stream.write(text)
+    assert predict(path).code == 0
+    out = tmp_path / f"forms.predictions{suffix}"
+    with pa.input_stream(out, compression="detect") as stream:
+        read = stream.read()
+    predict(SAMPLE / "digits.csv", "--output", tmp_path / "plain.csv")
+    assert read == (tmp_path / "plain.csv").read_bytes()
+
+
+def test_text_columns_of_a_csv_stay_as_they_are(tmp_path: Path) -> None:
+    """Ids keep their leading zeros, and empty cells stay empty."""
+    pixels = [str(i % 17) for i in range(64)]
+    header = ["id", *(f"pixel_{i}" for i in range(64)), "note"]
+    rows = [["007", *pixels, ""], ["1e3", *pixels, " spaced "], ["", *pixels, "a;b"]]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(",".join(row) for row in [header, *rows]) + "\n")
+    assert predict(path).code == 0
+    lines = (tmp_path / "in.predictions.csv").read_text().splitlines()
+    assert lines[0] == "id,note,prediction,confidence"
+    assert [line.rsplit(",", 2)[0] for line in lines[1:]] == ["007,", "1e3, spaced ", ",a;b"]
+
+
+def test_standard_input_is_read_as_csv(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    ran = predict("-", "--output", out, stdin=(SAMPLE / "digits.csv").read_bytes())
+    assert (ran.code, ran.summary["rows_predicted"]) == (0, 1797)
+    assert pq.read_table(out).num_rows == 1797
+    assert predict("-", stdin=b"").code == 2
+
+
+def test_a_folder_scores_each_file_and_skips_what_is_ours(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    pq.write_table(small_table(), incoming / "a.parquet")
+    pc.write_csv(small_table(), incoming / "b.csv")
+    for skipped in (".hidden.csv", "_part.csv", "a.predictions.parquet", "notes.md"):
+        (incoming / skipped).write_text("not an input")
+    ran = predict(incoming, "--output", tmp_path / "scored")
+    assert ran.code == 0
+    assert [Path(entry["input"]).name for entry in ran.summary["inputs"]] == ["a.parquet", "b.csv"]
+    assert names(tmp_path / "scored") == [
+        *("a.predictions.parquet", "a.receipt.json", "b.predictions.csv", "b.receipt.json")
+    ]
+
+
+def test_one_refused_input_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nothing,here\n1,2\n")
+    pq.write_table(small_table(), tmp_path / "b.parquet")
+    ran = predict("a.csv", "b.parquet", "gone.csv", cwd=tmp_path)
+    assert [entry["status"] for entry in ran.summary["inputs"]] == ["refused", "scored", "refused"]
+    assert ran.code == 66
+    assert len(ran.stderr.splitlines()) == 2
+    assert "no pixel columns found among 'nothing', 'here'" in ran.stderr
+
+
+def test_what_is_done_is_not_done_again(digits: Path) -> None:
+    assert predict(digits).summary["inputs"][0]["status"] == "scored"
+    before = {path: path.stat().st_mtime_ns for path in digits.parent.iterdir()}
+    again = predict(digits)
+    assert (again.code, again.summary["inputs"][0]["status"]) == (0, "unchanged")
+    assert again.summary["rows_predicted"] == 1797
+    assert {path: path.stat().st_mtime_ns for path in digits.parent.iterdir()} == before
+
+
+def test_an_output_from_something_else_is_replaced_only_when_told(digits: Path) -> None:
+    predict(digits)
+    out = digits.with_name("digits.predictions.parquet")
+    before = out.read_bytes()
+    refused = predict(digits, "--probabilities")
+    assert refused.code == 73
+    assert "--overwrite" in refused.error
+    assert out.read_bytes() == before
+    assert predict(digits, "--probabilities", "--overwrite").code == 0
+    assert "proba_0" in pq.read_schema(out).names
+
+
+def test_a_changed_output_is_not_taken_for_finished(digits: Path) -> None:
+    predict(digits)
+    out = digits.with_name("digits.predictions.parquet")
+    out.write_bytes(out.read_bytes()[:-1])
+    assert predict(digits).code == 73
+    assert predict(digits, "--overwrite").code == 0
+
+
+def test_rejects_of_an_earlier_run_do_not_outlive_it(tmp_path: Path) -> None:
+    path = Path(shutil.copy(SAMPLE / "bad.csv", tmp_path / "in.csv"))
+    predict(path)
+    assert (tmp_path / "in.rejects.csv").exists()
+    shutil.copy(SAMPLE / "digits.csv", path)
+    assert predict(path, "--overwrite").code == 0
+    assert not (tmp_path / "in.rejects.csv").exists()
+
+
+@pytest.mark.parametrize(("limit", "code"), [("15", 3), ("16", 0), ("40%", 3), ("45%", 0)])
+def test_rejects_within_the_limit_end_with_0(tmp_path: Path, limit: str, code: int) -> None:
+    out = tmp_path / "out.csv"
+    assert predict(SAMPLE / "bad.csv", "--output", out, "--max-rejects", limit).code == code
+    assert out.exists()
+
+
+def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
+    predict(digits, "--keep", "form_id")
+    receipt = json.loads(digits.with_name("digits.receipt.json").read_text())
+    bundle = read_bundle(packaged_bundle())
+    sums = subprocess.run(
+        ["sha256sum", digits.name, "digits.predictions.parquet"],
+        cwd=digits.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert receipt["input"]["sha256"] == f"sha256:{sums[0]}"
+    assert receipt["outputs"]["predictions"]["sha256"] == f"sha256:{sums[2]}"
+    assert receipt["bundle"]["digest"] == bundle.digest
+    assert receipt["options"]["keep"] == ["form_id"]
+    assert (receipt["rows_in"], receipt["rows_predicted"], receipt["rows_rejected"]) == (
+        1797,
+        1797,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["gone.parquet"], 66, "gone.parquet"),
+        (["digits.parquet", "--bundle", "nobody"], 78, "has no bundle 'nobody'"),
+        (["digits.parquet", "--bundle", "gone.bundle"], 78, "gone.bundle"),
+        (["digits.parquet", "--store", "."], 2, "--bundle"),
+        (["digits.parquet", "--engine", "torch"], 2, "known are onnx and keras"),
+        (["digits.parquet", "--pixels", "q{0..63}"], 65, "'q0'"),
+        (["digits.parquet", "--keep", "nope"], 2, "there are: form_id"),
+        (["digits.parquet", "--output", "digits.parquet"], 2, "is an input"),
+        (["digits.parquet", "--output", "digits.xlsx"], 2, ".parquet"),
+        (["digits.parquet", "--output", "/dev/full"], 2, "/dev/full"),
+        (["digits.parquet", "--workers", "many"], 2, "--workers 'many'"),
+        (["digits.parquet", "--max-rejects", "some"], 2, "'some' is no limit"),
+        (["digits.parquet", "--scale", "0"], 2, "--scale"),
+        (["digits.parquet", "--frobnicate"], 2, "--frobnicate"),
+        (["digits.parquet", "--expect-digest", "sha256:" + "0" * 64], 78, "another bundle"),
+        ([], 2, "INPUT"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    digits: Path, flags: list[str], code: int, message: str
+) -> None:
+    ran = predict(*flags, cwd=digits.parent)
+    assert ran.code == code
+    assert message in ran.error
+    assert names(digits.parent) == ["digits.parquet"]
+
+
+def test_debug_adds_the_traceback(digits: Path) -> None:
+    ran = predict(digits, "--bundle", "gone.bundle", "--debug")
+    assert "Traceback" in ran.stderr
+    assert "error: " in ran.stderr.splitlines()[-1]
+
+
+def test_messages_can_be_json(digits: Path) -> None:
+    ran = predict("gone.parquet", "--log-format", "json")
+    assert json.loads(ran.error)["level"] == "error"
+    ran = predict(digits, env={"BATCHDIGITS_LOG_FORMAT": "yaml"})
+    assert (ran.code, "expected text or json" in ran.error) == (2, True)
+
+
+def test_it_runs_in_an_empty_environment(digits: Path) -> None:
+    """Cron gives no PATH to speak of, no HOME, no locale."""
+    command = ["env", "-i", sys.executable, "-m", "batchdigits.predict", str(digits)]
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_closed_standard_output_is_no_failure(digits: Path) -> None:
+    command = f'exec "{sys.executable}" -m batchdigits.predict "{digits}" >&-'
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """The run waits for more of its input, is told to stop, cleans up and says 128 + signal."""
+    out = tmp_path / "out" / "scored.parquet"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "batchdigits.predict", "-", "--output", str(out)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write((SAMPLE / "digits.csv").read_bytes())
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not (out.parent.exists() and names(out.parent)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert stderr.decode().splitlines()[-1].startswith("batchdigits.predict: error: interrupted")
+    assert names(out.parent) == []
+
+
+def test_help_has_examples_and_answers_without_arrow() -> None:
+    code = (
+        "import sys\nfrom batchdigits.predict import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'numpy', 'pyarrow', 'onnxruntime', 'logging'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "examples:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_list_columns_score_like_64_columns(tmp_path: Path) -> None:
+    table = small_table()
+    pixels = np.column_stack([table[f"pixel_{i}"] for i in range(64)]).astype(np.uint8)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(pixels.reshape(-1)), 64)
+    pq.write_table(pa.table({"form_id": table["form_id"], "pixels": lists}), tmp_path / "l.parquet")
+    pq.write_table(table, tmp_path / "c.parquet")
+    assert predict("l.parquet", "c.parquet", cwd=tmp_path).code == 0
+    read = [pq.read_table(tmp_path / f"{n}.predictions.parquet") for n in "lc"]
+    assert (
+        read[0]
+        .select(["prediction", "confidence"])
+        .equals(read[1].select(["prediction", "confidence"]))
+    )
+
+
+def test_scale_brings_other_ranges_to_ours(tmp_path: Path) -> None:
+    """Pixels stored as 0..255 score like the same pixels in 0..16."""
+    table = small_table(50)
+    plain = tmp_path / "plain.parquet"
+    pq.write_table(table, plain)
+    for i in range(64):
+        name = f"pixel_{i}"
+        values = np.array(table[name]).astype(np.float64) * 255 / 16
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    pq.write_table(table, tmp_path / "scaled.parquet")
+    assert predict(plain).code == 0
+    assert predict(tmp_path / "scaled.parquet", "--scale", "255").code == 0
+    read = [pq.read_table(tmp_path / f"{n}.predictions.parquet") for n in ("plain", "scaled")]
+    assert read[0]["prediction"].equals(read[1]["prediction"])
+    assert np.allclose(read[0]["confidence"], read[1]["confidence"], atol=1e-5)
+
+
+def test_a_file_of_which_no_row_can_be_scored_is_refused(tmp_path: Path) -> None:
+    table = small_table(5)
+    for i in range(64):
+        values = pa.array([99] * 5, pa.int64())
+        table = table.set_column(table.column_names.index(f"pixel_{i}"), f"pixel_{i}", values)
+    path = tmp_path / "dark.parquet"
+    pq.write_table(table, path)
+    ran = predict(path)
+    assert ran.code == 65
+    assert "none of the 5 rows can be scored, 5 are out-of-range" in ran.error
+    assert names(tmp_path) == ["dark.parquet"]
+
+
+def test_a_corrupt_gzip_commits_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "forms.csv.gz"
+    path.write_bytes(gzip.compress((SAMPLE / "digits.csv").read_bytes())[:-20])
+    ran = predict(path)
+    assert (ran.code, names(tmp_path)) == (65, ["forms.csv.gz"])
+    assert "forms.csv.gz" in ran.error
+
+
+@pytest.mark.slow
+def test_two_million_rows_stay_under_400_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "many.parquet"
+    make = [sys.executable, ROOT / "benchmarks" / "data.py", "2000000", path]
+    subprocess.run(make, check=True)
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    run = [sys.executable, "-m", "batchdigits.predict", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *run], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert pq.read_metadata(tmp_path / "many.predictions.parquet").num_rows == 2_000_000
+    assert int(done.stdout) < 400 * 1024
