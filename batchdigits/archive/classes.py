@@ -67,24 +67,35 @@ class Classes:
                 f"labels of type {values.dtype} can't be kept in a bundle: "
                 "use whole numbers, floats, booleans or text"
             )
-        listed = cast("list[Any]", values.tolist())
-        return parse_classes({"type": _KIND_TYPES[kind], "values": listed})
+        class_type, labels = _KIND_TYPES[kind], cast("list[Any]", values.tolist())
+        problem = _find_problem(class_type, labels)
+        if problem:
+            raise BundleError(f"labels: {problem}")
+        return Classes(class_type, tuple(labels))
 
 
 def parse_classes(value: Any) -> Classes:
     """The classes from the manifest's value of that key. BundleError for anything else."""
     expected = '{"type": "int64", "double", "bool" or "string", "values": [two or more labels]}'
-    if not isinstance(value, dict) or value.get("type") not in _PYTHON_TYPES:
+    if not isinstance(value, dict) or not isinstance(value.get("values"), list):
         raise wrong_fact("classes", value, expected)
-    class_type, values = value["type"], value.get("values")
-    if not isinstance(values, list) or not 2 <= len(values) <= MAX_CLASSES:
-        raise wrong_fact("classes.values", values, f"a list of 2 to {MAX_CLASSES} labels")
-    odd = [one for one in values if not _is_label(class_type, one)]
+    class_type, labels = value.get("type"), value["values"]
+    if not isinstance(class_type, str) or class_type not in _PYTHON_TYPES:
+        raise wrong_fact("classes.type", class_type, expected)
+    problem = _find_problem(class_type, labels)
+    if problem:
+        raise BundleError(f"manifest.json: classes.values: {problem}")
+    return Classes(cast("ClassType", class_type), tuple(labels))
+
+
+def _find_problem(class_type: str, labels: list[Any]) -> str:
+    """What keeps these labels from being the classes of a bundle; nothing if nothing does."""
+    if not 2 <= len(labels) <= MAX_CLASSES:
+        return f"{len(labels)} found, expected 2 to {MAX_CLASSES} different ones"
+    odd = [repr(label)[:40] for label in labels if not _is_label(class_type, label)]
     if odd:
-        raise wrong_fact("classes.values", odd[0], f"labels of type {class_type}")
-    if len(set(values)) != len(values):
-        raise wrong_fact("classes.values", values, "labels that differ from each other")
-    return Classes(class_type, tuple(values))
+        return f"{odd[0]} found, expected values of type {class_type}"
+    return "" if len(set(labels)) == len(labels) else "the same one found twice"
 
 
 def _is_label(class_type: str, value: Any) -> bool:

@@ -68,7 +68,7 @@ class KerasEngine:
             for begin in range(0, len(pixels), BLOCK_ROWS):
                 block = pixels[begin : begin + BLOCK_ROWS].astype(np.float64)
                 scaled = self._scaler.transform(block).astype(np.float32)
-                result[begin : begin + len(block)] = self._model(scaled, training=False)
+                result[begin : begin + len(block)] = self._model(scaled, training=False).numpy()
         return result
 
 
@@ -100,7 +100,8 @@ def _check_version(package: str, oldest: tuple[int, ...]) -> None:
     if tuple(map(int, re.findall(r"\d+", version)[:3])) < oldest:
         needed = ".".join(map(str, oldest))
         raise MissingExtraError(
-            f"{package} {version} is too old to open a bundle safely, {needed} is needed: {_INSTALL}"
+            f"{package} {version} is too old to open a bundle safely, expected {needed} or later: "
+            f"{_INSTALL}"
         )
 
 
@@ -123,11 +124,13 @@ def _check_scaler(scaler: Any) -> None:
 
 
 def _check_classes(binarizer: Any, classes: Classes) -> None:
-    found = Classes.of(getattr(binarizer, "classes_", np.empty(0)))
-    if found != classes:
+    found = getattr(binarizer, "classes_", None)
+    labels = found.tolist() if isinstance(found, np.ndarray) else []
+    # Types as well: True, 1 and 1.0 are equal.
+    if [(type(label), label) for label in labels] != [(type(one), one) for one in classes.values]:
         raise BundleError(
-            f"label_binarizer.joblib has classes {list(found.values)[:20]}, the manifest "
-            f"{list(classes.values)[:20]}: rebuild the bundle with train"
+            f"label_binarizer.joblib has classes {str(labels)[:80]}, the manifest "
+            f"{str(list(classes.values))[:80]}: rebuild the bundle with train"
         )
 
 

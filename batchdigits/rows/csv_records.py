@@ -33,13 +33,12 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Cells of a record as (start, end) pairs, and where it ends.
+    """What a line or a record turned out to be.
 
-    `end` is where the line end stands; for an open line the position of the quote that is open.
+    `end` is where its line end stands; for an open line the position of the quote that is open.
     """
 
     shape: Shape
-    cells: list[tuple[int, int]]
     end: int
 
 
@@ -60,94 +59,62 @@ class Special:
 
 @dataclass(frozen=True, slots=True)
 class RegularText:
-    """Whole records in regular form: LF at their ends, quotes only around whole cells."""
+    """Whole records in regular form: LF at their ends, quotes only around whole cells.
+
+    `inside` are the bytes inside quotes, None where there are no quotes.
+    """
 
     data: bytes
-    quotes: bool
+    inside: NDArray[np.bool_] | None
     specials: tuple[Special, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """The grammar for one delimiter. A quote opens a cell only at the cell's start."""
+
+    line: re.Pattern[bytes]  # text of one line up to a quote that is out of place
+    record: re.Pattern[bytes]  # the same, line ends inside quotes allowed
+    quoted: re.Pattern[bytes]  # a quoted cell
+    quotable: re.Pattern[bytes]  # a quoted cell, or an unquoted one with a quote in it
+
+
 @cache
-def _plain_cell(delimiter: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"[^\r\n" + re.escape(delimiter) + rb"]*+")
+def _patterns(delimiter: bytes) -> _Patterns:
+    d = re.escape(delimiter)
+    quoted = rb'(?:\A|(?<=[\r\n' + d + rb']))"(?:[^"]++|"")*+"(?=[\r\n' + d + rb"]|\Z)"
+    letter = rb'(?<=[^\r\n' + d + rb'])"'
+    literal = rb'(?:\A|(?<=' + d + rb'))[^"\r\n' + d + rb']++"[^\r\n' + d + rb"]*+"
+    return _Patterns(
+        line=re.compile(rb'(?:[^"\r\n]++|' + quoted + b"|" + letter + rb")*+"),
+        record=re.compile(rb'(?:[^"\r\n]++|' + quoted + b"|" + letter + rb")*+"),
+        quoted=re.compile(quoted),
+        quotable=re.compile(quoted + b"|" + literal),
+    )
 
 
 def read_line(data: bytes, start: int, stop: int, delimiter: bytes) -> Record:
     """The line data[start:stop], which holds no line end, read alone."""
-    plain = _plain_cell(delimiter)
-    cells: list[tuple[int, int]] = []
-    at = start
-    while True:
-        if data[at : at + 1] == b'"' and at < stop:
-            match = QUOTED.match(data, at, stop)
-            if match is None:
-                return Record(Shape.OPEN, cells, at)
-            end = match.end()
-            if end < stop and data[end : end + 1] != delimiter:
-                return Record(Shape.STRAY, cells, end)
-        else:
-            end = plain.match(data, at, stop).end()  # type: ignore[union-attr]  # matches empty
-        cells.append((at, end))
-        if end >= stop:
-            return Record(Shape.CLOSED, cells, stop)
-        at = end + 1
+    end = _end_of(_patterns(delimiter).text, data, start, stop)
+    if end == stop:
+        return Record(Shape.CLOSED, stop)
+    closes = QUOTED.match(data, end, stop)
+    return Record(Shape.STRAY if closes else Shape.OPEN, end)
 
 
-def read_spanning(data: bytes, opened: Record, stop: int, delimiter: bytes, most: int) -> Record:
-    """The record whose first line is `opened`, read on behind that line's end.
-
-    Nothing at or behind `stop` is looked at. CLOSED means that the quotes close in time and that
-    there are at most `most` cells.
-    """
-    plain = _plain_cell(delimiter)
-    cells = list(opened.cells)
-    at = opened.end
-    last = at + RECORD_LIMIT
-    while True:
-        if data[at : at + 1] == b'"' and at < stop:
-            match = QUOTED.match(data, at, min(stop, last + 1))
-            if match is None:
-                return Record(Shape.UNDECIDED if stop <= last else Shape.STRAY, cells, at)
-            end = match.end()
-        else:
-            end = plain.match(data, at, stop).end()  # type: ignore[union-attr]  # matches empty
-        if end >= stop:
-            return Record(Shape.UNDECIDED, cells, at)
-        cells.append((at, end))
-        after = data[end : end + 1]
-        if after in b"\r\n":
-            return Record(Shape.CLOSED, cells, end)
-        if after != delimiter or len(cells) >= most:
-            return Record(Shape.STRAY, cells, end)
-        at = end + 1
-
-
-def spanning_record(
-    data: bytes, first_end: int, opened: Record, stop: int, layout: Layout
-) -> Record:
-    """The record whose first line, `opened`, ends at `first_end`: CLOSED, UNDECIDED or STRAY.
-
-    Its quotes close within `RECORD_LIMIT`, it has exactly the header's cells, and no line inside
-    it is by itself a complete valid row. The line that closes it, where all before the closing
-    quote is text, counts only if the first line, its open quote taken as a letter, is complete
-    as well: else no text of several lines could stand in the first column.
-    """
-    record = read_spanning(data, opened, stop, layout.delimiter, layout.cells)
-    if record.shape is not Shape.CLOSED:
-        return record
-    stray = Record(Shape.STRAY, record.cells, record.end)
-    if len(record.cells) != layout.cells:
-        return stray
-    inner = lines_between(data, next_line(data, first_end), record.end)
-    if any(_complete(data, *line, layout) for line in inner[:-1]):
-        return stray
-    begin, end = inner[-1]
-    if not _complete(data, begin, end, layout):
-        return record
-    literal = _has_literal_quote(data, begin, end, layout)
-    if literal and not _complete_if_literal(data, first_end, opened, layout):
-        return record
-    return stray
+def cells_of(data: bytes, start: int, stop: int, delimiter: bytes) -> list[bytes]:
+    """The cells of a closed record, as they stand."""
+    text = data[start:stop]
+    if b'"' not in text:
+        return text.split(delimiter)
+    cells = []
+    done = at = 0
+    for quoted in _patterns(delimiter).quoted.finditer(text):
+        plain = text[done : quoted.start()]
+        cells += plain.split(delimiter)[:-1]
+        cells.append(quoted.group())
+        done = quoted.end() + 1
+    return cells + text[done:].split(delimiter) if done <= len(text) else cells
 
 
 def lines_between(data: bytes, start: int, stop: int) -> list[tuple[int, int]]:

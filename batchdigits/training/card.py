@@ -10,8 +10,8 @@ from batchdigits.training.evaluation import Evaluation, markdown_evaluation
 
 # Written down as the tutorial's data have it; other data have limits of their own.
 _TUTORIAL_LIMITS = """\
-- The 1,797 digits were written by 13 people, and the rows that were held out come from the same 13.
-  Expect new writers to do worse: measure on labelled rows of your own before relying on a figure."""
+- The 1,797 digits were written by 13 people, and the rows that were held out come from the same
+  13. Expect new writers to do worse: measure on labelled rows of your own first."""
 _DATA_LIMITS = """\
 - The rows that were held out come from the same source as those that trained. Expect rows of
   another source (other writers, another scanner) to do worse: measure on labelled rows of it."""
@@ -70,8 +70,8 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
     text = f"**{evaluation.accuracy:.4f}** on {evaluation.measured_on}."
     seen = manifest.metrics["seen_in_training"]
     text += (
-        f" On the {seen['rows']} rows it was trained on it gives {seen['accuracy']:.4f}: those were "
-        "seen in training, and that figure promises nothing."
+        f" On the {seen['rows']} rows it was trained on it gives {seen['accuracy']:.4f}: seen in "
+        "training, which promises nothing."
     )
     return f"{text}\n\n{markdown_evaluation(evaluation)}"
 

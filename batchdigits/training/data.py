@@ -72,7 +72,7 @@ def read_labelled(path: str, label: str, options: RowOptions) -> Labelled:
     column, a row that predict would reject, a row without a label, or fewer than two classes.
     """
     found = expand_inputs([path])
-    if found.several or len(found.inputs) != 1:
+    if found.several or found.inputs[0].path is None:
         raise UsageError(f"--data {path}: name one file of labelled rows")
     entry = found.inputs[0]
     check_content(entry)
@@ -96,9 +96,8 @@ def _labelled(
 
     binarizer = LabelBinarizer(neg_label=0, pos_label=1).fit(labels)
     if len(binarizer.classes_) < 2:
-        raise UnusableInputError(
-            f"{source}: every label is {binarizer.classes_[0]!r}, expected two classes or more"
-        )
+        only = binarizer.classes_.tolist()[0]
+        raise UnusableInputError(f"{source}: every label is {only!r}, expected two classes or more")
     targets = np.searchsorted(binarizer.classes_, labels).astype(np.int64)
     return Labelled(pixels.astype(np.float64), targets, binarizer, description, digest, source)
 
@@ -184,7 +183,7 @@ def _label_values(
         return _whole(labels, label, path)
     if pa.types.is_floating(labels.type):
         floats: NDArray[np.float64] = labels.cast(pa.float64()).to_numpy()
-        odd = floats[floats != np.round(floats)]
+        odd = floats[~np.isfinite(floats) | (floats != np.round(floats))]
         if not len(odd):
             return floats
         raise UnusableInputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,11 @@ def _check(options: TrainOptions) -> Settings:
         if options.store is not None:
             raise UsageError("--output writes one file, --store publishes: give one of them")
         _check_output(Path(options.output), overwrite=options.overwrite)
+    else:
+        _check_store(open_store(options.store).folder)
+    scale = options.rows.scale
+    if scale is not None and not 0 < scale < float("inf"):
+        raise UsageError(f"--scale {scale}: expected the largest pixel value, such as 255")
     overrides = {name: getattr(options, name) for name in OVERRIDES}
     return make_settings(options.arch, options.recipe, options.seed, overrides)
 
@@ -105,6 +111,13 @@ def _check_output(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{path}: exists, and a bundle never changes: name another, or give --overwrite"
         )
+
+
+def _check_store(folder: Path) -> None:
+    """Minutes of training must not end at a folder that can't be written."""
+    existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"{existing}: is no folder that can be written: give another --store")
 
 
 def _load(options: TrainOptions) -> Labelled:

@@ -87,7 +87,7 @@ RECIPES: dict[str, Settings] = {"default": _DEFAULT, "article": _ARTICLE}
 
 # What a network needs instead of its recipe's own settings.
 _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
-    ("default", "mlp2"): {"layers": 2},
+    ("default", "mlp2"): {"layers": 2, "epochs": 60, "batch_size": 64},
     ("default", "cnn"): {
         "layers": 2,
         "units": 128,

@@ -55,7 +55,7 @@ PARAMS = {
     ),
 }
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("batchdigits")
 
 
 @dag(

@@ -11,11 +11,14 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines import keras as engine_module
+from batchdigits.engines.engine import open_engine
+from batchdigits.engines.golden import build_golden, measure
 from batchdigits.engines.keras import KerasEngine, import_keras
 from batchdigits.engines.keras_members import check_keras_archive
 from batchdigits.errors import BundleError, MissingExtraError
@@ -256,6 +259,23 @@ def test_members_that_do_not_fit_are_refused(
     """Each is named."""
     with pytest.raises(BundleError, match=told):
         KerasEngine(changed(reference, **members), classes)
+
+
+@pytest.mark.slow
+def test_a_scaler_from_another_bundle_is_caught(
+    reference: dict[str, Any], bundle_maker: Any
+) -> None:
+    """Predict's graph has its own; the keras engine's golden rows find the exchanged one."""
+    pixels = reference["pixels"][:20]
+    kept = KerasEngine(reference["members"], CLASSES).probabilities(pixels)
+    golden = build_golden(pixels, CLASSES.array().take(pa.array(kept.argmax(axis=1))), kept)
+    other = saved(StandardScaler().fit(reference["pixels"] // 2))
+    for members, differing in ({}, 0), ({"scaler__joblib": other}, 20):
+        parts = {**changed(reference, **members), "golden.parquet": golden}
+        bundle = bundle_maker(
+            CLASSES, **{name.replace(".", "__"): data for name, data in parts.items()}
+        )
+        assert measure(open_engine(bundle, "keras"), bundle).differing == differing
 
 
 def with_weights(reference: dict[str, Any], change: Callable[[Any], None]) -> bytes:

@@ -217,8 +217,9 @@ def test_in_a_folder_one_bad_file_does_not_stop_the_others(unprivileged_folder: 
 def test_what_may_not_be_read_is_named(unprivileged_folder: Path) -> None:
     write(unprivileged_folder, "a.csv")
     (unprivileged_folder / "a.csv").chmod(0)
+    (source,) = expand_inputs([str(unprivileged_folder / "a.csv")]).inputs
     with pytest.raises(NoInputError, match=r"a\.csv: can't be read: Permission denied"):
-        expand_inputs([str(unprivileged_folder / "a.csv")])
+        check_content(source)
     closed = unprivileged_folder / "closed"
     closed.mkdir(mode=0)
     with pytest.raises(NoInputError, match="closed: can't be read: Permission denied"):

@@ -1,0 +1,150 @@
+"""What every command shares: one line an error, the right code, progress only for people."""
+
+import argparse
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batchdigits import __version__
+from batchdigits.__main__ import COMMANDS
+from batchdigits.__main__ import main as batchdigits_main
+from batchdigits.cli import add_common_options, make_parser, run_command, table
+from batchdigits.errors import (
+    BatchdigitsError,
+    BundleError,
+    InternalError,
+    InterruptedRunError,
+    IOFailedError,
+    MissingExtraError,
+    NoInputError,
+    OutputError,
+    TryAgainError,
+    UnusableInputError,
+    UsageError,
+    listing,
+    worst_exit_code,
+)
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(error: BaseException | None, *flags: str) -> int:
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+
+    def body(_arguments: argparse.Namespace) -> int:
+        if error is not None:
+            raise error
+        return 0
+
+    return run_command(parser, body, flags)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 2),
+        (UnusableInputError("x"), 65),
+        (NoInputError("x"), 66),
+        (MissingExtraError("x"), 69),
+        (InternalError("x"), 70),
+        (OutputError("x"), 73),
+        (IOFailedError("x"), 74),
+        (TryAgainError("x"), 75),
+        (BundleError("x"), 78),
+        (InterruptedRunError(15), 143),
+        (InterruptedRunError(2), 130),
+        (OSError(28, "No space left on device", "out.csv"), 74),
+        (MemoryError(), 70),
+        (ZeroDivisionError("surprise"), 70),
+        (BatchdigitsError("x"), 70),
+    ],
+)
+def test_every_failure_is_one_line_and_its_exit_code(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("batchdigits.probe: error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_message_with_line_breaks_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file name may hold a line break; a log line must not."""
+    run(NoInputError("a\nb.csv: no such file"))
+    assert capsys.readouterr().err == "batchdigits.probe: error: a b.csv: no such file\n"
+
+
+def test_json_messages_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run(NoInputError("é"), "--log-format", "json")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["message"]) == ("error", "é")
+
+
+def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    run(ZeroDivisionError("surprise"), "--debug")
+    assert "in body" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [([], 0), ([0, 0], 0), ([0, 3, 4], 3), ([3, 65, 75], 65), ([66, 73, 74], 74), ([78, 70], 70)],
+)
+def test_the_worst_code_follows_the_documented_order(codes: list[int], worst: int) -> None:
+    assert worst_exit_code(codes) == worst
+
+
+def test_listings_show_twenty_and_count_the_rest() -> None:
+    assert listing(map(str, range(3))) == "0, 1, 2"
+    assert listing(map(str, range(25))).endswith("18, 19 and 5 more")
+    assert listing(["a"], total=7) == "a and 6 more"
+
+
+def test_tables_align() -> None:
+    assert table([["a", "1"], ["bcd", "22"]], ["name", "n"]) == "name  n\na     1\nbcd   22"
+
+
+def test_the_console_script_knows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert batchdigits_main(["--version"]) == 0
+    assert batchdigits_main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert __version__ in out
+    assert all(command in out for command in COMMANDS)
+    assert batchdigits_main(["frobnicate"]) == 2
+    assert "known: predict, train, bundles" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        batchdigits_main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"examples:\n  python -m batchdigits.{command}" in text
+
+
+def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
+    """On a real terminal: a bar with rows, rate and time left, gone at the end."""
+    main_end, child_end = pty.openpty()
+    code = (
+        "import sys, time; from batchdigits.cli import Progress; Progress.INTERVAL = 0\n"
+        "progress = Progress(); time.sleep(0.01); progress(5_000, 0.5); progress.finish()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=child_end) as process:
+        process.wait(timeout=60)
+    os.close(child_end)
+    drawn = os.read(main_end, 10_000).decode()
+    os.close(main_end)
+    assert "50%" in drawn
+    assert "5,000 rows" in drawn
+    assert "rows/s" in drawn
+    assert "left" in drawn
+    assert drawn.endswith("\r\x1b[K")

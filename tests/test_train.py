@@ -1,0 +1,98 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batchdigits import train
+from batchdigits.errors import UsageError
+from batchdigits.training.options import TrainOptions
+
+HEAVY = ("tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "pyarrow", "numpy")
+
+
+def run(*words: str, store: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "batchdigits.train", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "BATCHDIGITS_STORE": str(store)},
+    )
+
+
+def test_help_answers_without_heavy_imports() -> None:
+    code = (
+        "import sys; from batchdigits import train\n"
+        "try: train.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "examples:\n  python -m batchdigits.train\n" in done.stdout
+
+
+def test_the_flags_are_the_options() -> None:
+    """No flag gives the defaults of `TrainOptions`, and every option but `created` has a flag."""
+    assert train._options(train.parser().parse_args([])) == TrainOptions()
+    words = "--arch cnn --layers 3 --early-stopping 4 --scale 255 --no-header --overwrite"
+    options = train._options(train.parser().parse_args(words.split()))
+    assert (options.arch, options.layers, options.early_stopping) == ("cnn", 3, 4)
+    assert (options.rows.scale, options.rows.header, options.overwrite) == (255, False, True)
+
+
+def test_a_run_prints_one_json_line_and_no_framework_noise(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    done = run("--epochs", "2", "--units", "16", store=tmp_path / "bundles")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert summary["bundle"] == str(tmp_path / "bundles" / "digits" / "digits-1.bundle")
+    assert (summary["name"], summary["version"], summary["rows"]) == ("digits", "1", 1797)
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"accuracy {summary['accuracy']:.4f} on 540 held-out rows"
+    assert lines[-1].startswith("trained digits 1: 2 epochs on 1797 rows")
+    # One line of accuracy, a table of ten classes, a matrix of ten, what was done: nothing else.
+    assert len(lines) == 1 + 1 + 11 + 1 + 1 + 11 + 1
+
+
+def test_an_unusable_file_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text(",".join(f"pixel_{i}" for i in range(64)) + ",digit\n")
+    for words, code in (
+        (("--data", str(data)), 65),
+        (("--data", str(tmp_path / "none.csv")), 66),
+        (("--arch", "lenet"), 2),
+        (("--scale", "-1"), 2),
+    ):
+        done = run(*words, store=tmp_path / "bundles")
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.startswith("batchdigits.train: error: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_a_missing_extra_names_what_to_install(tmp_path: Path) -> None:
+    """As on a machine that only predicts."""
+    code = (
+        "import importlib.util, sys\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = "
+        "lambda name, *rest: None if name in ('keras', 'tf2onnx') else real(name, *rest)\n"
+        "from batchdigits import train\n"
+        f"sys.exit(train.main(['--output', {str(tmp_path / 'b.bundle')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 69
+    assert done.stderr == (
+        "batchdigits.train: error: training needs keras, tf2onnx: "
+        "pip install 'batchdigits[train]'\n"
+    )
+
+
+def test_an_unknown_flag_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="--help"):
+        train.parser().parse_args(["--epoch", "3"])

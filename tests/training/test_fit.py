@@ -1,0 +1,89 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from batchdigits.training.data import Labelled
+from batchdigits.training.fit import Fitted, fit, learning_rates
+from batchdigits.training.networks import NETWORKS
+from batchdigits.training.recipes import make_settings
+
+
+def fit_some(digits: Labelled, arch: str, recipe: str, **overrides: object) -> Fitted:
+    settings = make_settings(arch, recipe, 3, {"epochs": 2, "units": 16, **overrides})
+    return fit(digits.pixels[:400], digits.targets[:400], digits.classes, settings)
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_every_network_gives_a_probability_a_class(digits: Labelled, arch: str) -> None:
+    found = fit_some(digits, arch, "default").probabilities(digits.pixels[:50])
+    assert found.shape == (50, 10)
+    assert found.dtype == np.float32
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["default", "article"])
+def test_the_same_seed_gives_the_same_weights(digits: Labelled, recipe: str) -> None:
+    """Bit by bit, with dropout and shifts; another seed gives others."""
+    first, second = (fit_some(digits, "mlp", recipe, dropout=0.2) for _ in range(2))
+    for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+    settings = make_settings("mlp", recipe, 4, {"epochs": 2, "units": 16, "dropout": 0.2})
+    third = fit(digits.pixels[:400], digits.targets[:400], digits.classes, settings)
+    assert not np.array_equal(first.model.get_weights()[0], third.model.get_weights()[0])
+
+
+@pytest.mark.parametrize("recipe", ["default", "article"])
+def test_early_stopping_ends_before_the_last_epoch(digits: Labelled, recipe: str) -> None:
+    """With a rate that learns nothing any more, patience runs out."""
+    fitted = fit_some(
+        digits, "mlp", recipe, epochs=60, early_stopping=2, learning_rate=3.0, optimizer="sgd"
+    )
+    assert fitted.epochs < 60
+
+
+def test_early_stopping_takes_the_best_weights_back(digits: Labelled) -> None:
+    """Going on after the best epoch with a rate that wrecks it leaves no trace."""
+    fitted = fit_some(digits, "mlp", "default", epochs=30, early_stopping=30, learning_rate=0.3)
+    found = fitted.probabilities(digits.pixels[:400]).argmax(axis=1)
+    assert (found == digits.targets[:400]).mean() > 0.8
+
+
+def test_fewer_rows_than_a_batch_still_train(digits: Labelled) -> None:
+    settings = make_settings("mlp", "default", 0, {"epochs": 2, "batch_size": 512})
+    fitted = fit(digits.pixels[:20], digits.targets[:20], digits.classes, settings)
+    assert np.isfinite(fitted.probabilities(digits.pixels[:20])).all()
+
+
+def test_each_epoch_is_told(digits: Labelled) -> None:
+    told: list[tuple[int, int]] = []
+    settings = make_settings("mlp", "default", 0, {"epochs": 3, "units": 8})
+    fit(
+        digits.pixels[:100],
+        digits.targets[:100],
+        digits.classes,
+        settings,
+        lambda epoch, epochs, loss: told.append((epoch, epochs)),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:
+    """Shifted copies and validation rows apart, mean and variance are those of the rows."""
+    fitted = fit_some(digits, "mlp", "default")
+    assert np.allclose(fitted.scaler.mean_, digits.pixels[:400].mean(axis=0))
+
+
+def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:
+    settings = make_settings("mlp", "default", 0, {"learning_rate": 0.01})
+    rates = learning_rates(settings, 200)
+    assert rates.argmax() in (19, 20)
+    assert rates.max() == pytest.approx(0.01)
+    assert (np.diff(rates[:20]) > 0).all()
+    assert (np.diff(rates[20:]) < 0).all()
+    assert rates[-1] < 1e-5
+
+
+def test_without_a_cycle_the_rate_stays() -> None:
+    settings = replace(make_settings("mlp", "default", 0, {}), one_cycle=False, learning_rate=0.5)
+    assert learning_rates(settings, 4).tolist() == [0.5] * 4

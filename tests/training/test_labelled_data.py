@@ -1,0 +1,149 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError
+from batchdigits.rows.batch import RowOptions
+from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
+
+NAMES = [f"pixel_{i}" for i in range(64)]
+
+
+def rows_of(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 17, (count, 64))
+
+
+def write_csv(path: Path, labels: Sequence[str], pixels: np.ndarray | None = None) -> str:
+    pixels = rows_of(len(labels)) if pixels is None else pixels
+    lines = [",".join(["id", "digit", *NAMES])]
+    lines += [
+        ",".join([f"f{i:03}", label, *map(str, row.tolist())])
+        for i, (label, row) in enumerate(zip(labels, pixels, strict=True))
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def write_parquet(path: Path, labels: pa.Array) -> str:
+    pixels = rows_of(len(labels)).astype(np.uint8)
+    columns = {name: pixels[:, i] for i, name in enumerate(NAMES)}
+    pq.write_table(pa.table({**columns, "digit": labels}), path)
+    return str(path)
+
+
+def classes_of(data: Labelled) -> list[Any]:
+    found: list[Any] = data.binarizer.classes_.tolist()
+    return found
+
+
+def test_the_tutorials_digits_are_all_there() -> None:
+    data = load_tutorial_digits()
+    assert data.pixels.shape == (1797, 64)
+    assert classes_of(data) == list(range(10))
+    assert data.pixels.min() == 0
+    assert data.pixels.max() == 16
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["3", "-1", "0", "3"], [-1, 0, 3]),
+        (["03", "1", "1", "03"], ["03", "1"]),
+        (["yes", "no", "yes", "no"], ["no", "yes"]),
+        (["9223372036854775808", "1", "1"], ["1", "9223372036854775808"]),
+        (["True", "False", "True"], ["False", "True"]),
+    ],
+)
+def test_csv_labels_are_text_unless_all_are_plain_whole_numbers(
+    tmp_path: Path, labels: list[str], classes: list[Any]
+) -> None:
+    """`03` is an id with a leading zero, not a three."""
+    data = read_labelled(write_csv(tmp_path / "rows.csv", labels), "digit", RowOptions())
+    assert classes_of(data) == classes
+    texts = [str(classes[target]) for target in data.targets]
+    assert texts == labels
+    assert np.array_equal(data.pixels, rows_of(len(labels)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (pa.array([7, 1, 7], pa.uint8()), [1, 7]),
+        (pa.array([2.0, 1.0, 2.0]), [1.0, 2.0]),
+        (pa.array([True, False, True]), [False, True]),
+        (pa.array(["b", "a", "b"], pa.large_string()), ["a", "b"]),
+        (pa.array(["b", "a", "b"]).dictionary_encode(), ["a", "b"]),
+    ],
+)
+def test_parquet_labels_keep_their_type(
+    tmp_path: Path, labels: pa.Array, classes: list[Any]
+) -> None:
+    path = write_parquet(tmp_path / "rows.parquet", labels)
+    found = classes_of(read_labelled(path, "digit", RowOptions()))
+    assert found == classes
+    assert [type(one) for one in found] == [type(one) for one in classes]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (pa.array([0.5, 1.0]), "holds 0.5"),
+        (pa.array([float("inf"), 1.0]), "holds inf"),
+        (pa.array([1, None]), "1 rows have no label in column 'digit', first row 2"),
+        (pa.array(["a", ""]), "1 rows have no label"),
+        (pa.array([[1], [2]]), "expected whole numbers"),
+        (pa.array([1, 1]), "every label is 1"),
+        (pa.array([2**63, 1], pa.uint64()), "beyond 64 bits"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(
+    tmp_path: Path, labels: pa.Array, told: str
+) -> None:
+    path = write_parquet(tmp_path / "rows.parquet", labels)
+    with pytest.raises(UnusableInputError, match=told):
+        read_labelled(path, "digit", RowOptions())
+
+
+def test_a_missing_label_column_lists_the_columns(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "rows.csv", ["1", "2"])
+    with pytest.raises(UnusableInputError, match=r"no column 'label'.*'id', 'digit'.*--label"):
+        read_labelled(path, "label", RowOptions())
+
+
+def test_rows_that_predict_would_reject_are_counted_and_the_first_shown(tmp_path: Path) -> None:
+    """Two bad rows: nothing is learnt from the others, and the file names where to look."""
+    pixels = rows_of(5)
+    pixels[2, 3] = 17
+    pixels[4, 9] = 99
+    path = write_csv(tmp_path / "rows.csv", list("12121"), pixels)
+    told = r"2 rows can't be learnt from, first row 3 \(line 4\): out-of-range, pixel_3='17'"
+    with pytest.raises(UnusableInputError, match=told):
+        read_labelled(path, "digit", RowOptions())
+
+
+def test_scaled_pixels_come_as_0_to_16(tmp_path: Path) -> None:
+    pixels = np.full((2, 64), 255)
+    path = write_csv(tmp_path / "rows.csv", ["1", "2"], pixels)
+    assert (read_labelled(path, "digit", RowOptions(scale=255)).pixels == 16).all()
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(NoInputError):
+        read_labelled(str(tmp_path / "none.csv"), "digit", RowOptions())
+    write_csv(tmp_path / "rows.csv", ["1", "2"])
+    for several in (str(tmp_path), "-"):
+        with pytest.raises(UsageError, match="name one file"):
+            read_labelled(several, "digit", RowOptions())
+
+
+def test_the_digest_is_the_files(tmp_path: Path) -> None:
+    import hashlib
+
+    path = write_csv(tmp_path / "rows.csv", ["1", "2"])
+    expected = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert read_labelled(path, "digit", RowOptions()).digest == f"sha256:{expected}"

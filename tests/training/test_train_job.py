@@ -1,0 +1,162 @@
+import hashlib
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.engines.engine import open_engine
+from batchdigits.engines.golden import replay
+from batchdigits.errors import OutputError, UsageError
+from batchdigits.training.job import TrainResult, train
+from batchdigits.training.options import TrainOptions, command_line
+
+SMALL = TrainOptions(epochs=4, units=32, created="2026-01-31T02:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    pytest.importorskip("tensorflow")
+    return train(replace(SMALL, store=str(tmp_path_factory.mktemp("stores") / "bundles")))
+
+
+@pytest.fixture(scope="module")
+def bundle(published: TrainResult) -> BundleFile:
+    return read_bundle(published.path, expect_digest=published.digest)
+
+
+def write_labelled(path: Path, labels: list[Any], rows: int) -> str:
+    """Rows whose class decides how dark they are: learnt in a moment."""
+    generator = np.random.default_rng(0)
+    which = np.arange(rows) % len(labels)
+    pixels = generator.integers(0, 5, (rows, 64)) + 12 * which[:, None] // len(labels)
+    columns: dict[str, Any] = {f"pixel_{i}": pixels[:, i] for i in range(64)}
+    columns["digit"] = pa.array([labels[i] for i in which])
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def test_both_engines_replay_the_golden_rows(bundle: BundleFile) -> None:
+    for name in ("onnx", "keras"):
+        assert replay(open_engine(bundle, name), bundle).rows == 64
+
+
+def test_the_manifest_tells_what_was_done(bundle: BundleFile, published: TrainResult) -> None:
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.version) == ("digits", 1)
+    assert manifest.classes.values == tuple(range(10))
+    assert manifest.split["held_out"] == manifest.metrics["rows"] == 540
+    assert manifest.accuracy == published.evaluation.accuracy > 0.9
+    assert np.array(manifest.metrics["confusion_matrix"]).sum() == 540
+    assert manifest.metrics["seen_in_training"]["rows"] == 1257
+    assert manifest.metrics["onnx_agreement"]["data_worst"] <= 1e-5
+    assert manifest.recipe["epochs_run"] == 4
+    assert {"keras", "tensorflow", "scikit-learn", "numpy", "python"} <= set(manifest.libraries)
+
+
+def test_the_card_is_written_from_the_same_facts(bundle: BundleFile) -> None:
+    card = bundle.members["card.md"].decode()
+    assert card.startswith("# digits 1\n")
+    assert f"**{bundle.manifest.accuracy:.4f}** on 540 held-out rows" in card
+    assert "python -m batchdigits.train --arch mlp --units 32 --epochs 4\n" in card
+    assert "seen in training" in card
+    assert "written by 13 people" in card
+    for name in set(bundle.members) - {"manifest.json", "card.md"}:
+        assert f"`{name}`: `sha256:{hashlib.sha256(bundle.members[name]).hexdigest()}`" in card
+
+
+def test_the_same_seed_gives_the_same_file(published: TrainResult, tmp_path: Path) -> None:
+    """Byte by byte, in another store; another seed gives other weights."""
+    again = train(replace(SMALL, store=str(tmp_path)))
+    other = train(replace(SMALL, store=str(tmp_path), seed=1))
+    assert again.digest == published.digest
+    assert other.version == 2
+    members = [read_bundle(result.path).members["model.keras"] for result in (again, other)]
+    assert members[0] != members[1]
+
+
+def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
+    """The accuracy is of rows that the measured models had not seen, and the card says which."""
+    told: list[str] = []
+    options = replace(SMALL, test_share=0, folds=3, output=str(tmp_path / "all.bundle"))
+    result = train(options, told.append)
+    bundle = read_bundle(result.path)
+    metrics = bundle.manifest.metrics
+    assert metrics["rows"] == metrics["seen_in_training"]["rows"] == 1797
+    assert metrics["accuracy"] < metrics["seen_in_training"]["accuracy"]
+    assert "3-fold cross-validation" in metrics["measured_on"]
+    assert "All 1797 rows trained; none were held out" in bundle.members["card.md"].decode()
+    assert any(line.startswith("fold 3 of 3, epoch 4 of 4, loss ") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("labels", "class_type"),
+    [
+        ([5, 3], "int64"),
+        ([True, False], "bool"),
+        (["cat", "dog", "Ωmega"], "string"),
+        ([2.0, 4.0, 6.0], "double"),
+    ],
+)
+def test_labels_of_every_kind_come_back(tmp_path: Path, labels: list[Any], class_type: str) -> None:
+    """Two classes have two outputs, whatever the binarizer's one column says."""
+    options = TrainOptions(
+        data=write_labelled(tmp_path / "rows.parquet", labels, 90),
+        label="digit",
+        output=str(tmp_path / "own.bundle"),
+        units=16,
+        epochs=15,
+        batch_size=8,
+    )
+    result = train(options)
+    bundle = read_bundle(result.path)
+    assert bundle.manifest.classes.type == class_type
+    assert bundle.manifest.classes.values == tuple(sorted(labels))
+    assert bundle.manifest.accuracy > 0.9
+    assert "written by 13 people" not in bundle.members["card.md"].decode()
+    replay(open_engine(bundle, "keras"), bundle)
+
+
+def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:
+    """An existing file stays as it was; a store that can't be written is no late surprise."""
+    there = tmp_path / "there.bundle"
+    there.write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        train(TrainOptions(output=str(there)))
+    assert there.read_text() == "precious"
+    with pytest.raises(OutputError, match="create it first"):
+        train(TrainOptions(output=str(tmp_path / "none" / "b.bundle")))
+    with pytest.raises(OutputError, match="give another --store"):
+        train(TrainOptions(store=str(there / "store")))
+    with pytest.raises(UsageError, match="--name"):
+        train(TrainOptions(name="Über Digits"))
+    with pytest.raises(UsageError, match="give one of them"):
+        train(TrainOptions(output=str(tmp_path / "b.bundle"), store=str(tmp_path)))
+
+
+def test_overwrite_replaces_the_file(tmp_path: Path) -> None:
+    there = tmp_path / "there.bundle"
+    there.write_text("old")
+    train(replace(SMALL, output=str(there), overwrite=True))
+    assert zipfile.is_zipfile(there)
+
+
+def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:
+    options = TrainOptions(
+        arch="cnn",
+        data="my rows.csv",
+        test_share=0,
+        folds=5,
+        epochs=3,
+        rows=replace(TrainOptions().rows, scale=255, header=False, delimiter=";"),
+        store="/somewhere",
+    )
+    assert command_line(options) == (
+        "python -m batchdigits.train --arch cnn --data 'my rows.csv' --epochs 3 --test-share 0 "
+        "--folds 5 --no-header --delimiter ';' --scale 255"
+    )
