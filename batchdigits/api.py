@@ -167,8 +167,10 @@ def score(
 
 def _check_options(rows: RowOptions, workers: int | None) -> None:
     """Raise UsageError for values that no input could make sense of."""
-    if len(rows.delimiter) != 1 or rows.delimiter in '"\r\n':
-        raise UsageError(f"--delimiter {rows.delimiter!r}: expected one character such as ';'")
+    if rows.delimiter != ",":
+        from batchdigits.rows.csv_header import delimiter_byte
+
+        delimiter_byte(rows.delimiter, "--delimiter")
     if rows.scale is not None and not 0 < rows.scale < float("inf"):
         raise UsageError(f"--scale {rows.scale}: expected the largest pixel value, such as 255")
     if rows.batch_rows < 1:

@@ -61,7 +61,7 @@ def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
-    arguments = argparse.Namespace(debug=False, log_format="text")
+    arguments = argparse.Namespace()
     try:
         _catch_signals()
         parser.parse_args(argv, namespace=arguments)
@@ -193,11 +193,11 @@ def _json_line(level: str, message: str, created: float) -> str:
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
     """Print the one line, and the traceback with `--debug`; return the exit code."""
-    if arguments.debug:
+    if getattr(arguments, "debug", False):
         import traceback
 
         _to_stderr(traceback.format_exc().rstrip())
-    if arguments.log_format == "json":
+    if getattr(arguments, "log_format", "text") == "json":
         _to_stderr(_json_line("error", line, time.time()))
     else:
         _to_stderr(f"{prog.removeprefix('python -m ')}: error: {line}")

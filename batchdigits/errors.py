@@ -95,7 +95,7 @@ PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
 def worst_exit_code(codes: Iterable[int]) -> int:
     """The code a run over several inputs ends with: the first of `PRECEDENCE` present, else 0."""
     present = set(codes)
-    return next((code for code in PRECEDENCE if code in present), 70 if present else 0)
+    return next((code for code in PRECEDENCE if code in present), max(present, default=0))
 
 
 def listing(problems: Iterable[str], *, total: int | None = None) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_bundles import make_bundle
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.store import Store
 from batchdigits.bundles import main
-
-HELPERS = runpy.run_path(str(Path(__file__).parent / "engines" / "conftest.py"))
-make_bundle: Callable[..., bytes] = HELPERS["make_bundle"]
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,7 +7,6 @@ is a block of its own, and blank lines wait until it is known whether something 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from batchdigits.rows.rejects import RAW_LIMIT
 
 HELD_LIMIT = 1 << 20
 """Bytes of blank lines that are kept as they stood; of more only the number is."""
-
-LINE_BREAK = re.compile(rb"[\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +125,7 @@ class BlockCutter:
         last = max(feed, data.rfind(b"\r", feed, end) + 1)
         if not data[last:].strip(self._blank_bytes):
             filled = len(data.rstrip(self._blank_bytes))
-            match = LINE_BREAK.search(data, filled)
-            split = next_line(data, match.start()) if filled and match else 0
+            split = next_line(data, _line_end(data, filled)) if filled else 0
         if split:
             yield from self._blank.release(data[:split])
         self._blank.hold(data[split:])
@@ -140,13 +136,13 @@ class BlockCutter:
             yield from self._blank.release(b"")
         head = self._buffer[start : start + 4 * RAW_LIMIT]
         buffer = self._buffer[start + LINE_LIMIT :]
-        while (match := LINE_BREAK.search(buffer)) is None and not self._ended:
+        while (end := _line_end(buffer, 0)) < 0 and not self._ended:
             buffer = self._read(self._block_bytes)
             self._ended = not buffer
-        if match is None:
+        if end < 0:
             self._buffer = b""
         else:
-            buffer = buffer[match.start() :]
+            buffer = buffer[end:]
             if buffer == b"\r" and not self._ended:
                 part = self._read(self._block_bytes)
                 self._ended = not part
@@ -204,7 +200,7 @@ def _serial_cut(buffer: bytes, cut: int, stop: int, layout: Layout) -> int:
         line = read_line(buffer, begin, end, layout.delimiter)
         at = end
         if line.shape is Shape.OPEN:
-            record = spanning_record(buffer, end, line, stop, layout)
+            record = spanning_record(buffer, (begin, end), line.end, stop, layout)
             if record.shape is Shape.UNDECIDED:
                 return begin
             if record.shape is Shape.CLOSED:
@@ -218,7 +214,7 @@ def _line_start(buffer: bytes, at: int) -> int:
 
 
 def _line_end(buffer: bytes, at: int) -> int:
-    """The line end behind `at`; the caller knows that there is one."""
+    """Where the first line end at or behind `at` is, -1 if there is none."""
     feed = buffer.find(b"\n", at)
     carriage = buffer.find(b"\r", at, feed if feed >= 0 else len(buffer))
     return carriage if carriage >= 0 else feed

@@ -67,10 +67,10 @@ def tokenize(
     `cells` is the header's number of cells; `inside` are the bytes inside quotes, None where the
     text has no quotes.
     """
-    ends, codes = _separators(data, delimiter[0], inside)
+    ends, codes, line_ends = _separators(data, delimiter[0], inside)
     b = np.frombuffer(data, np.uint8)
     lasts = ends[cells - 1 :: cells]
-    if len(ends) % cells == 0 and data.count(b"\n") == len(lasts) and (b[lasts] == 10).all():
+    if len(ends) == cells * line_ends and (b[lasts] == 10).all():
         starts = _starts(lasts)
         grid = Grid(data, ends.reshape(-1, cells), starts, codes.reshape(-1, cells))
         return grid, Records(starts, lasts)
@@ -111,20 +111,25 @@ def _starts(stops: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def _separators(
     data: bytes, delimiter: int, inside: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Positions of all delimiters and line ends outside quotes, and the code of the cell before."""
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
+    """Positions of all delimiters and line ends outside quotes, and the code of the cell before.
+
+    Also how many line ends there are, those inside quotes too.
+    """
     line = data[: data.find(b"\n")]
     dotted = b".0" in line
     quoted = line.count(b'"') >= PIXELS
     # Room for the worst case; pages that are not used cost nothing.
     all_ends = np.empty(len(data), np.int32)
     all_codes = np.empty(len(data), np.uint8)
-    count = start = 0
+    count = start = line_ends = 0
     while start < len(data):
         stop = data.rfind(b"\n", start, start + SPAN) + 1 or data.find(b"\n", start) + 1
         b = np.frombuffer(_FRONT + data[start:stop], np.uint8)
+        feed = b == 10
+        line_ends += np.count_nonzero(feed) - len(_FRONT)
         separator = b == delimiter
-        separator |= b == 10
+        separator |= feed
         codes = _span_codes(b, separator, dotted=dotted, quoted=quoted)
         separator = separator[len(_FRONT) :]
         if inside is not None:
@@ -134,7 +139,7 @@ def _separators(
         np.add(ends, start, out=all_ends[count:rest], casting="unsafe")
         codes.take(ends, out=all_codes[count:rest], mode="clip")
         count, start = rest, stop
-    return all_ends[:count], all_codes[:count]
+    return all_ends[:count], all_codes[:count], line_ends
 
 
 def _span_codes(
@@ -150,13 +155,23 @@ def _span_codes(
         # Where ".0" stands before a byte, the cell's value is the one that ends before the dot.
         zero = b[5:-1] == 48
         zero &= b[4:-2] == 46
-        result = np.where(zero, codes[1:-2], result)
+        result = _chosen(zero, codes[1:-2], result)
     if quoted:
         quote = b == 34
         opening = quote.copy()
         opening[1:] &= separator[:-1]
-        result = np.where(quote[5:-1], _codes(b, opening)[2:-1], result)
+        result = _chosen(quote[5:-1], _codes(b, opening)[2:-1], result)
     return result
+
+
+def _chosen(
+    mask: NDArray[np.bool_], these: NDArray[np.uint8], others: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """`np.where(mask, these, others)`, several times as fast on bytes."""
+    differences = these ^ others
+    differences &= np.negative(mask.view(np.uint8))
+    differences ^= others
+    return differences
 
 
 def _codes(b: NDArray[np.uint8], edge: NDArray[np.bool_]) -> NDArray[np.uint8]:

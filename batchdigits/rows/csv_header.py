@@ -18,6 +18,7 @@ from batchdigits.rows.csv_records import (
     LINE_END,
     Record,
     Shape,
+    cells_of,
     next_line,
     read_line,
     read_spanning,
@@ -26,7 +27,6 @@ from batchdigits.rows.csv_values import acceptable
 from batchdigits.rows.pixels import PixelColumns, find_pixels, select_passthrough
 
 CHUNK = 1 << 16
-MOST_CELLS = 1 << 20
 
 NUMERIC = re.compile(r"\s*([+-]?\d+(\.\d*)?([eE][+-]?\d+)?)?\s*")
 
@@ -73,7 +73,10 @@ def read_header(read: Callable[[int], bytes], options: RowOptions, name: str) ->
     buffer, record = _first_record(read, delimiter, name)
     line = buffer[: record.end]
     _check_text(line, name)
-    cells = [_cell(buffer[a:b]) for a, b in record.cells]
+    if record.shape is Shape.CLOSED:
+        cells = [_cell(cell) for cell in cells_of(line, 0, len(line), delimiter)]
+    else:
+        cells = line.decode().split(delimiter.decode())
     _check_count(line, len(cells), delimiter, name)
     if not options.header:
         return Header(_unnamed(len(cells), delimiter, options, name), buffer, 1)
@@ -141,7 +144,7 @@ def _first_record(
         part = read(CHUNK)
         ended = not part
         buffer += part
-        if len(buffer) < len(codecs.BOM_UTF8) and not ended:
+        if len(buffer) <= len(codecs.BOM_UTF8) and not ended:
             continue
         text = buffer.removeprefix(codecs.BOM_UTF8)
         if not text:
@@ -156,7 +159,7 @@ def _first_record(
 def _record(text: bytes, delimiter: bytes, name: str, *, ended: bool) -> Record | None:
     """The first record of a text, None if more bytes are needed to tell.
 
-    STRAY: its quotes are not in order, and the cells are those of the first line without quoting.
+    STRAY: its quotes don't close, and its end is that of the first line.
     """
     stop = len(text) if ended else len(text) - text.endswith(b"\r")
     match = LINE_END.search(text, 0, stop)
@@ -171,14 +174,12 @@ def _record(text: bytes, delimiter: bytes, name: str, *, ended: bool) -> Record 
     if line.shape is Shape.CLOSED:
         return line
     if line.shape is Shape.OPEN:
-        whole = read_spanning(text + b"\n" * ended, line, stop + ended, delimiter, MOST_CELLS)
+        whole = read_spanning(text + b"\n" * ended, line.end, stop + ended, delimiter)
         if whole.shape is Shape.CLOSED:
             return whole
         if whole.shape is Shape.UNDECIDED and not ended:
             return None
-    ends = [i for i in range(end) if text[i : i + 1] == delimiter] + [end]
-    starts = [0] + [i + 1 for i in ends[:-1]]
-    return Record(Shape.STRAY, list(zip(starts, ends, strict=True)), end)
+    return Record(Shape.STRAY, end)
 
 
 def _cell(cell: bytes) -> str:

@@ -40,13 +40,14 @@ class _Table:
             return special.raw
         return self.text.data[self.records.starts[record] : self.records.stops[record]]
 
-    def grid_line(self, record: int) -> int | None:
-        """Where a record is in the grid, None if it is not."""
-        if self.records.gridded is None:
-            return record
-        line = int(np.searchsorted(self.records.gridded, record))
-        found = line < len(self.records.gridded) and self.records.gridded[line] == record
-        return line if found else None
+    def grid_lines(self) -> NDArray[np.int64]:
+        """Where each record is in the grid, -1 if it is not."""
+        gridded = self.records.gridded
+        if gridded is None:
+            return np.arange(self.count)
+        places = np.full(self.count, -1)
+        places[gridded] = np.arange(len(gridded))
+        return places
 
     def lines(self) -> NDArray[np.int64]:
         """How many physical lines each record spans."""
@@ -81,19 +82,18 @@ def check_block(block: CsvBlock, layout: Layout, schema: pa.Schema) -> Rows:
 
 def _table(data: bytes, layout: Layout) -> _Table:
     text = regular_text(data, layout)
-    grid, records = tokenize(text.data, layout.delimiter, layout.cells, quotes=text.quotes)
+    grid, records = tokenize(text.data, layout.delimiter, layout.cells, text.inside)
     at = np.searchsorted(records.starts, [special.start for special in text.specials]).tolist()
     return _Table(text, grid, records, dict(zip(at, text.specials, strict=True)))
 
 
 def _overlong_row(block: CsvBlock, schema: pa.Schema) -> Rows:
-    raw = block.data.decode(errors="replace")[:RAW_LIMIT]
     nulls = [pa.nulls(1, field.type) for field in schema]
     rejected = _batch(nulls, 1, schema)
     return Rows(
         pixels=np.empty((0, PIXELS), np.uint8),
         passthrough=rejected.slice(0, 0),
-        rejects=(Reject(0, "line-too-long", line=0, raw=raw),),
+        rejects=(Reject(0, "line-too-long", line=0, raw=_shown(block.data)),),
         rejected=rejected,
         rows=1,
         lines=1,
@@ -108,8 +108,7 @@ def _faults(table: _Table, values: PixelValues, layout: Layout) -> dict[int, _Fa
         line if gridded is None else int(gridded[line]): _Fault(fault.reason, fault.pixel)
         for line, fault in values.faults.items()
     }
-    if gridded is not None:
-        faults |= _misshapen(table, layout)
+    faults |= _misshapen(table, layout)
     # From here on each step knows reasons that come before those of the steps above it.
     repeated = range(table.count) if layout.header_is_row else list(faults)
     if layout.header is not None:
@@ -128,6 +127,8 @@ def _faults(table: _Table, values: PixelValues, layout: Layout) -> dict[int, _Fa
 
 def _misshapen(table: _Table, layout: Layout) -> dict[int, _Fault]:
     counts = table.records.cells
+    if counts is None:
+        return {}
     return {
         record: _Fault("too-few-cells" if counts[record] < layout.cells else "too-many-cells")
         for record in np.flatnonzero(counts != layout.cells).tolist()
@@ -160,46 +161,46 @@ def _with_rejects(
 ) -> Rows:
     fine = np.ones(table.count, np.bool_)
     fine[list(faults)] = False
-    of_line = table.records.gridded
-    if of_line is None:
-        of_line = np.arange(table.count)
-    scorable = fine[of_line]
+    gridded = table.records.gridded
+    scorable = fine if gridded is None else fine[gridded]
     kept = scorable if values.good is None else scorable[values.good]
     pixels = values.pixels if kept.all() else values.pixels[kept]
     lines = table.lines()
-    first_lines = np.cumsum(lines) - lines
+    records = sorted(faults)
+    in_grid = table.grid_lines()[records]
+    first_lines = (np.cumsum(lines) - lines)[records]
     rejects = tuple(
-        _reject(table, layout, record, faults[record], int(first_lines[record]))
-        for record in sorted(faults)
+        _reject(table, layout, record, faults[record], line=line, grid_line=grid_line)
+        for record, line, grid_line in zip(
+            records, first_lines.tolist(), in_grid.tolist(), strict=True
+        )
     )
     return Rows(
         pixels=pixels,
         passthrough=_passthrough(table, layout, schema, np.flatnonzero(scorable)),
         rejects=rejects,
-        rejected=_rejected(table, layout, schema, rejects),
+        rejected=_rejected(table, layout, schema, rejects, in_grid),
         rows=table.count,
         lines=int(lines.sum()),
         good=np.flatnonzero(fine),
     )
 
 
-def _reject(table: _Table, layout: Layout, record: int, fault: _Fault, line: int) -> Reject:
+def _reject(
+    table: _Table, layout: Layout, record: int, fault: _Fault, *, line: int, grid_line: int
+) -> Reject:
     column = value = None
     if fault.pixel is not None:
         position = layout.pixel_columns[fault.pixel]
         column = layout.names[position]
-        value = _cell_text(table, record, position)
-    raw = table.raw(record)[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
+        cell = table.grid.cell(grid_line, position)
+        value = _shown(cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell)
+    raw = _shown(table.raw(record))
     return Reject(record, fault.reason, line=line, column=column, value=value, raw=raw)
 
 
-def _cell_text(table: _Table, record: int, position: int) -> str:
-    starts, ends = table.grid.bounds(position)
-    line = table.grid_line(record)
-    cell = table.text.data[int(starts[line]) : int(ends[line])]
-    if cell[:1] == b'"':
-        cell = cell[1:-1].replace(b'""', b'"')
-    return cell[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
+def _shown(text: bytes) -> str:
+    return text[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
 
 
 def _passthrough(
@@ -211,26 +212,35 @@ def _passthrough(
         starts, ends = table.grid.bounds(position)
         if lines is not None:
             starts, ends = starts[lines], ends[lines]
-        columns.append(text_column(table.text.data, starts, ends, quotes=table.text.quotes))
+        columns.append(
+            text_column(table.text.data, starts, ends, quotes=table.text.inside is not None)
+        )
     return _batch(columns, len(table.grid.first) if lines is None else len(lines), schema)
 
 
 def _rejected(
-    table: _Table, layout: Layout, schema: pa.Schema, rejects: Sequence[Reject]
+    table: _Table,
+    layout: Layout,
+    schema: pa.Schema,
+    rejects: Sequence[Reject],
+    in_grid: NDArray[np.int64],
 ) -> pa.RecordBatch:
-    """The pass-through columns of rejects: null where a cell can't be told or decoded."""
-    lines = [table.grid_line(reject.row) for reject in rejects]
-    found = [line for line in lines if line is not None]
-    batch = _passthrough(table, layout, schema, np.array(found, np.int64))
-    numbers = {line: i for i, line in enumerate(found)}
+    """The pass-through columns of rejects: null where a cell can't be told or decoded.
+
+    `in_grid` says for each reject where it is in the grid, -1 where it is not.
+    """
+    present = in_grid >= 0
+    batch = _passthrough(table, layout, schema, in_grid[present])
+    places = np.cumsum(present) - 1
     suspects = [
-        numbers[line]
-        for line, reject in zip(lines, rejects, strict=True)
-        if line is not None and reject.reason == "bad-encoding"
+        int(place)
+        for place, here, reject in zip(places, present, rejects, strict=True)
+        if here and reject.reason == "bad-encoding"
     ]
-    present = np.array([line is not None for line in lines], np.bool_)
-    places = positions(np.cumsum(present) - 1, present)
-    columns = [without_undecodable(column, suspects).take(places) for column in batch.columns]
+    columns = [
+        without_undecodable(column, suspects).take(positions(places, present))
+        for column in batch.columns
+    ]
     return _batch(columns, len(rejects), schema)
 
 

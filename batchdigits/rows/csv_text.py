@@ -27,7 +27,7 @@ def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(mask, bitorder="little"))
 
 
-def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.StringArray:
+def slices(data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]) -> pa.StringArray:
     """data[start:end] of each pair, which ascend and don't overlap, as one compact array."""
     count = len(starts)
     if not count:
@@ -42,7 +42,7 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
 
 
 def text_column(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], *, quotes: bool
+    data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32], *, quotes: bool
 ) -> pa.StringArray:
     """Cells as text: without their quotes, and a doubled quote as one.
 
@@ -53,7 +53,8 @@ def text_column(
     b = np.frombuffer(data, np.uint8)
     quoted = b[starts] == 34  # an empty cell starts at its separator
     inner = slices(data, starts + quoted, ends - quoted)
-    if b'""' in data:
+    values = inner.buffers()[2]
+    if values is not None and b'"' in values.to_pybytes():
         inner = pc.replace_substring(inner, '""', '"')
     return inner
 
@@ -70,6 +71,8 @@ def decodable(text: bytes) -> bool:
     """Whether bytes are UTF-8 without a NUL."""
     if b"\0" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:

@@ -96,8 +96,8 @@ def select_passthrough(
 ) -> list[int]:
     """Positions in `names` of the columns to pass through, in the order they are written.
 
-    Raises UsageError when `--keep` names a column that is not there or is a pixel,
-    UnusableInputError when a kept column has the name of an output column.
+    Raises UnusableInputError when `--keep` names a column that is not there or is a pixel, and
+    when a kept column has the name of an output column.
     """
     pixel_names = set(pixels.names)
     others = [i for i, name in enumerate(names) if name not in pixel_names]
@@ -105,7 +105,7 @@ def select_passthrough(
         position = {names[i]: i for i in others}
         unknown = [name for name in options.keep if name not in position]
         if unknown:
-            raise UsageError(
+            raise UnusableInputError(
                 f"{where}: --keep names {listing(map(repr, unknown))}, which is no column besides "
                 f"the pixels; there are: {listing(position) or 'none'}"
             )

@@ -1,4 +1,4 @@
-"""The bytes of `model.keras`: what Keras saves, with its dates fixed."""
+"""The bytes of `model.keras`: what Keras saves, without what differs from run to run."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ def keras_bytes(model: Any) -> bytes:
     """`model`, which was never compiled, as a `.keras` file; the same weights give the same bytes.
 
     Keras notes when it saved, in `metadata.json` and on every member of its ZIP: both are set to
-    1980.
+    1980. It tells objects that layers share by their addresses in memory: these are counted instead.
     """
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
         path = Path(folder, "model.keras")
         model.save(path)
         saved = path.read_bytes()
-    return _with_fixed_dates(saved)
+    return _repeatable(saved)
 
 
-def _with_fixed_dates(saved: bytes) -> bytes:
+def _repeatable(saved: bytes) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(packed, "w") as new:
         for name in sorted(old.namelist()):
             content = old.read(name)
             if name == "metadata.json":
                 content = _without_date(content)
+            elif name == "config.json":
+                content = _with_counted_objects(content)
             entry = zipfile.ZipInfo(name, _DATE)
             entry.create_system = 3  # Unix, wherever this runs
             entry.external_attr = 0o100644 << 16
@@ -44,3 +46,15 @@ def _without_date(metadata: bytes) -> bytes:
     document = json.loads(metadata)
     document["date_saved"] = _SAVED
     return json.dumps(document, sort_keys=True).encode()
+
+
+def _with_counted_objects(config: bytes) -> bytes:
+    numbers: dict[int, int] = {}
+
+    def counted(node: dict[str, Any]) -> dict[str, Any]:
+        if "shared_object_id" in node:
+            address = node["shared_object_id"]
+            node["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+        return node
+
+    return json.dumps(json.loads(config, object_hook=counted)).encode()

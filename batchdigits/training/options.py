@@ -62,9 +62,9 @@ def command_line(options: TrainOptions) -> str:
     words = ["python", "-m", "batchdigits.train", "--arch", options.arch]
     for one in fields(TrainOptions):
         value = getattr(options, one.name)
-        is_default = value == one.default or (one.name == "folds" and options.test_share)
+        is_default = bool(options.test_share) if one.name == "folds" else value == one.default
         if one.name not in {*_ABOUT_PLACE, "arch"} and not is_default:
-            words += [f"--{one.name.replace('_', '-')}", str(value)]
+            words += [f"--{one.name.replace('_', '-')}", str(value).removesuffix(".0")]
     return shlex.join(words + _row_words(options.rows))
 
 

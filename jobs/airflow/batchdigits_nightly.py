@@ -91,7 +91,7 @@ def list_files() -> list[str]:
 @task(max_active_tis_per_dag=2, map_index_template="{{ file_name }}")
 def score(file: str) -> dict[str, Any]:
     """Score one file; returns what became of it, as in predict's summary."""
-    context = get_current_context()
+    context: Any = get_current_context()
     context["file_name"] = Path(file).name
     params = context["params"]
     ended = run(command(file, params))

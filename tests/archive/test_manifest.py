@@ -136,6 +136,7 @@ def test_a_giant_manifest_is_refused() -> None:
         (np.array([1.5, 2.5]), "double", pa.float64()),
         (np.array([False, True]), "bool", pa.bool_()),
         (np.array(["a", "bc"]), "string", pa.string()),
+        (np.array(["", "ä", "数字", "null"]), "string", pa.string()),
         (np.array(["a", "bc"], object), "string", pa.string()),
     ],
 )
@@ -147,6 +148,7 @@ def test_classes_keep_the_type_of_the_labels(
     assert (classes.type, len(classes)) == (class_type, len(values))
     assert classes.arrow_type() == arrow_type
     assert classes.array() == pa.array(values.tolist(), type=arrow_type)
+    classes.array().validate(full=True)
 
 
 @pytest.mark.parametrize("values", [np.array([1, "a"], object), np.array([1]), np.array([1j, 2])])

@@ -160,6 +160,7 @@ from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import replay
 bundle = read_bundle(sys.argv[1])
 replay(open_engine(bundle), bundle)
+bundle.manifest.classes.array()
 heavy = {"tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "tf2onnx", "h5py"}
 print(sorted((heavy | {"pyarrow.compute"}) & set(sys.modules)))
 """

@@ -106,7 +106,7 @@ def test_keep_narrows_and_orders() -> None:
 
 
 def test_keep_of_an_unknown_column_lists_the_known() -> None:
-    with pytest.raises(UsageError, match="--keep names 'idd'.*there are: id"):
+    with pytest.raises(UnusableInputError, match="--keep names 'idd'.*there are: id"):
         select(["id", *NAMES], keep=("idd",))
 
 

@@ -8,10 +8,12 @@ from batchdigits.training.fit import Fitted, fit, learning_rates
 from batchdigits.training.networks import NETWORKS
 from batchdigits.training.recipes import make_settings
 
+ROWS = 200
+
 
 def fit_some(digits: Labelled, arch: str, recipe: str, **overrides: object) -> Fitted:
     settings = make_settings(arch, recipe, 3, {"epochs": 2, "units": 16, **overrides})
-    return fit(digits.pixels[:400], digits.targets[:400], digits.classes, settings)
+    return fit(digits.pixels[:ROWS], digits.targets[:ROWS], digits.classes, settings)
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -29,7 +31,7 @@ def test_the_same_seed_gives_the_same_weights(digits: Labelled, recipe: str) -> 
     for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         assert np.array_equal(one, other)
     settings = make_settings("mlp", recipe, 4, {"epochs": 2, "units": 16, "dropout": 0.2})
-    third = fit(digits.pixels[:400], digits.targets[:400], digits.classes, settings)
+    third = fit(digits.pixels[:ROWS], digits.targets[:ROWS], digits.classes, settings)
     assert not np.array_equal(first.model.get_weights()[0], third.model.get_weights()[0])
 
 
@@ -45,8 +47,8 @@ def test_early_stopping_ends_before_the_last_epoch(digits: Labelled, recipe: str
 def test_early_stopping_takes_the_best_weights_back(digits: Labelled) -> None:
     """Going on after the best epoch with a rate that wrecks it leaves no trace."""
     fitted = fit_some(digits, "mlp", "default", epochs=30, early_stopping=30, learning_rate=0.3)
-    found = fitted.probabilities(digits.pixels[:400]).argmax(axis=1)
-    assert (found == digits.targets[:400]).mean() > 0.8
+    found = fitted.probabilities(digits.pixels[:ROWS]).argmax(axis=1)
+    assert (found == digits.targets[:ROWS]).mean() > 0.8
 
 
 def test_fewer_rows_than_a_batch_still_train(digits: Labelled) -> None:
@@ -71,7 +73,7 @@ def test_each_epoch_is_told(digits: Labelled) -> None:
 def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:
     """Shifted copies and validation rows apart, mean and variance are those of the rows."""
     fitted = fit_some(digits, "mlp", "default")
-    assert np.allclose(fitted.scaler.mean_, digits.pixels[:400].mean(axis=0))
+    assert np.allclose(fitted.scaler.mean_, digits.pixels[:ROWS].mean(axis=0))
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:
