@@ -65,7 +65,7 @@ def run_command(
     try:
         _catch_signals()
         parser.parse_args(argv, namespace=arguments)
-        _configure_logging(arguments.log_format)
+        _configure_logging(arguments.log_format, _short(parser.prog))
         return body(arguments)
     except BatchdigitsError as error:
         return _report(parser.prog, arguments, str(error), error.exit_code)
@@ -162,17 +162,29 @@ def _catch_signals() -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _configure_logging(log_format: str) -> None:
+def _configure_logging(log_format: str, prog: str) -> None:
     import logging
 
     if log_format not in LOG_FORMATS:  # argparse does not check a default, such as the variable's
         raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
     handler = logging.StreamHandler()
-    handler.setFormatter(_json_formatter() if log_format == "json" else logging.Formatter())
+    handler.setFormatter(_json_formatter() if log_format == "json" else _text_formatter(prog))
     logger = logging.getLogger("batchdigits")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def _text_formatter(prog: str) -> logging.Formatter:
+    import logging
+
+    class TextFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            message = super().format(record)
+            level = record.levelname.lower()
+            return message if record.levelno == logging.INFO else f"{prog}: {level}: {message}"
+
+    return TextFormatter()
 
 
 def _json_formatter() -> logging.Formatter:
@@ -200,8 +212,12 @@ def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> i
     if getattr(arguments, "log_format", "text") == "json":
         _to_stderr(_json_line("error", line, time.time()))
     else:
-        _to_stderr(f"{prog.removeprefix('python -m ')}: error: {line}")
+        _to_stderr(f"{_short(prog)}: error: {line}")
     return code
+
+
+def _short(prog: str) -> str:
+    return prog.removeprefix("python -m ")
 
 
 def _to_stderr(text: str) -> None:

@@ -127,7 +127,7 @@ def _separators(
         stop = data.rfind(b"\n", start, start + SPAN) + 1 or data.find(b"\n", start) + 1
         b = np.frombuffer(_FRONT + data[start:stop], np.uint8)
         feed = b == 10
-        line_ends += np.count_nonzero(feed) - len(_FRONT)
+        line_ends += int(np.count_nonzero(feed)) - len(_FRONT)
         separator = b == delimiter
         separator |= feed
         codes = _span_codes(b, separator, dotted=dotted, quoted=quoted)

@@ -159,7 +159,7 @@ def short_numbers(
     behind = np.zeros(len(starts))  # those behind the dot
     power = np.ones(len(starts))
     dotted = np.zeros(len(starts), np.bool_)
-    longest = min(int(lengths.max(initial=0)), SHORT)
+    longest = int(lengths.max(initial=0, where=plain))
     for place in range(1, longest + 1):
         within = lengths >= place
         char = b.take(ends - place, mode="clip")
@@ -192,7 +192,9 @@ def _long_numbers(
         return values, plain
     texts = slices(data, np.where(plain, starts, ends), ends)
     plain &= _plain_numbers(texts)
-    if plain.any():
+    if plain.all():
+        values = _cast(texts)
+    elif plain.any():
         values[plain] = _cast(texts.filter(flags(plain)))
     return values, plain
 

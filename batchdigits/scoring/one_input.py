@@ -25,6 +25,9 @@ from batchdigits.scoring.receipt import Key, finished_receipt, new_receipt
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.workers import in_order
 
+TOO_MANY_REJECTS = 3
+"""The exit code of an input that is published with more rejects than allowed."""
+
 OnProgress = Callable[[int, float | None], None]
 
 
@@ -194,7 +197,7 @@ def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
 
 
 def _exit_code(rejected: int, rows: int, limit: Limit) -> int:
-    return 0 if limit.allows(rejected, rows) else 3
+    return 0 if limit.allows(rejected, rows) else TOO_MANY_REJECTS
 
 
 def _result(

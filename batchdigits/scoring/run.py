@@ -14,10 +14,11 @@ from batchdigits.errors import (
     BatchdigitsError,
     InterruptedRunError,
     IOFailedError,
+    listing,
     worst_exit_code,
 )
 from batchdigits.files.inputs import Input, Targets, check_content, check_targets
-from batchdigits.scoring.one_input import InputResult, Work, score_input
+from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, score_input
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -77,7 +78,17 @@ def _check_paths(entry: Input, targets: Targets) -> None:
 def _score(entry: Input, targets: Targets, work: Work) -> InputResult:
     scored: list[InputResult] = []
     refused = _guarded(entry, lambda: scored.append(score_input(entry, targets, work)))
+    if scored and scored[0].exit_code == TOO_MANY_REJECTS:
+        logger.error("%s", _too_many_rejects(scored[0]))
     return refused or scored[0]
+
+
+def _too_many_rejects(result: InputResult) -> str:
+    reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
+    return (
+        f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected ({reasons}), "
+        f"more than --max-rejects; the others are published; see {result.rejects}"
+    )
 
 
 def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
@@ -95,7 +106,7 @@ def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
 
 
 def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
-    logger.error("error: %s", error)
+    logger.error("%s", error)
     return InputResult(
         input=entry.name,
         output=None,

@@ -17,7 +17,7 @@ def keras_bytes(model: Any) -> bytes:
     """`model`, which was never compiled, as a `.keras` file; the same weights give the same bytes.
 
     Keras notes when it saved, in `metadata.json` and on every member of its ZIP: both are set to
-    1980. It tells objects that layers share by their addresses in memory: these are counted instead.
+    1980. Objects that layers share go by their addresses in memory: these are counted instead.
     """
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
         path = Path(folder, "model.keras")
