@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchdigits.archive.bundle import BundleFile, read_bundle
 from batchdigits.archive.manifest import Manifest
+from batchdigits.archive.reference import read_reference
 from batchdigits.archive.store import open_reference
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
 from batchdigits.engines.golden import replay
@@ -17,6 +18,7 @@ from batchdigits.files.inputs import expand_inputs, plan_targets
 from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.rows.rejects import REJECT_COLUMNS
+from batchdigits.scoring.check import check_inputs
 from batchdigits.scoring.ledger import Limit
 from batchdigits.scoring.one_input import OnProgress, Work
 from batchdigits.scoring.receipt import Key
@@ -43,6 +45,7 @@ class Bundle:
 
     def __init__(self, file: BundleFile, engine: Engine) -> None:
         replay(engine, file)
+        self.file = file
         self.path = file.path
         self.digest = file.digest
         self.manifest: Manifest = file.manifest
@@ -126,13 +129,16 @@ def score(
     probabilities: bool = False,
     max_rejects: int | str = 0,
     overwrite: bool = False,
+    allow_suspect: bool = False,
+    check: bool = False,
     batch_size: int = BATCH_ROWS,
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunSummary:
     """Score files, as `python -m batchdigits.predict` does: same flags, files and exit codes.
 
-    Refused inputs are in the summary, with their one-line error; `exit_code` sums it up. Raises
+    Refused inputs are in the summary, with their one-line error; `exit_code` sums it up. With
+    `check` nothing is scored or written: the summary says what is known beforehand. Raises
     UsageError, NoInputError and BundleError for what concerns the run as a whole.
     """
     arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
@@ -154,15 +160,18 @@ def score(
         scorer = Scorer(opened.engine, opened.classes, probabilities)
         return Work(
             scorer=scorer,
+            reference=read_reference(opened.file),
             rows=_with_reserved(rows, scorer),
             key=Key(opened.facts, _output_options(rows, engine, probabilities=probabilities)),
             max_rejects=limit,
             workers=workers or available_workers(),
             overwrite=overwrite,
+            allow_suspect=allow_suspect,
             on_progress=on_progress or _no_progress,
         )
 
-    return score_inputs(list(zip(found.inputs, targets, strict=True)), open_work)
+    run = check_inputs if check else score_inputs
+    return run(list(zip(found.inputs, targets, strict=True)), open_work)
 
 
 def _check_options(rows: RowOptions, workers: int | None) -> None:

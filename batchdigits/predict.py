@@ -21,6 +21,7 @@ EXAMPLES = (
     "python -m batchdigits.predict forms.parquet",
     "python -m batchdigits.predict incoming/ --output scored/ --bundle digits@production",
     "python -m batchdigits.predict uci.csv --no-header --max-rejects 0.1%",
+    "python -m batchdigits.predict incoming/ --output scored/ --check",
     "zcat forms.csv.gz | python -m batchdigits.predict - --output scored.parquet",
 )
 
@@ -41,6 +42,7 @@ def parser() -> Parser:
     _add_input_options(result)
     _add_output_options(result)
     _add_machine_options(result)
+    _add_check_option(result)
     add_common_options(result)
     return result
 
@@ -129,6 +131,21 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace outputs of another input, bundle or options",
     )
+    group.add_argument(
+        "--allow-suspect",
+        action="store_true",
+        help="score data that look scaled, inverted, turned, mirrored or blank throughout, which "
+        "are refused otherwise",
+    )
+
+
+def _add_check_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="score and write nothing: check inputs, columns, bundle, outputs, locks and disk "
+        "space, and end with the exit code that can be known beforehand",
+    )
 
 
 def _add_machine_options(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +187,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             probabilities=arguments.probabilities,
             max_rejects=arguments.max_rejects,
             overwrite=arguments.overwrite,
+            allow_suspect=arguments.allow_suspect,
+            check=arguments.check,
             batch_size=arguments.batch_size,
             workers=_workers(arguments.workers),
             on_progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,20 +11,24 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from batchdigits.archive.reference import Reference
 from batchdigits.errors import OutputError, UnusableInputError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import WrittenFile, discard, publish, recover
 from batchdigits.files.inputs import Input, Targets, make_folder
 from batchdigits.files.lock import hold_lock
 from batchdigits.files.streams import OutputStream, open_output
-from batchdigits.rows.batch import RowOptions, Source
+from batchdigits.rows.batch import RowOptions, Rows, Source
 from batchdigits.rows.open import open_source
 from batchdigits.rows.rejects import REASONS, reject_batch
 from batchdigits.rows.sinks import Sink, check_schema, open_sink
 from batchdigits.scoring.ledger import Ledger, Limit
 from batchdigits.scoring.receipt import Key, finished_receipt, new_receipt
 from batchdigits.scoring.scorer import Scored, Scorer
+from batchdigits.scoring.suspicion import Suspicion
 from batchdigits.scoring.workers import in_order
+
+logger = logging.getLogger("batchdigits.scoring")
 
 TOO_MANY_REJECTS = 3
 """The exit code of an input that is published with more rejects than allowed."""
@@ -36,11 +41,13 @@ class Work:
     """How every input of a run is scored."""
 
     scorer: Scorer
+    reference: Reference
     rows: RowOptions
     key: Key
     max_rejects: Limit
     workers: int
     overwrite: bool
+    allow_suspect: bool
     on_progress: OnProgress
 
 
@@ -71,21 +78,21 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
         recover(targets)
         receipt = finished_receipt(entry, targets, work.key)
         if receipt is not None:
-            return _result(entry, targets, receipt, "unchanged", work.max_rejects)
-        _refuse_foreign(targets, overwrite=work.overwrite)
+            return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
+        refuse_foreign(targets, overwrite=work.overwrite)
         try:
             receipt = _score_and_publish(entry, targets, work)
         except BaseException:
             discard(targets)
             raise
-        return _result(entry, targets, receipt, "scored", work.max_rejects)
+        return result_of(entry, targets, receipt, "scored", work.max_rejects)
 
 
 def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, Any]:
     started = time.time()
     opened = open_source(entry, work.rows)
     with closing(opened.source) as source, _Outputs(targets, source, work, entry.name) as outputs:
-        ledger = _stream(source, work, outputs)
+        ledger, suspicion = _stream(source, work, outputs, entry.name)
         ledger.check(entry.name, source.expected_rows)
         written = outputs.close()
         _refuse_hopeless(entry, ledger)
@@ -98,27 +105,55 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, 
     }
     exit_code = _exit_code(ledger.rows_rejected, ledger.rows_in, work.max_rejects)
     receipt = new_receipt(
-        entry=entry, digest=digest, key=work.key, ledger=ledger, exit_code=exit_code, times=times
+        entry=entry,
+        digest=digest,
+        key=work.key,
+        ledger=ledger,
+        suspicion=suspicion,
+        exit_code=exit_code,
+        times=times,
     )
     publish(targets, written, receipt)
     return receipt
 
 
-def _stream(source: Source[Any], work: Work, outputs: _Outputs) -> Ledger:
-    """Every batch of the source through the engine into the outputs, in order, counted."""
+def _stream(
+    source: Source[Any], work: Work, outputs: _Outputs, name: str
+) -> tuple[Ledger, str | None]:
+    """Every batch of the source through the engine into the outputs, in order, counted and judged.
 
-    def score(block: Any) -> tuple[Scored, Any]:
-        scored = work.scorer.score(source.check(block))
-        return scored, outputs.predictions.encode(scored.predictions)
+    Gives what the rows look like too, if they look suspicious and that is allowed.
+    """
+
+    def score(block: Any) -> tuple[Rows, Scored, Any]:
+        rows = source.check(block)
+        scored = work.scorer.score(rows)
+        return rows, scored, outputs.predictions.encode(scored.predictions)
 
     ledger = Ledger()
+    evidence = Suspicion(work.reference, work.rows.scale)
+    first = None
     with closing(in_order(source.blocks(), score, work.workers)) as results:
-        for scored, encoded in results:
+        for rows, scored, encoded in results:
             outputs.predictions.write(encoded)
             outputs.write_rejects(scored, ledger)
             ledger.add(scored)
+            first = _allowed(evidence.add(rows), work, name) or first
             work.on_progress(ledger.rows_in, source.progress())
-    return ledger
+    suspicion = _allowed(evidence.verdict(), work, name) or first
+    if suspicion is not None:
+        logger.warning("%s: %s; scored all the same (--allow-suspect)", name, suspicion)
+    return ledger, suspicion
+
+
+def _allowed(suspicion: str | None, work: Work, name: str) -> str | None:
+    """The suspicion as it is. Raises UnusableInputError unless suspicious data are allowed."""
+    if suspicion is not None and not work.allow_suspect:
+        raise UnusableInputError(
+            f"{name}: {suspicion}; nothing was published; if the data are right as they are, score "
+            "them with --allow-suspect"
+        )
+    return suspicion
 
 
 class _Outputs:
@@ -175,7 +210,7 @@ class _Outputs:
         return self._files[which][1]
 
 
-def _refuse_foreign(targets: Targets, *, overwrite: bool) -> None:
+def refuse_foreign(targets: Targets, *, overwrite: bool) -> None:
     """Never replace what another input, bundle or options wrote, unless told to."""
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
     if present and not overwrite:
@@ -200,9 +235,10 @@ def _exit_code(rejected: int, rows: int, limit: Limit) -> int:
     return 0 if limit.allows(rejected, rows) else TOO_MANY_REJECTS
 
 
-def _result(
+def result_of(
     entry: Input, targets: Targets, receipt: dict[str, Any], status: str, limit: Limit
 ) -> InputResult:
+    """The summary's line on an input, with the counts of its receipt."""
     rows, rejected = receipt["rows_in"], receipt["rows_rejected"]
     return InputResult(
         input=entry.name,

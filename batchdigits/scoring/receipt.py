@@ -31,7 +31,14 @@ class Key:
 
 
 def new_receipt(
-    *, entry: Input, digest: str, key: Key, ledger: Ledger, exit_code: int, times: dict[str, Any]
+    *,
+    entry: Input,
+    digest: str,
+    key: Key,
+    ledger: Ledger,
+    suspicion: str | None,
+    exit_code: int,
+    times: dict[str, Any],
 ) -> dict[str, Any]:
     """The receipt but for its outputs, which the commit adds."""
     return {
@@ -46,6 +53,7 @@ def new_receipt(
         "rows_predicted": ledger.rows_predicted,
         "rows_rejected": ledger.rows_rejected,
         "reasons": ledger.ordered_reasons(),
+        "suspicion": suspicion,
     }
 
 

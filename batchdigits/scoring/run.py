@@ -23,6 +23,8 @@ from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, s
 logger = logging.getLogger("batchdigits.scoring")
 
 OpenWork = Callable[[], Work]
+Step = Callable[[Input, Targets, Work], InputResult]
+"""What is done with one input; raises BatchdigitsError where it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,14 @@ class RunSummary:
         return result
 
 
-def score_inputs(planned: Sequence[tuple[Input, Targets]], open_work: OpenWork) -> RunSummary:
+def score_inputs(
+    planned: Sequence[tuple[Input, Targets]], open_work: OpenWork, step: Step = score_input
+) -> RunSummary:
     """Score the inputs one after another; one that is refused does not stop the others.
 
-    `open_work` loads the bundle: it is called once, and only when there is an output to write.
-    Raises what it raises, and InterruptedRunError; everything else is in the summary.
+    `step` is what is done with each, once its paths were checked. `open_work` loads the bundle: it
+    is called once, and only when there is an output to write. Raises what it raises, and
+    InterruptedRunError; everything else is in the summary.
     """
     started = time.monotonic()
     results: dict[int, InputResult] = {}
@@ -64,7 +69,7 @@ def score_inputs(planned: Sequence[tuple[Input, Targets]], open_work: OpenWork) 
     work = open_work() if len(results) < len(planned) else None
     for i, (entry, targets) in enumerate(planned):
         if work is not None and i not in results:
-            results[i] = _score(entry, targets, work)
+            results[i] = _score(entry, partial(step, entry, targets, work))
     ordered = tuple(results[i] for i in range(len(planned)))
     return _summary(ordered, work, time.monotonic() - started)
 
@@ -75,9 +80,9 @@ def _check_paths(entry: Input, targets: Targets) -> None:
     check_targets(targets)
 
 
-def _score(entry: Input, targets: Targets, work: Work) -> InputResult:
+def _score(entry: Input, step: Callable[[], InputResult]) -> InputResult:
     scored: list[InputResult] = []
-    refused = _guarded(entry, lambda: scored.append(score_input(entry, targets, work)))
+    refused = _guarded(entry, lambda: scored.append(step()))
     if scored and scored[0].exit_code == TOO_MANY_REJECTS:
         logger.error("%s", _too_many_rejects(scored[0]))
     return refused or scored[0]
@@ -86,8 +91,8 @@ def _score(entry: Input, targets: Targets, work: Work) -> InputResult:
 def _too_many_rejects(result: InputResult) -> str:
     reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
     return (
-        f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected ({reasons}), "
-        f"more than --max-rejects; the others are published; see {result.rejects}"
+        f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected "
+        f"({reasons}), more than --max-rejects; the others are published; see {result.rejects}"
     )
 
 

@@ -44,9 +44,12 @@ MANY_CLASSES = 5
 CLASS_SHARE = 0.02
 
 SAMPLED_FIRST = 1_000
-SAMPLED_PART_BITS = 6
-"""Behind the first rows one row in 2**6 is sampled."""
-CHUNK_ROWS = 256
+SAMPLED_PART_BITS = 8
+"""Behind the first rows one row in 2**8 is sampled."""
+
+# Up to 2**18 multiplications OpenBLAS stays in the calling thread; its own threads would take the
+# CPUs from the workers.
+_MULTIPLICATIONS = 2**18
 
 # Multiplying by 2**64 divided by the golden ratio spreads consecutive numbers evenly: Knuth, The
 # Art of Computer Programming, volume 3, section 6.4.
@@ -179,11 +182,11 @@ class _RangeEvidence:
             return None
         largest = self._top * self._limit / DARKEST
         end = _range_end(largest)
-        scaled = "" if self._scale is None else f" with --scale {self._scale:g}"
         looks = f"scaled to 0..{end}" if self._is_usable(end) else "scaled to a small range"
+        made = "" if self._scale is None else f", by --scale {self._scale:g} {self._top:.3g} of 16"
         return (
-            f"looks {looks}{scaled}: the largest pixel of {self.scorable:,} rows is {largest:g}, "
-            f"{self._top:.3g} of 16, and {self._darkest} in the training data; {self._advice(end)}"
+            f"looks {looks}: the largest pixel of {self.scorable:,} rows is {largest:g}{made}, in "
+            f"the training data {self._darkest} of 16; {self._advice(end)}"
         )
 
     def _add_value(self, value: float) -> None:
@@ -234,7 +237,8 @@ class _ShapeEvidence:
         turned = [look.of(drawings) for look in _LOOKS]
         self._classes = len(drawings)
         self._means = _standardized(np.concatenate(turned).reshape(-1, PIXELS).astype(np.float32))
-        self._chunk = np.empty((CHUNK_ROWS, PIXELS), np.float32)
+        chunk_rows = max(1, _MULTIPLICATIONS // max(1, self._means.size))
+        self._chunk = np.empty((chunk_rows, PIXELS), np.float32)
         self._filled = 0
         self._drawn = 0
         self._sampled = 0
@@ -248,11 +252,11 @@ class _ShapeEvidence:
         self._blank += int(np.count_nonzero(darkest == 0))
         drawn = pixels[darkest > pixels.min(axis=1)]
         while len(drawn):
-            part = drawn[: CHUNK_ROWS - self._filled]
+            part = drawn[: len(self._chunk) - self._filled]
             self._chunk[self._filled : self._filled + len(part)] = part
             self._filled += len(part)
             drawn = drawn[len(part) :]
-            if self._filled == CHUNK_ROWS:
+            if self._filled == len(self._chunk):
                 self._measure()
 
     def blank_verdict(self) -> str | None:

@@ -1,0 +1,109 @@
+"""What can be known of a run without scoring a row, and without writing anything."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batchdigits.errors import IOFailedError, OutputError
+from batchdigits.files.inputs import Input, Targets
+from batchdigits.files.lock import hold_lock, lock_name
+from batchdigits.rows.batch import Source
+from batchdigits.rows.open import open_source
+from batchdigits.rows.sinks import check_schema
+from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
+from batchdigits.scoring.receipt import finished_receipt
+from batchdigits.scoring.run import OpenWork, RunSummary, score_inputs
+
+LEAST_ROW_BYTES = 128
+"""A CSV row has at least 64 digits and what stands between them."""
+
+CELL_BYTES = {"csv": 10, "parquet": 4}
+"""About what one cell takes; most cells that scoring adds are float32."""
+
+
+def check_inputs(planned: Sequence[tuple[Input, Targets]], open_work: OpenWork) -> RunSummary:
+    """The summary of a run that stops short of scoring: each input is ready, unchanged or refused.
+
+    Looks at inputs, headers, footers, bundle, outputs, locks and free disk space, and raises as
+    `score_inputs` does. Writes and removes nothing.
+    """
+    return score_inputs(planned, open_work, partial(_check_input, room=_Room()))
+
+
+def _check_input(entry: Input, targets: Targets, work: Work, room: _Room) -> InputResult:
+    """What would become of one input whose paths were checked, as far as can be told.
+
+    Raises BatchdigitsError as scoring it would.
+    """
+    _refuse_held_lock(targets.receipt)
+    # A commit that was cut off is completed or discarded first of all, whoever's it is.
+    if not targets.commit.exists():
+        receipt = finished_receipt(entry, targets, work.key)
+        if receipt is not None:
+            return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
+        refuse_foreign(targets, overwrite=work.overwrite)
+    with closing(open_source(entry, work.rows).source) as source:
+        schema = work.scorer.schema(source.schema)
+        check_schema(targets.kind, schema, entry.name)
+        room.take(entry, targets, _bytes_to_write(entry, targets, source, len(schema)))
+    nothing = {"rows_in": 0, "rows_predicted": 0, "rows_rejected": 0, "reasons": {}}
+    return result_of(entry, targets, nothing, "ready", work.max_rejects)
+
+
+def _refuse_held_lock(path: Path) -> None:
+    """Raise TryAgainError if another run holds the lock; a lock file that is free stays."""
+    try:
+        descriptor = os.open(lock_name(path), os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        cause = error.strerror or error
+        message = f"{lock_name(path)}: can't be opened: {cause}; remove it, or use another folder"
+        raise OutputError(message) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        with hold_lock(path):  # which says who holds it, or what is wrong
+            pass
+    finally:
+        os.close(descriptor)
+
+
+def _bytes_to_write(entry: Input, targets: Targets, source: Source[Any], columns: int) -> int:
+    """About how many bytes the outputs of an input take; 0 where nothing is known of its size.
+
+    As many as the input has, since the 64 pixels make room for what scoring adds; or, if that is
+    more, those of its rows (a Parquet footer's, else the most that fit in) in cells of the output.
+    """
+    size = 0 if entry.path is None else entry.path.stat().st_size
+    rows = size // LEAST_ROW_BYTES if source.expected_rows is None else source.expected_rows
+    return max(size, rows * columns * CELL_BYTES[targets.kind])
+
+
+class _Room:
+    """What is left on each file system when the inputs before this one have been scored."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[int] = Counter()
+
+    def take(self, entry: Input, targets: Targets, needed: int) -> None:
+        """Raise IOFailedError if there is no room for `needed` bytes more; else count them in."""
+        folder = next(f for f in (targets.folder, *targets.folder.parents) if f.exists())
+        device = folder.stat().st_dev
+        free = shutil.disk_usage(folder).free - self._taken[device]
+        if needed > free:
+            before = self._taken[device]
+            besides = f" besides {before:,} for the inputs before it" if before else ""
+            raise IOFailedError(
+                f"{entry.name}: scoring it needs about {needed:,} bytes in {folder}{besides}, "
+                f"{max(free, 0):,} are free; make room, or choose another --output"
+            )
+        self._taken[device] += needed

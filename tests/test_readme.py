@@ -1,0 +1,171 @@
+"""The README does what it says: its commands, its example, its figures."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = README.splitlines()
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "sample_data" / "README.md",
+]
+
+IMAGES = """
+import pyarrow.parquet as pq, numpy as np
+table = pq.read_table("forms.parquet")
+images = np.column_stack([table[f"pixel_{i}"] for i in range(64)])
+"""
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def shell_lines(text: str) -> Iterator[str]:
+    """Commands in fenced blocks, in indented ones and in backticks within the text."""
+    for block in blocks("bash", text):
+        yield from block.replace("\\\n", " ").splitlines()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"^ {4}(\S.*)$", prose, re.MULTILINE)
+    for spoken in re.findall(r"`([^`]+)`", prose):
+        yield " ".join(spoken.split())
+
+
+def our_commands(line: str) -> Iterator[tuple[str, list[str]]]:
+    """Each command of ours in a line of shell, with its arguments; none with a placeholder."""
+    for part in re.split(r"&&|\|\|?|;", line):
+        found = re.search(r"(?:-m batchdigits\.|^\s*batchdigits )(\w+)(?: (.*))?$", part)
+        if found and "…" not in part and not re.search(r"\b[A-Z]{3,}\b", part):
+            yield found[1], shlex.split((found[2] or "").partition(">")[0])
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    ours = {name for name in os.environ if name.startswith("BATCHDIGITS_")}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with a copy of the sample data as they are in the repository."""
+    outputs = shutil.ignore_patterns("*.predictions.*", "*.rejects.*", "*.receipt.json")
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data", ignore=outputs)
+    return tmp_path
+
+
+def test_it_is_short() -> None:
+    assert len(LINES) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_on_every_page_is_one_we_have(page: Path) -> None:
+    """Commands and flags exist and take what is given to them."""
+    for line in shell_lines(page.read_text(encoding="utf-8")):
+        for name, arguments in our_commands(line):
+            importlib.import_module(f"batchdigits.{name}").parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("command", ["predict", "train", "bundles"])
+def test_the_examples_in_the_help_are_commands_we_have(command: str) -> None:
+    parser = importlib.import_module(f"batchdigits.{command}").parser()
+    examples = [found for line in parser.epilog.splitlines() for found in our_commands(line)]
+    assert len(examples) == len(parser.epilog.splitlines()) - 1
+    for name, arguments in examples:
+        assert name == command
+        parser.parse_args(arguments)
+
+
+def test_the_commands_in_the_readme_are_found() -> None:
+    """The two tests above would be empty if nothing were found."""
+    found = [name for line in shell_lines(README) for name, _ in our_commands(line)]
+    assert found.count("predict") >= 3
+    assert {"train", "bundles"} <= set(found)
+
+
+def test_extras_that_are_named_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"(?:batchdigits|'\.)\[([a-z]+)\]", text)
+        assert set(named) <= project["optional-dependencies"].keys(), page
+
+
+@pytest.mark.parametrize("mark", ["run", "test"])
+def test_a_fresh_checkout_finds_its_commands(mark: str) -> None:
+    """One marker each, and right behind it one fenced block of shell."""
+    places = [n for n, line in enumerate(LINES) if line == f"<!-- fresh: {mark} -->"]
+    assert len(places) == 1
+    assert LINES[places[0] + 1] == "```bash"
+    assert LINES.index("```", places[0]) > places[0] + 2
+    assert README.count("<!-- fresh:") == 2
+
+
+def fresh_command(mark: str) -> str:
+    after = README.split(f"<!-- fresh: {mark} -->\n", 1)[1]
+    return blocks("bash", after)[0]
+
+
+def test_the_run_command_gives_what_the_readme_shows(checkout: Path) -> None:
+    """Its last part, on a copy of the sample data; the README's line of JSON has true figures."""
+    words = shlex.split(fresh_command("run").rpartition("&&")[2])
+    assert words[:3] == ["python", "-m", "batchdigits.predict"]
+    ran = run(words[1:], checkout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    summary = json.loads(ran.stdout)
+    (shown,) = re.findall(r'^(\{"exit_code".*\})$', README, re.MULTILINE)
+    pairs = re.findall(r'"(\w+)": (\d+)(?=[,}])', shown)
+    assert {"exit_code", "rows_in", "rows_predicted"} <= {name for name, _ in pairs}
+    assert {name: summary[name] for name, _ in pairs} == {n: int(value) for n, value in pairs}
+    assert f"{summary['rows_in']:,} real digits" in README
+    written = [summary["inputs"][0][name] for name in ("output", "receipt")]
+    assert all((checkout / path).is_file() for path in written)
+    assert f"`{written[0]}`" in README
+
+
+def test_the_bad_sample_ends_as_the_readme_says(checkout: Path) -> None:
+    (paragraph,) = (part for part in README.split("\n\n") if "bad.csv" in part)
+    spoken = [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", paragraph)]
+    command = next(words for words in spoken if words.endswith("bad.csv"))
+    ran = run(shlex.split(command)[1:], checkout)
+    code = re.search(r"exit\s+code\s+(\d+)", paragraph)
+    assert code
+    assert ran.returncode == int(code[1]) == 3
+    rejects = next(words for words in spoken if words.endswith(".rejects.csv"))
+    with (checkout / rejects).open(encoding="utf-8", newline="") as file:
+        assert all(row["line"] and row["reason"] for row in csv.DictReader(file))
+
+
+def test_the_python_example_runs(checkout: Path) -> None:
+    """As it stands, with images and a file of forms from the sample data."""
+    shutil.copy(checkout / "sample_data" / "digits.parquet", checkout / "forms.parquet")
+    (example,) = blocks("python")
+    shown = "import json; print(json.dumps([table.num_rows, summary.exit_code, bundle.digest]))"
+    ran = run(["-c", "\n".join([IMAGES, example, shown])], checkout)
+    assert ran.returncode == 0, ran.stderr
+    rows, exit_code, digest = json.loads(ran.stdout)
+    assert (rows, exit_code) == (1797, 0)
+    assert digest.startswith("sha256:")
+    assert (checkout / "scored.parquet").is_file()
