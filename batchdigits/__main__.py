@@ -10,6 +10,7 @@ COMMANDS = {
     "predict": "score CSV or Parquet files through a bundle",
     "train": "fit a network and pack it as a bundle",
     "bundles": "list, show, verify and promote bundles",
+    "receipts": "verify the receipts of finished runs",
 }
 
 USAGE = """usage: batchdigits COMMAND …

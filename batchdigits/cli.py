@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from batchdigits.errors import BatchdigitsError, InterruptedRunError, UsageError
@@ -61,12 +61,19 @@ def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
+    with _signals_caught():
+        return _bounded(parser, body, argv)
+
+
+def _bounded(parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None) -> int:
     arguments = argparse.Namespace()
     try:
-        _catch_signals()
         parser.parse_args(argv, namespace=arguments)
         _configure_logging(arguments.log_format, _short(parser.prog))
-        return body(arguments)
+        try:
+            return body(arguments)
+        finally:
+            _raise_if_interrupted()  # whatever became of the exception on its way
     except BatchdigitsError as error:
         return _report(parser.prog, arguments, str(error), error.exit_code)
     except OSError as error:
@@ -112,7 +119,11 @@ class Progress:
         self._next = self.started
 
     def __call__(self, rows: int, part: float | None) -> None:
-        """Draw the line anew, at most five times a second."""
+        """Draw the line anew, at most five times a second.
+
+        Raises InterruptedRunError if a signal has come whose exception got lost.
+        """
+        _raise_if_interrupted()
         now = time.monotonic()
         if not self.enabled or now < self._next:
             return
@@ -151,15 +162,38 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     )
 
 
-def _catch_signals() -> None:
+# The signal that told this process to stop. It is kept because the handler's exception can get
+# lost: an extension module that is being imported makes an ImportError of it, or drops it.
+_interrupted_by: list[int] = []
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def _raise_if_interrupted() -> None:
+    if _interrupted_by:
+        raise InterruptedRunError(_interrupted_by[0])
+
+
+@contextlib.contextmanager
+def _signals_caught() -> Iterator[None]:
+    """SIGTERM and SIGINT raise InterruptedRunError, once, and do as before at the end."""
+    _interrupted_by.clear()
+
     def stop(number: int, _frame: object) -> NoReturn:
-        # Once is enough: a second signal must not interrupt the cleaning up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_signals()  # a second signal must not interrupt the cleaning up
+        _interrupted_by.append(number)
         raise InterruptedRunError(number)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    before = [(number, signal.signal(number, stop)) for number in _STOPPING]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _configure_logging(log_format: str, prog: str) -> None:
@@ -205,6 +239,7 @@ def _json_line(level: str, message: str, created: float) -> str:
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
     """Print the one line, and the traceback with `--debug`; return the exit code."""
+    _ignore_signals()  # one that comes now has nothing left to stop
     if getattr(arguments, "debug", False):
         import traceback
 

@@ -23,16 +23,17 @@ import pytest
 
 import batchdigits
 from batchdigits import errors
+from batchdigits.__main__ import COMMANDS
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.store import Store, packaged_bundle
-from batchdigits.files.formats import DATA_SUFFIXES, split_name
-from batchdigits.files.inputs import Targets, expand_inputs, plan_targets
+from batchdigits.files.formats import DATA_SUFFIXES, Input, Inputs, split_name
+from batchdigits.files.inputs import expand_inputs, plan_targets
 from batchdigits.files.lock import lock_name
 from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS
-from batchdigits.scoring import suspicion
+from batchdigits.scoring import suspicion, verify
 from batchdigits.training.networks import NETWORKS
 from batchdigits.training.recipes import RECIPES, make_settings
 
@@ -44,7 +45,6 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     SAMPLE / "README.md",
 ]
-COMMANDS = ("predict", "train", "bundles")
 
 Row = list[str]
 
@@ -163,9 +163,9 @@ def test_recipes_hold_what_the_table_says() -> None:
     assert [row[:2] for row in rows] == [[r, arch] for r in RECIPES for arch in NETWORKS]
     for recipe, arch, *values in rows:
         made = make_settings(arch, recipe, 0, {})
-        numbers = (made.layers, made.units, f"{made.dropout:g}", made.optimizer)
-        numbers += (f"{made.learning_rate:g}", made.epochs, made.batch_size)
-        assert values == [str(number) for number in numbers]
+        shape = f"{made.layers} {made.units} {made.dropout:g}"
+        steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
+        assert values == f"{shape} {steps}".split()
 
 
 # Names that are fixed in code
@@ -242,10 +242,8 @@ def test_limits_are_those_of_the_code() -> None:
 
 def test_suspicion_begins_where_the_page_says() -> None:
     text = section("Suspicious inputs")
-    for number in (suspicion.JUDGED_ROWS, suspicion.ENOUGH_ROWS, suspicion.SAMPLED_FIRST):
-        assert f"{number:,} rows" in text
-    assert f"one row in {1 << suspicion.SAMPLED_PART_BITS}." in text
-    assert f"{suspicion.BLANK_SHARE:.1%}".replace("%", " %") in text
+    assert f"first {suspicion.JUDGED_ROWS:,} rows" in text
+    assert f"from {suspicion.ENOUGH_ROWS} rows on" in text
 
 
 def test_python_calls_take_the_arguments_in_the_table() -> None:
@@ -273,8 +271,7 @@ def test_outputs_are_named_as_the_table_says(
 
 
 def test_temporary_names_are_all_there() -> None:
-    forms = (Path(f"forms.{name}.csv") for name in ("predictions", "rejects"))
-    targets = Targets(*forms, Path("forms.receipt.json"), "csv")
+    (targets,) = plan_targets(Inputs((Input(Path("forms.csv"), "csv"),), several=False), None)
     documented = {
         name for row in table("Files on the disk", "name", "what") for name in codes(row[0])
     }
@@ -335,20 +332,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def fields_of(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a record's fields; a list of records counts by its first."""
+def fields_of(
+    record: dict[str, Any], leaves: set[str], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a record's fields; a list of records counts by its first.
+
+    `leaves` are objects whose keys are data, or are told in words.
+    """
     for name, value in record.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             yield prefix + name, value
-            yield from fields_of(value[0], f"{prefix}{name}[].")
-        elif isinstance(value, dict) and name != "reasons":
+            yield from fields_of(value[0], leaves, f"{prefix}{name}[].")
+        elif isinstance(value, dict) and name not in leaves:
             yield prefix + name, value
-            yield from fields_of(value, f"{prefix}{name}.")
+            yield from fields_of(value, leaves, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
 
-JSON_TYPES = {
+JSON_TYPES: dict[str, Any] = {
     "text": str,
     "integer": int,
     "number": (int, float),
@@ -359,9 +361,9 @@ JSON_TYPES = {
 }
 
 
-def check_fields(rows: list[Row], record: dict[str, Any]) -> None:
+def check_fields(rows: list[Row], record: dict[str, Any], *leaves: str) -> None:
     """Every field is in the table in its place and with its type, and no other is."""
-    written = dict(fields_of(record))
+    written = dict(fields_of(record, {"reasons", *leaves}))
     documented = {code(row[0]): row[1] for row in rows}
     parents = {name.rpartition(".")[0].removesuffix("[]") for name in documented}
     assert list(documented) == [n for n in written if n in documented or n not in parents]
@@ -433,6 +435,13 @@ def test_spelt_out_missing_values_are_missing(tmp_path: Path) -> None:
     assert batchdigits.score(path).reasons == {"missing": 2 * len(words)}
 
 
+def test_receipts_json_has_the_fields_in_the_table(folder: Path) -> None:
+    ran = run("receipts", "verify", "out.receipt.json", "--json", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    check_fields(table("receipts", "field of `--json`"), json.loads(ran.stdout), "bundle")
+    assert f" {verify.TOLERANCE:f}. " in section("receipts")
+
+
 def test_minus_zero_in_a_float_column_is_zero(tmp_path: Path) -> None:
     columns = {f"pixel_{i}": pa.array([-0.0, 0.0]) for i in range(64)}
     pq.write_table(pa.table(columns), tmp_path / "zeros.parquet")
@@ -465,7 +474,7 @@ def test_the_faults_of_the_bad_sample_get_what_its_page_says(folder: Path) -> No
     text = (SAMPLE / "README.md").read_text(encoding="utf-8")
     rows = table("What is wrong with bad.csv", "line", "row", text=text)
     documented = [
-        (int(line), int(row), code(reason), *((codes(cell) or [None])[0] for cell in cells))
+        (int(line), int(row), code(reason), *(code(cell) if cell else None for cell in cells))
         for line, row, _, reason, *cells in rows
     ]
     written = pq.read_table(folder / "out.rejects.parquet").to_pylist()

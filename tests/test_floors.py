@@ -17,7 +17,7 @@ FLOORS = [
     {"report"},
     {"api"},
     {"cli"},
-    {"predict", "train", "evaluate", "bundles"},
+    {"predict", "train", "evaluate", "bundles", "receipts"},
     {"__main__"},
 ]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -136,6 +136,8 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         _check_file(file, classes)
         table = file.read()
+    except MemoryError:  # pyarrow's own is an ArrowException too, but the bundle may be sound
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BundleError(f"golden.parquet can't be read: {error}") from error
     if any(column.null_count for column in table.columns):

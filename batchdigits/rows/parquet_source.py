@@ -91,6 +91,8 @@ def _damage_as_unusable(name: str) -> Iterator[None]:
         if error.errno is not None:
             raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
         raise UnusableInputError(_damaged(name, error)) from error
+    except MemoryError:  # pyarrow's own is an ArrowException too, but the file may be sound
+        raise
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise UnusableInputError(_damaged(name, error)) from error
 

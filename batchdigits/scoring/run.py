@@ -12,6 +12,7 @@ from typing import Any
 
 from batchdigits.errors import (
     BatchdigitsError,
+    InternalError,
     InterruptedRunError,
     IOFailedError,
     listing,
@@ -23,6 +24,11 @@ from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, s
 logger = logging.getLogger("batchdigits.scoring")
 
 OpenWork = Callable[[], Work]
+
+_OUT_OF_MEMORY = (
+    "out of memory, nothing was published; give the run more, or fewer --workers or a smaller "
+    "--batch-size"
+)
 Step = Callable[[Input, Targets, Work], InputResult]
 """What is done with one input; raises BatchdigitsError where it is refused."""
 
@@ -107,6 +113,8 @@ def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
     except OSError as error:
         where = error.filename or entry.name
         return _refused(entry, IOFailedError(f"{where}: {error.strerror or error}"))
+    except MemoryError:
+        return _refused(entry, InternalError(f"{entry.name}: {_OUT_OF_MEMORY}"))
     return None
 
 

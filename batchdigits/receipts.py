@@ -1,0 +1,195 @@
+"""`python -m batchdigits.receipts`: do the files of finished runs still say what they said."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchdigits.cli import (
+    Parser,
+    add_common_options,
+    make_parser,
+    print_json,
+    print_result,
+    run_command,
+)
+from batchdigits.errors import (
+    BatchdigitsError,
+    BundleError,
+    IOFailedError,
+    NoInputError,
+    UnusableInputError,
+    UsageError,
+    worst_exit_code,
+)
+
+if TYPE_CHECKING:
+    from batchdigits.scoring.receipt import Receipt
+    from batchdigits.scoring.scorer import Scorer
+    from batchdigits.scoring.verify import Verified
+
+_LOGGER = logging.getLogger("batchdigits")
+
+EXAMPLES = (
+    "python -m batchdigits.receipts verify forms.receipt.json",
+    "python -m batchdigits.receipts verify scored/*.receipt.json --store bundles --json",
+    "python -m batchdigits.receipts verify forms.receipt.json --input archive/forms.parquet",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_command(parser(), lambda arguments: arguments.body(arguments), argv)
+
+
+def parser() -> Parser:
+    """The parser of `receipts` and its subcommand."""
+    result = make_parser("receipts", "Check the receipts of finished runs.", EXAMPLES)
+    commands = result.add_subparsers(required=True, metavar="COMMAND")
+    what = "check that outputs and input are those of a receipt, and score some rows again"
+    command = commands.add_parser(
+        "verify", help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+    )
+    command.set_defaults(body=_verify)
+    _add_verify_options(command)
+    add_common_options(command)
+    return result
+
+
+def _add_verify_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "receipts", nargs="+", metavar="FILE.receipt.json", help="receipts that predict wrote"
+    )
+    command.add_argument(
+        "--input",
+        metavar="PATH",
+        help="where the input of the one receipt is now (default: where the receipt says it was)",
+    )
+    command.add_argument(
+        "--bundle",
+        metavar="REF",
+        help="the receipt's bundle: a path, NAME@VERSION, NAME@ALIAS or NAME (default: the one "
+        "with its digest in the store or inside the package)",
+    )
+    command.add_argument(
+        "--store",
+        metavar="DIR",
+        help="the folder of bundles (default: $BATCHDIGITS_STORE, else ./bundles)",
+    )
+    command.add_argument(
+        "--sample",
+        type=int,
+        default=1000,
+        metavar="ROWS",
+        help="how many rows to score again; 0 needs no bundle (default: 1000)",
+    )
+    command.add_argument("--json", action="store_true", help="one line of JSON a receipt")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.sample < 0:
+        raise UsageError(f"--sample {arguments.sample}: expected 0 or more rows")
+    if arguments.input is not None and len(arguments.receipts) > 1:
+        raise UsageError("--input belongs to one receipt; verify them one by one")
+    return worst_exit_code([_verify_one(Path(path), arguments) for path in arguments.receipts])
+
+
+def _verify_one(path: Path, arguments: argparse.Namespace) -> int:
+    """Verify one receipt and say what came of it; the exit code for it."""
+    from batchdigits.scoring.receipt import open_receipt
+    from batchdigits.scoring.verify import Verified, verify_receipt
+
+    receipt = None
+    try:
+        receipt = open_receipt(path)
+        verified = verify_receipt(
+            receipt,
+            lambda one: _open_scorer(one, arguments.bundle, arguments.store),
+            sample=arguments.sample,
+            input_path=None if arguments.input is None else Path(arguments.input),
+        )
+    except (NoInputError, UnusableInputError, IOFailedError) as error:
+        verified = Verified(0, None, (error,))
+    for problem in verified.problems:
+        _LOGGER.error("%s", problem)
+    if arguments.json:
+        print_json(_as_dict(path, receipt, verified))
+    else:
+        print_result(_line(path, receipt, verified))
+    return verified.exit_code
+
+
+def _line(path: Path, receipt: Receipt | None, verified: Verified) -> str:
+    if receipt is None or verified.problems:
+        return f"not ok {path}: {'; '.join(map(_first_words, verified.problems))}"
+    again = "no row scored again"
+    if verified.worst_difference is not None:
+        again = (
+            f"{verified.rescored} rows scored again with {receipt.bundle['name']}@"
+            f"{receipt.bundle['version']}, confidences within {verified.worst_difference:.2g}"
+        )
+    elif receipt.input == "-":
+        again = "its input was standard input, not checked"
+    return (
+        f"ok {path}: {receipt.rows_in} rows in, {receipt.rows_predicted} predicted, "
+        f"{receipt.rows_rejected} rejected; {again}"
+    )
+
+
+def _first_words(problem: BatchdigitsError) -> str:
+    kinds = {65: "differs", 66: "missing", 74: "can't be read", 75: "changed", 78: "bundle"}
+    return kinds.get(problem.exit_code, "failed")
+
+
+def _as_dict(path: Path, receipt: Receipt | None, verified: Verified) -> dict[str, Any]:
+    return {
+        "receipt": str(path),
+        "exit_code": verified.exit_code,
+        "input": receipt and receipt.input,
+        "bundle": receipt and dict(receipt.bundle),
+        "rows_in": receipt and receipt.rows_in,
+        "rows_predicted": receipt and receipt.rows_predicted,
+        "rows_rejected": receipt and receipt.rows_rejected,
+        "rows_rescored": verified.rescored,
+        "worst_difference": verified.worst_difference,
+        "problems": [str(problem) for problem in verified.problems],
+    }
+
+
+def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Scorer:
+    """The receipt's bundle, its golden rows replayed, ready to score as the receipt says.
+
+    Raises BundleError if there is no bundle with the receipt's digest.
+    """
+    from batchdigits.api import open_bundle
+    from batchdigits.scoring.scorer import Scorer
+
+    digest = receipt.bundle["digest"]
+    path = _find_bundle(receipt, store) if bundle is None else bundle
+    opened = open_bundle(path, store=store, engine=receipt.engine, expect_digest=digest)
+    return Scorer(opened.engine, opened.classes, receipt.probabilities)
+
+
+def _find_bundle(receipt: Receipt, store: str | None) -> Path:
+    """The bundle with the receipt's digest among the store's of its name and the packaged one."""
+    from batchdigits.archive.store import open_store, packaged_bundle
+    from batchdigits.files.digest import digest_file
+
+    digest, name = receipt.bundle["digest"], receipt.bundle["name"]
+    folder = open_store(store)
+    of_store = [folder.path(name, version) for version in folder.versions(name)]
+    for path in (*of_store, packaged_bundle()):
+        if path.is_file() and digest_file(path) == digest:
+            return path
+    raise BundleError(
+        f"{receipt.path}: its bundle {name}@{receipt.bundle['version']} ({digest}) is neither in "
+        f"the store {folder.folder} nor inside the package; name it with --bundle, or its --store"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The bare parts that no scoring can do without, each alone, as CPU time a row; and the product.
+
+CPU time counts all threads of this process, so nothing else may run beside what is measured.
+"""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+from measure import show
+from numpy.typing import NDArray
+
+PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
+ENGINE_BLOCKS = (256, 512, 1024, 2048)
+READ_BATCHES = (16_384, 65_536)
+CSV_BLOCKS = (1 << 20, 1 << 22)
+TRIAL_ROWS = 65_536
+CHUNK_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One bare part at its best settings: `measure()` gives its CPU time, in seconds a row."""
+
+    name: str
+    settings: str
+    measure: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the parts work on: a scored file's columns and its pixels, ready for the engine."""
+
+    columns: list[pa.RecordBatch]
+    pixels: NDArray[np.float32]
+
+
+def cpu_seconds(work: Callable[[], int]) -> float:
+    """CPU time a row of `work`, which tells how many rows it did."""
+    started = time.process_time()
+    rows = work()
+    return (time.process_time() - started) / rows
+
+
+def best_of(name: str, choices: dict[str, Callable[[], float]], rounds: int = 3) -> Part:
+    """The cheapest of several settings, each tried `rounds` times in turn."""
+    tried: dict[str, float] = dict.fromkeys(choices, float("inf"))
+    for _ in range(rounds):
+        for settings, choice in choices.items():
+            show(f"{name}: trying {settings}")
+            tried[settings] = min(tried[settings], choice())
+    settings = min(tried, key=lambda one: tried[one])
+    return Part(name, settings, choices[settings])
+
+
+def parquet_reading(path: Path) -> Part:
+    """Every column of the file into Arrow, one thread or pyarrow's own, big or small batches."""
+
+    def read(batch: int, threads: bool) -> int:
+        file = pq.ParquetFile(path)
+        return sum(b.num_rows for b in file.iter_batches(batch_size=batch, use_threads=threads))
+
+    return best_of(
+        "reading",
+        {
+            f"{batch} rows, {'its threads' if threads else 'one thread'}": partial(
+                cpu_seconds, partial(read, batch, threads)
+            )
+            for batch in READ_BATCHES
+            for threads in (False, True)
+        },
+    )
+
+
+def csv_reading(path: Path) -> Part:
+    """Every column of the file into Arrow, the pixels' type given, no check of anything."""
+    types = {"id": pa.string(), "form": pa.string(), **dict.fromkeys(PIXEL_NAMES, pa.uint8())}
+
+    def read(block: int, threads: bool, quotes: bool) -> int:
+        table = pc.read_csv(
+            path,
+            read_options=pc.ReadOptions(use_threads=threads, block_size=block),
+            parse_options=pc.ParseOptions(quote_char='"' if quotes else False),
+            convert_options=pc.ConvertOptions(column_types=types, check_utf8=False),
+        )
+        return int(table.num_rows)
+
+    return best_of(
+        "reading",
+        {
+            f"{block >> 20} MiB, {'its threads' if threads else 'one thread'}"
+            f"{'' if quotes else ', no quotes'}": partial(
+                cpu_seconds, partial(read, block, threads, quotes)
+            )
+            for block in CSV_BLOCKS
+            for threads in (False, True)
+            for quotes in (False, True)
+        },
+        rounds=2,
+    )
+
+
+def engine(bundle: Path, pixels: NDArray[np.float32]) -> Part:
+    """ONNX Runtime on arrays that are ready, one thread, blocks of the best size."""
+    session = open_session(bundle)
+
+    def score(block: int, limit: int) -> int:
+        rows = 0
+        while rows < limit:
+            for at in range(0, len(pixels), block):
+                session.run(None, {"pixels": pixels[at : at + block]})
+            rows += len(pixels)
+        return rows
+
+    trials = {
+        f"blocks of {block}": partial(cpu_seconds, partial(score, block, TRIAL_ROWS))
+        for block in ENGINE_BLOCKS
+    }
+    found = best_of("engine", trials, rounds=5)
+    block = ENGINE_BLOCKS[list(trials).index(found.settings)]
+    whole = partial(cpu_seconds, partial(score, block, 8 * TRIAL_ROWS))
+    return Part(found.name, found.settings, whole)
+
+
+def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
+    """The columns of the predictions, compressed and with checksums as the product's files are."""
+
+    def write(dictionary: list[str] | bool) -> int:
+        with pq.ParquetWriter(
+            path,
+            columns[0].schema,
+            compression="zstd",
+            compression_level=1,
+            write_page_checksum=True,
+            use_dictionary=dictionary,
+        ) as writer:
+            for batch in columns:
+                writer.write_batch(batch, row_group_size=131_072)
+        return sum(batch.num_rows for batch in columns)
+
+    return best_of(
+        "writing",
+        {
+            "dictionaries": partial(cpu_seconds, partial(write, True)),
+            "a dictionary of the labels": partial(cpu_seconds, partial(write, ["prediction"])),
+        },
+    )
+
+
+def csv_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
+    """The columns of the predictions as text."""
+
+    def write(style: str) -> int:
+        options = pc.WriteOptions(quoting_style=style, quoting_header=style)
+        with pc.CSVWriter(path, columns[0].schema, write_options=options) as writer:
+            for batch in columns:
+                writer.write_batch(batch)
+        return sum(batch.num_rows for batch in columns)
+
+    return best_of(
+        "writing",
+        {
+            f"quotes {style}": partial(cpu_seconds, partial(write, style))
+            for style in ("none", "needed")
+        },
+    )
+
+
+def load_scored(source: Path, predictions: Path) -> Scored:
+    """The predictions of a scored Parquet file, and the pixels of its first rows."""
+    columns = list(pq.ParquetFile(predictions).iter_batches(batch_size=CHUNK_ROWS))
+    first = next(pq.ParquetFile(source).iter_batches(TRIAL_ROWS, columns=PIXEL_NAMES))
+    pixels = np.column_stack([column.to_numpy() for column in first.columns])
+    return Scored(columns, pixels.astype(np.float32))
+
+
+def open_session(bundle: Path) -> Any:
+    """The bundle's model in ONNX Runtime, one thread."""
+    with zipfile.ZipFile(bundle) as archive:
+        model = archive.read("model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one call of the product took: by the clock and in CPU time of all threads."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def score_here(source: Path, target: Path, bundle: Path, workers: int | None = None) -> Run:
+    """Score a file in this process, whose imports are done, all safety checks on."""
+    import batchdigits
+
+    for path in (target, target.with_name(f"{target.stem}.receipt.json")):
+        path.unlink(missing_ok=True)
+    started, cpu = time.perf_counter(), time.process_time()
+    summary = batchdigits.score(source, output=target, bundle=bundle, workers=workers)
+    run = Run(time.perf_counter() - started, time.process_time() - cpu)
+    if summary.exit_code != 0:
+        raise SystemExit(f"{source}: ended with {summary.exit_code}: {summary.inputs[0].error}")
+    return run
+
+
+def steady(large: Run, small: Run, rows: int) -> Run:
+    """Seconds a row between a small file and one that has `rows` more: without start and end."""
+    return Run(
+        (large.seconds - small.seconds) / rows, (large.cpu_seconds - small.cpu_seconds) / rows
+    )

@@ -1,0 +1,77 @@
+"""What does a second core bring?
+
+    python benchmarks/cores.py [--rows 2000000] [--pairs 7]
+
+Rows a second in steady state (the time of a large file less that of one with a tenth of its rows,
+in a process that has imported everything), with one worker and with as many as there are cores.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from measure import (
+    PACKAGED_BUNDLE,
+    cores,
+    finish,
+    in_turn,
+    load,
+    make_data,
+    make_parser,
+    ratios,
+    spread,
+    table,
+    target,
+)
+
+TARGET_A_CORE = 0.9
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, rows=2_000_000, pairs=7)
+    parser.add_argument("--kinds", nargs="+", default=["parquet", "csv"])
+    arguments = parser.parse_args(argv)
+    before = load()
+    figures = {
+        kind: _compare(arguments.data_folder, arguments.rows, kind, arguments.pairs)
+        for kind in arguments.kinds
+    }
+    result = {"rows": arguments.rows, "pairs": arguments.pairs, "workers": cores(), **figures}
+    finish("cores", result, save=arguments.save, load_before=before)
+    return 0
+
+
+def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object]:
+    import bare
+
+    large, small = make_data(folder, rows, kind), make_data(folder, rows // 10, kind)
+    output = folder / f"cores.{kind}"
+    bare.score_here(small, output, PACKAGED_BUNDLE)
+
+    def rate(workers: int) -> float:
+        runs = (bare.score_here(path, output, PACKAGED_BUNDLE, workers) for path in (large, small))
+        return 1 / bare.steady(*runs, rows - rows // 10).seconds
+
+    every = cores()
+    found = in_turn(pairs, {f"{every} workers": lambda: rate(every), "1 worker": lambda: rate(1)})
+    many, one = found.values()
+    gain = ratios(many, one)
+    lines = [
+        [f"{kind}, {name}", spread(v / 1e6 for v in values).text(3)]
+        for name, values in found.items()
+    ]
+    print(table(["", "million rows/s"], lines))
+    wanted = TARGET_A_CORE * every
+    print(f"\n{kind}: {every} workers over 1: {gain.text()}, wanted >= {wanted:g}\n")
+    return {
+        "ratio": gain,
+        **target(gain.median, wanted),
+        "rows_per_second": {name: spread(values) for name, values in found.items()},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""How close to the limit does scoring CSV come, with every safety check on?
+
+    python benchmarks/csv_reading.py [--rows 2000000] [--pairs 7]
+
+As limit.py, with the rows as CSV: the reading part of the bound is `pyarrow.csv.read_csv` with the
+columns' types given, at its best settings, which checks nothing and counts no lines. The predictions
+are written as CSV, as they are by default (`--output-kind parquet` for Parquet). polars and DuckDB
+read the same file beside it, each in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from environments import add_folder_option, python_of
+from measure import (
+    PACKAGED_BUNDLE,
+    SCRIPTS,
+    cores,
+    finish,
+    load,
+    make_data,
+    make_parser,
+    run,
+    show,
+    spread,
+    table,
+)
+
+TARGET = 0.75
+READERS = ("polars", "duckdb")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, rows=2_000_000, pairs=7)
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE)
+    parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--output-kind", choices=("csv", "parquet"), default="csv")
+    parser.add_argument("--no-readers", action="store_true", help="leave polars and DuckDB out")
+    add_folder_option(parser)
+    arguments = parser.parse_args(argv)
+    before = load()
+    folder: Path = arguments.data_folder
+    large = make_data(folder, arguments.rows, "csv")
+    small = make_data(folder, arguments.rows // 10, "csv")
+    plain = make_data(folder, arguments.rows, "parquet")
+    # polars and DuckDB first: they are processes of their own.
+    readers = {} if arguments.no_readers else _readers(large, arguments.peers_folder)
+
+    import bare
+    from against import compare, print_comparison
+
+    predictions = folder / "bare.parquet"
+    bare.score_here(plain, predictions, arguments.bundle)
+    scored = bare.load_scored(plain, predictions)
+    output = folder / f"csv-reading.{arguments.output_kind}"
+    writing = bare.csv_writing if arguments.output_kind == "csv" else bare.parquet_writing
+    bare.score_here(small, output, arguments.bundle)
+    parts = [
+        bare.csv_reading(large),
+        bare.engine(arguments.bundle, scored.pixels),
+        writing(scored.columns, folder / f"bare.{arguments.output_kind}"),
+    ]
+    found = compare(
+        lambda path: bare.score_here(path, output, arguments.bundle, arguments.workers),
+        (large, small),
+        arguments.rows - arguments.rows // 10,
+        parts,
+        arguments.pairs,
+    )
+    figures = print_comparison(found, parts, arguments.workers, TARGET)
+    if readers:
+        print("\n" + _table(readers))
+    name = "csv_reading" if arguments.output_kind == "csv" else "csv_to_parquet"
+    result = {"rows": arguments.rows, **figures, "readers": readers}
+    finish(name, result, save=arguments.save, load_before=before)
+    return 0
+
+
+def _readers(source: Path, folder: Path) -> dict[str, Any]:
+    """Rows a second and CPU time a row of each reader on the same file, 3 rounds in turn."""
+    python = python_of("readers", folder)
+    if python is None:
+        return {name: "won't install here" for name in READERS}
+    told: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
+    for _ in range(3):
+        for name in READERS:
+            show(f"{name} reads")
+            usage = run([python, SCRIPTS / "read_csv.py", name, source])
+            told[name].append(json.loads(usage.output))
+    return {
+        name: {
+            "rows_per_second": spread(one["rows"] / one["seconds"] for one in found),
+            "cpu_ns_a_row": spread(1e9 * one["cpu_seconds"] / one["rows"] for one in found),
+        }
+        for name, found in told.items()
+    }
+
+
+def _table(readers: dict[str, Any]) -> str:
+    lines = []
+    for name, found in readers.items():
+        if isinstance(found, str):
+            lines.append([name, found, ""])
+            continue
+        rate, cpu = found["rows_per_second"], found["cpu_ns_a_row"]
+        millions = spread(one / 1e6 for one in (rate.median, rate.low, rate.high))
+        lines.append([name, millions.text(3), cpu.text(0)])
+    return table(["reading alone", "million rows/s", "CPU ns a row"], lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""How much faster than the script that people write by hand, from start to exit?
+
+    python benchmarks/end_to_end.py [--rows 2000000] [--pairs 5] [--small REF]
+
+Whole processes in turn on the same rows and the same model: the product, the script with batches of
+8,192, and the same script with Keras' own batches of 32 (which takes minutes; --no-default leaves it
+out). The script is scripts/keras_script.py: pandas, joblib, Keras. `--small` names a second bundle
+for the product, to set a smaller network against the script with the tutorial's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from measure import (
+    PACKAGED_BUNDLE,
+    SCRIPTS,
+    Usage,
+    finish,
+    load,
+    make_data,
+    make_parser,
+    ratios,
+    run,
+    score,
+    spread,
+    table,
+    target,
+    unpack_bundle,
+)
+from measure import in_turn_usage as in_turn
+
+PRODUCT, SMALL = "batchdigits", "batchdigits, small network"
+TUNED, DEFAULT = "script, batch 8192", "script, Keras' batch"
+TARGETS = {(PRODUCT, TUNED): 6.0, (PRODUCT, DEFAULT): 30.0, (SMALL, TUNED): 10.0}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, rows=2_000_000)
+    parser.add_argument("--kind", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, help="of all sides")
+    parser.add_argument("--small", help="a bundle with a smaller network, for the product alone")
+    parser.add_argument("--no-default", action="store_true", help="leave Keras' own batch out")
+    arguments = parser.parse_args(argv)
+    before = load()
+    folder: Path = arguments.data_folder
+    source = make_data(folder, arguments.rows, arguments.kind)
+    model = unpack_bundle(arguments.bundle, folder)
+    output = folder / f"end-to-end.{arguments.kind}"
+
+    def script(*flags: str) -> Callable[[], Usage]:
+        command = [sys.executable, SCRIPTS / "keras_script.py", source, output, model, *flags]
+        return lambda: run(command)
+
+    sides: dict[str, Callable[[], Usage]] = {
+        PRODUCT: lambda: score(source, output, "--bundle", str(arguments.bundle))
+    }
+    if arguments.small:
+        sides[SMALL] = lambda: score(source, output, "--bundle", arguments.small)
+    sides[TUNED] = script("--batch", "8192")
+    if not arguments.no_default:
+        sides[DEFAULT] = script()
+    found = in_turn(arguments.pairs, sides)
+    figures = _print(found, arguments.rows)
+    name = "end_to_end" if arguments.kind == "parquet" else "end_to_end_csv"
+    finish(name, {"rows": arguments.rows, **figures}, save=arguments.save, load_before=before)
+    return 0
+
+
+def _print(found: dict[str, list[Usage]], rows: int) -> dict[str, object]:
+    """Print the table and the ratios; the figures for the JSON line."""
+    lines = [
+        [
+            name,
+            spread(usage.seconds for usage in usages).text(),
+            spread(rows / usage.seconds / 1e6 for usage in usages).text(3),
+            spread(usage.cpu_seconds for usage in usages).text(),
+            spread(usage.peak_mb for usage in usages).text(0),
+        ]
+        for name, usages in found.items()
+    ]
+    print(table(["", "seconds", "million rows/s", "CPU seconds", "peak MB"], lines) + "\n")
+    compared = {}
+    for (ours, theirs), wanted in TARGETS.items():
+        if ours not in found or theirs not in found:
+            print(f"{ours} over {theirs}: not measured")
+            continue
+        times = ratios(*([usage.seconds for usage in found[side]] for side in (theirs, ours)))
+        print(f"{ours} over {theirs}: {times.text(1)} times as fast, wanted >= {wanted:g}")
+        compared[f"{ours} over {theirs}"] = {"ratio": times, **target(times.median, wanted)}
+    return {
+        "pairs": len(found[PRODUCT]),
+        "compared": compared,
+        "seconds": {side: spread(usage.seconds for usage in found[side]) for side in found},
+        "rows_per_second": {
+            side: spread(rows / usage.seconds for usage in found[side]) for side in found
+        },
+        "cpu_seconds": {side: spread(usage.cpu_seconds for usage in found[side]) for side in found},
+        "peak_mb": {side: spread(usage.peak_mb for usage in found[side]) for side in found},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

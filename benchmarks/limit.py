@@ -1,0 +1,69 @@
+"""How close to the limit of the hardware does scoring Parquet come?
+
+    python benchmarks/limit.py [--rows 2000000] [--pairs 7]
+
+In each round: the product in steady state (the time of a large file less that of one with a tenth
+of its rows, in a process that has imported everything), and right after it the bare parts alone, one
+thread each: pyarrow reading the columns, ONNX Runtime on arrays that are ready, pyarrow writing the
+predictions. Their CPU times a row, added up and divided over the cores, are the bound: nothing that
+reads, computes and writes with these libraries can be faster.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from measure import (
+    PACKAGED_BUNDLE,
+    cores,
+    finish,
+    load,
+    make_data,
+    make_parser,
+)
+
+TARGET = 0.85
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, rows=2_000_000, pairs=7)
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE)
+    parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--lists", action="store_true", help="pixels as one list column")
+    arguments = parser.parse_args(argv)
+    before = load()
+    flags = ("--lists",) if arguments.lists else ()
+    folder: Path = arguments.data_folder
+    large = make_data(folder, arguments.rows, "parquet", *flags)
+    small = make_data(folder, arguments.rows // 10, "parquet", *flags)
+
+    import bare
+    from against import compare, print_comparison
+
+    output = folder / "limit.parquet"
+    bare.score_here(large, output, arguments.bundle)
+    plain = make_data(folder, arguments.rows, "parquet")
+    scored = bare.load_scored(plain, output)
+    parts = [
+        bare.parquet_reading(large),
+        bare.engine(arguments.bundle, scored.pixels),
+        bare.parquet_writing(scored.columns, folder / "bare.parquet"),
+    ]
+    found = compare(
+        lambda path: bare.score_here(path, output, arguments.bundle, arguments.workers),
+        (large, small),
+        arguments.rows - arguments.rows // 10,
+        parts,
+        arguments.pairs,
+    )
+    figures = print_comparison(found, parts, arguments.workers, TARGET)
+    name = "limit_lists" if arguments.lists else "limit"
+    finish(name, {"rows": arguments.rows, **figures}, save=arguments.save, load_before=before)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""What every benchmark shares: runs in turn, ratios with their spread, a table, the JSON line.
+
+Only the standard library is imported here: a child's peak memory starts at its parent's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+SCRIPTS = ROOT / "benchmarks" / "scripts"
+PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-1.bundle"
+SAMPLE = ROOT / "sample_data" / "digits.parquet"
+MEGABYTE = 1e6
+QUIET_LOAD = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process took.
+
+    seconds      by the clock, from before its start to after its end
+    cpu_seconds  of all its threads, in user and kernel mode, its waited-for children included
+    peak_mb      the most memory it held at once (resident, 10**6 bytes)
+    output       what it wrote to standard output
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Several measurements of one thing: the median, the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+    def text(self, digits: int = 2, unit: str = "") -> str:
+        """`2.10 (1.98 to 2.31)`, with the unit behind the median."""
+        return f"{self.median:.{digits}f}{unit} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """The spread of at least one value."""
+    ordered = sorted(values)
+    return Spread(statistics.median(ordered), ordered[0], ordered[-1])
+
+
+def ratios(tops: Sequence[float], bottoms: Sequence[float]) -> Spread:
+    """The spread of top / bottom, pair by pair: both of a pair were measured in one round."""
+    return spread(top / bottom for top, bottom in zip(tops, bottoms, strict=True))
+
+
+def in_turn(rounds: int, sides: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Each side once a round, in the order given (A B A B …); what each gave, round by round."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(1, rounds + 1):
+        for name, side in sides.items():
+            show(f"round {number} of {rounds}: {name}")
+            found[name].append(side())
+    return found
+
+
+def in_turn_usage(rounds: int, sides: dict[str, Callable[[], Usage]]) -> dict[str, list[Usage]]:
+    """`in_turn` for sides that are whole processes."""
+    found: dict[str, list[Usage]] = {name: [] for name in sides}
+    for number in range(1, rounds + 1):
+        for name, side in sides.items():
+            show(f"round {number} of {rounds}: {name}")
+            found[name].append(side())
+    return found
+
+
+def run(command: Sequence[str | os.PathLike[str]], env: dict[str, str] | None = None) -> Usage:
+    """Run a command from the root of the repository, and tell what it took.
+
+    Raises SystemExit with the end of its messages when it fails.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, env=env)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        output = out.read().decode()
+        if process.returncode != 0:
+            err.seek(0)
+            detail = err.read().decode(errors="replace")[-2000:]
+            raise SystemExit(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{detail}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Usage(seconds, cpu, usage.ru_maxrss * _maxrss_unit() / MEGABYTE, output)
+
+
+def product(source: Path, target: Path, *flags: str) -> list[str]:
+    """The command that scores `source` into `target`, whatever was there before."""
+    command = [sys.executable, "-m", "batchdigits.predict", str(source), "--output", str(target)]
+    return [*command, "--overwrite", *flags]
+
+
+def score(source: Path, target: Path, *flags: str) -> Usage:
+    """The whole process of the product, on an output that is not there yet.
+
+    An output that is finished would be taken as done; removing it is no part of the time.
+    """
+    for path in (target, target.with_name(f"{target.stem}.receipt.json")):
+        path.unlink(missing_ok=True)
+    return run(product(source, target, *flags))
+
+
+def make_data(folder: Path, rows: int, kind: str, *flags: str) -> Path:
+    """The file of `rows` rows, "parquet" or "csv", made by data.py unless it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"digits-{rows}{''.join(flags)}.{kind}"
+    if not path.exists():
+        show(f"making {path}")
+        made = path.with_name(f"making-{path.name}")
+        run([sys.executable, ROOT / "benchmarks" / "data.py", str(rows), made, *flags])
+        made.rename(path)
+    return path
+
+
+def unpack_bundle(bundle: Path, folder: Path) -> Path:
+    """The members of a bundle as files, as a hand-written script would have them."""
+    import zipfile
+
+    target = folder / "model"
+    target.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(target)
+    return target
+
+
+def make_parser(doc: str, *, rows: int | None = None, pairs: int = 5) -> argparse.ArgumentParser:
+    """A parser with the flags that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if rows is not None:
+        parser.add_argument("--rows", type=int, default=rows, help=f"default: {rows}")
+    parser.add_argument("--pairs", type=int, default=pairs, help=f"rounds (default: {pairs})")
+    parser.add_argument(
+        "--data-folder",
+        type=Path,
+        default=Path(tempfile.gettempdir(), "batchdigits-benchmarks"),
+        help="where inputs are made and outputs written (default: in the temporary folder)",
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="keep the JSON line for page.py, in benchmarks/results"
+    )
+    return parser
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows of text as an aligned Markdown table."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def finish(name: str, figures: dict[str, Any], *, save: bool, load_before: float) -> None:
+    """Print the JSON line; keep it in benchmarks/results if asked to."""
+    result = {
+        "benchmark": name,
+        **figures,
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "load_before": load_before,
+    }
+    line = json.dumps(result, default=_as_json)
+    if save:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(json.loads(line), indent=1) + "\n")
+    print(line)
+
+
+def target(value: float, wanted: float, *, at_most: bool = False) -> dict[str, Any]:
+    """A target and whether a measured median meets it."""
+    met = value <= wanted if at_most else value >= wanted
+    return {"target": f"{'<=' if at_most else '>='} {wanted:g}", "met": met}
+
+
+def load() -> float:
+    """How busy the machine was in the last minute; says so where that spoils the figures."""
+    busy = os.getloadavg()[0]
+    if busy > QUIET_LOAD:
+        show(f"the machine is busy (load {busy:.1f}): trust the ratios at most")
+    return round(busy, 2)
+
+
+def cores() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def machine() -> str:
+    """The processor, how many cores of it, and the Python that ran."""
+    return f"{_processor()}, {cores()} cores, Python {platform.python_version()}"
+
+
+def show(text: str) -> None:
+    """Tell what is going on, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
+
+
+def _maxrss_unit() -> int:
+    """Bytes of one unit of ru_maxrss: a kilobyte, but a byte on macOS."""
+    return 1 if sys.platform == "darwin" else 1024
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Spread):
+        return {name: round(number, 4) for name, number in asdict(value).items()}
+    raise TypeError(f"no JSON for {type(value).__name__}")

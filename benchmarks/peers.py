@@ -1,0 +1,177 @@
+"""How do the tools that people would reach for do on the same rows?
+
+    python benchmarks/peers.py [--rows 2000000] [--pairs 5] [--only ray spark …]
+
+Whole processes in turn, each round the product and every peer, Parquet to Parquet on all cores:
+MLflow's pyfunc (ONNX flavour), Ray Data's map_batches and Spark's mapInArrow run the bundle's own
+model.onnx in ONNX Runtime, scikit-learn a pipeline with the same weights. Every peer's predictions
+are compared with the product's. Each peer has an environment of its own, made on first use; one that
+won't install or run here says so in the table.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from environments import add_folder_option, python_of
+from measure import (
+    PACKAGED_BUNDLE,
+    ROOT,
+    SCRIPTS,
+    Usage,
+    cores,
+    finish,
+    load,
+    make_data,
+    make_parser,
+    ratios,
+    run,
+    score,
+    show,
+    spread,
+    table,
+    target,
+    unpack_bundle,
+)
+from measure import in_turn_usage as in_turn
+
+PRODUCT = "batchdigits"
+PEERS = {
+    "mlflow": "MLflow pyfunc",
+    "ray": "Ray Data map_batches",
+    "spark": "Spark mapInArrow",
+    "sklearn": "scikit-learn pipeline",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, rows=2_000_000)
+    parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
+    add_folder_option(parser)
+    arguments = parser.parse_args(argv)
+    before = load()
+    folder: Path = arguments.data_folder
+    source = make_data(folder, arguments.rows, "parquet")
+    trial = make_data(folder, 1797, "parquet")
+    model = unpack_bundle(PACKAGED_BUNDLE, folder)
+    output = folder / "peers.parquet"
+    sides: dict[str, Callable[[], Usage]] = {PRODUCT: lambda: score(source, output)}
+    missing: dict[str, str] = {}
+    for key in arguments.only:
+        python = _python(key, arguments.peers_folder)
+        if python is None:
+            missing[PEERS[key]] = "won't install here"
+            continue
+        command = _command(key, python, model)
+        problem = _trial(command, trial, folder / f"trial-{key}.parquet")
+        if problem:
+            missing[PEERS[key]] = problem
+        else:
+            sides[PEERS[key]] = _side(command, source, folder / f"peer-{key}.parquet")
+    found = in_turn(arguments.pairs, sides)
+    agreement = {
+        PEERS[key]: _agreement(output, folder / f"peer-{key}.parquet")
+        for key in arguments.only
+        if PEERS[key] in sides
+    }
+    figures = _print(found, missing, agreement, arguments.rows)
+    result = {"rows": arguments.rows, "pairs": arguments.pairs, **figures}
+    finish("peers", result, save=arguments.save, load_before=before)
+    return 0
+
+
+def _python(key: str, folder: Path) -> Path | None:
+    # scikit-learn is in the train extra already.
+    return Path(sys.executable) if key == "sklearn" else python_of(key, folder)
+
+
+def _command(key: str, python: Path, model: Path) -> Callable[[Path, Path], list[str]]:
+    script = SCRIPTS / f"peer_{key}.py"
+    return lambda source, output: [
+        *(str(python), str(script), str(source), str(output), str(model), str(cores()))
+    ]
+
+
+def _side(
+    command: Callable[[Path, Path], list[str]], source: Path, output: Path
+) -> Callable[[], Usage]:
+    return lambda: run(command(source, output))
+
+
+def _trial(command: Callable[[Path, Path], list[str]], source: Path, output: Path) -> str | None:
+    """Run once on few rows, which also puts a peer's model together; what went wrong, if it did."""
+    show(f"trial: {output.stem}")
+    tried = subprocess.run(
+        command(source, output), check=False, cwd=ROOT, capture_output=True, text=True
+    )
+    if tried.returncode == 0:
+        return None
+    show(tried.stderr[-2000:])
+    last = (tried.stderr.strip().splitlines() or ["no message"])[-1]
+    return f"won't run here: {last[:120]}"
+
+
+# Peers may write a folder of parts in an order of their own.
+_SAME = """
+import sys, pyarrow.parquet as pq
+ours, theirs = (pq.read_table(p, columns=["id", "prediction", "confidence"]).sort_by("id")
+                for p in sys.argv[1:])
+assert ours["id"].to_pylist() == theirs["id"].to_pylist()
+import numpy as np
+labels = np.mean(ours["prediction"].to_numpy() == theirs["prediction"].to_numpy())
+worst = np.abs(ours["confidence"].to_numpy() - theirs["confidence"].to_numpy()).max()
+print(f"{labels:.6%} of labels equal, confidences within {worst:.1e}")
+"""
+
+
+def _agreement(ours: Path, theirs: Path) -> str:
+    return run([sys.executable, "-c", _SAME, ours, theirs]).output.strip()
+
+
+def _print(
+    found: dict[str, list[Usage]],
+    missing: dict[str, str],
+    agreement: dict[str, str],
+    rows: int,
+) -> dict[str, Any]:
+    """Print the table; the figures for the JSON line."""
+    own = [usage.seconds for usage in found[PRODUCT]]
+    lines, faster = [], {}
+    for name, usages in found.items():
+        seconds = [usage.seconds for usage in usages]
+        times = ratios(seconds, own)
+        if name != PRODUCT:
+            faster[name] = {"ratio": times, **target(times.median, 1.0)}
+        lines.append(
+            [
+                name,
+                spread(seconds).text(),
+                spread(rows / one / 1e6 for one in seconds).text(3),
+                "" if name == PRODUCT else times.text(1),
+                agreement.get(name, ""),
+            ]
+        )
+    lines += [[name, why, "", "", ""] for name, why in missing.items()]
+    header = ["", "seconds", "million rows/s", "batchdigits is so many times as fast", "results"]
+    print(table(header, lines))
+    return {
+        "faster": faster,
+        "missing": missing,
+        "agreement": agreement,
+        "seconds": {name: spread(u.seconds for u in usages) for name, usages in found.items()},
+        "rows_per_second": {
+            name: spread(rows / u.seconds for u in usages) for name, usages in found.items()
+        },
+        "cpu_seconds": {
+            name: spread(u.cpu_seconds for u in usages) for name, usages in found.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""Runs of predict that something happens to, and the promises that hold whatever it was.
+
+A run is a process of its own, or, where the fault is in the data and the process does not matter,
+the command's `main` in this one: the same code for a tenth of the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from fault_data import ROOT
+
+from batchdigits.predict import main
+
+COMMAND = (sys.executable, "-m", "batchdigits.predict")
+HANGS = 120
+"""Seconds after which a run counts as hanging: a hundred times what it takes."""
+
+PUBLISHED = (0, 3)
+TIMES = ("started", "finished", "seconds")
+
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that has ended. `peak_mb`: its most resident memory, 0 where it was not measured."""
+
+    code: int
+    stdout: str
+    stderr: str
+    peak_mb: float = 0
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        (line,) = self.stdout.splitlines()
+        result: dict[str, Any] = json.loads(line)
+        return result
+
+    @property
+    def status(self) -> str:
+        """What became of the only input."""
+        (entry,) = self.summary["inputs"]
+        result: str = entry["status"]
+        return result
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        (line,) = self.stderr.splitlines()
+        return line
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input, the file its predictions go to, and the flags."""
+
+    source: Path
+    output: Path
+    flags: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> list[str]:
+        return [str(self.source), "--output", str(self.output), *self.flags]
+
+    @property
+    def rejects(self) -> Path:
+        stem, suffix = self._split
+        return self.output.with_name(f"{stem}.rejects{suffix}")
+
+    @property
+    def receipt(self) -> Path:
+        return self.output.with_name(f"{self._split[0]}.receipt.json")
+
+    @property
+    def temporary(self) -> Path:
+        return self.output.with_name(f".{self.output.name}.tmp")
+
+    @property
+    def commit(self) -> Path:
+        return self.output.with_name(f".{self.output.name}.commit")
+
+    @property
+    def touched(self) -> list[Path]:
+        """Every path that a run may open, write, rename or remove, and their folder."""
+        hidden = [".{}.tmp", ".{}.lock", ".{}.commit", "..{}.commit.tmp"]
+        finals = [self.output, self.rejects, self.receipt]
+        names = [form.format(path.name) for form in ("{}", *hidden) for path in finals]
+        return [self.output.parent, *(self.output.with_name(name) for name in names)]
+
+    def outcome(self) -> Outcome:
+        """What stands under final names; of the receipt all but its times."""
+        found: Outcome = {
+            path.name: path.read_bytes()
+            for path in self.output.parent.iterdir()
+            if not path.name.startswith(".")
+        }
+        if self.receipt.name in found:
+            receipt = json.loads(found[self.receipt.name])
+            found[self.receipt.name] = {k: v for k, v in receipt.items() if k not in TIMES}
+        return found
+
+    def leftovers(self) -> list[str]:
+        """Names that only a run which was killed may leave."""
+        return sorted(p.name for p in self.output.parent.iterdir() if p.name.startswith("."))
+
+    def elsewhere(self, folder: Path) -> Job:
+        """The same job with its outputs in another folder, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return Job(self.source, folder / self.output.name, self.flags)
+
+    @property
+    def _split(self) -> tuple[str, str]:
+        stem, dot, suffix = self.output.name.partition(".")
+        return stem, dot + suffix
+
+
+def start(
+    *arguments: object, before: Sequence[str] = (), **options: Any
+) -> subprocess.Popen[bytes]:
+    """A predict process; `before` is a command that starts it (strace, prlimit, …)."""
+    options = {"cwd": ROOT, "stdin": subprocess.DEVNULL, **options}
+    command = [*before, *COMMAND, *map(os.fsdecode, map(_as_path, arguments))]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **options
+    )
+
+
+def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Ran:
+    """Wait for its end; one that hangs is an error."""
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=HANGS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Ran(
+        process.returncode,
+        stdout.decode("utf-8", "surrogateescape"),
+        stderr.decode("utf-8", "surrogateescape"),
+    )
+
+
+def predict(*arguments: object, before: Sequence[str] = (), **options: Any) -> Ran:
+    """Run predict in a process of its own."""
+    return finish(start(*arguments, before=before, **options))
+
+
+def predict_here(*arguments: object) -> Ran:
+    """Run predict's main in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = main([os.fsdecode(_as_path(argument)) for argument in arguments])
+    return Ran(code, stdout.getvalue(), stderr.getvalue())
+
+
+def measured(*arguments: object, before: Sequence[str] = ()) -> Ran:
+    """Run predict in a process of its own and see how much memory it takes."""
+    command = [sys.executable, "-I", "-S", "-c", _MEASURE, *before, *COMMAND, *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    ran = finish(process)
+    *stdout, peak = ran.stdout.splitlines(keepends=True)
+    return Ran(ran.code, "".join(stdout), ran.stderr, peak_mb=int(peak) / 1024)
+
+
+# In a small process between: a child's peak begins with that of the process it was forked from.
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+def undisturbed(job: Job, folder: Path) -> Outcome:
+    """What the job leaves when nothing happens to it, found out in a folder of its own."""
+    other = job.elsewhere(folder)
+    ran = predict_here(*other.arguments)
+    assert ran.code in PUBLISHED, ran.stderr
+    assert other.leftovers() == []
+    return other.outcome()
+
+
+def assert_promises(
+    job: Job, ran: Ran, before: Outcome, after: Outcome, *, killed: bool = False
+) -> None:
+    """What holds of every run, whatever happened to it.
+
+    `before` stood there before the run, `after` is what an undisturbed run leaves. Each final name
+    is absent, old or new; a run that says so is committed; a receipt that is there is true; an
+    error is one line. Only a run that was `killed` leaves temporaries.
+    """
+    now = job.outcome()
+    for name in before.keys() | after.keys() | now.keys():
+        assert now.get(name) in (before.get(name), after.get(name)), name
+    if ran.code in PUBLISHED:
+        assert now == after
+    if job.receipt.exists():
+        assert_receipt_is_true(job)
+    if not killed:
+        assert len(ran.stderr.splitlines()) == (ran.code != 0), ran.stderr
+        assert job.leftovers() == []
+
+
+def assert_heals(job: Job, after: Outcome, run: Callable[..., Ran] = predict_here) -> Ran:
+    """A next, normal run leaves what one that nothing ever happened to leaves."""
+    ran = run(*job.arguments)
+    assert ran.code in PUBLISHED, ran.stderr
+    assert job.outcome() == after
+    assert job.leftovers() == []
+    return ran
+
+
+def assert_receipt_is_true(job: Job) -> None:
+    """Digests, sizes and row counts of the receipt are those of the files; the ledger balances."""
+    receipt = json.loads(job.receipt.read_bytes())
+    counts = []
+    for role, path in (("predictions", job.output), ("rejects", job.rejects)):
+        entry = receipt["outputs"][role]
+        assert path.exists() == (entry is not None)
+        if entry is not None:
+            content = path.read_bytes()
+            assert entry["sha256"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+            assert entry["bytes"] == len(content)
+        counts.append(count_rows(path) if entry else 0)
+    assert [receipt["rows_predicted"], receipt["rows_rejected"]] == counts
+    assert receipt["rows_in"] == sum(counts)
+    assert sum(receipt["reasons"].values()) == counts[1]
+
+
+def assert_ledger(job: Job, ran: Ran) -> None:
+    """For faults of the input: published and balanced, or refused in one line with no trace."""
+    if ran.code in PUBLISHED:
+        assert_receipt_is_true(job)
+        receipt = json.loads(job.receipt.read_bytes())
+        for count in ("rows_in", "rows_predicted", "rows_rejected", "reasons"):
+            assert ran.summary[count] == receipt[count]
+    else:
+        assert job.outcome() == {}
+        assert ran.error
+    assert job.leftovers() == []
+
+
+def count_rows(path: Path) -> int:
+    """The rows of an output, counted by other means than ours."""
+    if path.suffix == ".parquet":
+        rows: int = pq.ParquetFile(path).metadata.num_rows
+        return rows
+    return len(read_csv(path)) - 1
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until a path is there, or the process has ended."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.0002)
+
+
+def _as_path(argument: object) -> str | bytes:
+    return argument if isinstance(argument, bytes) else str(argument)

@@ -1,0 +1,363 @@
+"""`receipts verify`: what a receipt says still holds, or it is said what does not."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+import batchdigits
+from batchdigits.archive.bundle import MANIFEST, build_bundle, read_bundle
+from batchdigits.archive.reference import read_reference
+from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.files.digest import digest_file
+from batchdigits.files.inputs import expand_inputs, plan_targets
+from batchdigits.receipts import main
+from batchdigits.rows.batch import Pixels, RowOptions
+from batchdigits.scoring.ledger import Limit
+from batchdigits.scoring.one_input import Work
+from batchdigits.scoring.receipt import Key, open_receipt
+from batchdigits.scoring.run import score_inputs
+from batchdigits.scoring.scorer import Scorer
+from batchdigits.scoring.verify import verify_receipt
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_data"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `receipts verify` in the folder of the files; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["verify", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, run: Run) -> Path:
+    """A folder with bad.csv and what scoring it gave."""
+    shutil.copy(SAMPLE / "bad.csv", tmp_path)
+    batchdigits.score("bad.csv", max_rejects=16)
+    return tmp_path
+
+
+def edit(path: Path, **changes: Any) -> None:
+    receipt = json.loads(path.read_text())
+    path.write_text(json.dumps({**receipt, **changes}))
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8", errors="surrogateescape")
+
+
+def sign_anew(folder: Path, role: str) -> None:
+    """Put the digest of a forged output into the receipt."""
+    path = folder / "bad.receipt.json"
+    outputs = json.loads(path.read_text())["outputs"]
+    forged = folder / outputs[role]["path"]
+    outputs[role] |= {"sha256": digest_file(forged), "bytes": forged.stat().st_size}
+    edit(path, outputs=outputs)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.zst", ".parquet"])
+@pytest.mark.parametrize("source", ["bad.csv", "digits.parquet"])
+def test_what_was_just_scored_holds(source: str, suffix: str, tmp_path: Path, run: Run) -> None:
+    """Whatever the formats: rejects, quoted line breaks and all."""
+    shutil.copy(SAMPLE / source, tmp_path)
+    batchdigits.score(source, output=f"out{suffix}", probabilities=True, max_rejects=16)
+    code, out, err = run("out.receipt.json")
+    assert (code, err) == (0, "")
+    assert out.startswith("ok out.receipt.json: ")
+    assert "confidences within 0\n" in out
+
+
+def test_flags_of_the_run_are_used_again(tmp_path: Path, run: Run) -> None:
+    """Pixels, header, delimiter, scale and kept columns stand in the receipt."""
+    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, 50)
+    lines = [
+        ";".join([*(str(table[f"pixel_{i}"][row].as_py() * 2) for i in range(64)), f"0{row}", "x"])
+        for row in range(50)
+    ]
+    (tmp_path / "uci.csv").write_text("\n".join(lines) + "\n")
+    flags: dict[str, Any] = {"header": False, "delimiter": ";", "scale": 32.0}
+    batchdigits.score("uci.csv", keep=["column_65"], **flags)
+    code, out, _ = run("uci.receipt.json")
+    assert (code, "50 rows scored again" in out) == (0, True)
+
+
+def test_a_sample_is_scored_again_always_the_same(folder: Path, run: Run) -> None:
+    results = [json.loads(run("bad.receipt.json", "--sample", "7", "--json")[1]) for _ in range(2)]
+    assert results[0] == results[1]
+    assert 5 <= results[0]["rows_rescored"] <= 7
+    assert results[0]["worst_difference"] <= 1e-6
+
+
+def test_json_has_one_object_a_receipt(folder: Path, run: Run) -> None:
+    batchdigits.score("bad.csv", output="other.parquet", max_rejects=16)
+    code, out, _ = run("bad.receipt.json", "other.receipt.json", "gone.receipt.json", "--json")
+    results = [json.loads(line) for line in out.splitlines()]
+    assert code == 66
+    assert [result["exit_code"] for result in results] == [0, 0, 66]
+    assert (results[0]["rows_in"], results[0]["rows_rejected"]) == (36, 16)
+    assert results[0]["problems"] == []
+    assert "gone.receipt.json" in results[2]["problems"][0]
+
+
+@pytest.mark.parametrize("name", ["bad.predictions.csv", "bad.rejects.csv", "bad.csv"])
+def test_a_changed_or_missing_file_is_found(name: str, folder: Path, run: Run) -> None:
+    with (folder / name).open("a") as file:
+        file.write("\n")
+    code, out, err = run("bad.receipt.json")
+    assert (code, out) == (65, "not ok bad.receipt.json: differs\n")
+    assert f"{name} was changed" in err
+    (folder / name).unlink()
+    code, out, err = run("bad.receipt.json")
+    assert (code, out) == (66, "not ok bad.receipt.json: missing\n")
+    assert name in err
+
+
+def test_everything_that_is_wrong_is_told(folder: Path, run: Run) -> None:
+    (folder / "bad.rejects.csv").unlink()
+    (folder / "bad.csv").write_text("another\n")
+    code, out, err = run("bad.receipt.json")
+    assert (code, out) == (66, "not ok bad.receipt.json: missing; differs\n")
+    assert len(err.splitlines()) == 2
+
+
+def test_an_input_that_has_moved_is_named(folder: Path, run: Run) -> None:
+    (folder / "bad.csv").rename(folder / "archived.csv")
+    assert "--input" in run("bad.receipt.json")[2]
+    code, out, _ = run("bad.receipt.json", "--input", "archived.csv")
+    assert (code, "20 rows scored again" in out) == (0, True)
+
+
+def test_standard_input_is_gone_unless_it_is_given(tmp_path: Path, run: Run) -> None:
+    data = (SAMPLE / "digits.csv").read_bytes()
+    command = [sys.executable, "-m", "batchdigits.predict", "-", "--output", tmp_path / "o.csv"]
+    subprocess.run(command, cwd=ROOT, input=data, capture_output=True, check=True)
+    code, out, _ = run("o.receipt.json")
+    assert (code, "standard input, not checked" in out) == (0, True)
+    code, out, _ = run("o.receipt.json", "--input", str(SAMPLE / "digits.csv"))
+    assert (code, "scored again" in out) == (0, True)
+    assert run("o.receipt.json", "--input", str(SAMPLE / "bad.csv"))[0] == 65
+
+
+def test_a_forged_prediction_is_found_by_scoring_again(folder: Path, run: Run) -> None:
+    """Though its digest is right: all 20 predictions are in the sample."""
+    path = folder / "bad.predictions.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    cells = lines[1].split(",")
+    cells[-2] = str((int(cells[-2]) + 1) % 10)
+    path.write_text("".join([lines[0], ",".join(cells), *lines[2:]]))
+    sign_anew(folder, "predictions")
+    code, out, err = run("bad.receipt.json")
+    assert (code, out) == (65, "not ok bad.receipt.json: differs\n")
+    assert "1 of 20 rows scored again differ: prediction 1 is" in err
+
+
+def test_a_forged_confidence_is_found_by_scoring_again(folder: Path, run: Run) -> None:
+    path = folder / "bad.predictions.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    head, confidence = lines[3].rsplit(",", 1)
+    lines[3] = f"{head},{float(confidence) - 2e-6:.9f}\n"
+    path.write_text("".join(lines))
+    sign_anew(folder, "predictions")
+    assert "prediction 3 is" in run("bad.receipt.json")[2]
+
+
+@pytest.mark.parametrize("role", ["predictions", "rejects"])
+def test_a_row_too_few_is_found_by_the_ledger(role: str, folder: Path, run: Run) -> None:
+    path = folder / f"bad.{role}.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    sign_anew(folder, role)
+    code, _, err = run("bad.receipt.json")
+    assert (code, "its ledger does not add up" in err) == (65, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rows_in": 37}, {"rows_predicted": 21}, {"reasons": {"missing": 16}}, {"rows_rejected": 15}],
+)
+def test_a_receipt_that_counts_wrong_is_found(
+    changes: dict[str, Any], folder: Path, run: Run
+) -> None:
+    edit(folder / "bad.receipt.json", **changes)
+    code, _, err = run("bad.receipt.json")
+    assert (code, "its ledger does not add up" in err) == (65, True)
+
+
+def test_rejects_that_the_receipt_does_not_know_are_found(tmp_path: Path, run: Run) -> None:
+    batchdigits.score(SAMPLE / "digits.csv", output="out.csv.gz")
+    (tmp_path / "out.rejects.csv.gz").touch()
+    code, _, err = run("out.receipt.json")
+    assert (code, "the receipt knows no rejects" in err) == (65, True)
+
+
+@pytest.fixture
+def other_bundle(folder: Path) -> Path:
+    """The packaged model as another version, and bad.csv scored with it again."""
+    packaged = read_bundle(packaged_bundle())
+    members = {name: data for name, data in packaged.members.items() if name != MANIFEST}
+    store = Store(folder / "bundles")
+    path = store.publish(
+        "digits",
+        lambda _: build_bundle(replace(packaged.manifest, command="another", members={}), members),
+    )
+    batchdigits.score("bad.csv", bundle=path, overwrite=True, max_rejects=16)
+    return path
+
+
+def test_the_bundle_is_found_in_the_store_by_its_digest(other_bundle: Path, run: Run) -> None:
+    assert run("bad.receipt.json")[0] == 0
+    other_bundle.parent.parent.rename("elsewhere")
+    code, out, err = run("bad.receipt.json")
+    assert (code, out) == (78, "not ok bad.receipt.json: bundle\n")
+    assert "name it with --bundle" in err
+    assert run("bad.receipt.json", "--store", "elsewhere")[0] == 0
+    assert run("bad.receipt.json", "--bundle", "digits@1", "--store", "elsewhere")[0] == 0
+
+
+def test_another_bundle_is_refused_and_none_is_needed_without_a_sample(
+    other_bundle: Path, run: Run
+) -> None:
+    code, _, err = run("bad.receipt.json", "--bundle", str(packaged_bundle()))
+    assert (code, "another bundle" in err) == (78, True)
+    other_bundle.unlink()
+    assert run("bad.receipt.json")[0] == 78
+    code, out, _ = run("bad.receipt.json", "--sample", "0")
+    assert (code, "no row scored again" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (None, 66, "no such file"),
+        ("", 65, "is no receipt"),
+        ("[]", 65, "is no receipt"),
+        ('{"outputs": {}, "format": 2}', 65, "receipt format 2"),
+        ('{"outputs": {}, "format": 1}', 65, "is a damaged receipt"),
+    ],
+)
+def test_what_is_no_receipt_is_refused(
+    text: str | None, code: int, words: str, tmp_path: Path, run: Run
+) -> None:
+    if text is not None:
+        (tmp_path / "f.receipt.json").write_text(text)
+    ended, out, err = run("f.receipt.json")
+    assert (ended, out.startswith("not ok f.receipt.json"), words in err) == (code, True, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"path": "bad.predictions.csv"', '"path": "../bad.predictions.csv"'),
+        ('"header": true', '"header": "yes"'),
+        ('"scale": null', '"scale": "16"'),
+        ('"rows_in": 36', '"rows_in": "36"'),
+        ('"bytes": ', '"size": '),
+    ],
+)
+def test_a_receipt_with_odd_values_is_refused(old: str, new: str, folder: Path, run: Run) -> None:
+    """It comes from a file that anybody may have written: no path out of its folder is followed."""
+    replace_text(folder / "bad.receipt.json", old, new)
+    code, _, err = run("bad.receipt.json")
+    assert (code, "is a damaged receipt" in err) == (65, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["a", "b", "--input", "c"], ["a", "--sample", "-1"], ["a", "--sample", "x"]]
+)
+def test_what_cannot_be_asked_is_a_usage_error(arguments: list[str], run: Run) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+
+
+def test_an_empty_input_holds(tmp_path: Path, run: Run) -> None:
+    """No rows: nothing to score again, in either format."""
+    header = (SAMPLE / "digits.csv").read_text().splitlines()[0]
+    (tmp_path / "none.csv").write_text(f"{header}\n")
+    for suffix in ("csv", "parquet"):
+        batchdigits.score("none.csv", output=f"out-{suffix}.{suffix}")
+        assert run(f"out-{suffix}.receipt.json")[0] == 0
+
+
+class SometimesNothing:
+    """An engine that gives rows no probability whose first pixel is a 9."""
+
+    name = "sometimes-nothing"
+    classes = 3
+
+    def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
+        result = pixels[:, :3].astype(np.float32) / 16
+        result[pixels[:, 0] == 9] = np.nan
+        return result
+
+
+def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
+    """Predictions are found again behind rows that the check rejects and that the model rejects."""
+    pixels = np.random.default_rng(0).integers(0, 18, (400, 64))
+    pixels[:, 3:] = np.minimum(pixels[:, 3:], 16)
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({f"pixel_{i}": pixels[:, i] for i in range(64)}), path)
+    scorer = Scorer(SometimesNothing(), pa.array(["a", "b", "c"]))
+    options = {"engine": "onnx", "probabilities": False, "pixels": None, "header": True}
+    work = Work(
+        scorer=scorer,
+        reference=read_reference(read_bundle(packaged_bundle())),
+        rows=RowOptions(batch_rows=30),
+        key=Key(
+            {"name": "n", "version": "1", "digest": "sha256:0"},
+            {**options, "delimiter": ",", "scale": None, "keep": None},
+        ),
+        max_rejects=Limit(400),
+        workers=1,
+        overwrite=False,
+        allow_suspect=False,
+        on_progress=lambda _rows, _part: None,
+    )
+    found = expand_inputs([str(path)])
+    summary = score_inputs(
+        list(zip(found.inputs, plan_targets(found, None), strict=True)), lambda: work
+    )
+    assert set(summary.reasons) == {"out-of-range", "no-probability"}
+    receipt = open_receipt(tmp_path / "in.receipt.json")
+    for sample in (1_000, 50):
+        verified = verify_receipt(receipt, lambda _: scorer, sample=sample)
+        assert (verified.problems, verified.worst_difference) == ((), 0)
+    other = Scorer(SometimesNothing(), pa.array(["b", "a", "c"]))
+    (problem,) = verify_receipt(receipt, lambda _: other, sample=50).problems
+    assert "rows scored again differ" in str(problem)
+
+
+def test_the_module_runs(folder: Path) -> None:
+    """`python -m batchdigits.receipts`, as a process of its own."""
+    command = [sys.executable, "-m", "batchdigits.receipts", "verify", "bad.receipt.json"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ok bad.receipt.json: 36 rows in, 20 predicted, 16 rejected; 20")
