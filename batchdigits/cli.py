@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import signal
@@ -51,7 +52,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--log-format",
         choices=LOG_FORMATS,
-        default=os.environ.get("BATCHDIGITS_LOG_FORMAT", "text"),
+        default=os.environ.get("BATCHDIGITS_LOG_FORMAT") or "text",
         help="how messages on standard error look (default: $BATCHDIGITS_LOG_FORMAT, else text)",
     )
     group.add_argument("--debug", action="store_true", help="add the traceback to an error")
@@ -90,6 +91,8 @@ def print_result(text: str) -> None:
     """Write one result to standard output; a reader that has gone away is no error."""
     try:
         if sys.stdout is not None:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # a character must not cost the line
+                sys.stdout.reconfigure(errors="backslashreplace")
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
     except (BrokenPipeError, ValueError):
@@ -100,8 +103,8 @@ def print_result(text: str) -> None:
 
 
 def print_json(result: Any) -> None:
-    """Write one result to standard output as one line of JSON."""
-    print_result(json.dumps(result, ensure_ascii=False))
+    """Write one result to standard output as one line of JSON, in ASCII: any terminal takes it."""
+    print_result(json.dumps(result))
 
 
 class Progress:
@@ -234,7 +237,7 @@ def _json_formatter() -> logging.Formatter:
 
 def _json_line(level: str, message: str, created: float) -> str:
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
-    return json.dumps({"time": moment, "level": level, "message": message}, ensure_ascii=False)
+    return json.dumps({"time": moment, "level": level, "message": message})
 
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:

@@ -93,9 +93,13 @@ PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """The code a run over several inputs ends with: the first of `PRECEDENCE` present, else 0."""
+    """The code a run over several inputs ends with: the first of `PRECEDENCE` present, else 0.
+
+    A code that is not listed concerns the whole run and comes first.
+    """
     present = set(codes)
-    return next((code for code in PRECEDENCE if code in present), max(present, default=0))
+    unlisted = present.difference(PRECEDENCE)
+    return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
 
 
 def listing(problems: Iterable[str], *, total: int | None = None) -> str:

@@ -87,6 +87,21 @@ def test_json_messages_are_one_object_a_line(capsys: pytest.CaptureFixture[str])
     assert (line["level"], line["message"]) == ("error", "é")
 
 
+def test_a_result_reaches_a_terminal_that_lacks_its_characters() -> None:
+    """An ASCII terminal, or a file name that is no UTF-8, must not cost the summary line."""
+    code = (
+        "from batchdigits.cli import print_json, print_result\n"
+        "print_json({'input': 'ü\\udcff.csv'})\nprint_result('ü')"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert json.loads(lines[0]) == {"input": "ü\udcff.csv"}
+    assert lines[1] == "\\xfc"
+
+
 def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
     run(ZeroDivisionError("surprise"), "--debug")
     assert "in body" in capsys.readouterr().err
@@ -94,7 +109,16 @@ def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     ("codes", "worst"),
-    [([], 0), ([0, 0], 0), ([0, 3, 4], 3), ([3, 65, 75], 65), ([66, 73, 74], 74), ([78, 70], 70)],
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([0, 3, 4], 3),
+        ([3, 65, 75], 65),
+        ([2, 0], 2),
+        ([69, 3], 69),
+        ([66, 73, 74], 74),
+        ([78, 70], 70),
+    ],
 )
 def test_the_worst_code_follows_the_documented_order(codes: list[int], worst: int) -> None:
     assert worst_exit_code(codes) == worst

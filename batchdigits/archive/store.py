@@ -191,6 +191,7 @@ def open_reference(reference: str | None, store: str | None) -> Path:
     What has a '/' or ends in '.bundle' is a path, everything else a name. Raises UsageError if a
     store is given without a bundle, BundleError, listing the known, for what is not there.
     """
+    _refuse_empty(store)
     given_store = store or os.environ.get("BATCHDIGITS_STORE") or None
     given = reference if reference is not None else os.environ.get("BATCHDIGITS_BUNDLE") or None
     if given is None:
@@ -214,7 +215,13 @@ def open_reference(reference: str | None, store: str | None) -> Path:
 
 def open_store(store: str | None) -> Store:
     """The store that `--store` means: else $BATCHDIGITS_STORE, else ./bundles."""
+    _refuse_empty(store)
     return Store(store or os.environ.get("BATCHDIGITS_STORE") or DEFAULT_STORE)
+
+
+def _refuse_empty(store: str | None) -> None:
+    if store == "":  # an unset variable in a crontab must not mean another store
+        raise UsageError("--store is empty: name the folder of bundles, or leave the flag out")
 
 
 def packaged_bundle() -> Path:

@@ -39,6 +39,8 @@ class Rows:
     rows         rows on the physical input: n + len(rejects)
     lines        lines on the physical input; 0 where it has none
     good         for each scorable row its offset among `rows`; None when nothing was rejected
+    good_lines   for each scorable row the offset of its first line; None when that is its offset
+                 among `rows`, and where there are no lines
     """
 
     pixels: Pixels
@@ -48,6 +50,7 @@ class Rows:
     rows: int
     lines: int = 0
     good: NDArray[np.int64] | None = None
+    good_lines: NDArray[np.int64] | None = None
 
 
 class Source(Protocol[BlockT]):
@@ -60,7 +63,8 @@ class Source(Protocol[BlockT]):
     `blocks()` may be called once. It raises UnusableInputError for damage that can't be laid on
     single rows; when it ends without an error, every byte of the input was read and every row
     was in exactly one block. `tail_lines` then counts the lines behind the last record that are
-    no rows. `progress()` is the part of the input's bytes (or rows) that was read, 0..1, or None
+    no rows, and `expected_lines` all lines as they were counted on the bytes, header and tail
+    included (0 where it has none). `progress()` is the part of the input's bytes (or rows) that was read, 0..1, or None
     where the whole is unknown. `close()` may be called at any time and more than once.
     """
 
@@ -69,6 +73,9 @@ class Source(Protocol[BlockT]):
     first_line: int
     expected_rows: int | None
     tail_lines: int
+
+    @property
+    def expected_lines(self) -> int: ...
 
     def blocks(self) -> Iterator[BlockT]: ...
 

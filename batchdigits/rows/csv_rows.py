@@ -49,12 +49,18 @@ class _Table:
         places[gridded] = np.arange(len(gridded))
         return places
 
-    def lines(self) -> NDArray[np.int64]:
-        """How many physical lines each record spans."""
-        lines = np.ones(self.count, np.int64)
+    def first_lines(self) -> NDArray[np.int64]:
+        """The offset of the line that each record begins with, and behind them of the next."""
+        lines = np.ones(self.count + 1, np.int64)
+        lines[0] = 0
         for record, special in self.specials.items():
-            lines[record] = special.lines
-        return lines
+            lines[record + 1] = special.lines
+        return np.cumsum(lines)
+
+    @property
+    def spans(self) -> bool:
+        """Whether any record spans lines."""
+        return any(special.lines > 1 for special in self.specials.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,16 @@ def check_block(block: CsvBlock, layout: Layout, schema: pa.Schema) -> Rows:
     faults = _faults(table, values, layout)
     if not faults:
         passthrough = _passthrough(table, layout, schema, None)
-        lines = int(table.lines().sum()) if table.specials else table.count
-        nothing = passthrough.slice(0, 0)
-        return Rows(values.pixels, passthrough, (), nothing, table.count, lines)
+        first_lines = table.first_lines()
+        return Rows(
+            pixels=values.pixels,
+            passthrough=passthrough,
+            rejects=(),
+            rejected=passthrough.slice(0, 0),
+            rows=table.count,
+            lines=int(first_lines[-1]),
+            good_lines=first_lines[:-1] if table.spans else None,
+        )
     return _with_rejects(table, values, faults, layout, schema)
 
 
@@ -165,14 +178,13 @@ def _with_rejects(
     scorable = fine if gridded is None else fine[gridded]
     kept = scorable if values.good is None else scorable[values.good]
     pixels = values.pixels if kept.all() else values.pixels[kept]
-    lines = table.lines()
+    first_lines = table.first_lines()
     records = sorted(faults)
     in_grid = table.grid_lines()[records]
-    first_lines = (np.cumsum(lines) - lines)[records]
     rejects = tuple(
         _reject(table, layout, record, faults[record], line=line, grid_line=grid_line)
         for record, line, grid_line in zip(
-            records, first_lines.tolist(), in_grid.tolist(), strict=True
+            records, first_lines[records].tolist(), in_grid.tolist(), strict=True
         )
     )
     return Rows(
@@ -181,8 +193,9 @@ def _with_rejects(
         rejects=rejects,
         rejected=_rejected(table, layout, schema, rejects, in_grid),
         rows=table.count,
-        lines=int(lines.sum()),
+        lines=int(first_lines[-1]),
         good=np.flatnonzero(fine),
+        good_lines=first_lines[:-1][fine] if table.spans else None,
     )
 
 

@@ -46,7 +46,8 @@ class CsvSource:
     def __init__(
         self, stream: ByteStream, options: RowOptions, name: str, block_bytes: int = BLOCK_BYTES
     ) -> None:
-        header = read_header(stream.read, options, name)
+        self._lines = _LineCounter(stream)
+        header = read_header(self._lines.read, options, name)
         self.first_line = header.first_line
         self._layout = header.layout
         self.schema = pa.schema(
@@ -54,7 +55,7 @@ class CsvSource:
         )
         self.tail_lines = 0
         self._stream = stream
-        self._cutter = BlockCutter(stream.read, header.ahead, self._layout, block_bytes)
+        self._cutter = BlockCutter(self._lines.read, header.ahead, self._layout, block_bytes)
 
     def blocks(self) -> Iterator[CsvBlock]:
         """Blocks of whole records, in order; `tail_lines` holds once they have ended."""
@@ -65,6 +66,11 @@ class CsvSource:
         """Checked rows of one block; pure, and may run in any thread."""
         return check_block(block, self._layout, self.schema)
 
+    @property
+    def expected_lines(self) -> int:
+        """Lines of the input so far, counted on its bytes and not by what was made of them."""
+        return self._lines.count
+
     def progress(self) -> float | None:
         """The part of the stored file that was read, None where its size is unknown."""
         size = self._stream.raw_size
@@ -73,3 +79,24 @@ class CsvSource:
     def close(self) -> None:
         """Close the stream."""
         self._stream.close()
+
+
+class _LineCounter:
+    """Reads a stream and counts its physical lines: LF, CR and CR LF end one, and so does the end."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._ended = 0
+        self._last = b"\n"
+
+    @property
+    def count(self) -> int:
+        return self._ended + (self._last not in (b"\n", b"\r"))
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if data:
+            self._ended += data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+            self._ended -= self._last == b"\r" and data[:1] == b"\n"
+            self._last = data[-1:]
+        return data

@@ -30,6 +30,7 @@ class ParquetSource:
     has_lines = False
     first_line = 0
     tail_lines = 0
+    expected_lines = 0
 
     def __init__(self, path: Path, options: RowOptions, name: str) -> None:
         self._name = name

@@ -65,6 +65,18 @@ class Ledger:
                 "rejected; nothing was published; please report this"
             )
 
+    def check_lines(self, where: str, expected_lines: int, no_rows: int) -> None:
+        """Raise InternalError unless each line is part of a row, or of the `no_rows` that are none.
+
+        Those are the header's lines and the blank ones behind the last record.
+        """
+        if self.lines + no_rows != expected_lines:
+            raise InternalError(
+                f"{where}: the ledger does not balance: {expected_lines} lines in the input, "
+                f"{self.lines} in rows, {no_rows} of header and end; nothing was published; please "
+                "report this"
+            )
+
     def ordered_reasons(self) -> dict[str, int]:
         """Rejects by reason, in the documented order."""
         return {reason: self.reasons[reason] for reason in REASONS if self.reasons[reason]}

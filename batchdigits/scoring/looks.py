@@ -23,8 +23,8 @@ BLANK_SHARE = 0.999
 CLOSER = 0.70
 MUCH_CLOSER = 0.55
 """For drawings of few classes: a 6 upside down is a fair 9."""
-MANY_CLASSES = 5
-CLASS_SHARE = 0.02
+MANY_CLASSES = 7
+CLASS_SHARE = 0.04
 
 CHUNK_ROWS = 256
 

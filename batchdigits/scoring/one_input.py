@@ -94,6 +94,9 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, 
     with closing(opened.source) as source, _Outputs(targets, source, work, entry.name) as outputs:
         ledger, suspicion = _stream(source, work, outputs, entry.name)
         ledger.check(entry.name, source.expected_rows)
+        if source.has_lines:
+            no_rows = source.first_line - 1 + source.tail_lines
+            ledger.check_lines(entry.name, source.expected_lines, no_rows)
         written = outputs.close()
         _refuse_hopeless(entry, ledger)
         digest = opened.digest()

@@ -19,6 +19,7 @@ from batchdigits.errors import (
     worst_exit_code,
 )
 from batchdigits.files.inputs import Input, Targets, check_content, check_targets
+from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, score_input
 
 logger = logging.getLogger("batchdigits.scoring")
@@ -148,6 +149,6 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
         rows_in=sum(result.rows_in for result in results),
         rows_predicted=sum(result.rows_predicted for result in results),
         rows_rejected=sum(result.rows_rejected for result in results),
-        reasons=dict(reasons),
+        reasons={reason: reasons[reason] for reason in REASONS if reasons[reason]},
         inputs=results,
     )

@@ -86,7 +86,11 @@ def _with_unscored(
     """The rejects and their columns with the rows that got no finite probability, by row."""
     unscored = np.flatnonzero(~finite)
     offsets = unscored if rows.good is None else rows.good[unscored]
-    added = [Reject(row=int(row), reason="no-probability") for row in offsets]
+    lines = offsets if rows.good_lines is None else rows.good_lines[unscored]
+    added = [
+        Reject(row=int(row), reason="no-probability", line=int(line) if rows.lines else None)
+        for row, line in zip(offsets, lines, strict=True)
+    ]
     rejects = [*rows.rejects, *added]
     table = pa.Table.from_batches([rows.rejected, rows.passthrough.take(pa.array(unscored))])
     order = sorted(range(len(rejects)), key=lambda i: rejects[i].row)

@@ -21,6 +21,16 @@ def test_the_ledger_balances_or_refuses(
             ledger.check("f.csv", expected)
 
 
+@pytest.mark.parametrize(("lines", "balanced"), [(9, False), (10, True), (11, False)])
+def test_every_line_is_part_of_a_row_or_of_header_and_end(lines: int, balanced: bool) -> None:
+    ledger = Ledger(lines=7)
+    if balanced:
+        ledger.check_lines("f.csv", lines, 3)
+    else:
+        with pytest.raises(InternalError, match=f"f.csv: .* {lines} lines in the input, 7 in rows"):
+            ledger.check_lines("f.csv", lines, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "rejected", "rows", "allowed"),
     [

@@ -31,9 +31,8 @@ class ScoredCsv:
 
     def places(self) -> list[tuple[int, int, str]]:
         """Row, line and reason of each reject."""
-        return [
-            (int(r), int(line), reason) for r, line, reason in self.told("row", "line", "reason")
-        ]
+        told = self.told("row", "line", "reason")
+        return [(int(row), int(line), reason) for row, line, reason in told]
 
 
 def score_csv(folder: Path, name: str, data: bytes, *flags: str) -> ScoredCsv:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -48,8 +49,9 @@ def with_pixels(table: pa.Table, kind: pa.DataType) -> pa.Table:
     """The table with its pixel columns in another type."""
     for name in PIXEL_NAMES:
         at = table.column_names.index(name)
-        column = table[name]
         if pa.types.is_decimal(kind):
-            column = column.cast(pa.int64())
-        table = table.set_column(at, name, column.cast(kind))
+            column = pa.array([Decimal(value) for value in table[name].to_pylist()], kind)
+        else:
+            column = table[name].cast(kind)
+        table = table.set_column(at, name, column)
     return table

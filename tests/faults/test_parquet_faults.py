@@ -1,0 +1,229 @@
+"""Faults of Parquet files, entries 21 to 24: refused as a whole, and before data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fault_data import PIXEL_NAMES, ROOT, digit_table
+from fault_runs import Job, Ran, assert_ledger, count_rows, measured, predict_here
+
+CAP_MB = 400
+"""What a run may take, however its input is made up."""
+LIMIT_MB = 1500
+"""Address space for inputs that can't be read in so little: they must end cleanly."""
+
+
+def packed(table: pa.Table, **options: object) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **options)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def score(folder: Path, data: bytes) -> Ran:
+    """Score a Parquet file of these bytes; the ledger must balance."""
+    folder.mkdir(exist_ok=True)
+    (folder / "in.parquet").write_bytes(data)
+    job = Job(folder / "in.parquet", folder / "out" / "p.parquet")
+    job.output.parent.mkdir(exist_ok=True)
+    ran = predict_here(*job.arguments)
+    assert_ledger(job, ran)
+    return ran
+
+
+def assert_all_refused(folder: Path) -> list[str]:
+    """Score each file of a folder; give their errors."""
+    out = folder.parent / "out"
+    ran = predict_here(folder, "--output", out)
+    entries = ran.summary["inputs"]
+    assert ran.code == 65
+    assert {entry["status"] for entry in entries} == {"refused"}
+    assert len(ran.stderr.splitlines()) == len(entries) == len(list(folder.iterdir()))
+    assert not out.exists() or list(out.iterdir()) == []
+    return [entry["error"] for entry in entries]
+
+
+def test_21_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    data = packed(digit_table(500))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    cuts = [1, 3, 4, 8, 100, *(len(data) * i // 10 for i in range(1, 10)), len(data) - 1]
+    for cut in [*cuts, -8, -9, -100]:
+        (folder / f"{cut}.parquet").write_bytes(data[:cut])
+    assert all("in/" in error for error in assert_all_refused(folder))
+
+
+def test_21_an_encrypted_file_is_refused(tmp_path: Path) -> None:
+    data = packed(digit_table(10))
+    ran = score(tmp_path, b"PARE" + data[4:-4] + b"PARE")
+    assert ran.code == 65
+    assert "encrypted" in ran.error
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.drop_columns(["pixel_9"]), "'pixel_9'"),
+        (lambda table: table.append_column("pixel_64", table["pixel_0"]), "'pixel_64'"),
+        (lambda table: table.rename_columns([f"c{i}" for i in range(66)]), "no pixel columns"),
+        (lambda table: table.set_column(5, "pixel_3", table["id"]), "pixel_3 (string)"),
+        (lambda table: table.append_column("prediction", table["id"]), "--keep"),
+    ],
+    ids=["63 pixels", "65 pixels", "other names", "text", "an output's name"],
+)
+def test_21_a_wrong_schema_is_refused_before_data_is_read(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], told: str
+) -> None:
+    """All data pages are zeroed: who reads one of them has another complaint."""
+    data = packed(change(digit_table(300)))
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    ran = score(tmp_path, data[:4] + bytes(footer - 4) + data[footer:])
+    assert ran.code == 65
+    assert told in ran.error
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_21_a_bit_that_flips_under_a_checksum_commits_nothing(
+    tmp_path: Path, compression: str
+) -> None:
+    """One file for each column, a bit of its page flipped: at its end, and in its middle."""
+    options = {"compression": compression, "write_page_checksum": True, "use_dictionary": False}
+    data = packed(digit_table(300), **options)
+    group = pq.read_metadata(pa.BufferReader(data)).row_group(0)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(0, group.num_columns, 3):
+        chunk = group.column(i)
+        begin, size = chunk.data_page_offset, chunk.total_compressed_size
+        for at in (begin + size - 1, begin + size - size // 3):
+            flipped = data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :]
+            (folder / f"{i}-{at}.parquet").write_bytes(flipped)
+    assert len(assert_all_refused(folder)) == 44
+
+
+def test_21_what_we_write_carries_checksums(tmp_path: Path) -> None:
+    score(tmp_path, packed(digit_table(300)))
+    path = tmp_path / "out" / "p.parquet"
+    data = bytearray(path.read_bytes())
+    chunk = pq.read_metadata(path).row_group(0).column(3)
+    data[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match=r"(?i)crc|checksum"):
+        pq.read_table(path, page_checksum_verification=True)
+
+
+def test_21_what_no_checksum_covers_is_in_the_docs() -> None:
+    """A flip that decodes to a valid value can't be seen: whoever reads on must know."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = text.split("## What can't be detected")[1].split("\n## ")[0]
+    assert "flipped bit" in section
+    assert "without page checksums" in section
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_22_rows_that_differ_from_the_footer_refuse_the_file(tmp_path: Path, place: int) -> None:
+    """The footer promises a row more: in the file's count, the row group's, the first column's."""
+    data = packed(digit_table(1000), write_statistics=False)
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    thousand, more = b"\x16\xd0\x0f", b"\x16\xd2\x0f"  # a Thrift i64: zigzag 1000 and 1001
+    places = [at for at in range(footer, len(data)) if data.startswith(thousand, at)]
+    at = {0: places[0], 1: places[-1], 2: places[1]}[place]
+    ran = score(tmp_path, data[:at] + more + data[at + 3 :])
+    assert ran.code == 65 if place < 2 else ran.code in (0, 65)
+    if place == 0:
+        assert "read 1000 rows where the Parquet footer promises 1001" in ran.error
+
+
+def test_23_no_rows_give_a_valid_output_of_no_rows(tmp_path: Path) -> None:
+    sink = pa.BufferOutputStream()
+    pq.ParquetWriter(sink, digit_table(1).schema).close()
+    without_groups = sink.getvalue().to_pybytes()
+    assert pq.read_metadata(pa.BufferReader(without_groups)).num_row_groups == 0
+    for name, data in (("none", without_groups), ("empty", packed(digit_table(0)))):
+        ran = score(tmp_path / name, data)
+        assert (ran.code, ran.summary["rows_in"]) == (0, 0)
+        read = pq.read_table(tmp_path / name / "out" / "p.parquet")
+        assert read.column_names == ["id", "note", "prediction", "confidence"]
+        assert read.num_rows == 0
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_24_one_giant_row_group_stays_under_the_cap(tmp_path: Path, lists: bool) -> None:
+    """benchmarks/faults.py takes five million rows; these show that memory does not follow."""
+    rows = 600_000
+    assert giant_row_group(tmp_path / "in.parquet", rows, lists=lists) == 1
+    job = Job(tmp_path / "in.parquet", tmp_path / "out" / "p.parquet")
+    ran = measured(*job.arguments)
+    assert (ran.code, count_rows(job.output)) == (0, rows)
+    assert ran.peak_mb < CAP_MB
+
+
+def giant_row_group(path: Path, rows: int, *, lists: bool) -> int:
+    """Write digits over and over as one row group; how many there are."""
+    table = digit_table(1797)
+    if lists:
+        pixels = np.column_stack([table[name] for name in PIXEL_NAMES]).reshape(-1)
+        table = table.select(["id"])
+        table = table.append_column("pixels", pa.FixedSizeListArray.from_arrays(pixels, 64))
+    table = pa.concat_tables([table] * (rows // 1797 + 1)).slice(0, rows)
+    pq.write_table(table, path, row_group_size=rows, compression="zstd")
+    groups: int = pq.read_metadata(path).num_row_groups
+    return groups
+
+
+def bomb(folder: Path) -> Path:
+    """40 KB of Zstandard that are 1 GB of text in a column that passes through."""
+    table = digit_table(10)
+    giant = pa.array(["\0" * (100 << 20)] * 10, pa.large_string())
+    pq.write_table(
+        table.set_column(1, "note", giant),
+        folder / "in.parquet",
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    return folder / "in.parquet"
+
+
+def giant_list(folder: Path) -> Path:
+    """A row whose list of pixels has 200 million values, between rows of 64."""
+    lists = [np.zeros(64, np.uint8), np.zeros(200_000_000, np.uint8), np.zeros(64, np.uint8)]
+    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
+    pixels = pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(lists)))
+    pq.write_table(pa.table({"pixels": pixels}), folder / "in.parquet", compression="zstd")
+    return folder / "in.parquet"
+
+
+def deep_nesting(folder: Path) -> Path:
+    """Pixels as lists of lists of lists …: wrong by its type, whatever is inside."""
+    kind = pa.uint8()
+    for _ in range(60):
+        kind = pa.list_(kind)
+    pq.write_table(pa.table({"pixels": pa.nulls(3, kind)}), folder / "in.parquet")
+    return folder / "in.parquet"
+
+
+@pytest.mark.parametrize("make", [bomb, giant_list, deep_nesting])
+def test_24_what_swells_stays_in_the_memory_it_has_or_is_refused(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    job = Job(make(tmp_path), tmp_path / "out" / "p.parquet")
+    ran = measured(*job.arguments, before=["prlimit", f"--as={LIMIT_MB << 20}"])
+    assert ran.code in (3, 65, 70)
+    assert_ledger(job, ran)
+
+
+def test_24_what_swells_does_not_stop_the_others(tmp_path: Path) -> None:
+    swollen = bomb(tmp_path)
+    pq.write_table(digit_table(30), tmp_path / "sound.parquet")
+    out = tmp_path / "out"
+    limit = ["prlimit", f"--as={LIMIT_MB << 20}"]
+    ran = measured(swollen, tmp_path / "sound.parquet", "--output", out, before=limit)
+    statuses = [entry["status"] for entry in ran.summary["inputs"]]
+    assert (ran.code, statuses) == (70, ["refused", "scored"])
+    assert "out of memory" in ran.error
