@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.manifest import Manifest
 from batchdigits.archive.reference import read_reference
-from batchdigits.archive.store import open_reference
+from batchdigits.archive.store import load_bundle
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
 from batchdigits.engines.golden import replay
 from batchdigits.errors import UnusableInputError, UsageError, listing
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     TableLike: TypeAlias = pa.Table | pa.RecordBatch | NDArray[np.generic] | pd.DataFrame
+
+MAX_BATCH_ROWS = 1 << 24
 
 PathLike = str | os.PathLike[str]
 
@@ -75,13 +78,9 @@ class Bundle:
         reserved = frozenset(field.name for field in scorer.columns)
         options = RowOptions(pixels=pixels, reserved=reserved)
         schema, checked = check_table(to_table(rows), options)
-        batches = []
-        offset = 0
-        for part in checked:
-            _refuse_rejects(part, offset)
-            scored = scorer.score(part)
-            batches.append(scored.predictions)
-            offset += part.rows
+        parts = list(checked)
+        _refuse_rejects(parts)
+        batches = [scorer.score(part).predictions for part in parts]
         return pa.Table.from_batches(batches, schema=scorer.schema(schema))
 
     @property
@@ -108,8 +107,7 @@ def open_bundle(
     UsageError if a store is given without a reference; MissingExtraError if the engine is not
     installed.
     """
-    path = open_reference(_text(reference), _text(store))
-    file = read_bundle(path, expect_digest=expect_digest)
+    file = load_bundle(_text(reference), _text(store), expect_digest)
     return Bundle(file, open_engine(file, engine))
 
 
@@ -182,8 +180,8 @@ def _check_options(rows: RowOptions, workers: int | None) -> None:
         delimiter_byte(rows.delimiter, "--delimiter")
     if rows.scale is not None and not 0 < rows.scale < float("inf"):
         raise UsageError(f"--scale {rows.scale}: expected the largest pixel value, such as 255")
-    if rows.batch_rows < 1:
-        raise UsageError(f"--batch-size {rows.batch_rows}: expected 1 or more rows")
+    if not 1 <= rows.batch_rows <= MAX_BATCH_ROWS:
+        raise UsageError(f"--batch-size {rows.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers}: expected 1 or more")
     if rows.pixels is not None:
@@ -209,13 +207,20 @@ def _output_options(rows: RowOptions, engine: str, *, probabilities: bool) -> di
     }
 
 
-def _refuse_rejects(rows: Rows, offset: int) -> None:
-    if rows.rejects:
-        problems = (f"row {offset + r.row} is {r.reason} ({r.column})" for r in rows.rejects)
-        raise UnusableInputError(
-            f"{len(rows.rejects)} rows can't be scored (rows count from 0): "
-            f"{listing(problems)}; each needs {PIXELS} numbers in 0..16"
-        )
+def _refuse_rejects(parts: Sequence[Rows]) -> None:
+    count = sum(len(part.rejects) for part in parts)
+    if not count:
+        return
+    starts = accumulate((part.rows for part in parts), initial=0)
+    problems = (
+        f"row {start + reject.row} is {reject.reason} ({reject.column})"
+        for start, part in zip(starts, parts, strict=False)
+        for reject in part.rejects
+    )
+    raise UnusableInputError(
+        f"{count} rows can't be scored (rows count from 0): {listing(problems)}; each needs "
+        f"{PIXELS} numbers in 0..16"
+    )
 
 
 def _text(path: PathLike | None) -> str | None:

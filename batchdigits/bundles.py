@@ -13,9 +13,8 @@ from batchdigits.archive.store import (
     DEFAULT_STORE,
     Store,
     is_path,
-    open_reference,
+    load_bundle,
     open_store,
-    split_reference,
 )
 from batchdigits.cli import add_common_options, make_parser, print_json, print_result, run_command
 from batchdigits.cli import table as as_table
@@ -173,7 +172,7 @@ def _format_list(entries: list[dict[str, Any]]) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    bundle = _open(arguments.reference, arguments.store, None)
+    bundle = load_bundle(arguments.reference, arguments.store, None)
     if arguments.json:
         manifest = json.loads(bundle.members["manifest.json"])
         print_json({"path": str(bundle.path), "digest": bundle.digest, "manifest": manifest})
@@ -201,7 +200,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _verify_one(reference: str, arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"bundle": reference, "engine": arguments.engine, "error": None}
     try:
-        bundle = _open(reference, arguments.store, arguments.expect_digest)
+        bundle = load_bundle(reference, arguments.store, arguments.expect_digest)
         return {**result, **_replay(bundle, arguments.engine)}
     except BundleError as error:
         return {**result, "error": str(error)}
@@ -220,7 +219,7 @@ def _promote(arguments: argparse.Namespace) -> int:
             f"{arguments.reference}: an alias points into its store: give NAME@VERSION, not a path"
         )
     store = open_store(arguments.store)
-    bundle = _open(arguments.reference, arguments.store, None)
+    bundle = load_bundle(arguments.reference, arguments.store, None)
     _replay(bundle, "onnx")
     name, version = bundle.manifest.name, bundle.manifest.version
     before = store.aliases(name).get(arguments.alias)
@@ -231,23 +230,6 @@ def _promote(arguments: argparse.Namespace) -> int:
     was = "new" if before is None else f"was {before}"
     print_result(f"{name}@{arguments.alias}: version {version} ({was}), {bundle.digest}")
     return 0
-
-
-def _open(reference: str | None, store: str | None, expect_digest: str | None) -> BundleFile:
-    """The checked bundle that a reference means, and is: a file in the store may be misnamed."""
-    from batchdigits.archive.bundle import read_bundle
-
-    path = open_reference(reference, store)
-    bundle = read_bundle(path, expect_digest=expect_digest)
-    facts = bundle.manifest
-    if reference is not None and not is_path(reference):
-        name, _ = split_reference(reference)
-        if path.name != f"{facts.name}-{facts.version}.bundle" or name != facts.name:
-            raise BundleError(
-                f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
-                "or publish it anew with train"
-            )
-    return bundle
 
 
 def _replay(bundle: BundleFile, engine_name: str) -> dict[str, Any]:

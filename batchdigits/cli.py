@@ -17,7 +17,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from batchdigits.errors import BatchdigitsError, InterruptedRunError, UsageError
+from batchdigits.errors import (
+    BatchdigitsError,
+    InterruptedRunError,
+    IOFailedError,
+    UsageError,
+    one_line,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -70,7 +76,7 @@ def _bounded(parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | 
     arguments = argparse.Namespace()
     try:
         parser.parse_args(argv, namespace=arguments)
-        _configure_logging(arguments.log_format, _short(parser.prog))
+        _configure_logging(arguments, _short(parser.prog))
         try:
             return body(arguments)
         finally:
@@ -97,9 +103,11 @@ def print_result(text: str) -> None:
             sys.stdout.flush()
     except (BrokenPipeError, ValueError):
         _silence_stdout()
-    except OSError:
+    except OSError as error:
         _silence_stdout()
-        raise
+        raise IOFailedError(
+            f"standard output can't be written: {error.strerror}; what was done stands"
+        ) from error
 
 
 def print_json(result: Any) -> None:
@@ -120,6 +128,7 @@ class Progress:
         self.enabled = sys.stderr is not None and sys.stderr.isatty()
         self.started = time.monotonic()
         self._next = self.started
+        self._rows = 0
 
     def __call__(self, rows: int, part: float | None) -> None:
         """Draw the line anew, at most five times a second.
@@ -128,6 +137,9 @@ class Progress:
         """
         _raise_if_interrupted()
         now = time.monotonic()
+        if rows < self._rows:  # the next input: rate and time left are its own
+            self.started = now
+        self._rows = rows
         if not self.enabled or now < self._next:
             return
         self._next = now + self.INTERVAL
@@ -186,7 +198,8 @@ def _signals_caught() -> Iterator[None]:
         _interrupted_by.append(number)
         raise InterruptedRunError(number)
 
-    before = [(number, signal.signal(number, stop)) for number in _STOPPING]
+    caught = _STOPPING if _is_main_thread() else ()
+    before = [(number, signal.signal(number, stop)) for number in caught]
     try:
         yield
     finally:
@@ -195,20 +208,29 @@ def _signals_caught() -> Iterator[None]:
 
 
 def _ignore_signals() -> None:
-    for number in _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+    if _is_main_thread():
+        for number in _STOPPING:
+            signal.signal(number, signal.SIG_IGN)
 
 
-def _configure_logging(log_format: str, prog: str) -> None:
+def _is_main_thread() -> bool:
+    """Whether signals are ours to handle: Python gives them to the main thread alone."""
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
+
+
+def _configure_logging(arguments: argparse.Namespace, prog: str) -> None:
     import logging
 
+    log_format = arguments.log_format
     if log_format not in LOG_FORMATS:  # argparse does not check a default, such as the variable's
         raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
     handler = logging.StreamHandler()
     handler.setFormatter(_json_formatter() if log_format == "json" else _text_formatter(prog))
     logger = logging.getLogger("batchdigits")
     logger.handlers = [handler]
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     logger.propagate = False
 
 
@@ -242,6 +264,7 @@ def _json_line(level: str, message: str, created: float) -> str:
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
     """Print the one line, and the traceback with `--debug`; return the exit code."""
+    line = one_line(line)
     _ignore_signals()  # one that comes now has nothing left to stop
     if getattr(arguments, "debug", False):
         import traceback
@@ -260,13 +283,15 @@ def _short(prog: str) -> str:
 
 def _to_stderr(text: str) -> None:
     # If nobody is there to read it, the exit code says the rest.
+    if sys.stderr is None:  # print() would take standard output instead
+        return
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr)  # noqa: T201  # this is where commands print
 
 
 def _os_error_line(error: OSError) -> str:
     where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    return " ".join(f"{where}{error.strerror or error}".splitlines())
+    return f"{where}{error.strerror or error}"
 
 
 def _silence_stdout() -> None:

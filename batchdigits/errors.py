@@ -9,6 +9,13 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 SHOWN_PROBLEMS = 20
+LONGEST_LINE = 4000
+
+
+def one_line(text: str) -> str:
+    """`text` with every kind of line break folded, and cut where it is longer than anyone reads."""
+    folded = " ".join(text.splitlines())
+    return folded if len(folded) <= LONGEST_LINE else f"{folded[:LONGEST_LINE]} …"
 
 
 class BatchdigitsError(Exception):
@@ -17,8 +24,8 @@ class BatchdigitsError(Exception):
     exit_code: ClassVar[int] = 70
 
     def __str__(self) -> str:
-        """The message with line breaks folded, so that a log keeps it in one record."""
-        return " ".join(super().__str__().split("\n"))
+        """The message as one line, so that a log keeps it in one record."""
+        return one_line(super().__str__())
 
 
 class UsageError(BatchdigitsError):

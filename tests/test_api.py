@@ -113,3 +113,15 @@ def test_the_first_bundle_ever_still_reads_and_scores(table: pa.Table) -> None:
     first = batchdigits.open_bundle(Path(__file__).parent / "data" / "digits-format-1.bundle")
     assert first.manifest.format == 1
     assert np.mean(np.array(first.predict(table)["prediction"]) == np.array(table["label"])) > 0.95
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i4", np.longdouble, np.int16, np.float16])
+def test_any_real_dtype_is_taken(bundle: batchdigits.Bundle, table: pa.Table, dtype: str) -> None:
+    pixels = pixels_of(table)
+    expected = bundle.predict(pixels.astype(np.uint8))
+    assert bundle.predict(pixels.astype(dtype)).equals(expected)
+
+
+def test_rejects_of_every_batch_are_counted(bundle: batchdigits.Bundle) -> None:
+    with pytest.raises(UnusableInputError, match="40000 rows can't be scored.*row 19 .*39980 more"):
+        bundle.predict(np.full((40_000, 64), 99.0))

@@ -486,3 +486,56 @@ def test_two_million_rows_stay_under_400_megabytes(tmp_path: Path) -> None:
     )
     assert pq.read_metadata(tmp_path / "many.predictions.parquet").num_rows == 2_000_000
     assert int(done.stdout) < 400 * 1024
+
+
+def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Break the scorer for one file only: it ends with 70, the file behind it is scored."""
+    for name in ("a.parquet", "b.parquet"):
+        pq.write_table(small_table(), tmp_path / name)
+    code = (
+        "import sys\nfrom batchdigits.scoring import run\nwhole = run.score_input\n"
+        "def broken(entry, targets, work):\n"
+        "    if entry.name == 'a.parquet':\n        raise ZeroDivisionError('one\\ntwo')\n"
+        "    return whole(entry, targets, work)\n"
+        "run.score_inputs.__defaults__ = (broken,)\n"
+        "from batchdigits.predict import main\nsys.exit(main(['a.parquet', 'b.parquet']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    (line,) = done.stderr.splitlines()
+    assert "a.parquet: fault in batchdigits: ZeroDivisionError: one two" in line
+    statuses = [entry["status"] for entry in json.loads(done.stdout)["inputs"]]
+    assert statuses == ["refused", "scored"]
+
+
+def test_debug_shows_the_traceback_of_a_refused_input(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nothing,here\n1,2\n")
+    assert "Traceback" in predict("a.csv", "--debug", cwd=tmp_path).stderr
+    assert "Traceback" not in predict("a.csv", cwd=tmp_path).stderr
+
+
+def test_with_standard_error_closed_nothing_is_said_on_standard_output(digits: Path) -> None:
+    command = f'exec "{sys.executable}" -m batchdigits.predict gone.csv --frobnicate 2>&-'
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_a_full_standard_output_says_that_what_was_done_stands(digits: Path) -> None:
+    command = f'exec "{sys.executable}" -m batchdigits.predict "{digits}" > /dev/full'
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 74
+    assert "standard output can't be written: No space left" in done.stderr
+    assert digits.with_name("digits.receipt.json").exists()
+
+
+def test_a_bundle_under_another_versions_name_never_scores(digits: Path) -> None:
+    folder = digits.parent / "bundles" / "digits"
+    folder.mkdir(parents=True)
+    shutil.copy(packaged_bundle(), folder / "digits-2.bundle")
+    ran = predict(digits, "--bundle", "digits@2", cwd=digits.parent)
+    assert ran.code == 78
+    assert "holds digits@1" in ran.error

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from batchdigits.archive.aliases import AliasChange, append_change, is_alias, read_history
+from batchdigits.archive.bundle import BundleFile, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.errors import (
     BundleError,
@@ -211,6 +212,26 @@ def open_reference(reference: str | None, store: str | None) -> Path:
             f"{listing(folder.names()) or 'none'}"
         )
     return path
+
+
+def load_bundle(
+    reference: str | None, store: str | None, expect_digest: str | None = None
+) -> BundleFile:
+    """The checked bundle that `open_reference` finds, and that it is the one its name says.
+
+    Raises what `open_reference` and `read_bundle` raise, and BundleError for a file of the store
+    that holds another name or version.
+    """
+    path = open_reference(reference, store)
+    bundle = read_bundle(path, expect_digest=expect_digest)
+    facts = bundle.manifest
+    in_store = path.parent.parent == open_store(store).folder
+    if in_store and path.name != f"{facts.name}-{facts.version}.bundle":
+        raise BundleError(
+            f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
+            "or publish it anew with train"
+        )
+    return bundle
 
 
 def open_store(store: str | None) -> Store:

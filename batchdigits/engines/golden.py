@@ -140,6 +140,8 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BundleError(f"golden.parquet can't be read: {error}") from error
+    if table.num_rows != file.metadata.num_rows:  # some damage reads as no rows, without an error
+        raise BundleError("golden.parquet is damaged: rebuild the bundle with train")
     if any(column.null_count for column in table.columns):
         raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
     pixels = _matrix(table["pixels"], PIXELS)

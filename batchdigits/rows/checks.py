@@ -205,10 +205,11 @@ def _value_reject(
 
 def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Reject:
     name = pixels.names[0]
-    cells = batch.column(name)[row].as_py()
+    cells = batch.column(name)[row].values
     if cells is None:
         return Reject(row=row, reason="missing", column=name)
-    raw = json.dumps(cells[: 2 * PIXELS], default=str)
+    # A list may have millions of values: as Python objects they would be gigabytes.
+    raw = json.dumps(cells[: 2 * PIXELS].to_pylist(), default=str)
     value = f"{len(cells)} values"
     return Reject(row=row, reason="wrong-length", column=name, value=value, raw=raw)
 

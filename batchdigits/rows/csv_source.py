@@ -82,7 +82,7 @@ class CsvSource:
 
 
 class _LineCounter:
-    """Reads a stream and counts its physical lines: LF, CR and CR LF end one, and so does the end."""
+    """Reads a stream and counts its lines: LF, CR and CR LF end one, and so does the end."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream

@@ -30,7 +30,7 @@ def to_table(rows: Any) -> pa.Table:
         return _array_to_table(rows)
     pandas = sys.modules.get("pandas")  # a DataFrame can't exist unless it is imported
     if pandas is not None and isinstance(rows, pandas.DataFrame):
-        return pa.Table.from_pandas(rows.rename(columns=str), preserve_index=False)
+        return _frame_to_table(rows)
     raise UsageError(
         f"can't predict {type(rows).__name__}: expected an Arrow table or record batch, a pandas "
         f"DataFrame, or a NumPy array of shape (n, {PIXELS})"
@@ -50,11 +50,23 @@ def check_table(table: pa.Table, options: RowOptions) -> tuple[pa.Schema, Iterat
     return layout.passthrough_schema, (check_batch(batch, layout, options) for batch in batches)
 
 
+def _frame_to_table(frame: Any) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
+    except pa.ArrowException as error:
+        detail = " ".join(str(error).split())
+        raise UsageError(
+            f"the DataFrame has a column of mixed types ({detail}); cast it"
+        ) from error
+
+
 def _array_to_table(array: np.ndarray[Any, Any]) -> pa.Table:
     if array.ndim != 2 or array.shape[1] != PIXELS or array.dtype.kind not in "uif":
         raise UsageError(
             f"got an array of shape {array.shape} and dtype {array.dtype}, expected (n, {PIXELS}) "
             "real numbers; an array of images needs .reshape(len(images), 64)"
         )
+    if not array.dtype.isnative or array.dtype.itemsize > 8:  # which Arrow does not take
+        array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
     flat = pa.array(np.ascontiguousarray(array).reshape(-1))
     return pa.table({"pixels": pa.FixedSizeListArray.from_arrays(flat, PIXELS)})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from batchdigits.errors import InternalError, UsageError
 from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.scorer import Scored
+
+_LIMIT = re.compile(r"(?P<count>[0-9]{1,18})|(?P<percent>[0-9]{1,3}(\.[0-9]{1,18})?)%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,24 +19,22 @@ class Limit:
     """How many rejects a run may have and still end with 0: a count, or a share of the rows in."""
 
     count: int = 0
-    percent: float | None = None
+    share: Fraction | None = None
 
     @classmethod
     def parse(cls, text: str) -> Limit:
         """`5` or `0.5%`. Raises UsageError for anything else."""
-        number = text.removesuffix("%").strip()
-        try:
-            limit = cls(percent=float(number)) if text.endswith("%") else cls(count=int(number))
-        except ValueError:
-            limit = cls(count=-1)
-        if limit.count < 0 or not 0 <= (limit.percent or 0) <= 100:
+        match = _LIMIT.fullmatch(text)
+        if match is None or (match["percent"] and Fraction(match["percent"]) > 100):
             raise UsageError(f"{text!r} is no limit: expected a count such as 5, or 0.5%")
-        return limit
+        if match["percent"]:
+            return cls(share=Fraction(match["percent"]) / 100)
+        return cls(count=int(match["count"]))
 
     def allows(self, rejected: int, rows: int) -> bool:
         """Whether `rejected` of `rows` rows are within the limit."""
-        if self.percent is not None:
-            return rejected * 100 <= self.percent * rows
+        if self.share is not None:
+            return rejected <= self.share * rows  # exact: a limit that is just met is met
         return rejected <= self.count
 
 

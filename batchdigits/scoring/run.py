@@ -116,11 +116,14 @@ def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
         return _refused(entry, IOFailedError(f"{where}: {error.strerror or error}"))
     except MemoryError:
         return _refused(entry, InternalError(f"{entry.name}: {_OUT_OF_MEMORY}"))
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw in one must not stop the others
+        fault = f"fault in batchdigits: {type(error).__name__}: {error}"
+        return _refused(entry, InternalError(f"{entry.name}: {fault}; --debug shows the traceback"))
     return None
 
 
 def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
-    logger.error("%s", error)
+    logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))
     return InputResult(
         input=entry.name,
         output=None,

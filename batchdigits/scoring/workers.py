@@ -48,17 +48,37 @@ def in_order(
                 future.cancel()
 
 
-def _cgroup_quota() -> int | None:
-    """Whole CPUs that the cgroup's quota grants, by cgroup v2 (cpu.max) or v1 (cfs_quota_us)."""
-    root = Path("/sys/fs/cgroup")
+def _cgroup_quota(root: Path = Path("/")) -> int | None:
+    """Whole CPUs that the cgroups of this process grant it, the tightest of them; None for all.
+
+    cgroup v2: `cpu.max` of the group and of every group above it; v1: `cpu.cfs_quota_us`.
+    """
+    mounted = root / "sys/fs/cgroup"
+    quotas = [_v1_quota(mounted / "cpu")]
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("0::"):
+            group = mounted / line.removeprefix("0::/")
+            quotas += [_v2_quota(one) for one in (group, *group.parents) if one >= mounted]
+    found = [quota for quota in quotas if quota is not None]
+    return max(1, int(min(found))) if found else None
+
+
+def _v2_quota(group: Path) -> float | None:
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
-        except OSError:
-            return None
-    if quota.strip() in ("max", "-1"):
         return None
-    return max(1, int(quota) // int(period))
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _v1_quota(group: Path) -> float | None:
+    try:
+        quota = int((group / "cpu.cfs_quota_us").read_text())
+        period = int((group / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if quota < 0 else quota / period

@@ -43,13 +43,18 @@ def test_every_line_is_part_of_a_row_or_of_header_and_end(lines: int, balanced: 
         ("0.1%", 1, 1000, True),
         ("0.1%", 2, 1000, False),
         ("100%", 0, 0, True),
+        ("0.57%", 57, 10_000, True),
+        ("0.57%", 58, 10_000, False),
+        ("0.7%", 77, 11_000, True),
     ],
 )
 def test_limits_are_counts_or_shares(text: str, rejected: int, rows: int, allowed: bool) -> None:
     assert Limit.parse(text).allows(rejected, rows) is allowed
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "x%", "101%", "-1%", "nan%", "%"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5", "x%", "101%", "-1%", "nan%", "%", "1_0", "+5", "٣"]
+)
 def test_what_is_no_limit_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="is no limit: expected a count such as 5, or 0.5%"):
         Limit.parse(text)
