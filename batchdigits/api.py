@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -15,7 +16,8 @@ from batchdigits.archive.store import load_bundle
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
 from batchdigits.engines.golden import replay
 from batchdigits.errors import UnusableInputError, UsageError, listing
-from batchdigits.files.inputs import expand_inputs, plan_targets
+from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.targets import plan_targets
 from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.rows.rejects import REJECT_COLUMNS
@@ -148,7 +150,7 @@ def score(
         header=header,
         delimiter=delimiter,
         scale=scale,
-        keep=None if keep is None else tuple(keep),
+        keep=_names(keep),
         batch_rows=batch_size,
     )
     _check_options(rows, workers)
@@ -186,6 +188,11 @@ def _check_options(rows: RowOptions, workers: int | None) -> None:
         raise UsageError(f"--workers {workers}: expected 1 or more")
     if rows.pixels is not None:
         parse_pixel_spec(rows.pixels)
+    doubled = [name for name, count in Counter(rows.keep or ()).items() if count > 1]
+    if doubled:
+        raise UsageError(
+            f"--keep names {listing(map(repr, doubled))} more than once; name each column once"
+        )
 
 
 def _with_reserved(rows: RowOptions, scorer: Scorer) -> RowOptions:
@@ -221,6 +228,12 @@ def _refuse_rejects(parts: Sequence[Rows]) -> None:
         f"{count} rows can't be scored (rows count from 0): {listing(problems)}; each needs "
         f"{PIXELS} numbers in 0..16"
     )
+
+
+def _names(keep: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(keep, str):  # which is a sequence of letters
+        raise UsageError(f"keep={keep!r}: expected a list of column names, such as [{keep!r}]")
+    return None if keep is None else tuple(keep)
 
 
 def _text(path: PathLike | None) -> str | None:

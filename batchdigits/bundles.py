@@ -125,12 +125,8 @@ def _list(arguments: argparse.Namespace) -> int:
         store.resolve(unknown[0])
     if not known:
         _LOGGER.warning("no bundles in %s; `batchdigits train` puts one there", store.folder)
-    entries = [
-        _describe(store, name, version)
-        for name in known
-        if name in arguments.names or not arguments.names
-        for version in store.versions(name)
-    ]
+    wanted = [name for name in known if name in arguments.names or not arguments.names]
+    entries = [entry for name in wanted for entry in _describe_all(store, name)]
     if arguments.json:
         for entry in entries:
             print_json(entry)
@@ -139,13 +135,24 @@ def _list(arguments: argparse.Namespace) -> int:
     return BundleError.exit_code if any(entry["error"] for entry in entries) else 0
 
 
-def _describe(store: Store, name: str, version: int) -> dict[str, Any]:
+def _describe_all(store: Store, name: str) -> list[dict[str, Any]]:
+    """What `list` says of every bundle of a name; a damaged alias is told and hides none."""
+    try:
+        aliases, error = store.aliases(name), None
+    except BundleError as damage:
+        _LOGGER.error("%s", damage)  # noqa: TRY400  # one line is what the reader can use
+        aliases, error = {}, str(damage)
+    entries = [_describe(store, name, version, aliases) for version in store.versions(name)]
+    return [{**entry, "error": entry["error"] or error} for entry in entries]
+
+
+def _describe(store: Store, name: str, version: int, aliases: dict[str, int]) -> dict[str, Any]:
     """What `list` says of one bundle: its facts, or its error where it is damaged."""
     from batchdigits.archive.bundle import read_bundle
 
     path = store.path(name, version)
-    aliases = [alias for alias, target in store.aliases(name).items() if target == version]
-    entry = {"name": name, "version": version, "aliases": aliases, "path": str(path)}
+    own = [alias for alias, target in aliases.items() if target == version]
+    entry = {"name": name, "version": version, "aliases": own, "path": str(path)}
     try:
         bundle = read_bundle(path)
     except BundleError as error:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Body = Callable[[argparse.Namespace], int]
 
 LOG_FORMATS = ("text", "json")
+CLEAR_LINE = "\r\x1b[K"
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,6 +75,8 @@ def run_command(
 
 def _bounded(parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None) -> int:
     arguments = argparse.Namespace()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # no character must cost the line it stands in
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         parser.parse_args(argv, namespace=arguments)
         _configure_logging(arguments, _short(parser.prog))
@@ -97,8 +100,6 @@ def print_result(text: str) -> None:
     """Write one result to standard output; a reader that has gone away is no error."""
     try:
         if sys.stdout is not None:
-            if isinstance(sys.stdout, io.TextIOWrapper):  # a character must not cost the line
-                sys.stdout.reconfigure(errors="backslashreplace")
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
     except (BrokenPipeError, ValueError):
@@ -115,18 +116,42 @@ def print_json(result: Any) -> None:
     print_result(json.dumps(result))
 
 
-class Progress:
-    """One rewritten line on a terminal, nothing anywhere else.
+class StatusLine:
+    """One rewritten line on a terminal, nothing anywhere else."""
 
-    Call it with the rows done so far and the part of the work done (0..1, None if unknown).
+    def __init__(self) -> None:
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.enabled = terminal and os.environ.get("TERM") != "dumb"
+
+    def show(self, text: str) -> None:
+        """Put `text` in the place of what was shown, cut to the terminal's width."""
+        if self.enabled:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            self._write(f"{CLEAR_LINE}{text[: width - 1]}")
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self.enabled:
+            self._write(CLEAR_LINE)
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+class Progress:
+    """How far a run is, on a status line: rows, rows a second, time left.
+
+    Call it with the rows of the input at hand done so far and the part of it done (0..1, None if
+    unknown).
     """
 
     INTERVAL = 0.2
 
-    def __init__(self, label: str = "") -> None:
-        self.label = label
-        self.enabled = sys.stderr is not None and sys.stderr.isatty()
+    def __init__(self) -> None:
         self.started = time.monotonic()
+        self._line = StatusLine()
         self._next = self.started
         self._rows = 0
 
@@ -140,27 +165,26 @@ class Progress:
         if rows < self._rows:  # the next input: rate and time left are its own
             self.started = now
         self._rows = rows
-        if not self.enabled or now < self._next:
+        if not self._line.enabled or now < self._next:
             return
         self._next = now + self.INTERVAL
         seconds = max(now - self.started, 1e-9)
-        line = f"{self.label}{rows:,} rows  {rows / seconds:,.0f} rows/s"
+        text = f"{rows:,} rows  {rows / seconds:,.0f} rows/s"
         if part:
             left = seconds * (1 - part) / part
-            line = f"{_bar(part)} {part:4.0%}  {line}  {_clock(left)} left"
-        sys.stderr.write(f"\r\x1b[K{line}")
-        sys.stderr.flush()
+            text = f"{_bar(part)} {part:4.0%}  {text}  {_clock(left)} left"
+        self._line.show(text)
 
     def finish(self) -> None:
         """Clear the line."""
-        if self.enabled:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._line.clear()
 
 
-def _bar(part: float, width: int = 24) -> str:
+def _bar(part: float, width: int = 20) -> str:
     full = round(min(part, 1.0) * width)
-    return "█" * full + "░" * (width - full)
+    is_utf8 = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
+    done, left = ("█", "░") if is_utf8 else ("#", ".")
+    return done * full + left * (width - full)
 
 
 def _clock(seconds: float) -> str:
@@ -180,7 +204,7 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
 # The signal that told this process to stop. It is kept because the handler's exception can get
 # lost: an extension module that is being imported makes an ImportError of it, or drops it.
 _interrupted_by: list[int] = []
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def _raise_if_interrupted() -> None:
@@ -190,7 +214,7 @@ def _raise_if_interrupted() -> None:
 
 @contextlib.contextmanager
 def _signals_caught() -> Iterator[None]:
-    """SIGTERM and SIGINT raise InterruptedRunError, once, and do as before at the end."""
+    """SIGTERM, SIGINT and SIGHUP raise InterruptedRunError, once, and do as before at the end."""
     _interrupted_by.clear()
 
     def stop(number: int, _frame: object) -> NoReturn:
@@ -198,7 +222,9 @@ def _signals_caught() -> Iterator[None]:
         _interrupted_by.append(number)
         raise InterruptedRunError(number)
 
-    caught = _STOPPING if _is_main_thread() else ()
+    # nohup ignores SIGHUP, and means it.
+    caught = [n for n in _STOPPING if signal.getsignal(n) is not signal.SIG_IGN]
+    caught = caught if _is_main_thread() else []
     before = [(number, signal.signal(number, stop)) for number in caught]
     try:
         yield
@@ -237,11 +263,14 @@ def _configure_logging(arguments: argparse.Namespace, prog: str) -> None:
 def _text_formatter(prog: str) -> logging.Formatter:
     import logging
 
+    clear = CLEAR_LINE if StatusLine().enabled else ""
+
     class TextFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             message = super().format(record)
-            level = record.levelname.lower()
-            return message if record.levelno == logging.INFO else f"{prog}: {level}: {message}"
+            if record.levelno != logging.INFO:
+                message = f"{prog}: {record.levelname.lower()}: {message}"
+            return clear + message
 
     return TextFormatter()
 

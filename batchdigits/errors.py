@@ -109,13 +109,9 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
 
 
-def listing(problems: Iterable[str], *, total: int | None = None) -> str:
-    """At most 20 problems joined by commas, and how many more there are.
-
-    `total` is the full count where `problems` is already shortened.
-    """
-    shown = list(problems)
-    count = len(shown) if total is None else total
-    text = ", ".join(shown[:SHOWN_PROBLEMS])
-    left = count - min(len(shown), SHOWN_PROBLEMS)
+def listing(problems: Iterable[str]) -> str:
+    """At most 20 problems joined by commas, and how many more there are."""
+    found = list(problems)
+    text = ", ".join(found[:SHOWN_PROBLEMS])
+    left = len(found) - SHOWN_PROBLEMS
     return f"{text} and {left} more" if left > 0 else text

@@ -167,6 +167,8 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
+        # NumPy's matrix products are not used: its threads would only reserve memory.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         _keep_pandas_out()
     from batchdigits.api import score
 

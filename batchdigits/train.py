@@ -7,7 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from batchdigits.cli import Parser, add_common_options, make_parser, print_json, run_command
+from batchdigits.cli import (
+    Parser,
+    StatusLine,
+    add_common_options,
+    make_parser,
+    print_json,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
@@ -156,7 +163,7 @@ def _train(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     from batchdigits.training.job import train
 
-    line = _ProgressLine()
+    line = StatusLine()
     try:
         result = train(options, line.show)
     finally:
@@ -183,24 +190,6 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     return TrainOptions(rows=rows, **{name: given[name] for name in names})
 
 
-class _ProgressLine:
-    """One rewritten line on a terminal, nothing anywhere else."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
-
-    def show(self, text: str) -> None:
-        self._write(f"\r\x1b[K{text}")
-
-    def clear(self) -> None:
-        self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        if self._is_terminal:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-
-
 def _tell(result: TrainResult) -> None:
     """The evaluation as a table, and one line that says what was done."""
     import logging
@@ -210,9 +199,9 @@ def _tell(result: TrainResult) -> None:
     logger = logging.getLogger("batchdigits")
     logger.info("%s", format_evaluation(result.evaluation))
     logger.info(
-        "trained %s %s: %s epochs on %s rows, fit in %.1f s, accuracy %.4f, in %s",
-        *(result.name, result.version, result.epochs, result.rows, result.fit_seconds),
-        *(result.evaluation.accuracy, result.path),
+        "trained %s %s: %s epochs on %s of %s rows, fit in %.1f s, accuracy %.4f, in %s",
+        *(result.name, result.version, result.epochs, result.rows_trained, result.rows),
+        *(result.fit_seconds, result.evaluation.accuracy, result.path),
     )
 
 

@@ -122,6 +122,22 @@ def test_any_real_dtype_is_taken(bundle: batchdigits.Bundle, table: pa.Table, dt
     assert bundle.predict(pixels.astype(dtype)).equals(expected)
 
 
+def test_a_mask_is_not_ignored(bundle: batchdigits.Bundle, table: pa.Table) -> None:
+    with pytest.raises(UsageError, match="masked"):
+        bundle.predict(np.ma.masked_equal(pixels_of(table), 0))
+
+
+def test_one_name_to_keep_is_not_its_letters(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected a list of column names"):
+        batchdigits.score(SAMPLE / "digits.csv", output=tmp_path / "o.csv", keep="id")
+
+
 def test_rejects_of_every_batch_are_counted(bundle: batchdigits.Bundle) -> None:
     with pytest.raises(UnusableInputError, match="40000 rows can't be scored.*row 19 .*39980 more"):
         bundle.predict(np.full((40_000, 64), 99.0))
+
+
+def test_a_column_can_be_kept_once_only(tmp_path: Path) -> None:
+    """A table with two columns of one name is one that we refuse to read ourselves."""
+    with pytest.raises(UsageError, match="--keep names 'id' more than once"):
+        batchdigits.score(tmp_path / "absent.csv", keep=["id", "form", "id"])

@@ -66,6 +66,22 @@ def test_list_shows_every_bundle(store: Store, run: Run) -> None:
     assert all(line[-1].startswith("sha256:") for line in cells[1:])
 
 
+def test_list_shows_all_bundles_in_spite_of_a_damaged_alias(store: Store, run: Run) -> None:
+    store.publish("letters", lambda version: make_bundle(version=version))
+    store.set_alias("digits", "production", 1)
+    store.set_alias("letters", "best", 1)
+    (store.folder / "digits" / "aliases" / "production.json").write_text("{")
+    code, out, err = run("list")
+    assert code == 78
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["digits", "digits", "letters"]
+    assert "best" in out
+    (line,) = err.splitlines()
+    assert "production" in line
+    code, out, _ = run("list", "--json")
+    errors = [json.loads(line)["error"] for line in out.splitlines()]
+    assert [error is None for error in errors] == [False, False, True]
+
+
 def test_list_speaks_json(store: Store, run: Run) -> None:
     """One line a bundle, the digest in full."""
     _, out, _ = run("list", "digits", "--json")

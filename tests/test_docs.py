@@ -28,8 +28,9 @@ from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.store import Store, packaged_bundle
 from batchdigits.files.formats import DATA_SUFFIXES, Input, Inputs, split_name
-from batchdigits.files.inputs import expand_inputs, plan_targets
+from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.lock import lock_name
+from batchdigits.files.targets import plan_targets
 from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS

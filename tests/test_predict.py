@@ -539,3 +539,97 @@ def test_a_bundle_under_another_versions_name_never_scores(digits: Path) -> None
     ran = predict(digits, "--bundle", "digits@2", cwd=digits.parent)
     assert ran.code == 78
     assert "holds digits@1" in ran.error
+
+
+def killed_while_renaming(*arguments: str | Path) -> None:
+    """A run that dies when its outputs have their names and its receipt has not."""
+    program = (
+        "import os, sys\n"
+        "from batchdigits.files import commit\n"
+        "from batchdigits.predict import main\n"
+        "really = commit.replace_file\n"
+        "def replace(path, data):\n"
+        "    os._exit(9) if path.name.endswith('receipt.json') else really(path, data)\n"
+        "commit.replace_file = replace\n"
+        "main(sys.argv[1:])\n"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 9
+
+
+def test_a_killed_run_never_takes_the_receipt_of_one_that_came_later(digits: Path) -> None:
+    """Both share the receipt: the later run ends the killed one first, and needs --overwrite."""
+    out = digits.with_name("out")
+    first, later = out / "day.csv", out / "day.parquet"
+    killed_while_renaming(digits, "--output", first)
+    ran = predict(digits, "--output", later)
+    assert (ran.code, names(out)) == (73, ["day.csv", "day.receipt.json"])
+    assert predict(digits, "--output", later, "--overwrite").code == 0
+    assert names(out) == ["day.parquet", "day.receipt.json"]
+    assert predict(digits, "--output", first).code == 73
+    assert predict(digits, "--output", later).summary["inputs"][0]["status"] == "unchanged"
+
+
+def test_overwriting_with_another_format_leaves_no_older_rejects(tmp_path: Path) -> None:
+    """What the replaced receipt names goes, but not what was changed since."""
+    Path(shutil.copy(SAMPLE / "bad.csv", tmp_path / "forms.csv"))
+    pq.write_table(small_table(), tmp_path / "forms.parquet")
+    assert predict(tmp_path / "forms.csv").code == 3
+    with (tmp_path / "forms.predictions.csv").open("a") as changed:
+        changed.write("\n")
+    ran = predict(tmp_path / "forms.parquet", "--overwrite")
+    assert (ran.code, ran.summary["inputs"][0]["rejects"]) == (0, None)
+    assert names(tmp_path) == [
+        "forms.csv",
+        "forms.parquet",
+        "forms.predictions.csv",
+        "forms.predictions.parquet",
+        "forms.receipt.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("bundle", None),
+        ("input", []),
+        ("rows_in", None),
+        ("reasons", {"empty": "many"}),
+        ("outputs", {"predictions": {"path": "", "sha256": "", "bytes": 0}, "rejects": None}),
+    ],
+)
+def test_a_receipt_that_is_damaged_is_not_ours_to_replace(
+    digits: Path, field: str, value: object
+) -> None:
+    assert predict(digits).code == 0
+    path = digits.with_name("digits.receipt.json")
+    receipt = json.loads(path.read_text())
+    path.write_text(json.dumps({**receipt, field: value}))
+    ran = predict(digits)
+    assert ran.code == 73
+    assert "exists from another input, bundle or options" in ran.error
+    assert predict(digits, "--overwrite").code == 0
+
+
+def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> None:
+    """The second signal of a run that is refused half-way comes while its temporaries go."""
+    program = (
+        "import os, signal, sys\n"
+        "from batchdigits.files import commit\n"
+        "from batchdigits.predict import main\n"
+        "from batchdigits.scoring import one_input\n"
+        "really, calls = commit.recover, []\n"
+        "def recover(targets):\n"
+        "    calls.append(targets)\n"
+        "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    really(targets)\n"
+        "commit.recover = one_input.recover = recover\n"
+        "def refuse(*_): raise MemoryError\n"
+        "one_input.publish = refuse\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", program, str(digits)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 128 + signal.SIGTERM
+    assert "nothing half-done was left" in ran.stderr
+    assert [path.name for path in digits.parent.iterdir()] == [digits.name]

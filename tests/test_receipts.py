@@ -20,7 +20,8 @@ from batchdigits.archive.bundle import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.reference import read_reference
 from batchdigits.archive.store import Store, packaged_bundle
 from batchdigits.files.digest import digest_file
-from batchdigits.files.inputs import expand_inputs, plan_targets
+from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.targets import plan_targets
 from batchdigits.receipts import main
 from batchdigits.rows.batch import Pixels, RowOptions
 from batchdigits.scoring.ledger import Limit

@@ -54,7 +54,7 @@ def test_a_run_prints_one_json_line_and_no_framework_noise(tmp_path: Path) -> No
     assert (summary["name"], summary["version"], summary["rows"]) == ("digits", "1", 1797)
     lines = done.stderr.splitlines()
     assert lines[0] == f"accuracy {summary['accuracy']:.4f} on 540 held-out rows"
-    assert lines[-1].startswith("trained digits 1: 2 epochs on 1797 rows")
+    assert lines[-1].startswith("trained digits 1: 2 epochs on 1257 of 1797 rows")
     # One line of accuracy, a table of ten classes, a matrix of ten, what was done: nothing else.
     assert len(lines) == 1 + 1 + 11 + 1 + 1 + 11 + 1
 

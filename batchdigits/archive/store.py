@@ -198,8 +198,8 @@ def open_reference(reference: str | None, store: str | None) -> Path:
     if given is None:
         if given_store is not None:
             raise UsageError(
-                f"the store {given_store} is given but no bundle of it: name one with --bundle, "
-                f"known are {listing(Store(given_store).names()) or 'none'}"
+                f"the store {given_store} is given but no bundle of it: name one (predict: with "
+                f"--bundle), known are {listing(Store(given_store).names()) or 'none'}"
             )
         return packaged_bundle()
     folder = open_store(store)

@@ -1,8 +1,10 @@
 """The commit: finished temporaries become final files and a receipt, whatever happens between.
 
 Up to the `.commit` file no final name is touched; from it on every step can be done again from
-what is on the disk. The folder is synced before each step that relies on the ones before it, so
-that a power cut can't put them into another order.
+what is on the disk. It is named after the receipt, which all runs of one stem share, and says
+which files it is about: a run with other outputs and the same receipt can end it too. The folder
+is synced before each step that relies on the ones before it, so that a power cut can't put them
+into another order.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits.errors import BatchdigitsError, InternalError, IOFailedError
+from batchdigits.errors import (
+    BatchdigitsError,
+    InternalError,
+    InterruptedRunError,
+    IOFailedError,
+)
 from batchdigits.files.atomic import (
     fsync_folder,
     move_file,
@@ -25,9 +32,12 @@ from batchdigits.files.atomic import (
     temporary_name,
 )
 from batchdigits.files.digest import digest_file
+from batchdigits.files.formats import split_name
 from batchdigits.files.targets import Targets
 
-Receipt = dict[str, Any]
+Record = dict[str, Any]
+
+_LONGEST_NAME = 255  # bytes, on every file system of Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,68 +49,99 @@ class WrittenFile:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What is to be done: the receipt to be, its outputs, and the files that go."""
+
+    receipt: Record
+    outputs: list[WrittenFile]
+    replaced: list[WrittenFile]
+
+
 def recover(targets: Targets) -> None:
     """Ends what an earlier run left, and is called first of all under the lock.
 
-    A commit whose files all exist, as temporary or final, with their digests is completed; else
-    the temporaries and the `.commit` are removed, and nothing else is touched.
+    A commit whose files all exist, as temporary or final, with their digests is completed, be it
+    of these targets or of others with the same receipt; else its temporaries and the `.commit` are
+    removed. So are the temporaries of these targets, and nothing else is touched.
     """
-    receipt = read_receipt(targets.commit)
-    promised = None if receipt is None else _promised(targets, receipt)
-    if promised is not None and all(_settle(output) for output in promised):
-        _finish(targets, promised)
+    commit = _read_commit(targets)
+    if commit is not None and all(_settle(output) for output in commit.outputs):
+        _finish(targets, commit)
     else:
+        for output in () if commit is None else commit.outputs:
+            remove_file(temporary_name(output.path))
         remove_file(targets.commit)
-        _remove_leftovers(targets)
+    _remove_leftovers(targets)
 
 
 def publish(targets: Targets, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None:
     """Makes the temporaries the final files, and the receipt with their digests say so.
 
     `written` holds the predictions and, where there are any, the rejects; their temporaries are
-    complete and synced. Raises IOFailedError or OutputError; the next run's recover() then
-    completes or discards what is there.
+    complete and synced. What an earlier receipt of that name speaks of goes, as far as it is still
+    that and no input of this run; so do older rejects. Raises IOFailedError or OutputError; the
+    next run's recover() then completes or discards what is there.
     """
-    outputs = _described(targets, written)
+    _refuse_others(targets, written)
     for output in written:
         _verify_size(output)
-    replace_file(targets.commit, as_json({**receipt, "outputs": outputs}))
-    _finish(targets, written)
+    outputs = sorted(written, key=lambda output: output.path != targets.predictions)
+    replaced = _replaced(targets, written)
+    commit = _Commit({**receipt, "outputs": _described(targets, outputs)}, outputs, replaced)
+    entries = [_entry(output) for output in replaced]
+    replace_file(targets.commit, as_json({"receipt": commit.receipt, "replaced": entries}))
+    _finish(targets, commit)
+    _remove_leftovers(targets)
 
 
 def discard(targets: Targets) -> None:
     """Removes our temporaries after an error or a signal; only for who holds the lock.
 
-    A commit that has begun is completed instead: half of it may be done. Never raises; what is
-    left is the next run's to recover.
+    A commit that has begun is completed instead: half of it may be done. What can't be done is
+    left to the next run's recover(). Raises InterruptedRunError alone, for a signal that came
+    meanwhile; the work is done all the same.
     """
-    with suppress(BatchdigitsError):
+    try:
         recover(targets)
+    except InterruptedRunError:
+        with suppress(BatchdigitsError):
+            recover(targets)  # signals are ignored from the first one on
+        raise
+    except BatchdigitsError:  # the fault that led here is the one to tell
+        return
 
 
-def read_receipt(path: Path) -> Receipt | None:
-    """A receipt (or `.commit`), None when it is absent or none of ours.
+def read_receipt(path: Path) -> Record | None:
+    """A receipt, None when it is absent or none of ours.
 
     Raises IOFailedError when it is there and can't be read.
     """
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested to no end
-        return None
-    ours = isinstance(found, dict) and isinstance(found.get("outputs"), dict)
-    return found if ours else None
+    found = _read_json(path)
+    if isinstance(found, dict) and isinstance(found.get("outputs"), dict):
+        return found
+    return None
 
 
-def outputs_match(targets: Targets, receipt: Mapping[str, Any]) -> bool:
-    """Whether every output that the receipt names is there with its digest, and no other is."""
-    promised = _promised(targets, receipt)
-    if promised is None or not all(_is_file_of(output.path, output) for output in promised):
+def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile] | None:
+    """The predictions and, if there are any, the rejects that a receipt in `folder` names.
+
+    None unless it names each as a file of that folder, with digest and size.
+    """
+    match receipt.get("outputs"):
+        case {"predictions": dict(predictions), "rejects": (dict() | None) as rejects}:
+            entries = [predictions] if rejects is None else [predictions, rejects]
+            return _from_entries(folder, entries)
+    return None
+
+
+def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
+    """Whether these are the targets' files, are there with their digests, and no other is."""
+    named = {output.path for output in outputs}
+    if targets.predictions not in named or named - {targets.predictions, targets.rejects}:
         return False
-    named = {output.path for output in promised}
+    if not all(_is_file_of(output.path, output) for output in outputs):
+        return False
     return targets.rejects in named or not os.path.lexists(targets.rejects)
 
 
@@ -111,20 +152,20 @@ def as_json(record: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _finish(targets: Targets, outputs: Sequence[WrittenFile]) -> None:
+def _finish(targets: Targets, commit: _Commit) -> None:
     """Every step from the `.commit` to the receipt. Each may have been done before."""
     if os.path.lexists(targets.receipt):
         remove_file(targets.receipt)
         fsync_folder(targets.folder)  # an old receipt must not come back beside new files
-    if any(output.path == targets.rejects for output in outputs):
-        _promote(targets.rejects)
-    else:
-        remove_file(targets.rejects)
-    _promote(targets.predictions)
+    for old in commit.replaced:
+        if _is_file_of(old.path, old):
+            remove_file(old.path)
+    for output in reversed(commit.outputs):
+        _promote(output.path)
     fsync_folder(targets.folder)  # a new receipt must not come before its files
-    move_file(targets.commit, targets.receipt)
+    replace_file(targets.receipt, as_json(commit.receipt))
+    remove_file(targets.commit)
     fsync_folder(targets.folder)
-    _remove_leftovers(targets)
 
 
 def _promote(path: Path) -> None:
@@ -165,34 +206,89 @@ def _verify_size(output: WrittenFile) -> None:
         raise InternalError(message)
 
 
-def _described(targets: Targets, written: Sequence[WrittenFile]) -> Receipt:
+def _refuse_others(targets: Targets, written: Sequence[WrittenFile]) -> None:
+    paths = {output.path for output in written}
+    if targets.predictions not in paths or paths - {targets.predictions, targets.rejects}:
+        raise InternalError(f"{targets.predictions}: published with {sorted(map(str, paths))}")
+
+
+def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenFile]:
+    """What goes with the old receipt: the files it speaks of that no new ones take the place of."""
+    receipt = read_receipt(targets.receipt)
+    old = (None if receipt is None else named_outputs(targets.folder, receipt)) or []
+    ours = (targets.predictions, targets.rejects)
+    result = [
+        output
+        for output in old
+        if output.path not in ours
+        and _is_of_stem(output.path, targets.receipt)
+        and _is_file_of(output.path, output)
+        and not targets.reads(output.path)
+    ]
+    if targets.rejects not in {output.path for output in written} and targets.rejects.is_file():
+        size = targets.rejects.stat().st_size
+        result.append(WrittenFile(targets.rejects, digest_file(targets.rejects), size))
+    return result
+
+
+def _is_of_stem(output: Path, receipt: Path) -> bool:
+    """Whether a run with this receipt may have written a file of that name."""
+    stem = receipt.name.removesuffix(".receipt.json")
+    return split_name(output.name)[0] in (stem, f"{stem}.predictions", f"{stem}.rejects")
+
+
+def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
     """What a receipt says of its outputs: the file's own name, since folders get moved."""
-    by_path = {output.path: output for output in written}
-    if targets.predictions not in by_path or by_path.keys() - {*targets.finals[:2]}:
-        raise InternalError(f"{targets.predictions}: published with {sorted(map(str, by_path))}")
+    by_path = {output.path: output for output in outputs}
     return {
         "predictions": _entry(by_path[targets.predictions]),
         "rejects": _entry(by_path[targets.rejects]) if targets.rejects in by_path else None,
     }
 
 
-def _entry(output: WrittenFile) -> Receipt:
+def _entry(output: WrittenFile) -> Record:
     return {"path": output.path.name, "sha256": output.digest, "bytes": output.bytes}
 
 
-def _promised(targets: Targets, receipt: Mapping[str, Any]) -> list[WrittenFile] | None:
-    """The outputs that a receipt names, None unless they are just these targets' files."""
-    outputs = receipt.get("outputs")
-    if not isinstance(outputs, dict) or not isinstance(outputs.get("predictions"), dict):
+def _read_json(path: Path) -> object:
+    """What a JSON file holds, None when it is absent or no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
         return None
-    paths = {"predictions": targets.predictions, "rejects": targets.rejects}
-    entries = {role: outputs.get(role) for role in paths if outputs.get(role) is not None}
-    found = [_from_entry(paths[role], entry) for role, entry in entries.items()]
-    return None if None in found else [output for output in found if output is not None]
+    except OSError as error:
+        raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested to no end
+        return None
 
 
-def _from_entry(path: Path, entry: object) -> WrittenFile | None:
-    match entry:
-        case {"path": path.name, "sha256": str(digest), "bytes": int(size)}:
-            return WrittenFile(path, digest, size)
+def _read_commit(targets: Targets) -> _Commit | None:
+    """The commit that was begun under this receipt; None when there is none or it is damaged."""
+    match _read_json(targets.commit):
+        case {"receipt": dict(receipt), "replaced": list(entries)}:
+            outputs = named_outputs(targets.folder, receipt)
+            replaced = _from_entries(targets.folder, entries)
+            if outputs is not None and replaced is not None:
+                return _Commit(receipt, outputs, replaced)
     return None
+
+
+def _from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] | None:
+    found = []
+    for entry in entries:
+        match entry:
+            case {"path": str(name), "sha256": str(digest), "bytes": int(size)} if _is_name(name):
+                found.append(WrittenFile(folder / name, digest, size))
+            case _:
+                return None
+    return found
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file can be called that, in its folder and nowhere else."""
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    plain = b"/" not in encoded and b"\0" not in encoded and encoded not in (b"", b".", b"..")
+    return plain and len(encoded) <= _LONGEST_NAME

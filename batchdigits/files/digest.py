@@ -43,13 +43,6 @@ class HashingReader:
         """1 to `size` bytes (all that are left when negative); none at the end of the file."""
         return self._account(self._raw.read(size))
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Fills a part of `buffer` and gives its length; 0 at the end of the file."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
     def digest(self) -> str:
         """`sha256:…` of what was read so far."""
         return f"sha256:{self._hash.hexdigest()}"

@@ -17,9 +17,8 @@ from batchdigits.files.content import (
     refuse_content,
     refuse_text,
 )
-from batchdigits.files.formats import DATA_SUFFIXES, Compression, Input, Inputs, Kind, split_name
+from batchdigits.files.formats import DATA_SUFFIXES, Input, Inputs, split_name
 from batchdigits.files.streams import open_input, read_first
-from batchdigits.files.targets import Targets, check_targets, make_folder, plan_targets
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 _GLOB_CHARACTERS = frozenset("*?[")
@@ -143,17 +142,3 @@ def _refuse_doubles(found: Sequence[Input]) -> None:
         first = seen.setdefault((status.st_dev, status.st_ino), source)
         if first is not source:
             raise UsageError(f"{source.name}: is the same file as {first.name}; name it once")
-
-
-__all__ = [
-    "Compression",
-    "Input",
-    "Inputs",
-    "Kind",
-    "Targets",
-    "check_content",
-    "check_targets",
-    "expand_inputs",
-    "make_folder",
-    "plan_targets",
-]

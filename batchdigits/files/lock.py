@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchdigits.errors import OutputError, TryAgainError
 
+# Who only looks whether a lock is held shares it for an instant: no reason to give up.
+_TRIES = 10
+_PAUSE = 0.01  # seconds
+
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Holds `.NAME.lock` beside `path`, which need not exist, without waiting for it.
+    """Holds `.NAME.lock` beside `path`, which need not exist; waits for no other run.
 
     Raises TryAgainError when another process holds it, OutputError when its folder is absent
     or can't be written.
@@ -27,6 +32,29 @@ def hold_lock(path: Path) -> Iterator[None]:
         with suppress(OSError):
             if _is_still_named(descriptor, lock):
                 lock.unlink()
+        os.close(descriptor)
+
+
+def refuse_held(path: Path) -> None:
+    """Raises what hold_lock would where another process holds the lock or it can't be opened.
+
+    Writes, creates and removes nothing. A free lock file is shared for an instant, which
+    hold_lock's patience outlasts.
+    """
+    lock = lock_name(path)
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unlockable(lock, path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(path, descriptor) from error
+    except OSError as error:
+        raise _unlockable(lock, path, error) from error
+    finally:
         os.close(descriptor)
 
 
@@ -54,16 +82,36 @@ def _open_and_lock(lock: Path, path: Path) -> int:
     except OSError as error:
         raise _unlockable(lock, path, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError as error:
-        holder = _holder(descriptor)
+        busy = _busy(path, descriptor)
         os.close(descriptor)
-        message = f"{path}: another run{holder} is writing it; try again when that has ended"
-        raise TryAgainError(message) from error
+        raise busy from error
     except OSError as error:
         os.close(descriptor)
         raise _unlockable(lock, path, error) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        else:
+            return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _busy(path: Path, descriptor: int) -> TryAgainError:
+    holder = _holder(descriptor)
+    return TryAgainError(
+        f"{path}: another run{holder} is writing it; try again when that has ended"
+    )
 
 
 def _unlockable(lock: Path, path: Path, error: OSError) -> OutputError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.errors import OutputError, UsageError, listing
@@ -31,6 +31,8 @@ class Targets:
     receipt: Path
     kind: Kind
     compression: Compression = None
+    inputs: frozenset[tuple[int, int]] = frozenset()
+    """Device and inode of every input of the run."""
 
     @property
     def folder(self) -> Path:
@@ -38,8 +40,11 @@ class Targets:
 
     @property
     def commit(self) -> Path:
-        """The receipt to be, there only while the outputs are being renamed."""
-        return self.predictions.with_name(f".{self.predictions.name}.commit")
+        """The receipt to be, there only while the outputs are being renamed.
+
+        Named after the receipt like the lock: other outputs may share it.
+        """
+        return self.receipt.with_name(f".{self.receipt.name}.commit")
 
     @property
     def finals(self) -> tuple[Path, Path, Path]:
@@ -48,7 +53,11 @@ class Targets:
     @property
     def leftovers(self) -> tuple[Path, ...]:
         """Temporaries of a run that did not end, `commit` aside."""
-        return tuple(map(temporary_name, (self.predictions, self.rejects, self.commit)))
+        return tuple(map(temporary_name, (*self.finals, self.commit)))
+
+    def reads(self, path: Path) -> bool:
+        """Whether the file is an input of the run, under whatever name."""
+        return _identity(path) in self.inputs
 
 
 def plan_targets(inputs: Inputs, output: str | None) -> list[Targets]:
@@ -60,8 +69,9 @@ def plan_targets(inputs: Inputs, output: str | None) -> list[Targets]:
     """
     planned = _plan(inputs, output)
     _refuse_collisions(inputs.inputs, planned)
-    _refuse_inputs_as_targets(inputs.inputs, planned)
-    return planned
+    read = dict(_identities(inputs.inputs))
+    _refuse_inputs_as_targets(read, planned)
+    return [replace(targets, inputs=frozenset(read)) for targets in planned]
 
 
 def check_targets(targets: Targets) -> None:
@@ -160,12 +170,13 @@ def _refuse_collisions(sources: Sequence[Input], planned: Sequence[Targets]) -> 
                 )
 
 
-def _refuse_inputs_as_targets(sources: Sequence[Input], planned: Sequence[Targets]) -> None:
-    read = dict(_identities(sources))
+def _refuse_inputs_as_targets(
+    read: Mapping[tuple[int, int], str], planned: Sequence[Targets]
+) -> None:
     for targets in planned:
         for path in _all_names(targets):
             identity = _identity(path)
-            if identity in read:
+            if identity is not None and identity in read:
                 raise UsageError(
                     f"{read[identity]}: is an input, and {path} would be written "
                     "over it; name another --output"
@@ -189,7 +200,7 @@ def _identity(path: Path | int) -> tuple[int, int] | None:
 
 
 def _all_names(targets: Targets) -> tuple[Path, ...]:
-    return (*targets.finals, targets.commit, *targets.leftovers, lock_name(targets.predictions))
+    return (*targets.finals, targets.commit, *targets.leftovers, lock_name(targets.receipt))
 
 
 def _folder_problem(folder: Path) -> str:

@@ -7,6 +7,7 @@ range just as it is in a CSV, and only then narrowed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, listing
 from batchdigits.rows.batch import DARKEST, PIXELS, Pixels, RowOptions, Rows
+from batchdigits.rows.columns import batch_of, take
 from batchdigits.rows.pixels import PixelColumns
 from batchdigits.rows.rejects import Reject
 
@@ -69,9 +71,8 @@ def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: RowOptions)
     Rows with a null, a NaN, an infinity, a value outside 0..`options.darkest` or a list that is not
     64 long become rejects.
     """
-    passthrough = pa.RecordBatch.from_arrays(
-        [batch.column(i) for i in layout.passthrough], schema=layout.passthrough_schema
-    )
+    columns = [batch.column(i) for i in layout.passthrough]
+    passthrough = batch_of(columns, batch.num_rows, layout.passthrough_schema)
     judged = _judge(batch, layout.pixels, options)
     if judged.codes is not None or judged.fits is not None:
         return _with_rejects(batch, layout.pixels, options, passthrough, judged)
@@ -125,9 +126,9 @@ def _with_rejects(
     good = rows[fine].astype(np.int64)
     return Rows(
         pixels=_narrow(judged.values[fine], options),
-        passthrough=passthrough.take(pa.array(good)),
+        passthrough=take(passthrough, good),
         rejects=tuple(rejects),
-        rejected=passthrough.take(pa.array([r.row for r in rejects], type=pa.int64())),
+        rejected=take(passthrough, np.array([r.row for r in rejects], np.int64)),
         rows=batch.num_rows,
         good=good,
     )
@@ -199,7 +200,7 @@ def _value_reject(
         reason=_REASON_OF_CODE[int(codes[first])],
         column=f"{pixels.names[0]}[{first}]" if pixels.is_list else pixels.names[first],
         value=None if value is None else str(value),
-        raw=json.dumps(cells, default=str),
+        raw=_json(cells),
     )
 
 
@@ -209,9 +210,15 @@ def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Rejec
     if cells is None:
         return Reject(row=row, reason="missing", column=name)
     # A list may have millions of values: as Python objects they would be gigabytes.
-    raw = json.dumps(cells[: 2 * PIXELS].to_pylist(), default=str)
+    raw = _json(cells[: 2 * PIXELS].to_pylist())
     value = f"{len(cells)} values"
     return Reject(row=row, reason="wrong-length", column=name, value=value, raw=raw)
+
+
+def _json(cells: list[object]) -> str:
+    """Cells as JSON, which has no number that is not finite: NaN and infinity are text there."""
+    finite = [str(c) if isinstance(c, float) and not math.isfinite(c) else c for c in cells]
+    return json.dumps(finite, default=str, allow_nan=False)
 
 
 def _cells(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> list[object]:

@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT, Layout
 from batchdigits.rows.csv_records import Shape, next_line, read_line, spanning_record
 from batchdigits.rows.rejects import RAW_LIMIT
 
 HELD_LIMIT = 1 << 20
 """Bytes of blank lines that are kept as they stood; of more only the number is."""
+
+BLOCK_LINES = 1 << 14
+"""Lines of a block, about: each may become a reject, and those are Python objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class _BlankLines:
             return
         if held:
             yield CsvBlock(held)
-        for start in range(0, more, HELD_LIMIT):
-            yield CsvBlock(b"\n" * min(HELD_LIMIT, more - start))
+        for start in range(0, more, BLOCK_LINES):
+            yield CsvBlock(b"\n" * min(BLOCK_LINES, more - start))
         if data:
             yield CsvBlock(data)
 
@@ -88,6 +93,10 @@ class BlockCutter:
 
     def blocks(self) -> Iterator[CsvBlock]:
         """The blocks, in order."""
+        for block in self._by_bytes():
+            yield from _by_lines(block, self._layout)
+
+    def _by_bytes(self) -> Iterator[CsvBlock]:
         wanted = self._block_bytes
         while self._fill(wanted):
             buffer = self._buffer
@@ -149,6 +158,23 @@ class BlockCutter:
                 buffer += part
             self._buffer = buffer[next_line(buffer, 0) :]
         yield CsvBlock(head, overlong=True)
+
+
+def _by_lines(block: CsvBlock, layout: Layout) -> Iterator[CsvBlock]:
+    """The block as blocks of about `BLOCK_LINES` lines, cut where no record spans."""
+    data = block.data
+    if block.overlong or data.count(b"\n") + data.count(b"\r") <= BLOCK_LINES:
+        yield block
+        return
+    b = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero((b == 10) | (b == 13)) + 1
+    start, lines = 0, BLOCK_LINES
+    while (last := int(np.searchsorted(ends, start, "right")) + lines - 1) < len(ends) - 1:
+        cut = certain_cut(data[start : ends[last]], layout)
+        if cut:
+            yield CsvBlock(data[start : start + cut])
+        start, lines = start + cut, BLOCK_LINES if cut else 2 * lines
+    yield CsvBlock(data[start:])
 
 
 def _overlong_line(buffer: bytes, *, ended: bool) -> int:

@@ -11,12 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.rows.batch import PIXELS, Rows
+from batchdigits.rows.columns import batch_of
 from batchdigits.rows.csv_blocks import CsvBlock
 from batchdigits.rows.csv_cells import Grid, Records, tokenize
 from batchdigits.rows.csv_layout import Layout
 from batchdigits.rows.csv_records import RegularText, Special, regular_text
 from batchdigits.rows.csv_text import decodable, positions, text_column, without_undecodable
-from batchdigits.rows.csv_values import PixelValues, read_pixels
+from batchdigits.rows.csv_values import PixelValues, pixel_text, read_pixels
 from batchdigits.rows.rejects import RAW_LIMIT, Reject
 
 
@@ -102,7 +103,7 @@ def _table(data: bytes, layout: Layout) -> _Table:
 
 def _overlong_row(block: CsvBlock, schema: pa.Schema) -> Rows:
     nulls = [pa.nulls(1, field.type) for field in schema]
-    rejected = _batch(nulls, 1, schema)
+    rejected = batch_of(nulls, 1, schema)
     return Rows(
         pixels=np.empty((0, PIXELS), np.uint8),
         passthrough=rejected.slice(0, 0),
@@ -123,18 +124,11 @@ def _faults(table: _Table, values: PixelValues, layout: Layout) -> dict[int, _Fa
     }
     faults |= _misshapen(table, layout)
     # From here on each step knows reasons that come before those of the steps above it.
-    repeated = range(table.count) if layout.header_is_row else list(faults)
-    if layout.header is not None:
-        for record in repeated:
-            if table.raw(record).removeprefix(codecs.BOM_UTF8) == layout.header:
-                faults[record] = _Fault("repeated-header")
-    for record, special in table.specials.items():
-        if special.stray:
-            faults[record] = _Fault("stray-quote")
-    for record in _blank(table, faults, layout):
-        faults[record] = _Fault("blank-line")
-    for record in _undecodable(table):
-        faults[record] = _Fault("bad-encoding")
+    faults |= dict.fromkeys(_repeated(table, faults, layout), _Fault("repeated-header"))
+    strays = [record for record, special in table.specials.items() if special.stray]
+    faults |= dict.fromkeys(strays, _Fault("stray-quote"))
+    faults |= dict.fromkeys(_blank(table, faults, layout), _Fault("blank-line"))
+    faults |= dict.fromkeys(_undecodable(table), _Fault("bad-encoding"))
     return faults
 
 
@@ -142,17 +136,38 @@ def _misshapen(table: _Table, layout: Layout) -> dict[int, _Fault]:
     counts = table.records.cells
     if counts is None:
         return {}
-    return {
-        record: _Fault("too-few-cells" if counts[record] < layout.cells else "too-many-cells")
-        for record in np.flatnonzero(counts != layout.cells).tolist()
-    }
+    few = np.flatnonzero(counts < layout.cells).tolist()
+    many = np.flatnonzero(counts > layout.cells).tolist()
+    return dict.fromkeys(few, _Fault("too-few-cells")) | dict.fromkeys(
+        many, _Fault("too-many-cells")
+    )
+
+
+def _repeated(table: _Table, faults: dict[int, _Fault], layout: Layout) -> list[int]:
+    header = layout.header
+    if header is None:
+        return []
+    sizes = (len(header), len(codecs.BOM_UTF8) + len(header))
+    alike = np.isin(table.records.stops - table.records.starts, sizes)
+    alike[list(table.specials)] = True  # whose length in the file is another
+    return [
+        record
+        for record in np.flatnonzero(alike).tolist()
+        if (layout.header_is_row or record in faults)
+        and table.raw(record).removeprefix(codecs.BOM_UTF8) == header
+    ]
 
 
 def _blank(table: _Table, faults: dict[int, _Fault], layout: Layout) -> list[int]:
+    b = np.frombuffer(table.text.data, np.uint8)
+    empty_or_blank = np.frombuffer(b"\n" + layout.blanks, np.uint8)
+    begins_blank = np.isin(b[table.records.starts], empty_or_blank)
     return [
         record
-        for record, fault in faults.items()
-        if fault.reason == "too-few-cells" and not table.raw(record).strip(layout.blanks)
+        for record in np.flatnonzero(begins_blank).tolist()
+        if record in faults
+        and faults[record].reason == "too-few-cells"
+        and not table.raw(record).strip(layout.blanks)
     ]
 
 
@@ -207,6 +222,8 @@ def _reject(
         position = layout.pixel_columns[fault.pixel]
         column = layout.names[position]
         cell = table.grid.cell(grid_line, position)
+        if len(cell) > RAW_LIMIT:  # behind thousands of blanks a number would be cut off
+            cell = pixel_text(cell, layout.blanks)
         value = _shown(cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell)
     raw = _shown(table.raw(record))
     return Reject(record, fault.reason, line=line, column=column, value=value, raw=raw)
@@ -228,7 +245,7 @@ def _passthrough(
         columns.append(
             text_column(table.text.data, starts, ends, quotes=table.text.inside is not None)
         )
-    return _batch(columns, len(table.grid.first) if lines is None else len(lines), schema)
+    return batch_of(columns, len(table.grid.first) if lines is None else len(lines), schema)
 
 
 def _rejected(
@@ -254,11 +271,4 @@ def _rejected(
         without_undecodable(column, suspects).take(positions(places, present))
         for column in batch.columns
     ]
-    return _batch(columns, len(rejects), schema)
-
-
-def _batch(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
-    if columns:
-        return pa.RecordBatch.from_arrays(list(columns), schema=schema)
-    # Without columns a record batch still has to know how many rows it has.
-    return pa.record_batch([pa.nulls(rows)], names=["rows"]).select([])
+    return batch_of(columns, len(rejects), schema)

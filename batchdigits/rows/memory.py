@@ -26,6 +26,8 @@ def to_table(rows: Any) -> pa.Table:
         return rows
     if isinstance(rows, pa.RecordBatch):
         return pa.Table.from_batches([rows])
+    if isinstance(rows, np.ma.MaskedArray):
+        raise UsageError("can't predict a masked array: fill or leave out what is masked")
     if isinstance(rows, np.ndarray):
         return _array_to_table(rows)
     pandas = sys.modules.get("pandas")  # a DataFrame can't exist unless it is imported

@@ -9,7 +9,7 @@ from typing import Any
 
 from batchdigits.errors import NoInputError
 from batchdigits.files.digest import digest_file
-from batchdigits.files.inputs import Input
+from batchdigits.files.formats import Input
 from batchdigits.files.streams import Snapshot, open_input
 from batchdigits.rows.batch import RowOptions, Source
 

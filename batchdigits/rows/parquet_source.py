@@ -11,12 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import IOFailedError, UnusableInputError
-from batchdigits.rows.batch import RowOptions, Rows
+from batchdigits.rows.batch import PIXELS, RowOptions, Rows
 from batchdigits.rows.checks import ArrowLayout, check_batch, check_types
+from batchdigits.rows.columns import joined
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 
 READ_BUFFER = 1 << 18
 """Bytes read ahead of each column: whole column chunks would make memory grow with row groups."""
+
+PIECE_ROWS = 256
+"""Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
+and nothing in the file tells how many bytes its rows become."""
+
+BLOCK_BYTES = 4 << 20
+"""Bytes of such columns behind which a block ends, whatever its rows."""
 
 
 class ParquetSource:
@@ -37,12 +45,8 @@ class ParquetSource:
         self._options = options
         self._read = 0
         with _damage_as_unusable(name):
-            self._file = pq.ParquetFile(
-                pa.OSFile(os.fsencode(path)),
-                buffer_size=READ_BUFFER,
-                pre_buffer=False,
-                page_checksum_verification=True,
-            )
+            self._stored = pa.OSFile(os.fsencode(path))
+            self._file = _opened(self._stored)
             schema = self._file.schema_arrow
         self.expected_rows = self._file.metadata.num_rows
         pixels = find_pixels(schema.names, options.pixels, name)
@@ -57,18 +61,45 @@ class ParquetSource:
         )
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """Record batches of about `batch_rows` rows, in the file's order."""
+        """Record batches of about `batch_rows` rows, fewer of long cells, in the file's order."""
+        fixed: list[str] = []
+        long: list[str] = []
+        for field in self._layout.schema:
+            (fixed if _is_fixed(field.type) else long).append(field.name)
         with _damage_as_unusable(self._name):
-            for batch in self._file.iter_batches(
-                batch_size=self._options.batch_rows, columns=self._columns
-            ):
+            for batch in self._blocks_of(fixed, long):
                 self._read += batch.num_rows
-                yield batch.select(self._columns)
+                yield batch
         if self._read != self.expected_rows:
             raise UnusableInputError(
                 f"{self._name}: read {self._read} rows where the Parquet footer promises "
                 f"{self.expected_rows}: the file is damaged; restore or re-create it"
             )
+
+    def _batches(
+        self, file: pq.ParquetFile, columns: list[str], rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        for batch in file.iter_batches(batch_size=rows, columns=columns):
+            yield batch.select(columns)
+
+    def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
+        """Columns of cells of one length many rows at a time, beside them the others in pieces."""
+        rows = self._options.batch_rows
+        if not long:
+            yield from self._batches(self._file, fixed, rows)
+            return
+        pieces = _Pieces(self._batches(self._file, long, min(rows, PIECE_ROWS)))
+        if not fixed:
+            while (piece := pieces.next(rows)) is not None:
+                yield piece.select(self._columns)
+            return
+        # Two readers of the same bytes: one can't read its columns in batches of two sizes.
+        beside = _opened(self._stored, self._file.metadata)
+        for batch in self._batches(beside, fixed, rows):
+            at = 0
+            while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
+                yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
+                at += piece.num_rows
 
     def check(self, block: pa.RecordBatch) -> Rows:
         """Checked rows of one record batch."""
@@ -81,6 +112,62 @@ class ParquetSource:
     def close(self) -> None:
         """Close the file."""
         self._file.close(force=True)
+
+
+class _Pieces:
+    """Record batches put together to as many rows as are wanted, fewer if cells are long."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._rest: pa.RecordBatch | None = None
+
+    def next(self, rows: int) -> pa.RecordBatch | None:
+        """At least one and at most `rows` of the rows that follow; None behind the last."""
+        parts: list[pa.RecordBatch] = []
+        size = 0
+        while rows and size < BLOCK_BYTES:
+            rest = self._rest if self._rest is not None else next(self._batches, None)
+            if rest is None:
+                break
+            each = rest.get_total_buffer_size() // rest.num_rows + 1
+            part = rest.slice(0, min(rows, (BLOCK_BYTES - size) // each + 1))
+            self._rest = rest.slice(part.num_rows) if rest.num_rows > part.num_rows else None
+            parts.append(part)
+            size += each * part.num_rows
+            rows -= part.num_rows
+        return joined(parts) if parts else None
+
+
+def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    names = set(left.schema.names)
+    columns = [(left if name in names else right).column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        stored,
+        metadata=metadata,
+        buffer_size=READ_BUFFER,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    """Whether every cell of a column has the same few bytes, or is the number of a text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_fixed(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size <= PIXELS and _is_fixed(kind.value_type)
+    if pa.types.is_fixed_size_binary(kind):
+        return bool(kind.byte_width <= PIXELS)
+    return bool(
+        pa.types.is_primitive(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_dictionary(kind)
+        or pa.types.is_null(kind)
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ first pixel (in pixel order) that has it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def reject_batch(
     """
     schema = reject_schema(passthrough.schema, lines=lines)
     columns: dict[str, list[object]] = {
-        "input": [input_name] * len(rejects),
+        "input": [_written_name(input_name)] * len(rejects),
         "row": [first_row + reject.row for reject in rejects],
         "line": [first_line + (reject.line or 0) for reject in rejects],
         "reason": [reject.reason for reject in rejects],
@@ -97,3 +98,8 @@ def reject_batch(
         for name, field in zip(names, list(schema)[len(passthrough.schema) :], strict=True)
     ]
     return pa.RecordBatch.from_arrays([*passthrough.columns, *added], schema=schema)
+
+
+def _written_name(name: str) -> str:
+    """A file's name as text, the bytes of it that are not UTF-8 in hexadecimal."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -156,6 +156,8 @@ def _may_need_quotes(arrow_type: pa.DataType) -> bool:
 
 
 def _fits_csv(arrow_type: pa.DataType) -> bool:
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return _fits_csv(arrow_type.storage_type)
     if pa.types.is_dictionary(arrow_type):
         return _fits_csv(arrow_type.value_type)
     return not (pa.types.is_nested(arrow_type) or _is_binary(arrow_type))

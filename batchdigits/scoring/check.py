@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from batchdigits.errors import IOFailedError, OutputError
-from batchdigits.files.inputs import Input, Targets
-from batchdigits.files.lock import hold_lock, lock_name
+from batchdigits.errors import IOFailedError
+from batchdigits.files.formats import Input
+from batchdigits.files.lock import refuse_held
+from batchdigits.files.targets import Targets
 from batchdigits.rows.batch import Source
 from batchdigits.rows.open import open_source
 from batchdigits.rows.sinks import check_schema
+from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
 from batchdigits.scoring.receipt import finished_receipt
 from batchdigits.scoring.run import OpenWork, RunSummary, score_inputs
@@ -43,7 +42,7 @@ def _check_input(entry: Input, targets: Targets, work: Work, room: _Room) -> Inp
 
     Raises BatchdigitsError as scoring it would.
     """
-    _refuse_held_lock(targets.receipt)
+    refuse_held(targets.receipt)
     # A commit that was cut off is completed or discarded first of all, whoever's it is.
     if not targets.commit.exists():
         receipt = finished_receipt(entry, targets, work.key)
@@ -54,27 +53,7 @@ def _check_input(entry: Input, targets: Targets, work: Work, room: _Room) -> Inp
         schema = work.scorer.schema(source.schema)
         check_schema(targets.kind, schema, entry.name)
         room.take(entry, targets, _bytes_to_write(entry, targets, source, len(schema)))
-    nothing = {"rows_in": 0, "rows_predicted": 0, "rows_rejected": 0, "reasons": {}}
-    return result_of(entry, targets, nothing, "ready", work.max_rejects)
-
-
-def _refuse_held_lock(path: Path) -> None:
-    """Raise TryAgainError if another run holds the lock; a lock file that is free stays."""
-    try:
-        descriptor = os.open(lock_name(path), os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        cause = error.strerror or error
-        message = f"{lock_name(path)}: can't be opened: {cause}; remove it, or use another folder"
-        raise OutputError(message) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        with hold_lock(path):  # which says who holds it, or what is wrong
-            pass
-    finally:
-        os.close(descriptor)
+    return result_of(entry, targets, Ledger(), "ready", work.max_rejects)
 
 
 def _bytes_to_write(entry: Input, targets: Targets, source: Source[Any], columns: int) -> int:

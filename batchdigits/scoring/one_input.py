@@ -15,15 +15,16 @@ from batchdigits.archive.reference import Reference
 from batchdigits.errors import OutputError, UnusableInputError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import WrittenFile, discard, publish, recover
-from batchdigits.files.inputs import Input, Targets, make_folder
+from batchdigits.files.formats import Input
 from batchdigits.files.lock import hold_lock
 from batchdigits.files.streams import OutputStream, open_output
+from batchdigits.files.targets import Targets, make_folder
 from batchdigits.rows.batch import RowOptions, Rows, Source
 from batchdigits.rows.open import open_source
 from batchdigits.rows.rejects import REASONS, reject_batch
 from batchdigits.rows.sinks import Sink, check_schema, open_sink
 from batchdigits.scoring.ledger import Ledger, Limit
-from batchdigits.scoring.receipt import Key, finished_receipt, new_receipt
+from batchdigits.scoring.receipt import Key, Receipt, finished_receipt, new_receipt
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.suspicion import Suspicion
 from batchdigits.scoring.workers import in_order
@@ -75,20 +76,20 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
     """
     make_folder(targets)
     with hold_lock(targets.receipt):
-        recover(targets)
-        receipt = finished_receipt(entry, targets, work.key)
-        if receipt is not None:
-            return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
-        refuse_foreign(targets, overwrite=work.overwrite)
         try:
-            receipt = _score_and_publish(entry, targets, work)
+            recover(targets)
+            receipt = finished_receipt(entry, targets, work.key)
+            if receipt is not None:
+                return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
+            refuse_foreign(targets, overwrite=work.overwrite)
+            ledger = _score_and_publish(entry, targets, work)
         except BaseException:
             discard(targets)
             raise
-        return result_of(entry, targets, receipt, "scored", work.max_rejects)
+        return result_of(entry, targets, ledger, "scored", work.max_rejects)
 
 
-def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, Any]:
+def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
     started = time.time()
     opened = open_source(entry, work.rows)
     with closing(opened.source) as source, _Outputs(targets, source, work, entry.name) as outputs:
@@ -117,7 +118,7 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> dict[str, 
         times=times,
     )
     publish(targets, written, receipt)
-    return receipt
+    return ledger
 
 
 def _stream(
@@ -239,21 +240,21 @@ def _exit_code(rejected: int, rows: int, limit: Limit) -> int:
 
 
 def result_of(
-    entry: Input, targets: Targets, receipt: dict[str, Any], status: str, limit: Limit
+    entry: Input, targets: Targets, counts: Ledger | Receipt, status: str, limit: Limit
 ) -> InputResult:
-    """The summary's line on an input, with the counts of its receipt."""
-    rows, rejected = receipt["rows_in"], receipt["rows_rejected"]
+    """The summary's line on an input, with the counts of its ledger or receipt."""
+    rejected = counts.rows_rejected
     return InputResult(
         input=entry.name,
         output=str(targets.predictions),
         rejects=str(targets.rejects) if rejected else None,
         receipt=str(targets.receipt),
         status=status,
-        rows_in=rows,
-        rows_predicted=receipt["rows_predicted"],
+        rows_in=counts.rows_in,
+        rows_predicted=counts.rows_predicted,
         rows_rejected=rejected,
-        reasons=receipt["reasons"],
-        exit_code=_exit_code(rejected, rows, limit),
+        reasons={why: counts.reasons[why] for why in REASONS if counts.reasons.get(why)},
+        exit_code=_exit_code(rejected, counts.rows_in, limit),
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from batchdigits import __version__
 from batchdigits.errors import NoInputError, UnusableInputError
-from batchdigits.files.commit import WrittenFile, outputs_match, read_receipt
-from batchdigits.files.inputs import Input, Targets
+from batchdigits.files.commit import WrittenFile, named_outputs, outputs_match, read_receipt
+from batchdigits.files.digest import digest_file
+from batchdigits.files.formats import Input
+from batchdigits.files.targets import Targets
 from batchdigits.rows.batch import RowOptions
 from batchdigits.scoring.ledger import Ledger
 
@@ -29,10 +31,10 @@ class Key:
     bundle: dict[str, Any]
     options: dict[str, Any]
 
-    def is_of(self, receipt: dict[str, Any]) -> bool:
+    def is_of(self, receipt: Receipt) -> bool:
         """Whether the receipt was written under this key."""
-        digest = receipt.get("bundle", {}).get("digest")
-        return digest == self.bundle["digest"] and receipt.get("options") == self.options
+        same_bundle = receipt.bundle["digest"] == self.bundle["digest"]
+        return same_bundle and receipt.options == self.options
 
 
 def new_receipt(
@@ -62,16 +64,22 @@ def new_receipt(
     }
 
 
-def finished_receipt(entry: Input, targets: Targets, key: Key) -> dict[str, Any] | None:
-    """The receipt that says this very work is done and its outputs are whole, else None."""
-    receipt = read_receipt(targets.receipt)
-    if receipt is None or entry.path is None or not key.is_of(receipt):
-        return None
-    from batchdigits.files.digest import digest_file
+def finished_receipt(entry: Input, targets: Targets, key: Key) -> Receipt | None:
+    """The receipt that says this very work is done and its outputs are whole, else None.
 
-    if receipt.get("input", {}).get("sha256") != digest_file(entry.path):
+    None also for a receipt that is damaged or of another format. Raises IOFailedError when it, the
+    input or an output can't be read.
+    """
+    if entry.path is None:
         return None
-    return receipt if outputs_match(targets, receipt) else None
+    try:
+        receipt = open_receipt(targets.receipt)
+    except (NoInputError, UnusableInputError):
+        return None
+    if not key.is_of(receipt) or receipt.input_digest != digest_file(entry.path):
+        return None
+    outputs = [output for output in (receipt.predictions, receipt.rejects) if output is not None]
+    return receipt if outputs_match(targets, outputs) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ class Receipt:
 
     input        the input as it was named, "-" for standard input; `input_digest` its sha256:…
     bundle       name, version and digest
-    rows         how the input was read; `engine` and `probabilities` how it was scored
+    options      what changed the bytes of the outputs, by the names of their flags; of them `rows`
+                 is how the input was read, `engine` and `probabilities` how it was scored
     reasons      rejects by reason
     predictions  the output of that name beside the receipt; `rejects` None where there were none
     """
@@ -89,6 +98,7 @@ class Receipt:
     input: str
     input_digest: str
     bundle: Mapping[str, str]
+    options: Mapping[str, Any]
     rows: RowOptions
     engine: str
     probabilities: bool
@@ -120,6 +130,9 @@ def open_receipt(path: Path) -> Receipt:
 
 
 def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
+    outputs = named_outputs(path.parent, found)
+    if outputs is None:
+        raise _damaged(path, "an output is not a file beside it with digest and size")
     match found:
         case {
             "input": {"path": str(name), "sha256": str(digest)},
@@ -129,13 +142,13 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
             "rows_predicted": int(predicted),
             "rows_rejected": int(rejected),
             "reasons": dict(reasons),
-            "outputs": {"predictions": dict(predictions), "rejects": (dict() | None) as rejects},
-        }:
+        } if all(isinstance(count, int) for count in reasons.values()):
             return Receipt(
                 path=path,
                 input=name,
                 input_digest=digest,
                 bundle=bundle,
+                options=options,
                 rows=_row_options(path, options),
                 engine=engine,
                 probabilities=probabilities,
@@ -143,8 +156,8 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
                 rows_predicted=predicted,
                 rows_rejected=rejected,
                 reasons=reasons,
-                predictions=_output(path, predictions),
-                rejects=None if rejects is None else _output(path, rejects),
+                predictions=outputs[0],
+                rejects=outputs[1] if len(outputs) > 1 else None,
             )
     raise _damaged(path, "a field is missing or of another type")
 
@@ -161,16 +174,6 @@ def _row_options(path: Path, options: Mapping[str, Any]) -> RowOptions:
             kept = None if keep is None else tuple(map(str, keep))
             return RowOptions(pixels, header, delimiter, scale, kept)
     raise _damaged(path, "its options are not those of predict")
-
-
-def _output(path: Path, entry: Mapping[str, Any]) -> WrittenFile:
-    """An output that a receipt names: a file in its own folder."""
-    match entry:
-        case {"path": str(name), "sha256": str(digest), "bytes": int(size)} if (
-            name == Path(name).name
-        ):
-            return WrittenFile(path.with_name(name), digest, size)
-    raise _damaged(path, "an output is not a file beside it with digest and size")
 
 
 def _damaged(path: Path, what: str) -> UnusableInputError:

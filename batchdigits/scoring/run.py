@@ -18,7 +18,9 @@ from batchdigits.errors import (
     listing,
     worst_exit_code,
 )
-from batchdigits.files.inputs import Input, Targets, check_content, check_targets
+from batchdigits.files.formats import Input
+from batchdigits.files.inputs import check_content
+from batchdigits.files.targets import Targets, check_targets
 from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, score_input
 

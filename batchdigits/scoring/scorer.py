@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.engine import Engine
 from batchdigits.rows.batch import Rows
+from batchdigits.rows.columns import joined, take
 from batchdigits.rows.rejects import Reject
 
 
@@ -63,7 +64,7 @@ class Scorer:
         finite = np.isfinite(probabilities.sum(axis=1))
         if not finite.all():
             rejects, rejected = _with_unscored(rows, finite)
-            passthrough = passthrough.filter(pa.array(finite))
+            passthrough = take(passthrough, np.flatnonzero(finite))
             probabilities = probabilities[finite]
         arrays = [*passthrough.columns, *self._arrays(probabilities)]
         schema = self.schema(passthrough.schema)
@@ -92,8 +93,6 @@ def _with_unscored(
         for row, line in zip(offsets, lines, strict=True)
     ]
     rejects = [*rows.rejects, *added]
-    table = pa.Table.from_batches([rows.rejected, rows.passthrough.take(pa.array(unscored))])
+    rejected = joined([rows.rejected, take(rows.passthrough, unscored)])
     order = sorted(range(len(rejects)), key=lambda i: rejects[i].row)
-    merged = table.take(pa.array(order, pa.int64())).combine_chunks().to_batches()
-    rejected = merged[0] if merged else rows.rejected
-    return tuple(rejects[i] for i in order), rejected
+    return tuple(rejects[i] for i in order), take(rejected, np.array(order, np.int64))

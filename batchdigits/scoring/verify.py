@@ -26,8 +26,8 @@ from batchdigits.errors import (
 )
 from batchdigits.files.commit import WrittenFile
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import split_name
-from batchdigits.files.inputs import Input, check_content, expand_inputs
+from batchdigits.files.formats import Input, split_name
+from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.rows.batch import Rows
 from batchdigits.rows.open import open_source
 from batchdigits.scoring.receipt import Receipt

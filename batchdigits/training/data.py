@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError, listing
-from batchdigits.files.inputs import Input, check_content, expand_inputs
+from batchdigits.files.formats import Input
+from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.rows.batch import RowOptions, Rows, Source
+from batchdigits.rows.csv_values import MISSING
 from batchdigits.rows.open import open_source
 from batchdigits.rows.rejects import REASONS, Reject
 
@@ -128,11 +130,15 @@ def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], pa.Chunk
     if count:
         raise UnusableInputError(
             f"{path}: {count} rows can't be learnt from, first {rejects[0].told()}; "
-            "correct or remove them (predict would reject them too)"
+            f"correct or remove them (predict would reject them too){_hint(rejects[0].reject)}"
         )
     if not sum(map(len, pixels)):
         raise UnusableInputError(f"{path}: no rows, expected labelled ones")
     return np.concatenate(pixels).astype(np.float64), pa.chunked_array(labels)
+
+
+def _hint(first: Reject) -> str:
+    return ", or give their range with --scale" if first.reason == "out-of-range" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +177,10 @@ def _label_values(
     if pa.types.is_dictionary(labels.type):
         labels = labels.cast(labels.type.value_type)
     is_text = pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)
-    _refuse_missing(labels, label, path, is_text=is_text)
+    _refuse_missing(labels, label, path)
     if is_text:
         texts = labels.to_pylist()
+        _refuse_blank(texts, label, path, is_text_file=is_text_file)
         if is_text_file and all(map(_is_int64, texts)):
             return np.array([int(text) for text in texts], np.int64)
         return np.array(texts, dtype=str)
@@ -209,13 +216,21 @@ def _whole(labels: pa.ChunkedArray, label: str, path: str) -> NDArray[np.int64]:
     return whole
 
 
-def _refuse_missing(labels: pa.ChunkedArray, label: str, path: str, *, is_text: bool) -> None:
-    is_missing = pc.is_null(labels, nan_is_null=True)
-    if is_text:
-        is_missing = pc.or_(is_missing, pc.equal(pc.fill_null(labels, ""), ""))
-    rows = np.flatnonzero(is_missing.to_numpy())
+def _refuse_missing(labels: pa.ChunkedArray, label: str, path: str) -> None:
+    is_missing = pc.is_null(labels, nan_is_null=True).to_numpy()
+    _refuse_unlabelled(np.flatnonzero(is_missing), label, path)
+
+
+def _refuse_blank(texts: list[str], label: str, path: str, *, is_text_file: bool) -> None:
+    """A CSV writes a missing label as it writes a missing pixel: such a class nobody meant."""
+    missing = {text.decode() for text in MISSING} | {"nan"} if is_text_file else {""}
+    rows = [i for i, text in enumerate(texts) if text.strip().lower() in missing]
+    _refuse_unlabelled(np.array(rows, np.int64), label, path)
+
+
+def _refuse_unlabelled(rows: NDArray[np.int64], label: str, path: str) -> None:
     if len(rows):
         raise UnusableInputError(
-            f"{path}: {len(rows)} rows have no label in column {label!r}, first row {rows[0] + 1}; "
-            "label or remove them"
+            f"{path}: rows without a label in column {label!r}: {len(rows)}, the first is row "
+            f"{rows[0] + 1}; label or remove them"
         )

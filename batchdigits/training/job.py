@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle import digest_bytes
+from batchdigits.archive.bundle import digest_bytes, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.store import open_store
-from batchdigits.errors import OutputError, UsageError
+from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
 from batchdigits.training.evaluation import Evaluation, evaluate
@@ -37,7 +37,8 @@ class TrainResult:
     """A published bundle.
 
     seconds      of the whole job; `fit_seconds` of fitting the packed model alone
-    rows         labelled rows there were, `epochs` how many epochs the packed model was trained
+    rows         labelled rows there were, `rows_trained` those that the packed model learnt from
+    epochs       how many epochs it was trained
     seen_accuracy the accuracy on the rows that trained, which promises nothing
     """
 
@@ -49,6 +50,7 @@ class TrainResult:
     seen_accuracy: float
     agreement: Agreement
     rows: int
+    rows_trained: int
     epochs: int
     fit_seconds: float
     seconds: float
@@ -79,6 +81,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
         seen_accuracy=trained.seen_accuracy,
         agreement=trained.agreement,
         rows=len(data.targets),
+        rows_trained=len(split.train),
         epochs=trained.fitted.epochs,
         fit_seconds=trained.fitted.seconds,
         seconds=time.monotonic() - started,
@@ -92,7 +95,7 @@ def _check(options: TrainOptions) -> Settings:
     if options.output is not None:
         if options.store is not None:
             raise UsageError("--output writes one file, --store publishes: give one of them")
-        _check_output(Path(options.output), overwrite=options.overwrite)
+        _check_output(options.output, options.data, overwrite=options.overwrite)
     else:
         _check_store(open_store(options.store).folder)
     if not 0 <= options.split_seed < 2**32:
@@ -104,15 +107,31 @@ def _check(options: TrainOptions) -> Settings:
     return make_settings(options.arch, options.recipe, options.seed, overrides)
 
 
-def _check_output(path: Path, *, overwrite: bool) -> None:
+def _check_output(output: str, data: str | None, *, overwrite: bool) -> None:
+    """Refuse a file that can't be written, or that must not: nothing but a bundle is replaced."""
+    path = Path(output)
+    if not output.endswith(".bundle"):
+        raise UsageError(f"--output {output}: expected a file name that ends in .bundle")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}: create it first")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected the name of a bundle file")
-    if path.exists() and not overwrite:
+    if (path.parent / ".highest").exists():
+        raise UsageError(
+            f"--output {output}: lies in a store, whose versions never change: publish with --store"
+        )
+    if not path.exists():
+        return
+    if data is not None and Path(data).exists() and path.samefile(data):
+        raise UsageError(f"--output {output}: is the file to learn from: name another")
+    if not overwrite:
         raise OutputError(
             f"{path}: exists, and a bundle never changes: name another, or give --overwrite"
         )
+    try:
+        read_bundle(path)
+    except BundleError as error:
+        raise OutputError(f"{path}: exists and is no sound bundle: move it away") from error
 
 
 def _check_store(folder: Path) -> None:

@@ -111,7 +111,8 @@ def test_21_what_we_write_carries_checksums(tmp_path: Path) -> None:
     path = tmp_path / "out" / "p.parquet"
     data = bytearray(path.read_bytes())
     chunk = pq.read_metadata(path).row_group(0).column(3)
-    data[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+    first = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
+    data[first + chunk.total_compressed_size - 1] ^= 1
     path.write_bytes(data)
     with pytest.raises(OSError, match=r"(?i)crc|checksum"):
         pq.read_table(path, page_checksum_verification=True)
@@ -177,9 +178,9 @@ def giant_row_group(path: Path, rows: int, *, lists: bool) -> int:
 
 
 def bomb(folder: Path) -> Path:
-    """40 KB of Zstandard that are 1 GB of text in a column that passes through."""
+    """20 KB of Zstandard that are 500 MB of text in a column that passes through."""
     table = digit_table(10)
-    giant = pa.array(["\0" * (100 << 20)] * 10, pa.large_string())
+    giant = pa.array(["\0" * (50 << 20)] * 10, pa.large_string())
     pq.write_table(
         table.set_column(1, "note", giant),
         folder / "in.parquet",
@@ -191,11 +192,15 @@ def bomb(folder: Path) -> Path:
 
 
 def giant_list(folder: Path) -> Path:
-    """A row whose list of pixels has 200 million values, between rows of 64."""
-    lists = [np.zeros(64, np.uint8), np.zeros(200_000_000, np.uint8), np.zeros(64, np.uint8)]
-    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
-    pixels = pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(lists)))
-    pq.write_table(pa.table({"pixels": pixels}), folder / "in.parquet", compression="zstd")
+    """A row whose list of pixels has 30 million values, between rows of 64."""
+    offsets = np.cumsum([0, 64, 30_000_000, 64]).astype(np.int32)
+    pixels = pa.ListArray.from_arrays(offsets, pa.array(np.zeros(offsets[-1], np.uint8)))
+    pq.write_table(
+        pa.table({"pixels": pixels}),
+        folder / "in.parquet",
+        compression="zstd",
+        use_dictionary=False,
+    )
     return folder / "in.parquet"
 
 

@@ -29,8 +29,7 @@ from batchdigits.errors import (
     UnusableInputError,
 )
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import Compression
-from batchdigits.files.inputs import Input
+from batchdigits.files.formats import Compression, Input
 from batchdigits.files.streams import InputStream, Snapshot, open_input, open_output
 
 DATA = b"".join(b"%d,%d\n" % (i, i * i % 17) for i in range(60_000))
@@ -187,7 +186,7 @@ def piped(data: bytes | int | None) -> subprocess.CompletedProcess[bytes]:
     program = (
         "import sys\n"
         "from batchdigits.errors import BatchdigitsError\n"
-        "from batchdigits.files.inputs import Input\n"
+        "from batchdigits.files.formats import Input\n"
         "from batchdigits.files.streams import open_input\n"
         "try:\n"
         "    stream = open_input(Input(None, 'csv'))\n"

@@ -5,23 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from batchdigits.errors import InternalError, IOFailedError, OutputError
+from batchdigits.errors import InternalError, InterruptedRunError, IOFailedError, OutputError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import (
     WrittenFile,
     discard,
+    named_outputs,
     outputs_match,
     publish,
     read_receipt,
     recover,
 )
-from batchdigits.files.inputs import Targets
 from batchdigits.files.streams import open_output
+from batchdigits.files.targets import Targets
 
 
 @pytest.fixture
@@ -46,6 +48,11 @@ def run(targets: Targets, predictions: bytes, rejects: bytes | None = None, **mo
     if rejects is not None:
         written.append(write(targets.rejects, rejects))
     publish(targets, written, {"format": 1, **more})
+
+
+def matches(targets: Targets, receipt: Any) -> bool:
+    outputs = named_outputs(targets.folder, receipt)
+    return outputs is not None and outputs_match(targets, outputs)
 
 
 def sha256(data: bytes) -> str:
@@ -76,7 +83,7 @@ def test_publishing_leaves_the_outputs_and_a_receipt_that_matches(targets: Targe
             },
         },
     }
-    assert outputs_match(targets, receipt)
+    assert matches(targets, receipt)
 
 
 def test_a_receipt_is_json_for_people_in_the_order_given(targets: Targets) -> None:
@@ -105,7 +112,7 @@ def test_rejects_of_an_earlier_run_do_not_outlive_it(targets: Targets) -> None:
     assert set(contents(targets)) == {"forms.predictions.csv", "forms.receipt.json"}
     receipt = read_receipt(targets.receipt)
     assert receipt is not None
-    assert outputs_match(targets, receipt)
+    assert matches(targets, receipt)
 
 
 @pytest.mark.parametrize("spoil", ["change", "remove", "resize", "extra rejects", "other name"])
@@ -125,7 +132,7 @@ def test_a_receipt_does_not_match_what_is_not_there_or_not_named(
         targets.rejects.write_bytes(b"")
     else:
         receipt["outputs"]["predictions"]["path"] = "other.csv"
-    assert not outputs_match(targets, receipt)
+    assert not matches(targets, receipt)
 
 
 def test_rejects_that_are_named_must_be_there(targets: Targets) -> None:
@@ -133,7 +140,7 @@ def test_rejects_that_are_named_must_be_there(targets: Targets) -> None:
     receipt = read_receipt(targets.receipt)
     assert receipt is not None
     targets.rejects.unlink()
-    assert not outputs_match(targets, receipt)
+    assert not matches(targets, receipt)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +175,16 @@ def test_an_absent_receipt_reads_as_none_and_an_unreadable_one_is_told(targets: 
         {"predictions": {"path": "../evil", "sha256": "sha256:0", "bytes": 3}},
         {"predictions": {"path": "forms.predictions.csv", "sha256": 0, "bytes": 3}},
         {"predictions": {"path": "forms.predictions.csv", "sha256": "sha256:0"}},
+        *(
+            {"predictions": {"path": name, "sha256": "sha256:0", "bytes": 3}, "rejects": None}
+            for name in ("", ".", "..", "a/b", "/a", "a\0", "a" * 256, "\ud800")
+        ),
     ],
 )
 def test_a_commit_that_makes_no_sense_is_discarded(targets: Targets, outputs: Any) -> None:
-    targets.commit.write_text(json.dumps({"outputs": outputs}))
-    assert not outputs_match(targets, {"outputs": outputs})
+    commit = {"receipt": {"outputs": outputs}, "replaced": []}
+    targets.commit.write_text(json.dumps(commit))
+    assert not matches(targets, {"outputs": outputs})
     recover(targets)
     assert contents(targets) == {}
 
@@ -192,11 +204,11 @@ def test_recovering_removes_our_leftovers_and_nothing_else(targets: Targets) -> 
 def begin_commit(targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that failed right after its `.commit` was written."""
 
-    def fail(path: Path) -> bool:
+    def fail(*_arguments: object) -> None:
         raise OutputError("stop")
 
     with monkeypatch.context() as patch:
-        patch.setattr("batchdigits.files.commit.os.path.lexists", fail)
+        patch.setattr("batchdigits.files.commit._finish", fail)
         with pytest.raises(OutputError, match="stop"):
             run(targets, b"new", b"new rejects")
     assert targets.commit.exists()
@@ -222,7 +234,9 @@ def test_discarding_in_the_middle_of_a_commit_completes_it(
     assert set(contents(targets)) == {path.name for path in targets.finals}
 
 
-def test_discarding_never_raises(targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discarding_leaves_to_the_next_run_what_it_cannot_do(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin_commit(targets, monkeypatch)
     targets.predictions.mkdir()  # the rename onto it fails
     discard(targets)
@@ -284,3 +298,80 @@ def test_a_failed_rename_is_told_and_the_next_run_completes_it(targets: Targets)
     recover(targets)
     assert targets.predictions.read_bytes() == b"new"
     assert targets.rejects.read_bytes() == b"rejected"
+
+
+def other_format(targets: Targets) -> Targets:
+    """The targets of a run that shares nothing but the receipt."""
+    return Targets(
+        predictions=targets.folder / "forms.predictions.parquet",
+        rejects=targets.folder / "forms.rejects.parquet",
+        receipt=targets.receipt,
+        kind="parquet",
+    )
+
+
+def test_a_commit_is_ended_by_any_run_on_its_receipt(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it can't come back later and take the receipt from what was published since."""
+    other = other_format(targets)
+    begin_commit(targets, monkeypatch)
+    recover(other)
+    assert set(contents(targets)) == {path.name for path in targets.finals}
+    run(other, b"theirs")
+    recover(targets)
+    assert matches(other, read_receipt(other.receipt))
+
+
+def test_a_damaged_commit_of_other_outputs_is_discarded_with_its_temporaries(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_commit(targets, monkeypatch)
+    temporary_name(targets.rejects).write_bytes(b"half")
+    recover(other_format(targets))
+    assert contents(targets) == {}
+
+
+def test_outputs_of_the_receipt_that_is_replaced_go_with_it(targets: Targets) -> None:
+    run(other_format(targets), b"old", b"old rejects")
+    run(targets, b"new")
+    assert set(contents(targets)) == {"forms.predictions.csv", "forms.receipt.json"}
+    assert matches(targets, read_receipt(targets.receipt))
+
+
+def test_what_an_old_receipt_names_stays_if_it_was_changed_or_is_an_input(
+    targets: Targets,
+) -> None:
+    other = other_format(targets)
+    run(other, b"old", b"old rejects")
+    other.rejects.write_bytes(b"corrected!!")
+    status = other.predictions.stat()
+    run(replace(targets, inputs=frozenset({(status.st_dev, status.st_ino)})), b"new")
+    assert other.predictions.read_bytes() == b"old"
+    assert other.rejects.read_bytes() == b"corrected!!"
+
+
+def test_a_receipt_that_names_files_of_another_stem_removes_none(targets: Targets) -> None:
+    payroll = targets.folder / "payroll.csv"
+    payroll.write_bytes(b"1")
+    entry = {"path": payroll.name, "sha256": sha256(b"1"), "bytes": 1}
+    targets.receipt.write_text(json.dumps({"outputs": {"predictions": entry, "rejects": None}}))
+    run(targets, b"new")
+    assert payroll.exists()
+
+
+def test_a_signal_while_discarding_is_told_after_all_is_gone(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(targets.predictions, b"half")
+    signals = [InterruptedRunError(15)]
+
+    def interrupted(_targets: Targets) -> None:
+        if signals:
+            raise signals.pop()
+        recover(targets)
+
+    monkeypatch.setattr("batchdigits.files.commit.recover", interrupted)
+    with pytest.raises(InterruptedRunError):
+        discard(targets)
+    assert contents(targets) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -13,9 +14,17 @@ from typing import Any
 import pytest
 
 from batchdigits.files.atomic import temporary_name
-from batchdigits.files.commit import WrittenFile, outputs_match, publish, read_receipt, recover
-from batchdigits.files.inputs import Targets
+from batchdigits.files.commit import (
+    WrittenFile,
+    named_outputs,
+    outputs_match,
+    publish,
+    read_receipt,
+    recover,
+)
+from batchdigits.files.formats import Kind
 from batchdigits.files.streams import open_output
+from batchdigits.files.targets import Targets
 
 STEPS = ("open", "replace", "unlink", "fsync")
 DIED = 9
@@ -26,11 +35,15 @@ HISTORIES = [
     (None, NEW),
     (None, (NEW[0], None)),
 ]
+# What was there before may also be of another format, with the same receipt.
+HISTORIES = [(before, after, "csv") for before, after in HISTORIES]
+HISTORIES += [(before, after, "parquet") for before, after, _ in HISTORIES[:2]]
 Outputs = tuple[bytes, bytes | None]
 
 
-def targets_in(folder: Path) -> Targets:
-    return Targets(folder / "P.csv", folder / "P.rejects.csv", folder / "P.receipt.json", "csv")
+def targets_in(folder: Path, kind: Kind = "csv") -> Targets:
+    finals = (f"P.{kind}", f"P.rejects.{kind}", "P.receipt.json")
+    return Targets(*(folder / name for name in finals), kind)
 
 
 def run(targets: Targets, outputs: Outputs) -> None:
@@ -48,11 +61,11 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def finished(folder: Path, outputs: Outputs | None) -> dict[str, bytes]:
+def finished(folder: Path, outputs: Outputs | None, kind: Kind = "csv") -> dict[str, bytes]:
     """What a folder holds after an undisturbed run."""
     folder.mkdir()
     if outputs is not None:
-        run(targets_in(folder), outputs)
+        run(targets_in(folder, kind), outputs)
     return files(folder)
 
 
@@ -62,7 +75,11 @@ def assert_nobody_is_misled(folder: Path, old: dict[str, bytes], new: dict[str, 
         if not name.startswith("."):
             assert content in (old.get(name), new.get(name))
     receipt = read_receipt(targets_in(folder).receipt)
-    assert receipt is None or outputs_match(targets_in(folder), receipt)
+    if receipt is not None:
+        outputs = named_outputs(folder, receipt)
+        kind: Kind = "parquet" if "P.parquet" in json.dumps(receipt) else "csv"
+        assert outputs is not None
+        assert outputs_match(targets_in(folder, kind), outputs)
 
 
 def in_child(steps: int, work: Callable[[], None]) -> bool:
@@ -98,16 +115,16 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-@pytest.mark.parametrize(("before", "after"), HISTORIES)
+@pytest.mark.parametrize(("before", "after", "kind"), HISTORIES)
 def test_a_run_killed_at_any_step_is_all_old_or_all_new(
-    tmp_path: Path, before: Outputs | None, after: Outputs
+    tmp_path: Path, before: Outputs | None, after: Outputs, kind: Kind
 ) -> None:
-    old = finished(tmp_path / "old", before)
+    old = finished(tmp_path / "old", before, kind)
     new = finished(tmp_path / "new", after)
     became_new = []
     for steps in range(100):
         folder = tmp_path / str(steps)
-        finished(folder, before)
+        finished(folder, before, kind)
         lived = in_child(steps, lambda folder=folder: run(targets_in(folder), after))
         assert_nobody_is_misled(folder, old, new)
         recover(targets_in(folder))
@@ -121,17 +138,17 @@ def test_a_run_killed_at_any_step_is_all_old_or_all_new(
     assert became_new[-2], "the last steps of a commit should be repeatable"
 
 
-@pytest.mark.parametrize(("before", "after"), HISTORIES[:2])
+@pytest.mark.parametrize(("before", "after", "kind"), HISTORIES[:2])
 def test_a_recovery_that_is_killed_is_recovered_again(
-    tmp_path: Path, before: Outputs | None, after: Outputs
+    tmp_path: Path, before: Outputs | None, after: Outputs, kind: Kind
 ) -> None:
-    old = finished(tmp_path / "old", before)
+    old = finished(tmp_path / "old", before, kind)
     new = finished(tmp_path / "new", after)
     lived = False
     for steps in range(2, 100, 3):
         for more in range(100):
             folder = tmp_path / f"{steps}-{more}"
-            finished(folder, before)
+            finished(folder, before, kind)
             lived = in_child(steps, lambda folder=folder: run(targets_in(folder), after))
             recovered = in_child(more, lambda folder=folder: recover(targets_in(folder)))
             assert_nobody_is_misled(folder, old, new)
@@ -139,6 +156,27 @@ def test_a_recovery_that_is_killed_is_recovered_again(
             assert files(folder) in (old, new)
             if recovered:
                 break
+        if lived:
+            break
+    assert lived
+
+
+@pytest.mark.parametrize("after", [NEW, (NEW[0], None)])
+def test_a_run_with_other_outputs_ends_what_a_killed_one_left_under_their_receipt(
+    tmp_path: Path, after: Outputs
+) -> None:
+    """Then nothing of the killed run can take the receipt away from the other's outputs."""
+    lived = False
+    for steps in range(100):
+        folder = tmp_path / str(steps)
+        finished(folder, OLD)
+        lived = in_child(steps, lambda folder=folder: run(targets_in(folder), after))
+        other = targets_in(folder, "parquet")
+        recover(other)
+        run(other, NEW)
+        recover(targets_in(folder))
+        assert_nobody_is_misled(folder, {}, files(folder))
+        assert set(files(folder)) == {path.name for path in other.finals}
         if lived:
             break
     assert lived
@@ -226,16 +264,17 @@ def renamed(names: dict[str, Any], changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads files by descriptor")
-@pytest.mark.parametrize(("before", "after"), HISTORIES)
+@pytest.mark.parametrize(("before", "after", "kind"), HISTORIES)
 def test_power_lost_at_any_step_leaves_all_old_or_all_new(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     before: Outputs | None,
     after: Outputs,
+    kind: Kind,
 ) -> None:
-    old = finished(tmp_path / "old", before)
+    old = finished(tmp_path / "old", before, kind)
     folder = tmp_path / "run"
-    finished(folder, before)
+    finished(folder, before, kind)
     journal = Journal(folder)
     journal.record(lambda: run(targets_in(folder), after), monkeypatch)
     assert journal.changes[-1] == ("sync names",), "what was published must be there to stay"

@@ -10,7 +10,8 @@ import pytest
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.content import format_of
-from batchdigits.files.inputs import Input, check_content, expand_inputs
+from batchdigits.files.formats import Input
+from batchdigits.files.inputs import check_content, expand_inputs
 
 CSV = b"pixel_0,pixel_1\n1,2\n"
 PARQUET = b"PAR1" + bytes(20) + b"PAR1"

@@ -49,8 +49,6 @@ def test_writing_in_parts_hashes_all_that_lands(parts: list[bytes]) -> None:
 @given(st.binary(max_size=100), st.integers(1, 30))
 def test_reading_in_any_way_hashes_all_that_was_read(data: bytes, size: int) -> None:
     reader = HashingReader(io.BytesIO(data))
-    seen = bytearray(size)
-    count = reader.readinto(seen)
-    assert bytes(seen[:count]) + reader.read(size) + reader.read() == data
+    assert reader.read(size) + reader.read(size) + reader.read() == data
     assert reader.bytes_read == len(data)
     assert reader.digest() == f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from batchdigits.errors import NoInputError, UsageError
-from batchdigits.files.inputs import Input, check_content, expand_inputs
+from batchdigits.files.formats import Input
+from batchdigits.files.inputs import check_content, expand_inputs
 
 
 def write(folder: Path, *names: str) -> None:

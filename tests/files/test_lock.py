@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from batchdigits.errors import OutputError, TryAgainError
-from batchdigits.files.lock import hold_lock
+from batchdigits.files.lock import hold_lock, refuse_held
 
 HOLDER = """
     import sys, time
@@ -99,3 +101,31 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OutputError), hold_lock(tmp_path / "out.csv"):
         pass
     assert victim.read_text() == "whole"
+
+
+def test_looking_at_a_lock_changes_nothing_whoever_holds_it(tmp_path: Path) -> None:
+    path, lock = tmp_path / "out.csv", tmp_path / ".out.csv.lock"
+    refuse_held(path)
+    assert list(tmp_path.iterdir()) == []
+    lock.write_text("a killed run's")
+    refuse_held(path)
+    assert lock.read_text() == "a killed run's"
+    with hold_lock(path), pytest.raises(TryAgainError, match="another run"):
+        refuse_held(path)
+
+
+def test_a_run_outlasts_somebody_who_only_looks(tmp_path: Path) -> None:
+    path, lock = tmp_path / "out.csv", tmp_path / ".out.csv.lock"
+    with lock.open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        timer = threading.Timer(0.02, fcntl.flock, (looking, fcntl.LOCK_UN))
+        timer.start()
+        with hold_lock(path):
+            timer.join()
+    assert not lock.exists()
+
+
+def test_a_lock_that_is_a_link_is_told_by_who_only_looks(tmp_path: Path) -> None:
+    (tmp_path / ".out.csv.lock").symlink_to("elsewhere")
+    with pytest.raises(OutputError, match="can't be locked"):
+        refuse_held(tmp_path / "out.csv")

@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from batchdigits.errors import OutputError, UsageError
-from batchdigits.files.inputs import (
-    Inputs,
-    Targets,
-    check_targets,
-    expand_inputs,
-    make_folder,
-    plan_targets,
-)
+from batchdigits.files.formats import Inputs
+from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.targets import Targets, check_targets, make_folder, plan_targets
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +153,9 @@ def test_an_input_is_never_an_output(output: str) -> None:
         plan_targets(Inputs(source, several=False), output)
 
 
-@pytest.mark.parametrize("name", ["P.rejects.csv", ".P.csv.tmp", ".P.csv.commit", ".P.csv.lock"])
+@pytest.mark.parametrize(
+    "name", ["P.rejects.csv", ".P.csv.tmp", ".P.receipt.json.commit", ".P.receipt.json.lock"]
+)
 def test_an_input_is_never_one_of_the_other_names_a_run_writes(name: str) -> None:
     with pytest.raises(UsageError, match="would be written over it"):
         planned("P.csv", name)
@@ -172,7 +169,8 @@ def test_an_input_is_never_the_output_of_another_one() -> None:
 def test_standard_input_is_never_the_output() -> None:
     Path("in.csv").write_text("x")
     code = (
-        "from batchdigits.files.inputs import *\n"
+        "from batchdigits.files.inputs import expand_inputs\n"
+        "from batchdigits.files.targets import plan_targets\n"
         "try: plan_targets(expand_inputs(['-']), 'in.csv')\n"
         "except Exception as error: print(error)"
     )
@@ -204,7 +202,11 @@ def test_plain_names_in_a_folder_present_or_to_be_made_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["P.csv", "P.rejects.csv", "P.receipt.json", ".P.csv.tmp", ".P.csv.commit"]
+    "name",
+    [
+        *("P.csv", "P.rejects.csv", "P.receipt.json", ".P.csv.tmp"),
+        *(".P.receipt.json.tmp", ".P.receipt.json.commit", ".P.receipt.json.lock"),
+    ],
 )
 @pytest.mark.parametrize(
     ("make", "what"),
@@ -248,4 +250,13 @@ def test_a_folder_that_cannot_be_written_is_refused() -> None:
 
 def test_a_name_too_long_for_its_temporaries_is_refused_before_any_work() -> None:
     with pytest.raises(OutputError, match="File name too long"):
-        check_targets(targets("P" * 245 + ".csv"))
+        check_targets(targets("P" * 248 + ".csv"))
+
+
+def test_targets_know_every_input_of_the_run_under_any_name() -> None:
+    (first, second) = plan_targets(inputs("a.csv", "b.csv"), None)
+    os.link("b.csv", "hard.csv")
+    Path("other.csv").write_text("x")
+    for planned_targets in (first, second):
+        read = [n for n in ("a.csv", "hard.csv", "other.csv") if planned_targets.reads(Path(n))]
+        assert read == ["a.csv", "hard.csv"]

@@ -185,3 +185,15 @@ def test_every_row_is_scorable_or_rejected(data: st.DataObject) -> None:
     assert all(reject.reason in REASONS for reject in checked.rejects)
     for index, row in enumerate(good):
         assert checked.pixels[index].tolist() == [np.float32(v) for v in rows[row]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_the_raw_row_of_a_reject_is_json_whatever_its_values(value: float) -> None:
+    """JSON has no word for what is not finite: it stands there as text."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    (reject,) = check(batch_of([[1.0] * 5 + [value] + [2.0] * 58])).rejects
+    assert reject.reason == "not-finite"
+    assert json.loads(reject.raw or "", parse_constant=refuse)[4:7] == [1.0, str(value), 2.0]

@@ -11,6 +11,7 @@ import pytest
 
 from batchdigits.errors import BatchdigitsError, UnusableInputError, UsageError
 from batchdigits.rows.batch import RowOptions
+from batchdigits.rows.csv_blocks import BLOCK_LINES
 from batchdigits.rows.csv_source import CsvSource
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
@@ -423,3 +424,34 @@ def test_the_stream_is_read_to_its_end():
     source = CsvSource(stream, RowOptions(), "x.csv", 64)
     read(source)
     assert stream.read(1) == b""
+
+
+@pytest.mark.parametrize("cell", ["{}17", "17{}", '"{}17"', '"17{}"'])
+def test_the_value_of_a_reject_is_not_cut_off_behind_its_blanks(cell):
+    """However many spaces stand around a number, the reject tells the number."""
+    row = ",".join(["a", cell.format(" " * 4100), *["1"] * 63])
+    ((_, reason, column, value),) = scored(f"{HEADER}\n{row}\n")[2]
+    assert (reason, column, value) == ("out-of-range", "pixel_0", "17")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("text", ["", "x", '"'])
+def test_a_block_has_a_bounded_number_of_lines(text, end):
+    """Short lines become many rejects: those of one block must not fill the memory."""
+    count = 3 * BLOCK_LINES + 7
+    body = [line("a"), *[text] * count, line("b"), ""]
+    source = source_of(HEADER + "\n" + end.join(body))
+    parts = read(source)
+    assert max(part.rows for part in parts) <= BLOCK_LINES
+    assert sum(len(part.rejects) for part in parts) == count
+    assert sum(part.lines for part in parts) == count + 2
+    ids = [name for part in parts for name in part.passthrough["id"].to_pylist()]
+    assert ids == ["a", "b"]
+
+
+def test_a_record_that_spans_lines_is_not_cut_where_lines_are_counted():
+    """Blocks of many lines are cut between records only."""
+    text = '"' + "x\n" * 100 + '"'
+    records = [line(text) for _ in range(2 * BLOCK_LINES // 100)]
+    ids, _, rejects = scored("\n".join([HEADER, *records, ""]), block_bytes=64 * MIB)
+    assert (ids, rejects) == ([text.strip('"')] * len(records), [])

@@ -9,7 +9,7 @@ import pytest
 
 from batchdigits.errors import BatchdigitsError, UnusableInputError
 from batchdigits.rows.batch import RowOptions, Rows
-from batchdigits.rows.parquet_source import ParquetSource
+from batchdigits.rows.parquet_source import BLOCK_BYTES, ParquetSource
 
 
 def table_of(rows: int) -> pa.Table:
@@ -102,3 +102,53 @@ def test_text_pixels_are_refused_before_any_data_is_read(tmp_path: Path) -> None
     pq.write_table(table_of(5).set_column(1, "pixel_0", pa.array(["1"] * 5)), path)
     with pytest.raises(UnusableInputError, match="pixel_0 \\(string\\)"):
         ParquetSource(path, RowOptions(), "a.parquet")
+
+
+@pytest.mark.parametrize("before", [0, 500])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary()])
+def test_a_long_cell_that_is_stored_once_does_not_fill_the_memory(
+    tmp_path: Path, before: int, kind: pa.DataType
+) -> None:
+    """Blocks end where their cells become too many bytes; the rows stay as they are."""
+    path = tmp_path / "a.parquet"
+    notes = ["short"] * before + ["x" * 60_000] * 1000
+    table = table_of(len(notes)).append_column("note", pa.array(notes).cast(kind))
+    pq.write_table(table, path, row_group_size=700)
+    assert path.stat().st_size < 1_000_000
+    source = ParquetSource(path, RowOptions(), "a.parquet")
+    ids, sizes = [], []
+    for block in source.blocks():
+        rows = source.check(block)
+        ids += rows.passthrough["id"].to_pylist()
+        cells = rows.passthrough["note"].cast(pa.large_binary())
+        sizes.append(sum(len(cell) for cell in cells.to_pylist()))
+        assert (
+            rows.passthrough["note"].to_pylist()
+            == table["note"].to_pylist()[len(ids) - rows.rows : len(ids)]
+        )
+        assert np.array_equal(rows.pixels[:, 0], rows.passthrough["id"].to_numpy() % 17)
+    source.close()
+    assert ids == list(range(len(notes)))
+    assert max(sizes) <= BLOCK_BYTES + 60_000
+
+
+@pytest.mark.parametrize("batch_rows", [1, 100, 1000])
+def test_texts_stay_beside_their_pixels(tmp_path: Path, batch_rows: int) -> None:
+    """Columns of text are read in pieces of their own; row groups and batches cut them anyhow."""
+    path = tmp_path / "a.parquet"
+    table = table_of(1000)
+    names = pa.array([f"form {i}" for i in range(1000)])
+    pq.write_table(table.add_column(0, "form", names), path, row_group_size=333)
+    parts = read(path, batch_rows=batch_rows, keep=("form", "id"))
+    assert max(part.rows for part in parts) <= batch_rows
+    forms = [row for part in parts for row in part.passthrough.to_pylist()]
+    assert forms == [{"form": f"form {i}", "id": i} for i in range(1000)]
+
+
+def test_a_list_of_pixels_of_any_length_may_be_the_only_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    lists = pa.array([[1] * 64, [2] * 63, None] * 200, pa.list_(pa.uint8()))
+    pq.write_table(pa.table({"pixels": lists}), path)
+    parts = read(path)
+    assert sum(len(part.pixels) for part in parts) == 200
+    assert sum(len(part.rejects) for part in parts) == 400

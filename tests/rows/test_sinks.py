@@ -88,3 +88,12 @@ def test_columns_that_a_csv_cannot_hold_are_refused_with_the_fix() -> None:
     check_schema("parquet", schema, "f")
     with pytest.raises(UnusableInputError, match=r"'img' .*, 'raw' \(binary\); .* --keep"):
         check_schema("csv", schema, "f")
+
+
+def test_an_extension_type_is_judged_by_what_it_is_stored_as() -> None:
+    """A UUID is 16 bytes, which may happen to be text; JSON is text."""
+    schema = pa.schema([("key", pa.uuid()), ("data", pa.json_())])
+    with pytest.raises(UnusableInputError, match=r"a\.parquet: a CSV can't hold .*'key'") as caught:
+        check_schema("csv", schema, "a.parquet")
+    assert "data" not in str(caught.value)
+    check_schema("parquet", schema, "a.parquet")

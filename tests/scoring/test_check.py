@@ -100,7 +100,9 @@ def test_a_commit_that_was_cut_off_is_left_to_the_run(digits: Path) -> None:
     """Its files have no receipt yet, and are not somebody else's for that."""
     batchdigits.score(digits)
     receipt = digits.with_name("digits.receipt.json")
-    receipt.rename(digits.with_name(".digits.predictions.csv.commit"))
+    commit = {"receipt": json.loads(receipt.read_text()), "replaced": []}
+    digits.with_name(".digits.receipt.json.commit").write_text(json.dumps(commit))
+    receipt.unlink()
     assert check(digits).inputs[0].status == "ready"
     assert batchdigits.score(digits).inputs[0].status == "unchanged"
 
@@ -109,11 +111,22 @@ def test_another_run_on_the_same_output_is_noticed(digits: Path) -> None:
     """A held lock is busy; the lock file of a run that was killed is nobody's, and stays."""
     lock = digits.with_name(".digits.receipt.json.lock")
     with lock.open("w+") as holder:
+        holder.write("4711\n")
+        holder.flush()
         fcntl.flock(holder, fcntl.LOCK_EX)
         summary = check(digits)
     assert summary.exit_code == 75
-    assert "another run" in error_of(summary)
+    assert "another run (process 4711)" in error_of(summary)
     assert check(digits).inputs[0].status == "ready"
+
+
+def test_a_receipt_that_is_damaged_is_somebody_elses(digits: Path) -> None:
+    batchdigits.score(digits)
+    receipt = digits.with_name("digits.receipt.json")
+    found = json.loads(receipt.read_text())
+    for field, value in (("bundle", None), ("rows_in", "many"), ("reasons", {"empty": "x"})):
+        receipt.write_text(json.dumps({**found, field: value}))
+        assert check(digits).exit_code == 73
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")

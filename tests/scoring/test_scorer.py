@@ -76,3 +76,25 @@ def test_a_batch_without_a_scorable_row_is_fine(heads: list[list[float]]) -> Non
     scored = Scorer(FirstPixels(), CLASSES).score(rows)
     assert scored.predictions.num_rows == 0
     assert len(scored.rejects) == scored.rejected.num_rows == len(heads)
+
+
+@pytest.mark.parametrize("bad", [0, 99])
+def test_a_row_without_a_probability_may_have_no_other_columns(bad: int) -> None:
+    """Rows are counted where no column passes through, too."""
+    heads = [[bad, 0, 0], [9, 0, 0], [0, 1, 0]]
+    pixels = pa.array([[*head, *([0] * 61)] for head in heads], pa.list_(pa.uint8()))
+    _, (rows,) = check_table(pa.table({"pixels": pixels}), RowOptions())
+    scored = Scorer(FirstPixels(), CLASSES).score(rows)
+    expected = 1 + (bad == 99)
+    assert scored.predictions.num_rows == 3 - expected
+    assert len(scored.rejects) == scored.rejected.num_rows == expected
+
+
+def test_a_row_without_a_probability_keeps_its_text_view() -> None:
+    pixels = pa.array([[9] * 64, [0] * 64], pa.list_(pa.uint8()))
+    ids = pa.array(["a", "b"], pa.string_view())
+    _, (rows,) = check_table(pa.table({"id": ids, "pixels": pixels}), RowOptions())
+    scored = Scorer(FirstPixels(), CLASSES).score(rows)
+    assert scored.rejected["id"].to_pylist() == ["a"]
+    assert scored.predictions["id"].to_pylist() == ["b"]
+    assert scored.predictions.schema.field("id").type == pa.string_view()

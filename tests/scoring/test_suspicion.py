@@ -286,3 +286,14 @@ def test_rows_that_are_all_above_the_range_are_told_the_scale(inverted: Path) ->
     assert "none of the 600 rows" in str(
         batchdigits.score(path, allow_suspect=True).inputs[0].error
     )
+
+
+def test_a_number_behind_thousands_of_blanks_is_judged_by_its_value(tmp_path: Path) -> None:
+    """The value that a reject shows is cut: what is left of it must still be the number."""
+    names = ",".join(f"pixel_{i}" for i in range(64))
+    fine = ",".join(["5"] * 64)
+    padded = ",".join([" " * 4100 + "17", *["5"] * 63])
+    path = tmp_path / "forms.csv"
+    path.write_text(f"{names}\n{fine}\n{padded}\n{fine}\n")
+    summary = batchdigits.score(path, allow_suspect=True)
+    assert (summary.exit_code, summary.reasons) == (3, {"out-of-range": 1})

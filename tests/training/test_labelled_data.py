@@ -94,8 +94,9 @@ def test_parquet_labels_keep_their_type(
     [
         (pa.array([0.5, 1.0]), "holds 0.5"),
         (pa.array([float("inf"), 1.0]), "holds inf"),
-        (pa.array([1, None]), "1 rows have no label in column 'digit', first row 2"),
-        (pa.array(["a", ""]), "1 rows have no label"),
+        (pa.array([1, None]), "without a label in column 'digit': 1, the first is row 2"),
+        (pa.array(["a", ""]), "without a label"),
+        (pa.array(["a", " \t", "b"]), "the first is row 2"),
         (pa.array([[1], [2]]), "expected whole numbers"),
         (pa.array([1, 1]), "every label is 1"),
         (pa.array([2**63, 1], pa.uint64()), "beyond 64 bits"),
@@ -106,6 +107,13 @@ def test_labels_that_are_no_classes_are_refused(
 ) -> None:
     path = write_parquet(tmp_path / "rows.parquet", labels)
     with pytest.raises(UnusableInputError, match=told):
+        read_labelled(path, "digit", RowOptions())
+
+
+@pytest.mark.parametrize("missing", ["nan", "NA", " ", "null", "None"])
+def test_a_csv_cell_that_means_missing_is_no_class(tmp_path: Path, missing: str) -> None:
+    path = write_csv(tmp_path / "rows.csv", ["1", missing, "2"])
+    with pytest.raises(UnusableInputError, match="without a label.*: 1, the first is row 2"):
         read_labelled(path, "digit", RowOptions())
 
 

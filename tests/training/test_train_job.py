@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.store import Store, packaged_bundle
 from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import replay
 from batchdigits.errors import OutputError, UsageError
@@ -151,11 +153,32 @@ def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:
         train(TrainOptions(output=str(tmp_path / "b.bundle"), store=str(tmp_path)))
 
 
-def test_overwrite_replaces_the_file(tmp_path: Path) -> None:
-    there = tmp_path / "there.bundle"
-    there.write_text("old")
+def test_overwrite_replaces_a_bundle(tmp_path: Path) -> None:
+    there = Path(shutil.copy(packaged_bundle(), tmp_path / "there.bundle"))
     train(replace(SMALL, output=str(there), overwrite=True))
     assert zipfile.is_zipfile(there)
+    assert there.read_bytes() != packaged_bundle().read_bytes()
+
+
+def test_overwrite_replaces_nothing_but_a_bundle(tmp_path: Path) -> None:
+    """Not the labelled rows, under any name; not somebody's file; not a version of a store."""
+    rows = tmp_path / "rows.bundle"
+    rows.write_text("label,pixel_0\n")
+    twin = tmp_path / "twin.bundle"
+    twin.hardlink_to(rows)
+    options = replace(SMALL, data=str(rows), overwrite=True)
+    with pytest.raises(UsageError, match="is the file to learn from"):
+        train(replace(options, output=str(twin)))
+    with pytest.raises(OutputError, match="is no sound bundle"):
+        train(replace(SMALL, output=str(twin), overwrite=True))
+    assert rows.read_text() == "label,pixel_0\n"
+    published = Store(tmp_path / "store").publish(
+        "digits", lambda _: packaged_bundle().read_bytes()
+    )
+    with pytest.raises(UsageError, match="lies in a store"):
+        train(replace(SMALL, output=str(published), overwrite=True))
+    with pytest.raises(UsageError, match="ends in .bundle"):
+        train(replace(SMALL, output=str(tmp_path / "new/")))
 
 
 def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:

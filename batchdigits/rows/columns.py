@@ -1,0 +1,78 @@
+"""Record batches of pass-through columns, of any type and also of none.
+
+Arrow counts the rows of a batch on its columns, and can't take rows of its view types: both are
+dealt with here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.rows.csv_text import positions
+
+
+def batch_of(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of `rows` rows, which it has without any column too."""
+    if columns:
+        return pa.RecordBatch.from_arrays(list(columns), schema=schema)
+    # Without columns a record batch still has to know how many rows it has.
+    return pa.record_batch([pa.nulls(rows)], names=["rows"]).select([])
+
+
+def take(batch: pa.RecordBatch, places: NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows of a batch at `places`, in their order; types stay."""
+    indices = positions(np.ascontiguousarray(places, np.int64))
+    columns = [_taken(column, indices) for column in batch.columns]
+    return batch_of(columns, len(places), batch.schema)
+
+
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of one or more batches of the same schema, one batch behind the other."""
+    if len(batches) == 1:
+        return batches[0]
+    columns = [
+        pa.concat_arrays([batch.column(i) for batch in batches])
+        for i in range(batches[0].num_columns)
+    ]
+    return batch_of(columns, sum(batch.num_rows for batch in batches), batches[0].schema)
+
+
+def _taken(column: pa.Array, indices: pa.Array) -> pa.Array:
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.wrap_array(_taken(column.storage, indices))
+    plain = _without_views(kind)
+    if plain.equals(kind):
+        return column.take(indices)
+    return column.cast(plain).take(indices).cast(kind)
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """The type whose values are the same and whose text and bytes are no views."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([_field_without_views(field) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_field_without_views(kind.key_field), _field_without_views(kind.item_field))
+    return _list_without_views(kind)
+
+
+def _list_without_views(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_field_without_views(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_field_without_views(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_field_without_views(kind.value_field), kind.list_size)
+    return kind
+
+
+def _field_without_views(field: pa.Field) -> pa.Field:
+    return field.with_type(_without_views(field.type))
