@@ -633,3 +633,22 @@ def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> 
     assert ran.returncode == 128 + signal.SIGTERM
     assert "nothing half-done was left" in ran.stderr
     assert [path.name for path in digits.parent.iterdir()] == [digits.name]
+
+
+def test_what_is_in_the_way_says_what_it_came_from(digits: Path, tmp_path: Path) -> None:
+    """The one line of exit 73 tells another bundle from other options, content or a lost output."""
+    predict(digits)
+    out = digits.with_name("digits.predictions.parquet")
+    options = predict(digits, "--probabilities").error
+    assert "written with other options (probabilities: False, now True)" in options
+    first = ROOT / "tests" / "data" / "digits-format-1.bundle"
+    other = tmp_path / "other.bundle"
+    assert predict(digits, "--bundle", other, cwd=tmp_path).code == 78
+    shutil.copy(first, other)
+    assert predict(digits, "--bundle", other).code == 0  # the same bytes are the same bundle
+    out.rename(out.with_name("taken.parquet"))
+    assert "moved or changed since" in predict(digits).error
+    pq.write_table(small_table(), digits)
+    assert "came from other content" in predict(digits).error
+    digits.with_name("digits.receipt.json").write_text("{}")
+    assert "no receipt says what it came from" in predict(digits).error

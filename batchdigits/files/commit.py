@@ -202,8 +202,10 @@ def _verify_size(output: WrittenFile) -> None:
     temporary = temporary_name(output.path)
     size = temporary.stat().st_size if temporary.is_file() else 0
     if size != output.bytes:
-        message = f"{temporary}: holds {size} bytes, expected the {output.bytes} written; run again"
-        raise InternalError(message)
+        raise IOFailedError(
+            f"{temporary}: {output.bytes} bytes were written, {size} are there: was the folder "
+            "removed or its mount lost? nothing was published; run again"
+        )
 
 
 def _refuse_others(targets: Targets, written: Sequence[WrittenFile]) -> None:

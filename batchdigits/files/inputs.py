@@ -30,8 +30,8 @@ def expand_inputs(arguments: Sequence[str]) -> Inputs:
     What folders and globs give is sorted by name, without hidden names, names that begin with
     `_` and our own outputs. A named file that is missing or can't be read is an input all the same:
     check_content refuses it in its turn, so that it does not stop the others. Raises NoInputError
-    for a folder or glob that gives nothing, UsageError for `-` among others and for a file that is
-    named twice.
+    for a folder or glob that gives nothing, UsageError for `-` among others. Two names of one file
+    are two inputs; two that would write one name are refused by plan_targets.
     """
     if list(arguments) == ["-"]:
         return Inputs((Input(None, "csv"),), several=False)
@@ -40,7 +40,6 @@ def expand_inputs(arguments: Sequence[str]) -> Inputs:
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
         raise NoInputError("no input or an empty name; name files, folders, globs or -")
     found = tuple(source for argument in arguments for source in _expand(argument))
-    _refuse_doubles(found)
     return Inputs(found, several=len(arguments) > 1 or _means_several(arguments[0]))
 
 
@@ -60,13 +59,12 @@ def check_content(source: Input) -> None:
 
 
 def _expand(argument: str) -> Iterator[Input]:
-    path = Path(argument)
-    if path.is_dir():
-        yield from _in_folder(path)
-    elif _means_several(argument):
-        yield from _matching(argument)
+    if not _means_several(argument):
+        yield _seen(Path(argument))
+    elif _is_folder(argument):
+        yield from _in_folder(Path(argument))
     else:
-        yield _seen(path)
+        yield from _matching(argument)
 
 
 def _named(path: Path, head: bytes) -> Input:
@@ -105,7 +103,7 @@ def _matching(pattern: str) -> list[Input]:
 def _seen(path: Path) -> Input:
     """An input of that path, told by its content where it can be read."""
     try:
-        return _named(path, read_head(path) if path.is_file() else b"")
+        return _named(path, read_head(path) if os.path.isfile(path) else b"")  # noqa: PTH113  # as below
     except NoInputError:
         return _named(path, b"")
 
@@ -119,7 +117,12 @@ def _is_glob(argument: str) -> bool:
 
 
 def _means_several(argument: str) -> bool:
-    return Path(argument).is_dir() or (_is_glob(argument) and not os.path.lexists(argument))
+    return _is_folder(argument) or (_is_glob(argument) and not os.path.lexists(argument))
+
+
+def _is_folder(argument: str) -> bool:
+    """Whether a folder can be seen there. os.path takes what may not be looked at for absent."""
+    return os.path.isdir(argument)  # noqa: PTH112  # Path.is_dir() raises PermissionError
 
 
 def _refuse_special(path: Path) -> None:
@@ -131,14 +134,3 @@ def _refuse_special(path: Path) -> None:
         raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
     if not regular:
         raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it into - instead")
-
-
-def _refuse_doubles(found: Sequence[Input]) -> None:
-    seen: dict[tuple[int, int], Input] = {}
-    for source in found:
-        if source.path is None or not source.path.exists():
-            continue
-        status = source.path.stat()
-        first = seen.setdefault((status.st_dev, status.st_ino), source)
-        if first is not source:
-            raise UsageError(f"{source.name}: is the same file as {first.name}; name it once")

@@ -48,7 +48,7 @@ def _check_input(entry: Input, targets: Targets, work: Work, room: _Room) -> Inp
         receipt = finished_receipt(entry, targets, work.key)
         if receipt is not None:
             return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
-        refuse_foreign(targets, overwrite=work.overwrite)
+        refuse_foreign(entry, targets, work)
     with closing(open_source(entry, work.rows).source) as source:
         schema = work.scorer.schema(source.schema)
         check_schema(targets.kind, schema, entry.name)

@@ -24,7 +24,13 @@ from batchdigits.rows.open import open_source
 from batchdigits.rows.rejects import REASONS, reject_batch
 from batchdigits.rows.sinks import Sink, check_schema, open_sink
 from batchdigits.scoring.ledger import Ledger, Limit
-from batchdigits.scoring.receipt import Key, Receipt, finished_receipt, new_receipt
+from batchdigits.scoring.receipt import (
+    Key,
+    Receipt,
+    finished_receipt,
+    new_receipt,
+    why_not_finished,
+)
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.suspicion import Suspicion
 from batchdigits.scoring.workers import in_order
@@ -81,7 +87,7 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
             receipt = finished_receipt(entry, targets, work.key)
             if receipt is not None:
                 return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
-            refuse_foreign(targets, overwrite=work.overwrite)
+            refuse_foreign(entry, targets, work)
             ledger = _score_and_publish(entry, targets, work)
         except BaseException:
             discard(targets)
@@ -214,13 +220,13 @@ class _Outputs:
         return self._files[which][1]
 
 
-def refuse_foreign(targets: Targets, *, overwrite: bool) -> None:
+def refuse_foreign(entry: Input, targets: Targets, work: Work) -> None:
     """Never replace what another input, bundle or options wrote, unless told to."""
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
-    if present and not overwrite:
+    if present and not work.overwrite:
         raise OutputError(
-            f"{present[0]} exists from another input, bundle or options, or was changed since; "
-            "move it away, or replace it with --overwrite"
+            f"{present[0]}: is there already {why_not_finished(entry, targets, work.key)}; move it "
+            "away, or replace it with --overwrite"
         )
 
 

@@ -82,6 +82,29 @@ def finished_receipt(entry: Input, targets: Targets, key: Key) -> Receipt | None
     return receipt if outputs_match(targets, outputs) else None
 
 
+def why_not_finished(entry: Input, targets: Targets, key: Key) -> str:
+    """What tells the outputs that are there from those that this work would write, in a few words.
+
+    For outputs that `finished_receipt` does not vouch for.
+    """
+    try:
+        receipt = open_receipt(targets.receipt)
+    except (NoInputError, UnusableInputError):
+        return "and no receipt says what it came from"
+    if receipt.bundle["digest"] != key.bundle["digest"]:
+        was, now = (f"{one['name']}@{one['version']}" for one in (receipt.bundle, key.bundle))
+        return f"and was scored with {was}, this run uses {now}"
+    changed = [name for name in key.options if receipt.options.get(name) != key.options[name]]
+    if changed:
+        flags = ", ".join(
+            f"{n}: {receipt.options.get(n)!r}, now {key.options[n]!r}" for n in changed
+        )
+        return f"and was written with other options ({flags})"
+    if entry.path is None or receipt.input_digest != digest_file(entry.path):
+        return f"and came from other content of {receipt.input}"
+    return "and its outputs were moved or changed since they were written"
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A receipt as it was read.

@@ -14,6 +14,7 @@ import pytest
 from batchdigits.errors import NoInputError, UsageError
 from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content, expand_inputs
+from batchdigits.files.targets import plan_targets
 
 
 def write(folder: Path, *names: str) -> None:
@@ -173,14 +174,18 @@ def test_a_glob_without_a_match_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [os.link, os.symlink])
-def test_the_same_file_twice_is_refused_under_any_name(tmp_path: Path, make) -> None:
+def test_two_names_of_one_file_are_two_inputs(tmp_path: Path, make) -> None:
+    """A link `latest.csv` in a folder must not stop the night: each name has outputs of its own."""
     write(tmp_path, "a.csv")
-    make(tmp_path / "a.csv", tmp_path / "b.csv")
-    for arguments in ([tmp_path / "a.csv", tmp_path / "." / "b.csv"], [tmp_path]):
-        with pytest.raises(UsageError, match=r"b\.csv: is the same file as .*a\.csv"):
-            found(*arguments)
-    with pytest.raises(UsageError, match="is the same file as"):
-        found(tmp_path / "a.csv", f"{tmp_path}/../{tmp_path.name}/a.csv")
+    make(tmp_path / "a.csv", tmp_path / "latest.csv")
+    assert [source.stem for source in expand_inputs([str(tmp_path)]).inputs] == ["a", "latest"]
+
+
+def test_one_name_twice_is_refused_for_its_outputs(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv")
+    found = expand_inputs([str(tmp_path / "a.csv"), f"{tmp_path}/../{tmp_path.name}/a.csv"])
+    with pytest.raises(UsageError, match="would both write"):
+        plan_targets(found, None)
 
 
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:

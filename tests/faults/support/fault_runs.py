@@ -91,7 +91,7 @@ class Job:
 
     @property
     def commit(self) -> Path:
-        return self.output.with_name(f".{self.output.name}.commit")
+        return self.output.with_name(f".{self.receipt.name}.commit")
 
     @property
     def touched(self) -> list[Path]:
