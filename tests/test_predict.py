@@ -607,7 +607,7 @@ def test_a_receipt_that_is_damaged_is_not_ours_to_replace(
     path.write_text(json.dumps({**receipt, field: value}))
     ran = predict(digits)
     assert ran.code == 73
-    assert "exists from another input, bundle or options" in ran.error
+    assert "no receipt says what it came from" in ran.error
     assert predict(digits, "--overwrite").code == 0
 
 

@@ -271,7 +271,7 @@ def test_a_temporary_of_another_length_is_not_published(targets: Targets) -> Non
     for content in (b"who", None):
         temporary = temporary_name(targets.predictions)
         temporary.write_bytes(content) if content else temporary.unlink()
-        with pytest.raises(InternalError, match=r"bytes, expected the 5 written"):
+        with pytest.raises(IOFailedError, match=r"5 bytes were written"):
             publish(targets, [written], {})
     discard(targets)
     assert contents(targets) == {}

@@ -92,7 +92,7 @@ def test_outputs_from_something_else_need_overwrite(digits: Path) -> None:
     batchdigits.score(digits, keep=["form_id"])
     summary = check(digits)
     assert summary.exit_code == 73
-    assert "exists from another input, bundle or options" in error_of(summary)
+    assert "was written with other options" in error_of(summary)
     assert check(digits, overwrite=True).inputs[0].status == "ready"
 
 
