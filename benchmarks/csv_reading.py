@@ -3,9 +3,9 @@
     python benchmarks/csv_reading.py [--rows 2000000] [--pairs 7]
 
 As limit.py, with the rows as CSV: the reading part of the bound is `pyarrow.csv.read_csv` with the
-columns' types given, at its best settings, which checks nothing and counts no lines. The predictions
-are written as CSV, as they are by default (`--output-kind parquet` for Parquet). polars and DuckDB
-read the same file beside it, each in an environment of its own.
+columns' types given, at its best settings, which checks nothing and counts no lines. The
+predictions are written as CSV, as they are by default (`--output-kind parquet` for Parquet).
+polars and DuckDB read the same file beside it, each in an environment of its own.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _readers(source: Path, folder: Path) -> dict[str, Any]:
     """Rows a second and CPU time a row of each reader on the same file, 3 rounds in turn."""
     python = python_of("readers", folder)
     if python is None:
-        return {name: "won't install here" for name in READERS}
+        return dict.fromkeys(READERS, "won't install here")
     told: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
     for _ in range(3):
         for name in READERS:

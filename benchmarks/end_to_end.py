@@ -2,10 +2,10 @@
 
     python benchmarks/end_to_end.py [--rows 2000000] [--pairs 5] [--small REF]
 
-Whole processes in turn on the same rows and the same model: the product, the script with batches of
-8,192, and the same script with Keras' own batches of 32 (which takes minutes; --no-default leaves it
-out). The script is scripts/keras_script.py: pandas, joblib, Keras. `--small` names a second bundle
-for the product, to set a smaller network against the script with the tutorial's.
+Whole processes in turn on the same rows and the same model: the product, the script with batches
+of 8,192, and the same script with Keras' own batches of 32 (which takes minutes; --no-default
+leaves it out). The script is scripts/keras_script.py: pandas, joblib, Keras. `--small` names a
+second bundle for the product, to set a smaller network against the script with the tutorial's.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python benchmarks/limit.py [--rows 2000000] [--pairs 7]
 
 In each round: the product in steady state (the time of a large file less that of one with a tenth
-of its rows, in a process that has imported everything), and right after it the bare parts alone, one
-thread each: pyarrow reading the columns, ONNX Runtime on arrays that are ready, pyarrow writing the
-predictions. Their CPU times a row, added up and divided over the cores, are the bound: nothing that
-reads, computes and writes with these libraries can be faster.
+of its rows, in a process that has imported everything), and right after it the bare parts alone,
+one thread each: pyarrow reading the columns, ONNX Runtime on arrays that are ready, pyarrow
+writing the predictions. Their CPU times a row, added up and divided over the cores, are the bound:
+nothing that reads, computes and writes with these libraries can be faster.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ def run(command: Sequence[str | os.PathLike[str]], env: dict[str, str] | None = 
         if process.returncode != 0:
             err.seek(0)
             detail = err.read().decode(errors="replace")[-2000:]
-            raise SystemExit(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{detail}")
+            told = " ".join(map(str, command))
+            raise SystemExit(f"{told}\nended with {process.returncode}:\n{detail}")
     cpu = usage.ru_utime + usage.ru_stime
     return Usage(seconds, cpu, usage.ru_maxrss * _maxrss_unit() / MEGABYTE, output)
 

@@ -5,8 +5,8 @@
 Whole processes in turn, each round the product and every peer, Parquet to Parquet on all cores:
 MLflow's pyfunc (ONNX flavour), Ray Data's map_batches and Spark's mapInArrow run the bundle's own
 model.onnx in ONNX Runtime, scikit-learn a pipeline with the same weights. Every peer's predictions
-are compared with the product's. Each peer has an environment of its own, made on first use; one that
-won't install or run here says so in the table.
+are compared with the product's. Each peer has an environment of its own, made on first use; one
+that won't install or run here says so in the table.
 """
 
 from __future__ import annotations

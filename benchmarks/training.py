@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {
-        TUTORIAL: _counting(lambda seed: _tutorial(seed)),
+        TUTORIAL: _counting(_tutorial),
         PRODUCT: _counting(lambda seed: _train(seed, folder, arguments.flags.split())),
     }
     found = in_turn(arguments.pairs, sides)
