@@ -65,6 +65,29 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--debug", action="store_true", help="add the traceback to an error")
 
 
+def add_row_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say how the rows of an input are to be read."""
+    group.add_argument(
+        "--pixels",
+        metavar="SPEC",
+        help="pixel columns with other names: 'PREFIX{0..63}', 64 names with commas between, or "
+        "one list column",
+    )
+    group.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        help="the CSV begins with data: its first 64 columns are the pixels",
+    )
+    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
+    group.add_argument(
+        "--scale",
+        type=float,
+        metavar="MAX",
+        help="pixels are 0..MAX instead of 0..16, and become x * 16 / MAX",
+    )
+
+
 def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:

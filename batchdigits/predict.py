@@ -11,6 +11,7 @@ from batchdigits.cli import (
     Parser,
     Progress,
     add_common_options,
+    add_row_options,
     make_parser,
     print_json,
     run_command,
@@ -81,25 +82,7 @@ def _add_bundle_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("input")
-    group.add_argument(
-        "--pixels",
-        metavar="SPEC",
-        help="pixel columns with other names: 'PREFIX{0..63}', 64 names with commas between, or "
-        "one list column",
-    )
-    group.add_argument(
-        "--no-header",
-        dest="header",
-        action="store_false",
-        help="the CSV begins with data: its first 64 columns are the pixels",
-    )
-    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
-    group.add_argument(
-        "--scale",
-        type=float,
-        metavar="MAX",
-        help="pixels are 0..MAX instead of 0..16, and become x * 16 / MAX",
-    )
+    add_row_options(group)
     group.add_argument(
         "--keep",
         type=_names,

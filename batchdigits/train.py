@@ -11,6 +11,7 @@ from batchdigits.cli import (
     Parser,
     StatusLine,
     add_common_options,
+    add_row_options,
     make_parser,
     print_json,
     run_command,
@@ -101,26 +102,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--label", default="label", metavar="COLUMN", help="its label column (default: label)"
     )
-    group.add_argument(
-        "--pixels",
-        metavar="SPEC",
-        help="pixel columns with other names: 'PREFIX{0..63}', 64 names with commas between, or "
-        "one list column",
-    )
-    group.add_argument(
-        "--no-header",
-        dest="header",
-        action="store_false",
-        help="the CSV begins with data: its first 64 columns are the pixels, the label may be "
-        "column_65",
-    )
-    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
-    group.add_argument(
-        "--scale",
-        type=float,
-        metavar="MAX",
-        help="pixels are 0..MAX instead of 0..16, and become x * 16 / MAX",
-    )
+    add_row_options(group)
 
 
 def _add_split_options(parser: argparse.ArgumentParser) -> None:
