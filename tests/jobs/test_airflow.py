@@ -153,7 +153,10 @@ def test_every_file_is_published_and_a_bad_one_fails_alone(
     code, log = airflow.run(*airflow.dags_test())
     assert code != 0
     assert airflow.states() == ["success", "success", "failed"]
-    assert f"AirflowFailException: exit 65: error: {broken}: can't be read as Parquet" in log
+    assert (
+        f"AirflowFailException: exit 65: batchdigits.predict: error: {broken}: can't be read as Parquet"
+        in log
+    )
     assert log.count("unchanged: {") == 2
     assert os.path.samestat((airflow.output / "a.predictions.parquet").stat(), first)
     assert sorted(path.name for path in airflow.output.iterdir()) == published
@@ -190,7 +193,7 @@ def test_a_busy_output_is_tried_again(
     forms = airflow.folder / "forms.parquet"
     with predict_stopped_midway(forms, airflow.output), airflow.running(log):
         wait_for(lambda: airflow.states() == ["up_for_retry"], log)
-    assert "AirflowException: exit 75: error: " in log.read_text()
+    assert "AirflowException: exit 75: batchdigits.predict: error: " in log.read_text()
 
 
 def test_a_stopped_task_stops_its_command(
