@@ -153,10 +153,8 @@ def test_every_file_is_published_and_a_bad_one_fails_alone(
     code, log = airflow.run(*airflow.dags_test())
     assert code != 0
     assert airflow.states() == ["success", "success", "failed"]
-    assert (
-        f"AirflowFailException: exit 65: batchdigits.predict: error: {broken}: can't be read as Parquet"
-        in log
-    )
+    line = f"batchdigits.predict: error: {broken}: can't be read as Parquet"
+    assert f"AirflowFailException: exit 65: {line}" in log
     assert log.count("unchanged: {") == 2
     assert os.path.samestat((airflow.output / "a.predictions.parquet").stat(), first)
     assert sorted(path.name for path in airflow.output.iterdir()) == published
