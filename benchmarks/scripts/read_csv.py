@@ -18,7 +18,7 @@ def with_polars(path: str) -> int:
 
     schema = {"id": polars.String, "form": polars.String}
     schema |= dict.fromkeys(PIXELS, polars.UInt8)
-    return polars.read_csv(path, schema=schema).height
+    return int(polars.read_csv(path, schema=schema).height)
 
 
 def with_duckdb(path: str) -> int:

@@ -1,0 +1,218 @@
+"""Redraws chart.svg and the tables of README.md from the figures in results/.
+
+    python benchmarks/page.py
+
+Every benchmark that is run with --save leaves its JSON line in results/. A figure that is not there
+is shown as not measured: nothing is filled in by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from measure import RESULTS, table
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+CHART = HERE / "chart.svg"
+
+Result = dict[str, Any]
+
+
+def main() -> int:
+    """Run the command."""
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    CHART.write_text(draw(_rate_bars(results), _start_bars(results)))
+    README.write_text(_filled(README.read_text(), {"targets": _targets(results)}))
+    return 0
+
+
+def _filled(text: str, parts: dict[str, str]) -> str:
+    """The page with what stands between `<!-- NAME -->` and `<!-- end -->` replaced."""
+    for name, part in parts.items():
+        before, mark, behind = text.partition(f"<!-- {name} -->\n")
+        _, end, rest = behind.partition("<!-- end -->")
+        text = f"{before}{mark}{part}\n{end}{rest}"
+    return text
+
+
+def _targets(results: dict[str, Result]) -> str:
+    """One line a target: what was measured, what is wanted, where and when."""
+    lines = [
+        [question, *_measured(results.get(name), pick), f"`{name}`"]
+        for question, name, pick in _QUESTIONS
+    ]
+    header = ["question", "median (lowest to highest)", "wanted", "met", "load", "date", "figures"]
+    places = sorted({result["machine"] for result in results.values()})
+    return table(header, lines) + "\n\nMeasured on: " + "; ".join(places or ["nothing yet"]) + "."
+
+
+Pick = Callable[[Result], tuple[str, str, bool]]
+
+
+def _measured(result: Result | None, pick: Pick) -> list[str]:
+    if result is None:
+        return ["not measured", "", "", "", ""]
+    try:
+        value, wanted, met = pick(result)
+    except KeyError:
+        return ["not measured", "", "", "", ""]
+    return [value, wanted, "yes" if met else "no", str(result["load_before"]), result["date"]]
+
+
+def _spread(found: dict[str, float], digits: int = 2) -> str:
+    low, high = found["low"], found["high"]
+    return f"{found['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _ratio(*path: str, digits: int = 2) -> Pick:
+    """Ratio, target and verdict that stand together under `path`."""
+
+    def pick(result: Result) -> tuple[str, str, bool]:
+        part: Any = result
+        for key in path:
+            part = part[key]
+        return _spread(part["ratio"], digits), part["target"], part["met"]
+
+    return pick
+
+
+def _help(result: Result) -> tuple[str, str, bool]:
+    return _spread(result["help_ratio"]), result["help"]["target"], result["help"]["met"]
+
+
+def _highest(result: Result) -> tuple[str, str, bool]:
+    return f"{result['highest_mb']:.0f} MB", f"{result['target']} MB", result["met"]
+
+
+def _training(ratio: str) -> Pick:
+    return lambda result: (_spread(result[ratio], 1), result["target"], _meets(result, ratio))
+
+
+def _meets(result: Result, ratio: str) -> bool:
+    return bool(result[ratio]["median"] >= 8)
+
+
+def _accuracy(result: Result) -> tuple[str, str, bool]:
+    means = result["mean_accuracy"]
+    theirs, ours = (f"{100 * mean:.2f} %" for mean in means.values())
+    return f"{ours} against {theirs}", "no worse", result["accuracy_no_worse"]
+
+
+_QUESTIONS: list[tuple[str, str, Pick]] = [
+    (
+        "end to end, times as fast as the script at batch 8,192",
+        "end_to_end",
+        _ratio("compared", "batchdigits over script, batch 8192", digits=1),
+    ),
+    (
+        "end to end, times as fast as the script at Keras' batch",
+        "end_to_end",
+        _ratio("compared", "batchdigits over script, Keras' batch", digits=1),
+    ),
+    (
+        "the small network, times as fast as the script at batch 8,192 with the tutorial's",
+        "end_to_end",
+        _ratio("compared", "batchdigits, small network over script, batch 8192", digits=1),
+    ),
+    ("Parquet, rows/s over the bound of the bare parts", "limit", _ratio()),
+    ("Parquet with one list column, the same", "limit_lists", _ratio()),
+    ("CSV, rows/s over the bound of the bare parts", "csv_reading", _ratio()),
+    ("CSV to Parquet, the same", "csv_to_parquet", _ratio()),
+    ("cold start, 1,797 rows, over the imports alone", "cold_start", _ratio()),
+    ("--help over argparse alone", "cold_start", _help),
+    ("peak memory, 20 over 2 million rows, Parquet", "memory", _ratio("growth", "parquet")),
+    ("peak memory, 20 over 2 million rows, CSV", "memory", _ratio("growth", "csv")),
+    ("highest peak memory", "memory", _highest),
+    ("two workers over one, Parquet", "cores", _ratio("parquet")),
+    ("two workers over one, CSV", "cores", _ratio("csv")),
+    ("training, `fit` alone, times as fast as the tutorial's", "training", _training("fit_ratio")),
+    ("training, whole process, the same", "training", _training("process_ratio")),
+    ("training, accuracy on the 540 test rows, mean", "training", _accuracy),
+    *(
+        (f"times as fast as {peer}", "peers", _ratio("faster", peer, digits=1))
+        for peer in (
+            "MLflow pyfunc",
+            "Ray Data map_batches",
+            "Spark mapInArrow",
+            "scikit-learn pipeline",
+        )
+    ),
+]
+
+# The chart: two groups of bars side by side, hand-written SVG.
+
+WIDTH, LEFT, BAR, GAP, TOP = 470, 175, 22, 8, 54
+FONT = "font-family='system-ui, sans-serif'"
+OURS, THEIRS, INK, PAPER = "#1a7f5a", "#9aa5b1", "#1f2933", "#ffffff"
+
+Bars = list[tuple[str, float]]
+
+
+def _rate_bars(results: dict[str, Result]) -> Bars:
+    """Million rows a second of whole processes, the product first."""
+    rates: dict[str, float] = {}
+    for name in ("peers", "end_to_end"):
+        found = results.get(name, {}).get("rows_per_second", {})
+        rates |= {side: rate["median"] / 1e6 for side, rate in found.items()}
+    return _ordered(rates, largest_first=True)
+
+
+def _start_bars(results: dict[str, Result]) -> Bars:
+    """Seconds from start to exit for 1,797 rows, the product first."""
+    found = dict(results.get("peers", {}).get("start_seconds", {}))
+    script = results.get("cold_start", {}).get("seconds", {}).get("Keras script, 1,797 rows")
+    if script is not None:
+        found["Keras script"] = script
+    return _ordered({side: one["median"] for side, one in found.items()}, largest_first=False)
+
+
+def _ordered(values: dict[str, float], *, largest_first: bool) -> Bars:
+    return sorted(values.items(), key=lambda item: item[1], reverse=largest_first)
+
+
+def draw(rates: Bars, starts: Bars) -> str:
+    """Both groups side by side as an SVG."""
+    height = TOP + (BAR + GAP) * max(len(rates), len(starts), 1) + 12
+    parts = [
+        *_group(0, "Million rows a second, start to exit, Parquet to Parquet", rates, "{:.3f}"),
+        *_group(WIDTH, "Seconds from start to exit, 1,797 rows", starts, "{:.2f}"),
+    ]
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {2 * WIDTH} {height}' "
+        f"width='{2 * WIDTH}' height='{height}' role='img' aria-label='Throughput and start-up of "
+        "batchdigits and of what people use instead'>\n"
+        f"<rect width='100%' height='100%' fill='{PAPER}'/>\n" + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def _group(x: int, title: str, bars: Bars, number: str) -> Iterable[str]:
+    yield _text(x + 16, 28, title, weight="600")
+    largest = max((value for _, value in bars), default=1.0)
+    room = WIDTH - LEFT - 90
+    for place, (name, value) in enumerate(bars):
+        y = TOP + place * (BAR + GAP)
+        color = OURS if name.startswith("batchdigits") else THEIRS
+        width = max(2.0, room * value / largest)
+        yield _text(x + LEFT - 8, y + 15, name, anchor="end")
+        yield (
+            f"<rect x='{x + LEFT}' y='{y}' width='{width:.1f}' height='{BAR}' rx='3' "
+            f"fill='{color}'/>"
+        )
+        yield _text(x + LEFT + width + 6, y + 15, number.format(value))
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", weight: str = "400") -> str:
+    return (
+        f"<text x='{x:.1f}' y='{y}' font-size='12' font-weight='{weight}' {FONT} fill='{INK}' "
+        f"text-anchor='{anchor}'>{escape(text)}</text>"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
