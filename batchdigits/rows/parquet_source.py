@@ -19,6 +19,10 @@ from batchdigits.rows.pixels import find_pixels, select_passthrough
 READ_BUFFER = 1 << 18
 """Bytes read ahead of each column: whole column chunks would make memory grow with row groups."""
 
+SMALL_GROUP_BYTES = 32 << 20
+"""Up to here whole column chunks are read all the same: they are as long as the footer says, while
+through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
+
 PIECE_ROWS = 256
 """Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
 and nothing in the file tells how many bytes its rows become."""
@@ -46,7 +50,7 @@ class ParquetSource:
         self._read = 0
         with _damage_as_unusable(name):
             self._stored = pa.OSFile(os.fsencode(path))
-            self._file = _opened(self._stored)
+            self._file = _opened(self._stored, pq.read_metadata(self._stored))
             schema = self._file.schema_arrow
         self.expected_rows = self._file.metadata.num_rows
         pixels = find_pixels(schema.names, options.pixels, name)
@@ -144,11 +148,12 @@ def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     return pq.ParquetFile(
         stored,
         metadata=metadata,
-        buffer_size=READ_BUFFER,
+        buffer_size=READ_BUFFER if max(sizes, default=0) > SMALL_GROUP_BYTES else 0,
         pre_buffer=False,
         page_checksum_verification=True,
     )

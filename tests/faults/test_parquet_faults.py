@@ -214,7 +214,41 @@ def deep_nesting(folder: Path) -> Path:
     return folder / "in.parquet"
 
 
-@pytest.mark.parametrize("make", [bomb, giant_list, deep_nesting])
+def with_page_of(data: bytes, at: int, size: int) -> bytes:
+    """The file with another compressed size in the page header at `at`, and no checksum there."""
+    values, end = [], at  # type, size, compressed size, checksum: four i32 of Thrift's compact form
+    for _ in range(4):
+        start = end + 1
+        end = next(i for i in range(start, start + 5) if data[i] < 128) + 1
+        values.append(data[start:end])
+    kind, plain, _compressed, _checksum = values
+    giant = varint(2 * size, 5)
+    room = end - at - len(kind) - len(giant) - 3
+    plain = bytes([*(byte | 128 for byte in plain), *[128] * (room - len(plain) - 1), 0])
+    header = b"\x15".join([b"", kind, plain, giant]) + b"\x2c"
+    return data[:at] + header + data[end + 1 :]
+
+
+def varint(value: int, length: int) -> bytes:
+    return bytes([(value >> 7 * i) % 128 | (128 if i < length - 1 else 0) for i in range(length)])
+
+
+def test_24_a_page_that_claims_to_be_giant_takes_no_memory(tmp_path: Path) -> None:
+    data = packed(
+        digit_table(300), compression="zstd", use_dictionary=False, write_page_checksum=True
+    )
+    for column in range(2, 66, 8):
+        at = pq.read_metadata(pa.BufferReader(data)).row_group(0).column(column).data_page_offset
+        data = with_page_of(data, at, 1_000_000_000)
+    (tmp_path / "in.parquet").write_bytes(data)
+    job = Job(tmp_path / "in.parquet", tmp_path / "out" / "p.parquet")
+    ran = measured(*job.arguments)
+    assert_ledger(job, ran)
+    assert ran.code == 65
+    assert ran.peak_mb < 250
+
+
+@pytest.mark.parametrize("make", [giant_list, deep_nesting])
 def test_24_what_swells_stays_in_the_memory_it_has_or_is_refused(
     tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:

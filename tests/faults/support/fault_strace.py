@@ -1,0 +1,48 @@
+"""strace makes one system call on the output's paths fail, or kills the run at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from fault_runs import Job, Ran, predict
+
+# One call by the names that it has on one machine or another.
+CALLS = {
+    "open": "openat",
+    "write": "write,pwrite64,writev",
+    "sync": "fsync,fdatasync",
+    "close": "close",
+    "rename": "rename,renameat,renameat2",
+    "unlink": "unlink,unlinkat",
+}
+ERRORS = {"open": "EIO", "write": "ENOSPC", "sync": "EIO", "close": "EIO", "rename": "EIO"}
+MOST = 200
+"""More calls of a kind than any small job makes: a loop that gets here has lost its way."""
+
+
+def at_each_call(
+    job: Job, call: str, action: str, log: Path, *, step: int = 1
+) -> Iterator[tuple[int, Ran]]:
+    """Run the job with `action` (error=…, signal=…) at the first such call, then the second, ….
+
+    With a `step`, only at each so many. Ends behind the first run that made fewer calls than that,
+    which nothing happened to. strace counts the calls of each thread; ours all come from one.
+    """
+    for nth in count(1, step):
+        assert nth < MOST
+        ran = predict(*job.arguments, before=_strace(job, call, f"{action}:when={nth}", log))
+        if not {"(INJECTED)", "SIGKILL", "SIGTERM"} & set(log.read_text().split()):
+            assert nth > 1, f"no {call} was seen"
+            return
+        yield nth, ran
+
+
+def _strace(job: Job, call: str, injected: str, log: Path) -> list[str]:
+    names = CALLS[call]
+    paths = [argument for path in job.touched for argument in ("-P", str(path))]
+    options = ["-f", "-qq", "-o", str(log)]
+    if injected.startswith("error"):  # quicker, but strace 6.1 then injects no signals
+        options.append("--seccomp-bpf")
+    return ["strace", *options, *paths, "-e", f"trace={names}", "-e", f"inject={names}:{injected}"]

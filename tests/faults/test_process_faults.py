@@ -1,0 +1,225 @@
+"""Faults of processes, entries 26 to 28 and 37: kills, signals, races, codes that stay the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from fault_data import csv_bytes, digit_rows
+from fault_kills import AIMS, kill_and_heal
+from fault_runs import (
+    PUBLISHED,
+    Job,
+    Outcome,
+    assert_heals,
+    assert_promises,
+    finish,
+    predict,
+    predict_here,
+    start,
+    undisturbed,
+    wait_for,
+)
+from fault_strace import at_each_call
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Enough rows for several blocks, some of them bad."""
+    rows = digit_rows(12_000)
+    for row in rows[3::370]:
+        row[50] = "99"
+    (tmp_path / "in.csv").write_bytes(csv_bytes(rows))
+    return Job(tmp_path / "in.csv", tmp_path / "out" / "p.csv").elsewhere(tmp_path / "out")
+
+
+@pytest.fixture
+def after(job: Job, tmp_path: Path) -> Outcome:
+    """What the job leaves when nothing happens to it."""
+    return undisturbed(job, tmp_path / "undisturbed")
+
+
+def emptied(job: Job) -> None:
+    shutil.rmtree(job.output.parent)
+    job.output.parent.mkdir()
+
+
+def put(outcome: Path, job: Job) -> None:
+    """The outputs of an earlier run in the place of whatever is there."""
+    shutil.rmtree(job.output.parent)
+    shutil.copytree(outcome, job.output.parent)
+
+
+@pytest.mark.parametrize("aim", AIMS)
+def test_26_what_a_kill_leaves_misleads_nobody_and_the_next_run_mends_it(
+    job: Job, after: Outcome, aim: str
+) -> None:
+    """benchmarks/faults.py kills two hundred times."""
+    chance = random.Random(aim)  # noqa: S311  # seeded, so that it can be done again
+    for _ in range(2):
+        kill_and_heal(job, {}, after, aim, chance)
+        emptied(job)
+
+
+def test_26_a_kill_over_an_old_output_leaves_old_or_new(
+    job: Job, after: Outcome, tmp_path: Path
+) -> None:
+    old = Job(job.source, job.output, ("--keep", "id"))
+    new = Job(job.source, job.output, ("--overwrite",))
+    before = undisturbed(old, tmp_path / "old")
+    chance = random.Random(26)  # noqa: S311
+    for aim in AIMS[1:]:
+        put(tmp_path / "old", job)
+        kill_and_heal(new, before, after, aim, chance)
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("call", ["open", "write", "sync", "close", "rename", "unlink"])
+def test_26_a_kill_at_each_call_on_the_output(
+    job: Job, after: Outcome, call: str, tmp_path: Path
+) -> None:
+    kills = 0
+    for _, ran in at_each_call(job, call, "signal=KILL", tmp_path / "log"):
+        assert ran.code == -signal.SIGKILL
+        assert_promises(job, ran, {}, after, killed=True)
+        assert_heals(job, after)
+        emptied(job)
+        kills += 1
+    assert kills > 1
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("call", ["sync", "rename", "unlink"])
+def test_26_a_kill_at_each_call_over_an_old_output(
+    job: Job, after: Outcome, call: str, tmp_path: Path
+) -> None:
+    old = Job(job.source, job.output, ("--keep", "id"))
+    new = Job(job.source, job.output, ("--overwrite",))
+    before = undisturbed(old, tmp_path / "old")
+    put(tmp_path / "old", job)
+    for _, ran in at_each_call(new, call, "signal=KILL", tmp_path / "log"):
+        assert_promises(new, ran, before, after, killed=True)
+        assert_heals(new, after)
+        put(tmp_path / "old", job)
+
+
+def test_26_a_killed_run_over_a_folder_is_resumed_where_it_was(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(5):
+        shutil.copy(job.source, folder / f"{i}.csv")
+    expected = tmp_path / "expected"
+    assert predict_here(folder, "--output", expected).code == 3
+    out = tmp_path / "out"
+    process = start(folder, "--output", out)
+    wait_for(out / "2.receipt.json", process)
+    process.kill()
+    finish(process)
+    done = sorted(path.name[0] for path in out.glob("*.receipt.json"))
+    assert done in (["0", "1", "2"], ["0", "1", "2", "3"])
+    again = predict_here(folder, "--output", out)
+    statuses = [entry["status"] for entry in again.summary["inputs"]]
+    assert statuses == ["unchanged"] * len(done) + ["scored"] * (5 - len(done))
+    for path in expected.glob("*.csv"):
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    assert not list(out.glob(".*"))
+
+
+STOPPING = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_27_a_signal_at_any_time_leaves_no_temporaries(
+    job: Job, after: Outcome, number: signal.Signals
+) -> None:
+    """From the lock on: before, Python or an import may have the say, and there is nothing yet."""
+    chance = random.Random(number)  # noqa: S311
+    for _ in range(3):
+        process = start(*job.arguments)
+        wait_for(job.receipt.with_name(f".{job.receipt.name}.lock"), process)
+        time.sleep(chance.uniform(0, 0.15))
+        process.send_signal(number)
+        ran = finish(process)
+        # A run that has ended already leaves a signal to the interpreter that is closing down.
+        assert ran.code in (STOPPING[number], *PUBLISHED, -number)
+        assert job.leftovers() == []
+        if ran.code == STOPPING[number]:
+            assert "interrupted" in ran.stderr.splitlines()[-1]
+            assert job.outcome() in ({}, after)
+        else:
+            assert job.outcome() == after
+        assert_heals(job, after)
+        emptied(job)
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("call", ["open", "write", "sync", "rename"])
+def test_27_a_signal_at_each_call_on_the_output(
+    job: Job, after: Outcome, call: str, tmp_path: Path
+) -> None:
+    for _, ran in at_each_call(job, call, "signal=TERM", tmp_path / "log"):
+        assert ran.code == 143
+        assert "interrupted" in ran.stderr.splitlines()[-1]
+        assert (job.leftovers(), job.outcome() in ({}, after)) == ([], True)
+        assert_heals(job, after)
+        emptied(job)
+
+
+def test_28_of_two_runs_on_one_output_one_is_told_to_try_again(job: Job, after: Outcome) -> None:
+    """The first waits for more of its input and holds the lock until it is killed."""
+    holder = start("-", "--output", job.output, stdin=-1)
+    assert holder.stdin is not None
+    holder.stdin.write(csv_bytes(digit_rows(10)))
+    wait_for(job.temporary, holder)
+    held = standing(job)
+    second = predict(*job.arguments)
+    assert second.code == 75
+    assert f"another run (process {holder.pid}) is writing it" in second.error
+    assert standing(job) == held
+    holder.kill()
+    finish(holder)
+    assert_heals(job, after)
+
+
+def standing(job: Job) -> dict[Path, tuple[int, int, int]]:
+    """Which files are there, and when they were last written to."""
+    found = {path: path.stat() for path in job.output.parent.iterdir()}
+    return {path: (at.st_ino, at.st_size, at.st_mtime_ns) for path, at in found.items()}
+
+
+def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:
+    for _ in range(2):
+        processes = [start(*job.arguments) for _ in range(3)]
+        ran = [finish(process) for process in processes]
+        assert {r.code for r in ran} <= {3, 75}
+        statuses = sorted(r.status for r in ran if r.code == 3)
+        assert statuses.count("scored") == 1
+        assert (job.outcome(), job.leftovers()) == (after, [])
+        emptied(job)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["in.csv", "--output", "out/p.csv", "--max-rejects", "1%"], 0),
+        (["in.csv", "--output", "out/p.csv"], 3),
+        (["in.csv", "--output", "out/p.csv", "--overwrite", "--pixels", "q{0..63}"], 65),
+        (["gone.csv", "in.csv", "--output", "out/"], 66),
+        (["in.csv", "--output", "other/p.csv"], 73),
+        (["in.csv", "--output", "out/p.csv", "--bundle", "gone.bundle"], 78),
+        (["in.csv", "--output", "in.csv"], 2),
+    ],
+)
+def test_37_exit_codes_are_stable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+) -> None:
+    rows = digit_rows(200)
+    rows[7][7] = "?"
+    (tmp_path / "in.csv").write_bytes(csv_bytes(rows))
+    (tmp_path / "other").write_text("a file, where a folder should be")
+    monkeypatch.chdir(tmp_path)
+    assert {predict_here(*arguments).code for _ in range(10)} == {code}
