@@ -9,26 +9,23 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.archive.store import (
-    DEFAULT_STORE,
-    Store,
-    is_path,
-    load_bundle,
-    open_store,
+from batchdigits.archive.store import Store, load_bundle, open_store
+from batchdigits.bundle_commands.common import (
+    REFERENCE,
+    SHORT_DIGEST,
+    add_command,
+    refuse_path,
 )
-from batchdigits.cli import add_common_options, make_parser, print_json, print_result, run_command
+from batchdigits.cli import make_parser, print_json, print_result, run_command
 from batchdigits.cli import table as as_table
-from batchdigits.errors import BundleError, UsageError
+from batchdigits.errors import BundleError
 
 if TYPE_CHECKING:
     from batchdigits.archive.bundle import BundleFile
 
 ENGINES = ("onnx", "keras")
-SHORT_DIGEST = len("sha256:") + 12
 
 _LOGGER = logging.getLogger("batchdigits")
-
-_REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,27 +54,27 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_list(commands: Any) -> None:
-    command = _add_command(commands, "list", "every bundle in the store", _list)
+    command = add_command(commands, "list", "every bundle in the store", _list)
     command.add_argument("names", nargs="*", metavar="NAME", help="these names (default: all)")
     command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
 
 
 def _add_show(commands: Any) -> None:
-    command = _add_command(commands, "show", "a bundle's model card", _show)
+    command = add_command(commands, "show", "a bundle's model card", _show)
     command.add_argument(
         "reference",
         nargs="?",
         metavar="REF",
-        help=f"{_REFERENCE} (default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
+        help=f"{REFERENCE} (default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
     )
     command.add_argument("--json", action="store_true", help="path, digest and manifest as JSON")
 
 
 def _add_verify(commands: Any) -> None:
-    command = _add_command(
+    command = add_command(
         commands, "verify", "check every byte of bundles and replay their golden rows", _verify
     )
-    command.add_argument("references", nargs="+", metavar="REF", help=_REFERENCE)
+    command.add_argument("references", nargs="+", metavar="REF", help=REFERENCE)
     command.add_argument(
         "--engine",
         choices=ENGINES,
@@ -94,25 +91,11 @@ def _add_verify(commands: Any) -> None:
 
 
 def _add_promote(commands: Any) -> None:
-    command = _add_command(
+    command = add_command(
         commands, "promote", "verify a bundle, then point an alias at it", _promote
     )
     command.add_argument("reference", metavar="NAME@VERSION", help="a bundle in the store")
     command.add_argument("--alias", required=True, help="the alias to move, such as production")
-
-
-def _add_command(commands: Any, name: str, what: str, body: Any) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
-    )
-    command.set_defaults(body=body)
-    command.add_argument(
-        "--store",
-        metavar="DIR",
-        help=f"the folder of bundles (default: $BATCHDIGITS_STORE, else ./{DEFAULT_STORE})",
-    )
-    add_common_options(command)
-    return command
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -221,10 +204,7 @@ def _praise(result: dict[str, Any]) -> str:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    if is_path(arguments.reference):
-        raise UsageError(
-            f"{arguments.reference}: an alias points into its store: give NAME@VERSION, not a path"
-        )
+    refuse_path(arguments.reference)
     store = open_store(arguments.store)
     bundle = load_bundle(arguments.reference, arguments.store, None)
     _replay(bundle, "onnx")

@@ -17,6 +17,7 @@ FLOORS = [
     {"report"},
     {"api"},
     {"cli"},
+    {"bundle_commands"},
     {"predict", "train", "evaluate", "bundles", "receipts"},
     {"__main__"},
 ]

@@ -1,0 +1,39 @@
+"""What the subcommands of `bundles` share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from batchdigits.archive.store import DEFAULT_STORE, is_path
+from batchdigits.cli import add_common_options
+from batchdigits.errors import UsageError
+
+REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
+SHORT_DIGEST = len("sha256:") + 12
+
+
+def add_command(
+    commands: Any, name: str, what: str, body: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """A subcommand with `--store` and the common options; `what` it does is its help."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+    )
+    command.set_defaults(body=body)
+    command.add_argument(
+        "--store",
+        metavar="DIR",
+        help=f"the folder of bundles (default: $BATCHDIGITS_STORE, else ./{DEFAULT_STORE})",
+    )
+    add_common_options(command)
+    return command
+
+
+def refuse_path(reference: str) -> None:
+    """Raise UsageError for a path where a bundle's name in the store is needed."""
+    if is_path(reference):
+        raise UsageError(
+            f"{reference}: an alias points into its store: give NAME@VERSION, not a path"
+        )
