@@ -23,7 +23,7 @@ SMALL_GROUP_BYTES = 32 << 20
 """Up to here whole column chunks are read all the same: they are as long as the footer says, while
 through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
 
-PIECE_ROWS = 256
+PIECE_ROWS = 1024
 """Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
 and nothing in the file tells how many bytes its rows become."""
 
@@ -83,7 +83,8 @@ class ParquetSource:
     def _batches(
         self, file: pq.ParquetFile, columns: list[str], rows: int
     ) -> Iterator[pa.RecordBatch]:
-        for batch in file.iter_batches(batch_size=rows, columns=columns):
+        # pyarrow's own threads would only get in the way of the workers'.
+        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
             yield batch.select(columns)
 
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:

@@ -61,7 +61,13 @@ class ParquetSink:
 
     def __init__(self, stream: Stream, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(
-            stream, schema, compression="zstd", compression_level=1, write_page_checksum=True
+            stream,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            write_page_checksum=True,
+            # Building dictionaries of ids and confidences costs as much as all other writing.
+            use_dictionary=[field.name for field in schema if _has_few_values(field)],
         )
 
     def encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -75,6 +81,10 @@ class ParquetSink:
     def close(self) -> None:
         """Write the footer."""
         self._writer.close()
+
+
+def _has_few_values(field: pa.Field) -> bool:
+    return field.name == "prediction" or pa.types.is_dictionary(field.type)
 
 
 class CsvSink:
