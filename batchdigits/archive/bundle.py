@@ -13,7 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from batchdigits.archive.container import MAX_FILE_BYTES, pack, unpack
+from batchdigits.archive.keys import open_plain
 from batchdigits.archive.manifest import Manifest, MemberFact, parse_manifest
+from batchdigits.archive.signing import ANY_BUNDLE, Trust, check_signature
 from batchdigits.errors import BundleError, UsageError, listing
 
 MANIFEST = "manifest.json"
@@ -40,16 +42,18 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 class BundleFile:
     """A bundle whose every byte was checked.
 
-    path      where it was read from
-    digest    "sha256:…" of the whole file
-    manifest  its facts
-    members   every member's bytes by name, the manifest's included; read-only
+    path       where it was read from
+    digest     "sha256:…" of the whole file
+    manifest   its facts
+    members    every member's bytes by name, the manifest's included; read-only
+    signed_by  the id of the trusted key that signed it; None if no signature was checked
     """
 
     path: Path
     digest: str
     manifest: Manifest
     members: Mapping[str, bytes]
+    signed_by: str | None = None
 
 
 def digest_bytes(data: bytes) -> str:
@@ -67,12 +71,15 @@ def parse_digest(text: str) -> str:
     return text
 
 
-def read_bundle(path: str | os.PathLike[str], *, expect_digest: str | None = None) -> BundleFile:
+def read_bundle(
+    path: str | os.PathLike[str], *, expect_digest: str | None = None, trust: Trust = ANY_BUNDLE
+) -> BundleFile:
     """The bundle in the file at `path`, read once and checked whole before anything is parsed.
 
     The file itself must not be a link. With `expect_digest` ("sha256:…") the file must have that
-    digest. Raises BundleError for a bundle that is absent, unreadable, damaged or another one,
-    UsageError for an `expect_digest` that is no digest.
+    digest. `trust` says whether it must be signed, and by whom. Raises BundleError for a bundle
+    that is absent, unreadable, damaged, another one or not signed as it must be, UsageError for an
+    `expect_digest` that is no digest, MissingExtraError where a signature can't be checked.
     """
     where = Path(path)
     if expect_digest is not None:
@@ -84,11 +91,12 @@ def read_bundle(path: str | os.PathLike[str], *, expect_digest: str | None = Non
             f"{where}: digest {digest}, expected {expect_digest}: "
             "this is another bundle than the one you trust"
         )
+    signed_by = check_signature(where, data, trust)
     try:
         manifest, members = check_bundle(data)
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from error
-    return BundleFile(where, digest, manifest, MappingProxyType(members))
+    return BundleFile(where, digest, manifest, MappingProxyType(members), signed_by)
 
 
 def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
@@ -150,7 +158,7 @@ def _check_names(names: set[str], verb: str) -> None:
 def _read_bytes(path: Path) -> bytes:
     """The file's bytes, read once from one open file that is no link and not too large."""
     try:
-        with open(path, "rb", opener=_open_unfollowed) as file:
+        with os.fdopen(open_plain(path), "rb") as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise BundleError(f"{path}: is a FIFO or a device, expected a bundle file")
@@ -165,11 +173,6 @@ def _read_bytes(path: Path) -> bytes:
         raise _unreadable(path, error) from error
     except ValueError as error:
         raise BundleError(f"{str(path)!r} is no path: {error}") from error
-
-
-def _open_unfollowed(path: str, flags: int) -> int:
-    # Without O_NONBLOCK a FIFO in the bundle's place would hang the run.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:

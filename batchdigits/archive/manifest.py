@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from batchdigits.archive.classes import Classes, parse_classes, wrong_fact
+from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError, listing
 
 FORMAT = 1
@@ -92,7 +93,7 @@ def parse_manifest(text: bytes) -> Manifest:
     change what a prediction means. Raises BundleError for everything else that is not as
     docs/bundle-format.md says, a newer format version first.
     """
-    document = _load_json(text)
+    document = parse_json(text, "manifest.json", MAX_MANIFEST_BYTES)
     if not isinstance(document, dict):
         raise BundleError(f"manifest.json holds a {_kind(document)}, expected an object")
     _check_format(document)
@@ -104,32 +105,6 @@ def parse_manifest(text: bytes) -> Manifest:
         if key in document:
             parsed[key] = parse(document[key])
     return Manifest(format=FORMAT, **parsed)
-
-
-def _load_json(text: bytes) -> Any:
-    if len(text) > MAX_MANIFEST_BYTES:
-        raise BundleError(f"manifest.json has {len(text)} bytes, at most {MAX_MANIFEST_BYTES} go")
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_distinct_keys,
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"manifest.json is not JSON in UTF-8: {error}") from error
-
-
-def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        doubled = sorted({key for key in keys if keys.count(key) > 1})
-        raise BundleError(f"manifest.json has a key twice: {listing(doubled)}")
-    return found
-
-
-def _refuse_constant(name: str) -> float:
-    raise BundleError(f"manifest.json holds {name}, which is no JSON number")
 
 
 def _check_format(document: Mapping[str, Any]) -> None:

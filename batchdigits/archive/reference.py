@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.manifest import Classes
+from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError
 
 REFERENCE = "reference.json"
@@ -79,9 +80,9 @@ def parse_reference(text: bytes, classes: Classes) -> Reference:
 
 def _load(text: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{REFERENCE} is not JSON in UTF-8: {error}: {_FIX}") from error
+        document = parse_json(text, REFERENCE, MAX_FILE_BYTES)
+    except BundleError as error:
+        raise BundleError(f"{error}: {_FIX}") from error
     if not isinstance(document, dict):
         raise BundleError(f"{REFERENCE} holds no object: {_FIX}")
     return document

@@ -28,6 +28,7 @@ _UNUSABLE_NAME = {
 }
 # Some network and FUSE file systems can't sync a folder at all; they order renames themselves.
 _UNSYNCABLE_FOLDER = {errno.EINVAL, errno.ENOTSUP}
+_MODE = 0o666
 
 
 def temporary_name(path: Path) -> Path:
@@ -49,15 +50,16 @@ def replace_file(path: Path, data: bytes) -> None:
     fsync_folder(path.parent)
 
 
-def create_file(path: Path, data: bytes) -> None:
+def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     """Puts `data` at `path` as a whole or not at all, and never over something that is there.
 
-    Raises FileExistsError when the name is taken (a rename would overwrite, a link refuses),
-    OutputError when it can't be written, IOFailedError when writing failed.
+    The umask takes permissions away from `mode`. Raises FileExistsError when the name is taken (a
+    rename would overwrite, a link refuses), OutputError when it can't be written, IOFailedError
+    when writing failed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        _write_synced(temporary, path, data)
+        _write_synced(temporary, path, data, mode)
         with explained(path, taken_is_told=False):
             os.link(temporary, path)
     finally:
@@ -65,7 +67,7 @@ def create_file(path: Path, data: bytes) -> None:
     fsync_folder(path.parent)
 
 
-def open_temporary(path: Path) -> HashingWriter:
+def open_temporary(path: Path, mode: int = _MODE) -> HashingWriter:
     """A new file with the umask's permissions, in place of a regular file that may be there.
 
     Never follows a link. Raises OutputError or IOFailedError.
@@ -76,7 +78,7 @@ def open_temporary(path: Path) -> HashingWriter:
             if stat.S_ISREG(path.lstat().st_mode):
                 path.unlink()
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags, mode)
         return HashingWriter(io.FileIO(descriptor, "wb"))
 
 
@@ -122,8 +124,8 @@ def explained(path: Path, *, taken_is_told: bool = True) -> Iterator[None]:
         ) from error
 
 
-def _write_synced(temporary: Path, path: Path, data: bytes) -> None:
-    writer = open_temporary(temporary)
+def _write_synced(temporary: Path, path: Path, data: bytes, mode: int = _MODE) -> None:
+    writer = open_temporary(temporary, mode)
     with explained(path), closing(writer):
         writer.write(data)
         writer.sync()

@@ -65,7 +65,7 @@ DAMAGE = {
     "class_counts is object": setting("class_counts", [2**70, 20, 0]),
     "class_means is unequal lists": setting("class_means", [[1], [1, 2], [3]]),
     "class_means holds a value out of": setting("class_means", [[17] * 64] * 3),
-    "class_means holds": setting("class_means", [[float("nan")] * 64] * 3),
+    "holds NaN": setting("class_means", [[float("nan")] * 64] * 3),
     "do not add up": setting("rows", 41),
     "counts do not add up": setting("rows", "40"),
     "its counts do not add up": setting("class_counts", [21, 19, 0]),
@@ -82,7 +82,7 @@ def test_a_damaged_one_is_refused(words: str, text: bytes) -> None:
     assert words in str(raised.value)
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":1,"a":2}'])
 def test_what_is_no_json_object_is_refused(text: bytes) -> None:
     with pytest.raises(BundleError, match=r"^reference\.json"):
         parse_reference(text, CLASSES)

@@ -1,0 +1,36 @@
+"""JSON that means one thing: UTF-8, no key twice, no NaN or Infinity, no more than a given size."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from batchdigits.errors import BundleError, listing
+
+
+def parse_json(text: bytes, name: str, most: int) -> Any:
+    """The value that `text` holds; `name` is the file's in errors, `most` its size limit in bytes.
+
+    Raises BundleError for anything that two parsers could take for different things.
+    """
+    if len(text) > most:
+        raise BundleError(f"{name} has {len(text)} bytes, at most {most} go")
+
+    def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            doubled = sorted(key for key, count in counts.items() if count > 1)
+            raise BundleError(f"{name} has a key twice: {listing(doubled)}")
+        return found
+
+    def refuse_constant(constant: str) -> float:
+        raise BundleError(f"{name} holds {constant}, which is no JSON number")
+
+    try:
+        return json.loads(
+            text.decode("utf-8"), object_pairs_hook=distinct_keys, parse_constant=refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{name} is not JSON in UTF-8: {error}") from error
