@@ -1,4 +1,4 @@
-"""Aliases of bundles: a small JSON file each that keeps what it pointed at, and since when."""
+"""Aliases of bundles: a small JSON file each that keeps what it pointed at, since when, and why."""
 
 from __future__ import annotations
 
@@ -7,23 +7,54 @@ import json
 import os
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, TryAgainError
 from batchdigits.files.atomic import replace_file
 
 _ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,99}")
 
+Action: TypeAlias = Literal["promote", "rollback"]
+
 
 @dataclass(frozen=True, slots=True)
 class AliasChange:
-    """One line of an alias's history: the version it was set to, when (UTC), and by whom."""
+    """One line of an alias's history.
+
+    version  what it points at since then
+    was      what it pointed at before; None for nothing
+    at, by   when (UTC), and which user on which machine
+    action   how it came to move
+    reason   why, in the words of who did it; may be empty
+    """
 
     version: int
+    was: int | None
     at: str
     by: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Why and upon what an alias moves.
+
+    action  promote, or rollback to what `standing` has before the last
+    reason  in the words of who does it; may be empty
+    seen    the history that the decision rests on; None: any
+    """
+
+    action: Action = "promote"
+    reason: str = ""
+    seen: Sequence[AliasChange] | None = None
+
+
+PROMOTION = Move()
 
 
 def is_alias(text: str) -> bool:
@@ -45,25 +76,66 @@ def read_history(path: Path) -> list[AliasChange]:
     return _parse_history(path, text)
 
 
-def append_change(path: Path, version: int) -> None:
-    """Add to an alias's file that it points at `version` from now on. The caller holds the lock."""
-    changes = [*read_history(path), _change_now(version)]
+def standing(history: Sequence[AliasChange]) -> list[int]:
+    """What the alias points at, last, and before it what each rollback would bring back in turn.
+
+    A promotion adds a version and a rollback takes one away, so that rolling back twice goes
+    further back and never returns to what was rolled back from.
+    """
+    versions: list[int] = []
+    for change in history:
+        if change.action == "rollback":
+            versions.pop()
+        else:
+            versions.append(change.version)
+    return versions
+
+
+def append_change(path: Path, version: int, move: Move) -> None:
+    """Add to an alias's file that it points at `version` from now on. The caller holds the lock.
+
+    Raises TryAgainError if the history is another than the move rests on.
+    """
+    history = read_history(path)
+    if move.seen is not None and history != list(move.seen):
+        raise TryAgainError(
+            f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
+            "again"
+        )
+    was = history[-1].version if history else None
+    changes = [*history, _change_now(version, was, move)]
     document = {"history": [asdict(change) for change in changes]}
     replace_file(path, f"{json.dumps(document, indent=2)}\n".encode())
 
 
 def _parse_history(path: Path, text: bytes) -> list[AliasChange]:
+    changes: list[AliasChange] = []
     try:
-        changes = [
-            AliasChange(change["version"], str(change["at"]), str(change["by"]))
-            for change in json.loads(text)["history"]
-        ]
-        valid = all(type(change.version) is int and change.version > 0 for change in changes)
+        for change in json.loads(text)["history"]:
+            changes.append(_parse_change(change, changes))
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged_alias(path) from error
-    if not changes or not valid:
+    if not changes:
         raise _damaged_alias(path)
     return changes
+
+
+def _parse_change(change: Any, before: list[AliasChange]) -> AliasChange:
+    """One entry, checked against those before it. Raises ValueError, TypeError or KeyError."""
+    version, action = change["version"], change.get("action", "promote")
+    stand = standing(before)
+    if type(version) is not int or version < 1 or action not in ("promote", "rollback"):
+        raise ValueError("no change of an alias")
+    if action == "rollback" and stand[-2:-1] != [version]:
+        raise ValueError("a rollback to what did not stand before")
+    return AliasChange(
+        version,
+        stand[-1] if stand else None,
+        str(change["at"]),
+        str(change["by"]),
+        action,
+        str(change.get("reason", "")),
+    )
 
 
 def _damaged_alias(path: Path) -> BundleError:
@@ -72,10 +144,12 @@ def _damaged_alias(path: Path) -> BundleError:
     )
 
 
-def _change_now(version: int) -> AliasChange:
+def _change_now(version: int, was: int | None, move: Move) -> AliasChange:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name
         user = str(os.getuid())
-    return AliasChange(version, now, f"{user}@{socket.gethostname()}")
+    return AliasChange(
+        version, was, now, f"{user}@{socket.gethostname()}", move.action, move.reason
+    )

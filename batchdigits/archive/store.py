@@ -15,9 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from batchdigits.archive.aliases import AliasChange, append_change, is_alias, read_history
+from batchdigits.archive.aliases import (
+    PROMOTION,
+    AliasChange,
+    Move,
+    append_change,
+    is_alias,
+    read_history,
+)
 from batchdigits.archive.bundle import BundleFile, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.archive.signing import ANY_BUNDLE, Trust
 from batchdigits.errors import (
     BundleError,
     OutputError,
@@ -68,7 +76,7 @@ class Store:
             raise UsageError(
                 f"bundle name {name!r}: use lower-case letters, digits, '.', '_' and '-'"
             )
-        with _patient_lock(self._prepare(name)):
+        with self.locked(name):
             self._remove_leftovers(name)
             version = max([self._highest(name), *self.versions(name)]) + 1
             while True:
@@ -80,6 +88,16 @@ class Store:
                     version += 1
             replace_file(self.folder / name / ".highest", f"{version}\n".encode())
         return self.path(name, version)
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the name's lock, which everybody holds who writes, waiting up to a minute for it.
+
+        Raises TryAgainError if another holds it for longer, OutputError if the store can't be
+        written.
+        """
+        with _patient_lock(self._prepare(name)):
+            yield
 
     def aliases(self, name: str) -> dict[str, int]:
         """Every alias of `name` and the version it points at, sorted by alias."""
@@ -94,24 +112,26 @@ class Store:
         """
         return read_history(self._alias_path(name, alias))
 
-    def set_alias(self, name: str, alias: str, version: int) -> None:
+    def set_alias(self, name: str, alias: str, version: int, move: Move = PROMOTION) -> None:
         """Point `alias` at a version that is there, and keep what it pointed at before.
 
         Raises UsageError for a word that can't be an alias, BundleError for an unknown version,
-        OutputError if the store can't be written.
+        TryAgainError if the alias is not where the move saw it, OutputError if the store can't be
+        written.
         """
         if not is_alias(alias):
             raise UsageError(
                 f"alias {alias!r}: use lower-case letters, digits, '.', '_' and '-', a letter "
                 "first; 'latest' is none, since the name alone means the newest"
             )
-        if version not in self.versions(name):
-            raise self._unknown(name, str(version))
         path = self._alias_path(name, alias)
-        with _patient_lock(self._prepare(name)):
+        with self.locked(name):
+            # Under the lock: a prune may have removed it just now.
+            if version not in self.versions(name):
+                raise self._unknown(name, str(version))
             with explained(path.parent):
                 path.parent.mkdir(exist_ok=True)
-            append_change(path, version)
+            append_change(path, version, move)
             fsync_folder(path.parent.parent)
 
     def resolve(self, reference: str) -> Path:
@@ -215,7 +235,10 @@ def open_reference(reference: str | None, store: str | None) -> Path:
 
 
 def load_bundle(
-    reference: str | None, store: str | None, expect_digest: str | None = None
+    reference: str | None,
+    store: str | None,
+    expect_digest: str | None = None,
+    trust: Trust = ANY_BUNDLE,
 ) -> BundleFile:
     """The checked bundle that `open_reference` finds, and that it is the one its name says.
 
@@ -223,7 +246,7 @@ def load_bundle(
     that holds another name or version.
     """
     path = open_reference(reference, store)
-    bundle = read_bundle(path, expect_digest=expect_digest)
+    bundle = read_bundle(path, expect_digest=expect_digest, trust=trust)
     facts = bundle.manifest
     in_store = path.parent.parent == open_store(store).folder
     if in_store and path.name != f"{facts.name}-{facts.version}.bundle":

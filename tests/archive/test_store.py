@@ -180,8 +180,10 @@ def test_an_alias_keeps_its_history(store: Store) -> None:
     assert all(change.at.endswith("Z") and "@" in change.by for change in history)
     assert store.aliases("digits") == {"production": 1}
     assert store.resolve("digits@production").name == "digits-1.bundle"
+    assert [change.was for change in history] == [None, 1, 2]
     document = json.loads((store.folder / "digits/aliases/production.json").read_text())
-    assert [set(change) for change in document["history"]] == [{"version", "at", "by"}] * 3
+    fields = {"version", "was", "at", "by", "action", "reason"}
+    assert [set(change) for change in document["history"]] == [fields] * 3
 
 
 @pytest.mark.parametrize("alias", ["", "latest", "3", "Production", "1st", "a/b", "../x", ".x"])
