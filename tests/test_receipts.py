@@ -19,6 +19,7 @@ import batchdigits
 from batchdigits.archive.bundle import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.reference import read_reference
 from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
@@ -311,6 +312,9 @@ class SometimesNothing:
         result = pixels[:, :3].astype(np.float32) / 16
         result[pixels[:, 0] == 9] = np.nan
         return result
+
+    def most_probable(self, pixels: Pixels) -> MostProbable:
+        return most_probable(self.probabilities(pixels))
 
 
 def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:

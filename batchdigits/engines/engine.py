@@ -21,14 +21,30 @@ class Engine(Protocol):
 
     `name` is "onnx" or "keras", `classes` is k. `probabilities(pixels)` takes uint8 or float32 of
     shape (n, 64), C-contiguous, each value in 0..16 (not scaled: the scaler is inside), and gives
-    float32 of shape (n, k), a row of probabilities a row of pixels. It may be called from several
-    threads at once, and a row's result does not depend on the rows around it.
+    float32 of shape (n, k), a row of probabilities a row of pixels. `most_probable(pixels)` gives
+    what `most_probable` below gives for those, bit for bit. Both may be called from several threads
+    at once, and a row's result does not depend on the rows around it.
     """
 
     name: str
     classes: int
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]: ...
+
+    def most_probable(self, pixels: Pixels) -> MostProbable: ...
+
+
+MostProbable = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""The place of each row's most probable class among the classes, int64 (n,), the first of several;
+and its probability, float32 (n,), NaN where the row's probabilities are not all finite."""
+
+
+def most_probable(probabilities: NDArray[np.float32]) -> MostProbable:
+    """The most probable class of each row of probabilities, float32 (n, k)."""
+    best = probabilities.argmax(axis=1)
+    confidence = np.take_along_axis(probabilities, best[:, np.newaxis], axis=1)[:, 0]
+    confidence[~np.isfinite(probabilities.sum(axis=1))] = np.nan
+    return best, confidence
 
 
 def open_engine(bundle: BundleFile, name: str = DEFAULT_ENGINE) -> Engine:

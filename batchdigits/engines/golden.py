@@ -105,8 +105,13 @@ def measure(engine: Engine, bundle: BundleFile) -> Replay:
     except BundleError as error:
         raise BundleError(f"{bundle.path}: {error}") from error
     found = engine.probabilities(golden.pixels)
+    best, confidence = engine.most_probable(golden.pixels)
+    chosen = golden.probabilities[np.arange(len(best)), best]
     worst = np.abs(found - golden.probabilities).max(axis=1)
+    worst = np.maximum(worst, np.abs(confidence - chosen))
     wrong_label = ~_is_label_right(golden, classes, found)
+    # What is told as best must be so in the golden row, up to twice the tolerance too.
+    wrong_label |= chosen < golden.probabilities.max(axis=1) - 2 * golden.tolerance
     # Negated, so that a NaN differs.
     differs = ~(worst <= golden.tolerance) | wrong_label
     return Replay(

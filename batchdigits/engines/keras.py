@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import Classes
+from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.joblib_members import load_label_binarizer, load_scaler
 from batchdigits.engines.keras_members import check_keras_archive
 from batchdigits.errors import BundleError, MissingExtraError
@@ -70,6 +71,10 @@ class KerasEngine:
                 scaled = self._scaler.transform(block).astype(np.float32)
                 result[begin : begin + len(block)] = self._model(scaled, training=False).numpy()
         return result
+
+    def most_probable(self, pixels: NDArray[Any]) -> MostProbable:
+        """The most probable class of each row of pixels, and its probability."""
+        return most_probable(self.probabilities(pixels))
 
 
 def import_keras() -> Any:

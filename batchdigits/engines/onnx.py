@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.onnx_graph import check_onnx_graph
 from batchdigits.errors import BundleError
 
 BLOCK_ROWS = 1024
 PIXELS = 64
+
+_PROBABILITIES = ["probabilities"]
+_BEST = ["best", "confidence"]
 
 _FATAL = 4
 
@@ -20,8 +24,10 @@ _FATAL = 4
 class OnnxEngine:
     """Runs `model.onnx` of a bundle, given as bytes.
 
-    The model has one input, `pixels` (float32, N x 64, values 0..16), and one output,
-    `probabilities` (float32, N x k). Raises BundleError for a model that is not so.
+    The model has one input, `pixels` (float32, N x 64, values 0..16), and the output
+    `probabilities` (float32, N x k). It may have two more: `best` (int64, N), the place of the
+    most probable class, and `confidence` (float32, N), its probability. Raises BundleError for a
+    model that is not so.
     """
 
     name = "onnx"
@@ -31,38 +37,60 @@ class OnnxEngine:
         check_onnx_graph(model)
         self._errors = _runtime_errors()
         self._session = _open_session(model, self._errors)
-        _check_ports(self._session, classes)
+        self._finds_best = _check_ports(self._session, classes)
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
 
         Safe to call from several threads at once: a call has its own buffers.
         """
-        rows = len(pixels)
-        result = np.empty((rows, self.classes), np.float32)
-        buffer = np.empty((min(rows, BLOCK_ROWS), PIXELS), np.float32)
-        for begin in range(0, rows, BLOCK_ROWS):
-            block = pixels[begin : begin + BLOCK_ROWS]
-            if block.dtype != np.float32:
-                np.copyto(buffer[: len(block)], block)
-                block = buffer[: len(block)]
-            result[begin : begin + len(block)] = self._run(block)
+        result = np.empty((len(pixels), self.classes), np.float32)
+        for rows, block in _blocks(pixels):
+            (result[rows],) = self._run(block, _PROBABILITIES)
         return result
 
-    def _run(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def most_probable(self, pixels: NDArray[Any]) -> MostProbable:
+        """The most probable class of each row of pixels, and its probability."""
+        if not self._finds_best:
+            return most_probable(self.probabilities(pixels))
+        best, confidence = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
+        for rows, block in _blocks(pixels):
+            best[rows], confidence[rows] = self._run(block, _BEST)
+        if len(best) and not 0 <= best.min() <= best.max() < self.classes:
+            raise BundleError(
+                f"model.onnx gave a class of {best.min()} to {best.max()}, expected 0 to "
+                f"{self.classes - 1}: rebuild the bundle with train"
+            )
+        # A softmax with a NaN in it is NaN throughout; runtimes differ in what is largest then.
+        confidence[~(confidence > 0)] = np.nan
+        return best, confidence
+
+    def _run(self, block: NDArray[np.float32], names: list[str]) -> list[NDArray[Any]]:
         try:
-            (output,) = self._session.run(["probabilities"], {"pixels": block})
+            outputs: list[NDArray[Any]] = self._session.run(names, {"pixels": block})
         except self._errors as error:
             raise BundleError(
                 f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
             ) from error
-        if output.shape != (len(block), self.classes):
-            raise BundleError(
-                f"model.onnx gave shape {output.shape} for {len(block)} rows, "
-                f"expected ({len(block)}, {self.classes}): rebuild the bundle with train"
-            )
-        probabilities: NDArray[np.float32] = output
-        return probabilities
+        for name, output in zip(names, outputs, strict=True):
+            expected = (len(block), self.classes) if name == "probabilities" else (len(block),)
+            if output.shape != expected:
+                raise BundleError(
+                    f"model.onnx gave {name} of shape {output.shape}, expected {expected}: rebuild "
+                    "the bundle with train"
+                )
+        return outputs
+
+
+def _blocks(pixels: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """The rows in blocks that fit the cache, as the model takes them; and which rows they are."""
+    buffer = np.empty((min(len(pixels), BLOCK_ROWS), PIXELS), np.float32)
+    for begin in range(0, len(pixels), BLOCK_ROWS):
+        block = pixels[begin : begin + BLOCK_ROWS]
+        if block.dtype != np.float32:
+            np.copyto(buffer[: len(block)], block)
+            block = buffer[: len(block)]
+        yield slice(begin, begin + len(block)), block
 
 
 def _open_session(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
@@ -93,15 +121,19 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, ValueError, *own)
 
 
-def _check_ports(session: Any, classes: int) -> None:
-    """Raise BundleError unless the model takes `pixels` and gives `probabilities`."""
+def _check_ports(session: Any, classes: int) -> bool:
+    """Whether the model finds the most probable class itself.
+
+    Raises BundleError unless it takes `pixels` and gives `probabilities`.
+    """
     inputs, outputs = _describe(session.get_inputs()), _describe(session.get_outputs())
     if inputs != f"pixels tensor(float) N x {PIXELS}":
         raise BundleError(f"model.onnx takes {inputs}, expected pixels tensor(float) N x {PIXELS}")
-    if outputs != f"probabilities tensor(float) N x {classes}":
-        raise BundleError(
-            f"model.onnx gives {outputs}, expected probabilities tensor(float) N x {classes}"
-        )
+    expected = f"probabilities tensor(float) N x {classes}"
+    more = f"{expected}, best tensor(int64) N, confidence tensor(float) N"
+    if outputs not in (expected, more):
+        raise BundleError(f"model.onnx gives {outputs}, expected {expected}")
+    return bool(outputs == more)
 
 
 def _describe(ports: Sequence[Any]) -> str:

@@ -84,7 +84,7 @@ class ParquetSink:
 
 
 def _has_few_values(field: pa.Field) -> bool:
-    return field.name == "prediction" or pa.types.is_dictionary(field.type)
+    return bool(field.name == "prediction" or pa.types.is_dictionary(field.type))
 
 
 class CsvSink:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.engines.engine import Engine
-from batchdigits.rows.batch import Rows
+from batchdigits.engines.engine import Engine, most_probable
+from batchdigits.rows.batch import Pixels, Rows
 from batchdigits.rows.columns import joined, take
 from batchdigits.rows.rejects import Reject
 
@@ -59,26 +59,31 @@ class Scorer:
 
     def score(self, rows: Rows) -> Scored:
         """Predictions for the scorable rows; rows without a finite probability join the rejects."""
-        probabilities = self.engine.probabilities(rows.pixels)
+        added, confidence = self._score(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
-        finite = np.isfinite(probabilities.sum(axis=1))
+        finite = np.isfinite(confidence)
         if not finite.all():
             rejects, rejected = _with_unscored(rows, finite)
-            passthrough = take(passthrough, np.flatnonzero(finite))
-            probabilities = probabilities[finite]
-        arrays = [*passthrough.columns, *self._arrays(probabilities)]
+            scored = np.flatnonzero(finite)
+            passthrough = take(passthrough, scored)
+            added = [column.take(pa.array(scored)) for column in added]
+        arrays = [*passthrough.columns, *added]
         schema = self.schema(passthrough.schema)
         predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return Scored(predictions, rejects, rejected, rows.rows, rows.lines)
 
-    def _arrays(self, probabilities: NDArray[np.float32]) -> list[pa.Array]:
-        best = probabilities.argmax(axis=1)
-        confidence = np.take_along_axis(probabilities, best[:, np.newaxis], axis=1)[:, 0]
-        # Rounding can carry a softmax a last bit above 1.
-        arrays = [self.classes.take(pa.array(best)), pa.array(np.clip(confidence, 0.0, 1.0))]
+    def _score(self, pixels: Pixels) -> tuple[list[pa.Array], NDArray[np.float32]]:
+        """The columns of `columns`, and the confidence: NaN where the engine gave no number."""
+        each: list[pa.Array] = []
         if self.probabilities:
-            arrays += [pa.array(np.ascontiguousarray(column)) for column in probabilities.T]
-        return arrays
+            probabilities = self.engine.probabilities(pixels)
+            best, confidence = most_probable(probabilities)
+            each = [pa.array(np.ascontiguousarray(column)) for column in probabilities.T]
+        else:
+            best, confidence = self.engine.most_probable(pixels)
+        # Rounding can carry a softmax a last bit above 1.
+        found = [self.classes.take(pa.array(best)), pa.array(np.minimum(confidence, 1.0))]
+        return [*found, *each], confidence
 
 
 def _with_unscored(

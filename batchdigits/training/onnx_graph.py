@@ -11,16 +11,22 @@ from batchdigits.errors import InternalError
 
 INPUT = "pixels"
 OUTPUT = "probabilities"
+BEST = "best"
+CONFIDENCE = "confidence"
 
 
 def tidy(exported: Any) -> Any:
     """An ONNX ModelProto that computes what `exported` does, for the bundle.
 
     - `MatMul` and the `Add` of a bias behind it become one `Gemm`;
+    - a scaler (`Mul` and `Add` of a row) in front of a `Gemm` becomes part of its weights, computed
+      in float64;
     - operators that do nothing (`Identity`) are gone;
     - the operators that compute the shape for a `Reshape` become that shape;
     - tensors and nodes are named by their place: tf2onnx's names count what the process has built
       before;
+    - behind a closing `Softmax` stand two more outputs: `best`, the place of the most probable
+      class, and `confidence`, its probability;
     - no doc strings, no metadata, only the default operator set.
 
     Raises InternalError for a graph with another number of inputs or outputs than one.
@@ -37,12 +43,15 @@ def tidy(exported: Any) -> Any:
     nodes = _without_identities(list(graph.node), graph.output[0].name)
     constants |= _fix_shapes(nodes, constants, _known_shapes(exported))
     nodes = _merge_bias(_without_unused(nodes, graph.output[0].name), constants)
+    nodes = _fold_scaler(nodes, constants)
     names = _new_names(nodes, graph.input[0].name, graph.output[0].name, set(constants))
+    renamed = [_renamed(number, node, names) for number, node in enumerate(nodes)]
+    found, ports = _most_probable() if nodes[-1].op_type == "Softmax" else ([], [])
     tidied = onnx.helper.make_graph(
-        [_renamed(number, node, names) for number, node in enumerate(nodes)],
+        [*renamed, *found],
         "pixels_to_probabilities",
         [_port(graph.input[0], INPUT)],
-        [_port(graph.output[0], OUTPUT)],
+        [_port(graph.output[0], OUTPUT), *ports],
         [
             onnx.numpy_helper.from_array(constants[old], new)
             for old, new in names.items()
@@ -152,6 +161,52 @@ def _is_layer(node: Any, readers: list[Any], constants: dict[str, Any]) -> bool:
         and weights.ndim == 2
         and bias.shape == weights.shape[1:]
     )
+
+
+def _fold_scaler(nodes: list[Any], constants: dict[str, Any]) -> list[Any]:
+    """Make the scaler a part of the first layer: (x * s + o) W + b = x (s W) + (o W + b).
+
+    Only where a graph begins with a Mul, an Add and a Gemm, each the one reader of that before it.
+    """
+    if [node.op_type for node in nodes[:3]] != ["Mul", "Add", "Gemm"]:
+        return nodes
+    first, second, layer = nodes[:3]
+    read = [name for node in nodes for name in node.input]
+    chained = first.output[0] in second.input and layer.input[0] == second.output[0]
+    alone = read.count(first.output[0]) == read.count(second.output[0]) == 1
+    scale, offset = (
+        next((constants[name] for name in node.input if name in constants), None)
+        for node in (first, second)
+    )
+    if not (chained and alone) or layer.attribute or scale is None or offset is None:
+        return nodes
+    weights, bias = (constants[name].astype(np.float64) for name in layer.input[1:])
+    pixels = next(name for name in first.input if name not in constants)
+    rows = np.broadcast_to(scale, len(weights)).astype(np.float64)
+    folded = {
+        f"scaled_{layer.input[1]}": rows[:, np.newaxis] * weights,
+        f"shifted_{layer.input[2]}": np.broadcast_to(offset, len(weights)) @ weights + bias,
+    }
+    constants |= {name: value.astype(np.float32) for name, value in folded.items()}
+    layer.input[:] = [pixels, *folded]
+    return nodes[2:]
+
+
+def _most_probable() -> tuple[list[Any], list[Any]]:
+    """The operators that find the largest probability and its place, and their outputs."""
+    import onnx
+
+    make_node, make_port = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    # Axes as an attribute: ReduceMax has it so up to operator set 17, the exporter writes 15.
+    nodes = [
+        make_node("ArgMax", [OUTPUT], [BEST], name="best", axis=1, keepdims=0),
+        make_node("ReduceMax", [OUTPUT], [CONFIDENCE], name="confidence", axes=[1], keepdims=0),
+    ]
+    ports = [
+        make_port(BEST, onnx.TensorProto.INT64, ["N"]),
+        make_port(CONFIDENCE, onnx.TensorProto.FLOAT, ["N"]),
+    ]
+    return nodes, ports
 
 
 def _new_names(nodes: list[Any], first: str, last: str, constants: set[str]) -> dict[str, str]:

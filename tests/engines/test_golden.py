@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.manifest import Classes
-from batchdigits.engines.engine import open_engine
+from batchdigits.engines.engine import MostProbable, most_probable, open_engine
 from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, measure, replay
 from batchdigits.errors import BundleError
 
@@ -69,6 +69,9 @@ class FixedEngine:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         return self.result
+
+    def most_probable(self, pixels: np.ndarray) -> MostProbable:
+        return most_probable(self.probabilities(pixels))
 
 
 def golden_bundle(bundle_maker: Any, probabilities: Any, labels: Any, **options: Any) -> Any:

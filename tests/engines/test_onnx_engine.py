@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from batchdigits.engines import onnx as engine_module
-from batchdigits.engines.engine import open_engine
+from batchdigits.engines.engine import most_probable, open_engine
 from batchdigits.engines.onnx import OnnxEngine
 from batchdigits.errors import BundleError, UsageError
 
@@ -66,6 +66,48 @@ def test_probabilities_are_those_of_the_network(pixels: np.ndarray, model_maker:
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found = OnnxEngine(model.SerializeToString(), 3).probabilities(pixels)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1024, 3000])
+def test_a_graph_that_finds_the_best_itself_gives_the_same_bits(
+    rows: int, model_maker: Any
+) -> None:
+    pixels = np.random.default_rng(rows).integers(0, 17, (rows, 64)).astype(np.uint8)
+    finding = OnnxEngine(model_maker(10, units=500, best=True).SerializeToString(), 10)
+    plain = OnnxEngine(model_maker(10, units=500).SerializeToString(), 10)
+    best, confidence = finding.most_probable(pixels)
+    assert (best.dtype, confidence.dtype) == (np.int64, np.float32)
+    for expected in (plain.most_probable(pixels), most_probable(finding.probabilities(pixels))):
+        assert np.array_equal(best, expected[0])
+        assert np.array_equal(confidence, expected[1])
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_a_row_whose_probabilities_are_no_numbers_has_no_confidence(
+    best: bool, model_maker: Any
+) -> None:
+    """The last pixel overflows."""
+    model = model_maker(3, best=best)
+    weights = next(one for one in model.graph.initializer if one.name == "W1")
+    values = numpy_helper.to_array(weights).copy()
+    values[63] = np.finfo(np.float32).max
+    weights.CopyFrom(numpy_helper.from_array(values, "W1"))
+    pixels = np.zeros((5, 64), np.uint8)
+    pixels[[1, 4], 63] = 9
+    _, confidence = OnnxEngine(model.SerializeToString(), 3).most_probable(pixels)
+    assert np.isfinite(confidence).tolist() == [True, False, True, True, False]
+
+
+def test_a_class_that_is_not_there_is_refused(model_maker: Any) -> None:
+    model = model_maker(3, best=True)
+    model.graph.node[-2].output[0] = "place"
+    three = helper.make_tensor("three", TensorProto.INT64, [], [3])
+    model.graph.initializer.append(three)
+    model.graph.node.append(helper.make_node("Add", ["place", "three"], ["best"]))
+    with pytest.raises(BundleError, match="gave a class of 3 to 5, expected 0 to 2"):
+        OnnxEngine(model.SerializeToString(), 3).most_probable(
+            np.random.default_rng(0).integers(0, 17, (900, 64)).astype(np.uint8)
+        )
 
 
 def test_the_pixels_are_left_alone(engine: OnnxEngine, pixels: np.ndarray) -> None:

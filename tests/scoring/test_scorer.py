@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.rows.batch import Pixels, RowOptions, Rows
 from batchdigits.rows.memory import check_table
 from batchdigits.scoring.scorer import Scorer
@@ -20,6 +21,9 @@ class FirstPixels:
         result = pixels[:, :3].astype(np.float32)
         result[(pixels == 9).any(axis=1)] = np.nan
         return result
+
+    def most_probable(self, pixels: Pixels) -> MostProbable:
+        return most_probable(self.probabilities(pixels))
 
 
 CLASSES = pa.array(["a", "b", "c"])

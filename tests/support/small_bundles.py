@@ -18,9 +18,12 @@ DIGITS = Classes("int64", (0, 1, 2))
 
 
 def make_model(
-    classes: int = 3, *, units: int = 16, seed: int = 0, **ports: Any
+    classes: int = 3, *, units: int = 16, seed: int = 0, best: bool = False, **ports: Any
 ) -> onnx.ModelProto:
-    """Gemm, Relu, Gemm, Softmax; `ports` are other names, types or shapes for input and output."""
+    """Gemm, Relu, Gemm, Softmax; `ports` are other names, types or shapes for input and output.
+
+    `best` adds the outputs that tell the most probable class.
+    """
     random = np.random.default_rng(seed)
 
     def weights(name: str, *shape: int, scale: float) -> onnx.TensorProto:
@@ -35,11 +38,21 @@ def make_model(
     ]
     rows = ports.get("rows", "N")
     kind = ports.get("type", TensorProto.FLOAT)
+    outputs = [helper.make_tensor_value_info(target, kind, [rows, classes])]
+    if best:
+        nodes += [
+            helper.make_node("ArgMax", [target], ["best"], axis=1, keepdims=0),
+            helper.make_node("ReduceMax", [target], ["confidence"], axes=[1], keepdims=0),
+        ]
+        outputs += [
+            helper.make_tensor_value_info("best", TensorProto.INT64, [rows]),
+            helper.make_tensor_value_info("confidence", kind, [rows]),
+        ]
     graph = helper.make_graph(
         nodes,
         "network",
         [helper.make_tensor_value_info(source, kind, [rows, 64])],
-        [helper.make_tensor_value_info(target, kind, [rows, classes])],
+        outputs,
         [
             weights("W1", 64, units, scale=0.03),
             weights("b1", units, scale=0.1),
