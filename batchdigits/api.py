@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.manifest import Manifest
 from batchdigits.archive.reference import read_reference
+from batchdigits.archive.signing import open_trust
 from batchdigits.archive.store import load_bundle
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
 from batchdigits.engines.golden import replay
@@ -45,7 +46,8 @@ PathLike = str | os.PathLike[str]
 class Bundle:
     """A checked bundle, ready to predict: its golden rows were replayed when it was opened.
 
-    `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read.
+    `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read,
+    `signed_by` the id of the trusted key that signed it (None if no signature was checked).
     """
 
     def __init__(self, file: BundleFile, engine: Engine) -> None:
@@ -53,6 +55,7 @@ class Bundle:
         self.file = file
         self.path = file.path
         self.digest = file.digest
+        self.signed_by = file.signed_by
         self.manifest: Manifest = file.manifest
         self.classes: pa.Array = file.manifest.classes.array()
         self.engine = engine
@@ -101,15 +104,19 @@ def open_bundle(
     store: PathLike | None = None,
     engine: str = DEFAULT_ENGINE,
     expect_digest: str | None = None,
+    require_signature: bool | None = None,
+    trusted_keys: PathLike | None = None,
 ) -> Bundle:
     """Open a bundle: a path, `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest).
 
     Without a reference: $BATCHDIGITS_BUNDLE, else the bundle that ships inside the package.
-    Raises BundleError if it is missing, damaged, not the expected one, or fails its golden rows;
-    UsageError if a store is given without a reference; MissingExtraError if the engine is not
-    installed.
+    `require_signature` and `trusted_keys` (a folder) left out: $BATCHDIGITS_REQUIRE_SIGNATURE and
+    $BATCHDIGITS_TRUSTED_KEYS. Raises BundleError if it is missing, damaged, not the expected one,
+    not signed as it must be, or fails its golden rows; UsageError if a store is given without a
+    reference; MissingExtraError if what the engine or a signature needs is not installed.
     """
-    file = load_bundle(_text(reference), _text(store), expect_digest)
+    trust = open_trust(require_signature, trusted_keys)
+    file = load_bundle(_text(reference), _text(store), expect_digest, trust)
     return Bundle(file, open_engine(file, engine))
 
 
@@ -120,6 +127,8 @@ def score(
     bundle: PathLike | None = None,
     store: PathLike | None = None,
     expect_digest: str | None = None,
+    require_signature: bool | None = None,
+    trusted_keys: PathLike | None = None,
     engine: str = DEFAULT_ENGINE,
     pixels: str | None = None,
     header: bool = True,
@@ -156,13 +165,24 @@ def score(
     _check_options(rows, workers)
 
     def open_work() -> Work:
-        opened = open_bundle(bundle, store=store, engine=engine, expect_digest=expect_digest)
+        opened = open_bundle(
+            bundle,
+            store=store,
+            engine=engine,
+            expect_digest=expect_digest,
+            require_signature=require_signature,
+            trusted_keys=trusted_keys,
+        )
         scorer = Scorer(opened.engine, opened.classes, probabilities)
         return Work(
             scorer=scorer,
             reference=read_reference(opened.file),
             rows=_with_reserved(rows, scorer),
-            key=Key(opened.facts, _output_options(rows, engine, probabilities=probabilities)),
+            key=Key(
+                opened.facts,
+                _output_options(rows, engine, probabilities=probabilities),
+                opened.signed_by,
+            ),
             max_rejects=limit,
             workers=workers or available_workers(),
             overwrite=overwrite,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batchdigits.archive.store import Store, load_bundle, open_store
 from batchdigits.bundle_commands.common import (
@@ -16,14 +15,11 @@ from batchdigits.bundle_commands.common import (
     add_command,
     refuse_path,
 )
+from batchdigits.bundle_commands.sign import add_keygen, add_sign
+from batchdigits.bundle_commands.verify import add_verify, replay_golden
 from batchdigits.cli import make_parser, print_json, print_result, run_command
 from batchdigits.cli import table as as_table
 from batchdigits.errors import BundleError
-
-if TYPE_CHECKING:
-    from batchdigits.archive.bundle import BundleFile
-
-ENGINES = ("onnx", "keras")
 
 _LOGGER = logging.getLogger("batchdigits")
 
@@ -37,18 +33,21 @@ def parser() -> argparse.ArgumentParser:
     """The parser of `bundles` and its subcommands."""
     top = make_parser(
         "bundles",
-        "List, show, check and promote bundles.",
+        "List, show, check, sign and promote bundles.",
         [
             "python -m batchdigits.bundles list",
             "python -m batchdigits.bundles show digits@production",
             "python -m batchdigits.bundles verify digits@3 /mnt/copy/digits-3.bundle",
+            "python -m batchdigits.bundles sign digits@3 --key ops.key",
             "python -m batchdigits.bundles promote digits@3 --alias production",
         ],
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_list(commands)
     _add_show(commands)
-    _add_verify(commands)
+    add_verify(commands)
+    add_keygen(commands)
+    add_sign(commands)
     _add_promote(commands)
     return top
 
@@ -68,26 +67,6 @@ def _add_show(commands: Any) -> None:
         help=f"{REFERENCE} (default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
     )
     command.add_argument("--json", action="store_true", help="path, digest and manifest as JSON")
-
-
-def _add_verify(commands: Any) -> None:
-    command = add_command(
-        commands, "verify", "check every byte of bundles and replay their golden rows", _verify
-    )
-    command.add_argument("references", nargs="+", metavar="REF", help=REFERENCE)
-    command.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="onnx",
-        help="what replays the golden rows (default: onnx; keras needs batchdigits[train])",
-    )
-    command.add_argument(
-        "--expect-digest",
-        metavar="DIGEST",
-        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
-        help="sha256:… that the file must have (default: $BATCHDIGITS_EXPECT_DIGEST)",
-    )
-    command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
 
 
 def _add_promote(commands: Any) -> None:
@@ -171,43 +150,11 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    if arguments.expect_digest is not None:
-        from batchdigits.archive.bundle import parse_digest
-
-        parse_digest(arguments.expect_digest)
-    results = []
-    for reference in arguments.references:
-        result = _verify_one(reference, arguments)
-        results.append(result)
-        if arguments.json:
-            print_json(result)
-        else:
-            print_result(f"{reference}: {result['error'] or _praise(result)}")
-    return BundleError.exit_code if any(result["error"] for result in results) else 0
-
-
-def _verify_one(reference: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    result: dict[str, Any] = {"bundle": reference, "engine": arguments.engine, "error": None}
-    try:
-        bundle = load_bundle(reference, arguments.store, arguments.expect_digest)
-        return {**result, **_replay(bundle, arguments.engine)}
-    except BundleError as error:
-        return {**result, "error": str(error)}
-
-
-def _praise(result: dict[str, Any]) -> str:
-    return (
-        f"ok, {result['digest']}, {result['golden_rows']} golden rows within {result['worst']:.2g} "
-        f"of their probabilities ({result['engine']} engine)"
-    )
-
-
 def _promote(arguments: argparse.Namespace) -> int:
     refuse_path(arguments.reference)
     store = open_store(arguments.store)
     bundle = load_bundle(arguments.reference, arguments.store, None)
-    _replay(bundle, "onnx")
+    replay_golden(bundle, "onnx")
     name, version = bundle.manifest.name, bundle.manifest.version
     before = store.aliases(name).get(arguments.alias)
     if before == version:
@@ -217,14 +164,6 @@ def _promote(arguments: argparse.Namespace) -> int:
     was = "new" if before is None else f"was {before}"
     print_result(f"{name}@{arguments.alias}: version {version} ({was}), {bundle.digest}")
     return 0
-
-
-def _replay(bundle: BundleFile, engine_name: str) -> dict[str, Any]:
-    from batchdigits.engines.engine import open_engine
-    from batchdigits.engines.golden import replay
-
-    result = replay(open_engine(bundle, engine_name), bundle)
-    return {"digest": bundle.digest, "golden_rows": result.rows, "worst": result.worst}
 
 
 if __name__ == "__main__":

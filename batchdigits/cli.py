@@ -65,6 +65,23 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--debug", action="store_true", help="add the traceback to an error")
 
 
+def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the options that say who must have signed a bundle."""
+    group.add_argument(
+        "--require-signature",
+        action="store_true",
+        default=None,  # None: the variable decides
+        help="refuse a bundle that no trusted key has signed "
+        "(default: $BATCHDIGITS_REQUIRE_SIGNATURE, 1 or 0, else 0)",
+    )
+    group.add_argument(
+        "--trusted-keys",
+        metavar="DIR",
+        help="the folder of public keys, *.pub, that signatures are checked with "
+        "(default: $BATCHDIGITS_TRUSTED_KEYS, else none are checked)",
+    )
+
+
 def add_row_options(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how the rows of an input are to be read."""
     group.add_argument(

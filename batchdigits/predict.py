@@ -12,6 +12,7 @@ from batchdigits.cli import (
     Progress,
     add_common_options,
     add_row_options,
+    add_trust_options,
     make_parser,
     print_json,
     run_command,
@@ -73,6 +74,7 @@ def _add_bundle_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
         help="refuse any other bundle file (default: $BATCHDIGITS_EXPECT_DIGEST)",
     )
+    add_trust_options(group)
     group.add_argument(
         "--engine",
         default="onnx",
@@ -163,6 +165,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             bundle=arguments.bundle,
             store=arguments.store,
             expect_digest=arguments.expect_digest,
+            require_signature=arguments.require_signature,
+            trusted_keys=arguments.trusted_keys,
             engine=arguments.engine,
             pixels=arguments.pixels,
             header=arguments.header,

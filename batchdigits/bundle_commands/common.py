@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,16 @@ def add_command(
     )
     add_common_options(command)
     return command
+
+
+def add_expect_digest(command: argparse.ArgumentParser) -> None:
+    """Add the option that ties a subcommand to one file."""
+    command.add_argument(
+        "--expect-digest",
+        metavar="DIGEST",
+        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
+        help="sha256:… that the file must have (default: $BATCHDIGITS_EXPECT_DIGEST)",
+    )
 
 
 def refuse_path(reference: str) -> None:

@@ -24,12 +24,15 @@ RECEIPT_FORMAT = 1
 class Key:
     """What decides the bytes of an output, besides the input: same key and input, same output.
 
-    bundle   name, version and digest of the bundle
-    options  the options that change what is written, by the names of their flags
+    bundle     name, version and digest of the bundle
+    options    the options that change what is written, by the names of their flags
+    signed_by  the id of the trusted key that signed the bundle, None if no signature was checked;
+               it changes no byte and is told all the same
     """
 
     bundle: dict[str, Any]
     options: dict[str, Any]
+    signed_by: str | None = None
 
     def is_of(self, receipt: Receipt) -> bool:
         """Whether the receipt was written under this key."""
@@ -54,7 +57,7 @@ def new_receipt(
         "exit_code": exit_code,
         **times,
         "input": {"path": entry.name, "sha256": digest},
-        "bundle": key.bundle,
+        "bundle": {**key.bundle, "signed_by": key.signed_by},
         "options": key.options,
         "rows_in": ledger.rows_in,
         "rows_predicted": ledger.rows_predicted,
