@@ -1,0 +1,40 @@
+"""What MLflow imports from an exported model: the bundle as a pyfunc.
+
+`bundles export --mlflow` names this module in the `MLmodel` file and puts a copy of the package
+beside it. Nothing is unpickled, and the golden rows are replayed when the model is loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from batchdigits.api import Bundle, open_bundle
+
+COLUMNS = ("prediction", "confidence")
+
+
+class BundleModel:
+    """A bundle with the `predict` that MLflow calls."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def predict(self, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  # MLflow's
+        """A pandas DataFrame of `prediction` and `confidence`, one row for each row given.
+
+        model_input  pandas DataFrame or NumPy array (n, 64) of pixels, 0..16, not scaled
+        params       MLflow's inference parameters; there are none
+
+        Raises UnusableInputError, naming the rows, if any row can't be scored.
+        """
+        return self.bundle.predict(model_input).select(COLUMNS).to_pandas()
+
+
+def _load_pyfunc(data_path: str) -> BundleModel:
+    """The model of the one bundle in the folder `data_path`; the name is MLflow's.
+
+    $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS hold as everywhere.
+    """
+    (file,) = Path(data_path).resolve().glob("*.bundle")
+    return BundleModel(open_bundle(file))

@@ -1,0 +1,44 @@
+"""A folder that appears whole or not at all: filled beside its place, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from batchdigits.files.atomic import explained, fsync_folder
+
+
+def create_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Puts the folder that `fill` makes at `path`, in place of a folder that may be there.
+
+    `fill` gets a path where nothing is yet. A kill between two renames leaves the old folder as
+    `.NAME.….tmp/old` beside `path`. Raises OutputError when the name can't be written,
+    IOFailedError when writing failed.
+    """
+    path = path.absolute()  # `.` has no name
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    new, old = beside / "new", beside / "old"
+    with explained(path):
+        beside.mkdir()
+        try:
+            fill(new)
+            _sync_tree(new)
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(beside, ignore_errors=True)
+    fsync_folder(path.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with Path(where, name).open("rb") as file:
+                os.fsync(file.fileno())
+        fsync_folder(Path(where))
