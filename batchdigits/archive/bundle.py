@@ -158,7 +158,7 @@ def _check_names(names: set[str], verb: str) -> None:
 def _read_bytes(path: Path) -> bytes:
     """The file's bytes, read once from one open file that is no link and not too large."""
     try:
-        with os.fdopen(open_plain(path), "rb") as file:
+        with open(path, "rb", opener=open_plain) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise BundleError(f"{path}: is a FIFO or a device, expected a bundle file")

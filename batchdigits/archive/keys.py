@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,12 +163,13 @@ def require_cryptography() -> None:
         ) from error
 
 
-def open_plain(path: str | Path, folder: int | None = None) -> int:
-    """A descriptor to read what should be a regular file: no link is followed, no pipe waited for.
+def open_plain(path: str, flags: int, folder: int | None = None) -> int:
+    """An opener, as `open` takes it, for what should be a regular file: it follows no link.
 
-    Raises OSError.
+    `folder` is the descriptor of the one that a relative path begins in.
     """
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    # Without O_NONBLOCK a FIFO in the file's place would hang the run.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
 
 
 def _create(path: Path, data: bytes, mode: int) -> None:
@@ -183,7 +185,7 @@ def _key_exists(path: Path) -> OutputError:
 
 def _read_secret(path: Path) -> bytes:
     try:
-        with os.fdopen(open_plain(path), "rb") as file:
+        with open(path, "rb", opener=open_plain) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise UsageError(f"{path}: is no regular file, expected a key or a passphrase")
@@ -203,7 +205,7 @@ def _read_public_key(path: Path, folder: int) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        with os.fdopen(open_plain(path.name, folder), "rb") as file:
+        with open(path.name, "rb", opener=partial(open_plain, folder=folder)) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise BundleError(f"{path}: is no regular file, expected a public key")

@@ -188,7 +188,7 @@ def _parse(text: bytes) -> tuple[str, bytes]:
 def _read(path: Path) -> bytes | None:
     """The bytes of a small regular file that is no link; None if there is none."""
     try:
-        with os.fdopen(open_plain(path), "rb") as file:
+        with open(path, "rb", opener=open_plain) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BundleError(f"{path}: is no regular file, expected a signature")
             return file.read(MAX_SIGNATURE_FILE_BYTES + 1)
