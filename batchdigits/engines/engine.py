@@ -20,10 +20,11 @@ class Engine(Protocol):
     """Turns pixels into probabilities.
 
     `name` is "onnx" or "keras", `classes` is k. `probabilities(pixels)` takes uint8 or float32 of
-    shape (n, 64), C-contiguous, each value in 0..16 (not scaled: the scaler is inside), and gives
-    float32 of shape (n, k), a row of probabilities a row of pixels. `most_probable(pixels)` gives
-    what `most_probable` below gives for those, bit for bit. Both may be called from several threads
-    at once, and a row's result does not depend on the rows around it.
+    shape (n, 64), each value in 0..16 (not scaled: the scaler is inside), C-contiguous or, uint8
+    only, Fortran-contiguous. It gives float32 of shape (n, k), a row of probabilities a row of
+    pixels. `most_probable(pixels)` gives what `most_probable` below gives for those, bit for bit.
+    Both may be called from several threads at once, and a row's result does not depend on the rows
+    around it.
     """
 
     name: str

@@ -31,7 +31,8 @@ BlockT = TypeVar("BlockT")
 class Rows:
     """Checked rows: what can be scored, and what can't with the reason.
 
-    pixels       uint8 or float32, shape (n, 64), C-contiguous, every value finite and in 0..16
+    pixels       uint8 or float32, shape (n, 64), every value finite and in 0..16; C-contiguous, or,
+                 uint8 only, Fortran-contiguous
     passthrough  n rows: the input's other columns, in the input's order
     rejects      what was not scored, ascending by row
     rejected     their pass-through columns, one row a reject, same schema as `passthrough`

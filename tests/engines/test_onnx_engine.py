@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from batchdigits.engines import onnx as engine_module
 from batchdigits.engines.engine import most_probable, open_engine
 from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
 from batchdigits.errors import BundleError, UsageError
 
 
@@ -80,6 +82,33 @@ def test_a_graph_that_finds_the_best_itself_gives_the_same_bits(
     for expected in (plain.most_probable(pixels), most_probable(finding.probabilities(pixels))):
         assert np.array_equal(best, expected[0])
         assert np.array_equal(confidence, expected[1])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1024, 3000])
+def test_columns_get_the_same_bits_as_rows(rows: int, engine: OnnxEngine) -> None:
+    pixels = np.random.default_rng(rows).integers(0, 17, (rows, 64)).astype(np.uint8)
+    columns = np.asfortranarray(pixels)
+    assert np.array_equal(engine.probabilities(pixels), engine.probabilities(columns))
+    for mine, theirs in zip(
+        engine.most_probable(pixels), engine.most_probable(columns), strict=True
+    ):
+        assert np.array_equal(mine, theirs)
+
+
+def test_the_graph_that_turns_columns_into_rows_is_what_it_says() -> None:
+    make_node, make_port = helper.make_node, helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            make_node("Transpose", ["columns"], ["turned"], perm=[1, 0]),
+            make_node("Cast", ["turned"], ["rows"], to=TensorProto.FLOAT),
+        ],
+        "rows_of_columns",
+        [make_port("columns", TensorProto.UINT8, [64, "N"])],
+        [make_port("rows", TensorProto.FLOAT, ["N", 64])],
+    )
+    opset = [helper.make_opsetid("", 15)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    assert onnx.load_from_string(COLUMNS_TO_ROWS) == model
 
 
 @pytest.mark.parametrize("best", [False, True])
