@@ -9,7 +9,7 @@ from importlib import import_module
 COMMANDS = {
     "predict": "score CSV or Parquet files through a bundle",
     "train": "fit a network and pack it as a bundle",
-    "bundles": "list, show, verify and promote bundles",
+    "bundles": "list, check, sign, compare and promote bundles",
     "receipts": "verify the receipts of finished runs",
 }
 

@@ -162,7 +162,9 @@ def score(
         keep=_names(keep),
         batch_rows=batch_size,
     )
-    _check_options(rows, workers)
+    check_row_options(rows)
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: expected 1 or more")
 
     def open_work() -> Work:
         opened = open_bundle(
@@ -194,7 +196,7 @@ def score(
     return run(list(zip(found.inputs, targets, strict=True)), open_work)
 
 
-def _check_options(rows: RowOptions, workers: int | None) -> None:
+def check_row_options(rows: RowOptions) -> None:
     """Raise UsageError for values that no input could make sense of."""
     if rows.delimiter != ",":
         from batchdigits.rows.csv_header import delimiter_byte
@@ -204,8 +206,6 @@ def _check_options(rows: RowOptions, workers: int | None) -> None:
         raise UsageError(f"--scale {rows.scale}: expected the largest pixel value, such as 255")
     if not 1 <= rows.batch_rows <= MAX_BATCH_ROWS:
         raise UsageError(f"--batch-size {rows.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers}: expected 1 or more")
     if rows.pixels is not None:
         parse_pixel_spec(rows.pixels)
     doubled = [name for name, count in Counter(rows.keep or ()).items() if count > 1]

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from batchdigits.archive.store import Store, load_bundle, open_store
+from batchdigits.bundle_commands.aliases import add_history, add_promote, add_rollback
 from batchdigits.bundle_commands.common import (
     REFERENCE,
     SHORT_DIGEST,
     add_command,
-    refuse_path,
 )
+from batchdigits.bundle_commands.diff import add_diff
+from batchdigits.bundle_commands.export import add_export
+from batchdigits.bundle_commands.prune import add_prune
 from batchdigits.bundle_commands.sign import add_keygen, add_sign
-from batchdigits.bundle_commands.verify import add_verify, replay_golden
+from batchdigits.bundle_commands.verify import add_verify
 from batchdigits.cli import make_parser, print_json, print_result, run_command
 from batchdigits.cli import table as as_table
 from batchdigits.errors import BundleError
@@ -39,7 +42,10 @@ def parser() -> argparse.ArgumentParser:
             "python -m batchdigits.bundles show digits@production",
             "python -m batchdigits.bundles verify digits@3 /mnt/copy/digits-3.bundle",
             "python -m batchdigits.bundles sign digits@3 --key ops.key",
+            "python -m batchdigits.bundles diff digits@2 digits@3 --data labelled.parquet",
             "python -m batchdigits.bundles promote digits@3 --alias production",
+            "python -m batchdigits.bundles rollback digits --alias production",
+            "python -m batchdigits.bundles export digits@3 --onnx digits.onnx",
         ],
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -48,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     add_verify(commands)
     add_keygen(commands)
     add_sign(commands)
-    _add_promote(commands)
+    add_diff(commands)
+    add_promote(commands)
+    add_rollback(commands)
+    add_history(commands)
+    add_prune(commands)
+    add_export(commands)
     return top
 
 
@@ -67,14 +78,6 @@ def _add_show(commands: Any) -> None:
         help=f"{REFERENCE} (default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
     )
     command.add_argument("--json", action="store_true", help="path, digest and manifest as JSON")
-
-
-def _add_promote(commands: Any) -> None:
-    command = add_command(
-        commands, "promote", "verify a bundle, then point an alias at it", _promote
-    )
-    command.add_argument("reference", metavar="NAME@VERSION", help="a bundle in the store")
-    command.add_argument("--alias", required=True, help="the alias to move, such as production")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -147,22 +150,6 @@ def _show(arguments: argparse.Namespace) -> int:
         print_json({"path": str(bundle.path), "digest": bundle.digest, "manifest": manifest})
     else:
         print_result(bundle.members["card.md"].decode("utf-8", "replace").rstrip("\n"))
-    return 0
-
-
-def _promote(arguments: argparse.Namespace) -> int:
-    refuse_path(arguments.reference)
-    store = open_store(arguments.store)
-    bundle = load_bundle(arguments.reference, arguments.store, None)
-    replay_golden(bundle, "onnx")
-    name, version = bundle.manifest.name, bundle.manifest.version
-    before = store.aliases(name).get(arguments.alias)
-    if before == version:
-        _LOGGER.info("%s@%s is version %d already", name, arguments.alias, version)
-        return 0
-    store.set_alias(name, arguments.alias, version)
-    was = "new" if before is None else f"was {before}"
-    print_result(f"{name}@{arguments.alias}: version {version} ({was}), {bundle.digest}")
     return 0
 
 

@@ -105,6 +105,31 @@ def add_row_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+class _NoPandas:
+    """A finder that says there is no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """Raise ImportError for pandas; leave every other name to the next finder."""
+        if name == "pandas":
+            raise ImportError(name)
+
+
+def keep_pandas_out() -> None:
+    """Spare the run half a second and 60 MB that scoring has no use for.
+
+    pyarrow imports pandas, where it is installed, as it makes its first array. Make that array
+    while pandas can't be found, and pyarrow never asks again.
+    """
+    import pyarrow as pa
+
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(_NoPandas)
+
+
 def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:

@@ -13,6 +13,7 @@ from batchdigits.cli import (
     add_common_options,
     add_row_options,
     add_trust_options,
+    keep_pandas_out,
     make_parser,
     print_json,
     run_command,
@@ -154,7 +155,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        _keep_pandas_out()
+        keep_pandas_out()
     from batchdigits.api import score
 
     progress = Progress()
@@ -186,31 +187,6 @@ def _predict(arguments: argparse.Namespace) -> int:
         progress.finish()
     print_json(summary.as_dict())
     return summary.exit_code
-
-
-class _NoPandas:
-    """A finder that says there is no pandas."""
-
-    @staticmethod
-    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
-        """Raise ImportError for pandas; leave every other name to the next finder."""
-        if name == "pandas":
-            raise ImportError(name)
-
-
-def _keep_pandas_out() -> None:
-    """Spare the run half a second and 60 MB that scoring has no use for.
-
-    pyarrow imports pandas, where it is installed, as it makes its first array. Make that array
-    while pandas can't be found, and pyarrow never asks again.
-    """
-    import pyarrow as pa
-
-    sys.meta_path.insert(0, _NoPandas)
-    try:
-        pa.array([])
-    finally:
-        sys.meta_path.remove(_NoPandas)
 
 
 def _workers(text: str | None) -> int | None:

@@ -91,6 +91,11 @@ def standing(history: Sequence[AliasChange]) -> list[int]:
     return versions
 
 
+def previous(history: Sequence[AliasChange]) -> int | None:
+    """The version that a rollback brings back; None where nothing stood before."""
+    return next(iter(standing(history)[-2:-1]), None)
+
+
 def append_change(path: Path, version: int, move: Move) -> None:
     """Add to an alias's file that it points at `version` from now on. The caller holds the lock.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchdigits.archive.store import DEFAULT_STORE, is_path
-from batchdigits.cli import add_common_options
+from batchdigits.cli import add_common_options, keep_pandas_out
 from batchdigits.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchdigits.api import Bundle
 
 REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
 SHORT_DIGEST = len("sha256:") + 12
@@ -39,6 +42,22 @@ def add_expect_digest(command: argparse.ArgumentParser) -> None:
         metavar="DIGEST",
         default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
         help="sha256:… that the file must have (default: $BATCHDIGITS_EXPECT_DIGEST)",
+    )
+
+
+def open_checked(reference: str, arguments: argparse.Namespace) -> Bundle:
+    """The bundle, checked whole, its signature where one is asked for, its golden rows replayed.
+
+    Raises what `open_bundle` raises.
+    """
+    keep_pandas_out()
+    from batchdigits.api import open_bundle
+
+    return open_bundle(
+        reference,
+        store=arguments.store,
+        require_signature=arguments.require_signature,
+        trusted_keys=arguments.trusted_keys,
     )
 
 

@@ -1,0 +1,224 @@
+"""Bundles judged by a file: how often each is right, how sure it is, how fast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.archive.classes import Classes
+from batchdigits.engines.engine import Engine
+from batchdigits.errors import UnusableInputError, listing
+from batchdigits.rows.batch import Rows
+from batchdigits.rows.open import open_source
+from batchdigits.scoring.examples import UNKNOWN, UNLABELLED, Examples, label_keys, label_places
+from batchdigits.scoring.ledger import Ledger
+from batchdigits.scoring.scorer import Scored, Scorer
+
+LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
+"""What log loss takes a smaller probability for, as scikit-learn's does for float32."""
+
+UNSCORED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What one bundle made of the n scorable rows of a batch.
+
+    places      int64 (n,): the predicted class's place among the bundle's; UNSCORED without a
+                finite probability
+    confidence  float32 (n,): 0 where unscored
+    truth       int64 (n,): the true class's place, UNKNOWN to the bundle, or UNLABELLED
+    """
+
+    places: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    truth: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts and sums of one bundle, kept while the batches pass in order.
+
+    labelled  scorable rows with a label; `unknown` of them have one that is no class of the
+              bundle, which it gets wrong like a row that it gives no probability
+    seconds   of scoring, on one thread, as predict scores
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    seconds: float = 0.0
+    labelled: int = 0
+    unknown: int = 0
+    right: int = 0
+    confidence: float = 0.0
+    confidence_of_right: float = 0.0
+    confidence_of_wrong: float = 0.0
+    loss: float = 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Part of the labelled rows that were predicted right; None without labels."""
+        return _mean(self.right, self.labelled)
+
+    def add(self, outcomes: Outcomes, loss: float) -> None:
+        """Count the outcomes of one batch, and its sum of losses."""
+        is_labelled = outcomes.truth != UNLABELLED
+        is_right = outcomes.places == np.where(outcomes.truth >= 0, outcomes.truth, UNLABELLED)
+        self.labelled += int(is_labelled.sum())
+        self.unknown += int((outcomes.truth == UNKNOWN).sum())
+        self.right += int(is_right.sum())
+        self.confidence += _total(outcomes.confidence)
+        self.confidence_of_right += _total(outcomes.confidence[is_right])
+        self.confidence_of_wrong += _total(outcomes.confidence[is_labelled & ~is_right])
+        self.loss += loss
+
+    def as_facts(self) -> dict[str, Any]:
+        """The tally as plain JSON values, null where there is nothing to measure.
+
+        `log_loss` is the mean of -ln(p), p the probability of the true class, at least
+        LEAST_PROBABILITY: https://scikit-learn.org/stable/modules/model_evaluation.html#log-loss
+        """
+        predicted, wrong = self.ledger.rows_predicted, self.labelled - self.right
+        return {
+            "rows_predicted": predicted,
+            "rows_rejected": self.ledger.rows_rejected,
+            "reasons": self.ledger.ordered_reasons(),
+            "rows_labelled": self.labelled,
+            "rows_of_unknown_class": self.unknown,
+            "rows_right": self.right if self.labelled else None,
+            "accuracy": self.accuracy,
+            "log_loss": _mean(self.loss, self.labelled),
+            "mean_confidence": _mean(self.confidence, predicted),
+            "mean_confidence_right": _mean(self.confidence_of_right, self.right),
+            "mean_confidence_wrong": _mean(self.confidence_of_wrong, wrong),
+            "rows_per_second": _mean(predicted, self.seconds),
+        }
+
+
+class Evaluator:
+    """One bundle's engine and classes, and the tally of what it made of the rows so far."""
+
+    def __init__(self, engine: Engine, classes: Classes) -> None:
+        self.classes = classes
+        self.tally = Tally()
+        self._scorer = Scorer(engine, classes.array())
+        self._keys = label_keys(classes.values)
+
+    def warm_up(self, rows: Rows) -> None:
+        """Score a batch off the clock: the first pays for what is loaded and allocated once."""
+        self._scorer.score(rows)
+
+    def score(self, rows: Rows, labels: pa.Array | None) -> Outcomes:
+        """Score a batch, on the clock, and count what came of it."""
+        started = time.perf_counter()
+        scored = self._scorer.score(rows)
+        self.tally.seconds += time.perf_counter() - started
+        self.tally.ledger.add(scored)
+        outcomes = self._outcomes(rows, scored, labels)
+        self.tally.add(outcomes, 0.0 if labels is None else self._loss(rows, outcomes.truth))
+        return outcomes
+
+    def _outcomes(self, rows: Rows, scored: Scored, labels: pa.Array | None) -> Outcomes:
+        import pyarrow.compute as pc
+
+        count = len(rows.pixels)
+        places, confidence = np.full(count, UNSCORED, np.int64), np.zeros(count, np.float32)
+        at = _scored_rows(rows, scored)
+        prediction, found = scored.predictions.columns[rows.passthrough.num_columns :][:2]
+        places[at] = pc.index_in(prediction, value_set=self._scorer.classes).to_numpy(
+            zero_copy_only=False
+        )
+        confidence[at] = found.to_numpy()
+        unlabelled = np.full(count, UNLABELLED, np.int64)
+        truth = unlabelled if labels is None else label_places(labels, self._keys)
+        return Outcomes(places, confidence, truth)
+
+    def _loss(self, rows: Rows, truth: NDArray[np.int64]) -> float:
+        # Off the clock: predict computes only the most probable class's probability.
+        probabilities = self._scorer.engine.probabilities(rows.pixels)
+        of_truth = probabilities[np.arange(len(truth)), np.maximum(truth, 0)].astype(np.float64)
+        of_truth[truth == UNKNOWN] = 0.0
+        of_truth = np.nan_to_num(of_truth[truth != UNLABELLED], nan=0.0)
+        return -_total(np.log(np.clip(of_truth, LEAST_PROBABILITY, 1.0)))
+
+
+OnBatch = Callable[[int, Rows, list[Outcomes]], None]
+
+
+def evaluate_bundle(examples: Examples, engine: Engine, classes: Classes) -> Tally:
+    """What one bundle makes of the examples, in one pass. Raises as `evaluate_all`."""
+    evaluator = Evaluator(engine, classes)
+    evaluate_all(examples, [evaluator], lambda _first_row, _rows, _outcomes: None)
+    return evaluator.tally
+
+
+def evaluate_all(examples: Examples, evaluators: Sequence[Evaluator], on_batch: OnBatch) -> None:
+    """Every batch of the examples through every evaluator, and the outcomes to `on_batch`.
+
+    `on_batch` gets the 1-based number of the batch's first row, its rows, and each evaluator's
+    outcomes. Who comes first on a batch takes turns, so that neither has the warmer cache. Raises
+    UnusableInputError for a file of which no row can be scored or, where a column of labels is
+    named, no label is a class; TryAgainError if the file changed meanwhile.
+    """
+    opened = open_source(examples.entry, examples.rows)
+    with closing(opened.source) as source:
+        first_row = 1
+        for turn, block in enumerate(source.blocks()):
+            rows = source.check(block)
+            labels = _labels(rows, examples.label)
+            if not turn:
+                for evaluator in evaluators:
+                    evaluator.warm_up(rows)
+            order = evaluators if turn % 2 == 0 else [*reversed(evaluators)]
+            scored = {id(evaluator): evaluator.score(rows, labels) for evaluator in order}
+            on_batch(first_row, rows, [scored[id(evaluator)] for evaluator in evaluators])
+            first_row += rows.rows
+        for evaluator in evaluators:
+            evaluator.tally.ledger.check(examples.entry.name, source.expected_rows)
+    opened.verify_unchanged()
+    _refuse_useless(examples, [evaluator.tally for evaluator in evaluators])
+
+
+def _labels(rows: Rows, label: str | None) -> pa.Array | None:
+    if label is None:
+        return None
+    return rows.passthrough.column(rows.passthrough.schema.names.index(label))
+
+
+def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:
+    """Which of the scorable rows, counted from 0, the bundle gave a finite probability."""
+    count = len(rows.pixels)
+    if len(scored.rejects) == len(rows.rejects):
+        return np.arange(count)
+    offsets = np.arange(count) if rows.good is None else rows.good
+    return np.flatnonzero(~np.isin(offsets, [reject.row for reject in scored.rejects]))
+
+
+def _refuse_useless(examples: Examples, tallies: Sequence[Tally]) -> None:
+    name, ledger = examples.entry.name, tallies[0].ledger
+    if not any(tally.ledger.rows_predicted for tally in tallies):
+        reasons = listing(f"{n} {why}" for why, n in ledger.ordered_reasons().items())
+        raise UnusableInputError(
+            f"{name}: none of its {ledger.rows_in} rows can be scored ({reasons or 'no rows'}): "
+            "check the file and the flags it needs (--scale, --delimiter, --pixels)"
+        )
+    if examples.label is not None and all(one.unknown == one.labelled for one in tallies):
+        what = "is a class of the bundle" if tallies[0].labelled else "is there: all are empty"
+        raise UnusableInputError(
+            f"{name}: no label in column {examples.label!r} {what}; name the labels' column with "
+            "--label"
+        )
+
+
+def _total(values: NDArray[Any]) -> float:
+    return float(values.sum(dtype=np.float64))
+
+
+def _mean(total: float, count: float) -> float | None:
+    return total / count if count else None
