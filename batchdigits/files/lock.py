@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from batchdigits.errors import OutputError, TryAgainError
+from batchdigits.errors import InterruptedRunError, OutputError, TryAgainError
 
 # Who only looks whether a lock is held shares it for an instant: no reason to give up.
 _TRIES = 10
@@ -24,15 +24,15 @@ def hold_lock(path: Path) -> Iterator[None]:
     or can't be written.
     """
     lock = lock_name(path)
-    descriptor = _acquire(lock, path)
+    try:
+        descriptor = _acquire(lock, path)
+    except InterruptedRunError:
+        _remove_free(lock)
+        raise
     try:
         yield
     finally:
-        # Removed while still held: whoever waits behind us finds the name gone and tries anew.
-        with suppress(OSError):
-            if _is_still_named(descriptor, lock):
-                lock.unlink()
-        os.close(descriptor)
+        _let_go(descriptor, lock)
 
 
 def refuse_held(path: Path) -> None:
@@ -68,12 +68,36 @@ def _acquire(lock: Path, path: Path) -> int:
         descriptor = _open_and_lock(lock, path)
         # Its last holder may have removed the file between our opening and our locking it; a
         # lock without a name keeps nobody out.
-        if _is_still_named(descriptor, lock):
-            with suppress(OSError):  # a full disk: the pid is only a courtesy
-                os.truncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n".encode())
-            return descriptor
+        try:
+            if _is_still_named(descriptor, lock):
+                with suppress(OSError):  # a full disk: the pid is only a courtesy
+                    os.truncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()}\n".encode())
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
+
+
+def _let_go(descriptor: int, lock: Path) -> None:
+    # Removed while still held: whoever waits behind us finds the name gone and tries anew.
+    with suppress(OSError):
+        if _is_still_named(descriptor, lock):
+            lock.unlink()
+    os.close(descriptor)
+
+
+def _remove_free(lock: Path) -> None:
+    """Remove a lock file that nobody holds: a signal may come right behind the making of ours."""
+    with suppress(OSError):
+        descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+        else:
+            _let_go(descriptor, lock)
 
 
 def _open_and_lock(lock: Path, path: Path) -> int:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import pyarrow as pa
 
 from batchdigits.archive.reference import Reference
-from batchdigits.errors import OutputError, UnusableInputError
+from batchdigits.errors import (
+    InternalError,
+    IOFailedError,
+    OutputError,
+    UnusableInputError,
+    one_line,
+)
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import WrittenFile, discard, publish, recover
 from batchdigits.files.formats import Input
@@ -20,7 +26,7 @@ from batchdigits.files.lock import hold_lock
 from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.targets import Targets, make_folder
 from batchdigits.rows.batch import RowOptions, Rows, Source
-from batchdigits.rows.open import open_source
+from batchdigits.rows.open import OpenSource, open_source
 from batchdigits.rows.rejects import REASONS, reject_batch
 from batchdigits.rows.sinks import Sink, check_schema, open_sink
 from batchdigits.scoring.ledger import Ledger, Limit
@@ -98,7 +104,11 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
 def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
     started = time.time()
     opened = open_source(entry, work.rows)
-    with closing(opened.source) as source, _Outputs(targets, source, work, entry.name) as outputs:
+    with (
+        closing(opened.source) as source,
+        _Outputs(targets, source, work, entry.name) as outputs,
+        _held_still(opened),
+    ):
         ledger, suspicion = _stream(source, work, outputs, entry.name)
         ledger.check(entry.name, source.expected_rows)
         if source.has_lines:
@@ -107,7 +117,6 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
         written = outputs.close()
         _refuse_hopeless(entry, ledger)
         digest = opened.digest()
-        opened.verify_unchanged()
     times = {
         "started": _moment(started),
         "finished": _moment(time.time()),
@@ -125,6 +134,20 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
     )
     publish(targets, written, receipt)
     return ledger
+
+
+@contextmanager
+def _held_still(opened: OpenSource) -> Iterator[None]:
+    """Raises TryAgainError if the input changed, also where that looked like a fault of its own.
+
+    A file that is still being written looks damaged, and can be scored later all the same.
+    """
+    try:
+        yield
+    except (UnusableInputError, IOFailedError, InternalError):
+        opened.verify_unchanged()
+        raise
+    opened.verify_unchanged()
 
 
 def _stream(
@@ -152,7 +175,8 @@ def _stream(
             work.on_progress(ledger.rows_in, source.progress())
     suspicion = _allowed(evidence.verdict(), work, name) or first
     if suspicion is not None:
-        logger.warning("%s: %s; scored all the same (--allow-suspect)", name, suspicion)
+        told = one_line(f"{name}: {suspicion}; scored all the same (--allow-suspect)")
+        logger.warning("%s", told)
     return ledger, suspicion
 
 

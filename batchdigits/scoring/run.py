@@ -16,6 +16,7 @@ from batchdigits.errors import (
     InterruptedRunError,
     IOFailedError,
     listing,
+    one_line,
     worst_exit_code,
 )
 from batchdigits.files.formats import Input
@@ -99,7 +100,7 @@ def _score(entry: Input, step: Callable[[], InputResult]) -> InputResult:
 
 def _too_many_rejects(result: InputResult) -> str:
     reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
-    return (
+    return one_line(
         f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected "
         f"({reasons}), more than --max-rejects; the others are published; see {result.rejects}"
     )

@@ -20,6 +20,7 @@ from fault_runs import (
     finish,
     predict,
     predict_here,
+    standing,
     start,
     undisturbed,
     wait_for,
@@ -183,12 +184,6 @@ def test_28_of_two_runs_on_one_output_one_is_told_to_try_again(job: Job, after: 
     holder.kill()
     finish(holder)
     assert_heals(job, after)
-
-
-def standing(job: Job) -> dict[Path, tuple[int, int, int]]:
-    """Which files are there, and when they were last written to."""
-    found = {path: path.stat() for path in job.output.parent.iterdir()}
-    return {path: (at.st_ino, at.st_size, at.st_mtime_ns) for path, at in found.items()}
 
 
 def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:

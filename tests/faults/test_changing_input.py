@@ -1,0 +1,117 @@
+"""Entry 33: an input that changes while it is read is never taken for what it was or became."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fault_data import csv_bytes, digit_rows, digit_table
+from fault_runs import Job, Ran, finish, predict_here, start, wait_for
+
+ROWS = 40_000
+"""Rows that take a run some tenths of a second: it is stopped long before their end."""
+
+
+@cache
+def content(suffix: str) -> bytes:
+    """Digits as a file with that suffix."""
+    if suffix == ".parquet":
+        sink = pa.BufferOutputStream()
+        pq.write_table(digit_table(ROWS), sink, row_group_size=4000)
+        data: bytes = sink.getvalue().to_pybytes()
+        return data
+    plain = csv_bytes(digit_rows(ROWS))
+    return gzip.compress(plain, 1) if suffix == ".csv.gz" else plain
+
+
+@pytest.fixture(params=[".csv", ".csv.gz", ".parquet"])
+def job(tmp_path: Path, request: pytest.FixtureRequest) -> Job:
+    source = tmp_path / f"in{request.param}"
+    source.write_bytes(content(request.param))
+    return Job(source, tmp_path / "out" / f"p{request.param}").elsewhere(tmp_path / "out")
+
+
+def while_read(job: Job, change: Callable[[Path], None]) -> Ran:
+    """Start the job, hold it as it has begun to read, change its input and let it go on."""
+    process = start(*job.arguments)
+    wait_for(job.temporary, process)
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert process.poll() is None
+    assert job.temporary.exists()
+    assert not job.commit.exists()
+    change(job.source)
+    process.send_signal(signal.SIGCONT)
+    return finish(process)
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def appended_to(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"a line more\n")
+
+
+def cut_off(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def written_over(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"7" * (size // 4))
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def made_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES = (replaced, appended_to, cut_off, emptied, written_over, removed, made_a_folder)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_33_an_input_that_changes_while_it_is_read_commits_nothing(
+    job: Job, change: Callable[[Path], None]
+) -> None:
+    """Whatever the reader made of it: the code says try again, since it may still be written."""
+    ran = while_read(job, change)
+    assert (job.outcome(), job.leftovers()) == ({}, [])
+    assert ran.code == 75, ran.stderr
+    assert f"{job.source}: was " in ran.error
+    assert "while it was read; run again when it is complete" in ran.error
+    if job.source.is_dir():
+        job.source.rmdir()
+    job.source.write_bytes(content("".join(job.source.suffixes)))
+    assert predict_here(*job.arguments).code == 0
+
+
+def test_33_a_change_behind_the_end_of_the_run_is_a_new_input(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(csv_bytes(digit_rows(40)))
+    job = Job(source, tmp_path / "out" / "p.csv").elsewhere(tmp_path / "out")
+    assert predict_here(*job.arguments).code == 0
+    source.write_bytes(csv_bytes(digit_rows(41)))
+    again = predict_here(*job.arguments)
+    assert again.code == 73
+    assert "other content" in again.error
