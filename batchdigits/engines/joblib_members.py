@@ -58,6 +58,9 @@ def _load(data: bytes, member: str, expected: tuple[str, str]) -> Any:
     odd = sorted(key for key, value in vars(found).items() if not _is_plain(value))
     if odd:
         raise BundleError(f"{member} has attributes that are no numbers or text: {listing(odd)}")
+    hiding = sorted(key for key in vars(found) if hasattr(type(found), key))
+    if hiding:
+        raise BundleError(f"{member} has attributes in the place of methods: {listing(hiding)}")
     return found
 
 

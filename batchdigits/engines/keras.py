@@ -19,7 +19,7 @@ from batchdigits.archive.manifest import Classes
 from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.joblib_members import load_label_binarizer, load_scaler
 from batchdigits.engines.keras_members import check_keras_archive
-from batchdigits.errors import BundleError, MissingExtraError
+from batchdigits.errors import BundleError, MissingExtraError, listing
 
 BLOCK_ROWS = 1024
 PIXELS = 64
@@ -121,16 +121,29 @@ def _warn_of_other_versions(libraries: Mapping[str, str]) -> None:
 
 
 def _check_scaler(scaler: Any) -> None:
+    facts = vars(scaler)
     for name in ("mean_", "scale_"):
-        values = getattr(scaler, name, None)
-        shape = getattr(values, "shape", None)
-        if values is None or shape != (PIXELS,) or not np.isfinite(values).all():
-            raise BundleError(f"scaler.joblib: {name} has shape {shape}, expected {PIXELS} numbers")
+        values = facts.get(name)
+        kind = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else values
+        if kind not in (f"float64 ({PIXELS},)", f"float32 ({PIXELS},)"):
+            raise BundleError(
+                f"scaler.joblib: {name} is {str(kind)[:40]}, expected {PIXELS} floats"
+            )
+        if not np.isfinite(values).all():
+            raise BundleError(f"scaler.joblib: {name} holds a value that is no finite number")
+    switches = [
+        name for name in ("copy", "with_mean", "with_std") if type(facts.get(name)) is not bool
+    ]
+    if switches or facts.get("n_features_in_", PIXELS) != PIXELS:
+        raise BundleError(
+            f"scaler.joblib: {listing(switches) or 'n_features_in_'} is not as StandardScaler sets "
+            f"it when it is fitted on {PIXELS} pixels"
+        )
 
 
 def _check_classes(binarizer: Any, classes: Classes) -> None:
     found = getattr(binarizer, "classes_", None)
-    labels = found.tolist() if isinstance(found, np.ndarray) else []
+    labels = found.tolist() if isinstance(found, np.ndarray) and found.ndim == 1 else []
     # Types as well: True, 1 and 1.0 are equal.
     if [(type(label), label) for label in labels] != [(type(one), one) for one in classes.values]:
         raise BundleError(

@@ -8,12 +8,12 @@ those that read files or run any function that is named to them.
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from batchdigits.archive.container import MAX_FILE_BYTES
+from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError, listing
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
@@ -60,11 +60,15 @@ def _read_config(data: bytes) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             _check_entries(entries)
-            return json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, ValueError, RecursionError, EOFError) as error:
+            config = archive.read("config.json")
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise BundleError(f"model.keras can't be read ({error})") from error
     except (KeyError, NotImplementedError, OSError) as error:
         raise BundleError(f"model.keras is no archive that Keras wrote ({error})") from error
+    try:
+        return parse_json(config, "config.json", MAX_FILE_BYTES)
+    except BundleError as error:
+        raise BundleError(f"model.keras: {error}") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:

@@ -104,9 +104,10 @@ def test_whatever_no_network_of_ours_needs_is_refused(config: Any, told: str) ->
         (archive(compression=zipfile.ZIP_DEFLATED), "compressed"),
         (archive(**{"assets/vocabulary.txt": b"x"}), "has members assets/vocabulary.txt"),
         (archive(**{"../x": b"x"}), "has members ../x"),
-        (archive("{"), "can't be read"),
+        (archive("{"), "config.json is not JSON"),
         (archive("[" * 500 + "]" * 500), "deeper than 64"),
-        (archive("[" * 100_000), "can't be read"),
+        (archive("[" * 100_000), "config.json is not JSON"),
+        (archive('{"module": "os", "module": "keras"}'), "config.json has a key twice: module"),
     ],
 )
 def test_an_archive_that_keras_did_not_write_is_refused(data: bytes, told: str) -> None:
@@ -246,8 +247,12 @@ def test_another_version_is_told_and_not_refused(
     [
         ({}, Classes("int64", (0, 1, 2)), "label_binarizer.joblib has classes"),
         ({}, Classes("string", ("eins", "null")), "label_binarizer.joblib has classes"),
-        ({"scaler__joblib": saved(StandardScaler())}, CLASSES, "mean_ has shape None"),
-        ({"scaler__joblib": saved(StandardScaler().fit([[1.0], [2.0]]))}, CLASSES, r"shape \(1,\)"),
+        ({"scaler__joblib": saved(StandardScaler())}, CLASSES, "mean_ is None"),
+        (
+            {"scaler__joblib": saved(StandardScaler().fit([[1.0], [2.0]]))},
+            CLASSES,
+            r"float64 \(1,\)",
+        ),
         ({"label_binarizer__joblib": saved(LabelBinarizer())}, CLASSES, "binarizer"),
         ({"model__keras": archive()}, CLASSES, "model.keras can't be loaded"),
         ({"model__keras": archive(layer(class_name="Lambda"))}, CLASSES, "Lambda"),
