@@ -32,12 +32,12 @@ def write_card(
     """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests."""
     parts = [
         f"# {manifest.name} {manifest.version}",
-        _purpose(manifest),
+        f"## What it is for\n\n{_purpose(manifest)}",
         f"## Data\n\n{_data(manifest)}",
         f"## Accuracy\n\n{_accuracy(manifest, evaluation)}",
         f"## How it was made\n\n{_making(manifest)}",
         f"## Limits\n\n{_TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS}\n{_LIMITS}",
-        f"## Digests\n\n{_digests(members)}",
+        f"## Digests\n\n{_digests(manifest, members)}",
     ]
     return ("\n\n".join(parts) + "\n").encode()
 
@@ -49,7 +49,9 @@ def _purpose(manifest: Manifest) -> str:
         "Reads a handwritten character cut out of a scanned form: 64 pixels of an 8x8 image, row "
         "by row, each 0 (paper) to 16 (ink), in; one of "
         f"{len(manifest.classes)} classes and its probability out.\n\n"
-        f"Classes ({manifest.classes.type}): {labels}{f' and {more} more' if more > 0 else ''}."
+        f"Classes ({manifest.classes.type}): {labels}{f' and {more} more' if more > 0 else ''}.\n\n"
+        "Not for images of another size or range, for characters that are none of the classes, nor "
+        "for deciding alone where a wrong digit harms somebody."
     )
 
 
@@ -91,6 +93,7 @@ def _making(manifest: Manifest) -> str:
     )
 
 
-def _digests(members: Mapping[str, bytes]) -> str:
-    lines = [f"- `{name}`: `{digest_bytes(members[name])}`" for name in sorted(members)]
-    return "\n".join(lines)
+def _digests(manifest: Manifest, members: Mapping[str, bytes]) -> str:
+    lines = [f"- the data: `{manifest.data['digest']}`"]
+    lines += [f"- `{name}`: `{digest_bytes(members[name])}`" for name in sorted(members)]
+    return "\n".join([*lines, "", "The bundle's own is what `sha256sum` prints of its file."])

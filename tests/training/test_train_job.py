@@ -63,6 +63,25 @@ def test_the_manifest_tells_what_was_done(bundle: BundleFile, published: TrainRe
     assert {"keras", "tensorflow", "scikit-learn", "numpy", "python"} <= set(manifest.libraries)
 
 
+def test_the_card_says_what_an_operator_asks(bundle: BundleFile) -> None:
+    """What it is for, on what data, how good, how made, its limits, and the digests of it all."""
+    card = bundle.members["card.md"].decode()
+    parts = {part.split("\n")[0]: part for part in card.split("\n## ")[1:]}
+    assert {"What it is for", "Data", "Accuracy", "How it was made", "Limits"} < parts.keys()
+    assert "Classes (int64): 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in parts["What it is for"]
+    matrix = bundle.manifest.metrics["confusion_matrix"]
+    for label, (scores, counts) in enumerate(
+        zip(bundle.manifest.metrics["per_class"], matrix, strict=True)
+    ):
+        assert (
+            f"| {label} | {scores['precision']:.4f} | {scores['recall']:.4f}" in parts["Accuracy"]
+        )
+        assert f"| {label} | {' | '.join(map(str, counts))} |" in parts["Accuracy"]
+    assert bundle.manifest.data["digest"] in parts["Digests"]
+    for name, fact in bundle.manifest.members.items():
+        assert (f"- `{name}`: `sha256:{fact.sha256}`" in parts["Digests"]) == (name != "card.md")
+
+
 def test_the_card_is_written_from_the_same_facts(bundle: BundleFile) -> None:
     card = bundle.members["card.md"].decode()
     assert card.startswith("# digits 1\n")
