@@ -21,14 +21,15 @@ class BundleModel:
         self.bundle = bundle
 
     def predict(self, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  # MLflow's
-        """A pandas DataFrame of `prediction` and `confidence`, one row for each row given.
+        """A pandas DataFrame of `prediction` and `confidence`, with the index of the rows given.
 
         model_input  pandas DataFrame or NumPy array (n, 64) of pixels, 0..16, not scaled
         params       MLflow's inference parameters; there are none
 
         Raises UnusableInputError, naming the rows, if any row can't be scored.
         """
-        return self.bundle.predict(model_input).select(COLUMNS).to_pandas()
+        scored = self.bundle.predict(model_input).select(COLUMNS).to_pandas()
+        return scored.set_axis(getattr(model_input, "index", scored.index))
 
 
 def _load_pyfunc(data_path: str) -> BundleModel:

@@ -205,3 +205,16 @@ def test_what_mlflow_loads_scores_as_predict(tmp_path: Path, labels: list[int]) 
     scored = pa.Table.from_pandas(_load_pyfunc(str(tmp_path)).predict(frame))
     assert scored.column_names == ["prediction", "confidence"]
     assert scored["prediction"].to_pylist() == labels
+
+
+def test_what_mlflow_loads_keeps_the_index(tmp_path: Path) -> None:
+    """So that predictions can be joined to the rows that they belong to; arrays have none."""
+    from batchdigits.exports.mlflow_model import _load_pyfunc
+
+    (tmp_path / "one.bundle").write_bytes(packaged_bundle().read_bytes())
+    model = _load_pyfunc(str(tmp_path))
+    names = [f"pixel_{n}" for n in range(64)]
+    some = pq.read_table(SAMPLE, columns=names).to_pandas().iloc[[5, 3, 9]]
+    scored = model.predict(some)
+    assert scored.index.tolist() == [5, 3, 9]
+    assert model.predict(some.to_numpy()).to_dict("list") == scored.to_dict("list")
