@@ -163,7 +163,7 @@ class BlockCutter:
 def _by_lines(block: CsvBlock, layout: Layout) -> Iterator[CsvBlock]:
     """The block as blocks of about `BLOCK_LINES` lines, cut where no record spans."""
     data = block.data
-    if block.overlong or data.count(b"\n") + data.count(b"\r") <= BLOCK_LINES:
+    if block.overlong or count_line_ends(data) <= BLOCK_LINES:
         yield block
         return
     b = np.frombuffer(data, np.uint8)
@@ -232,6 +232,18 @@ def _serial_cut(buffer: bytes, cut: int, stop: int, layout: Layout) -> int:
             if record.shape is Shape.CLOSED:
                 at = record.end
     return cut
+
+
+def count_line_ends(data: bytes) -> int:
+    """How many lines end in the bytes: with LF, CR or CR LF."""
+    # numpy needs a fifth of the time of bytes.count, and most files have no CR at all.
+    b = np.frombuffer(data, np.uint8)
+    feed = b == 10
+    count = int(np.count_nonzero(feed))
+    if b"\r" not in data:
+        return count
+    carriage = b == 13
+    return count + int(np.count_nonzero(carriage) - np.count_nonzero(carriage[:-1] & feed[1:]))
 
 
 def _line_start(buffer: bytes, at: int) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from batchdigits.rows.batch import RowOptions, Rows
-from batchdigits.rows.csv_blocks import BlockCutter, CsvBlock
+from batchdigits.rows.csv_blocks import BlockCutter, CsvBlock, count_line_ends
 from batchdigits.rows.csv_header import read_header
 from batchdigits.rows.csv_rows import check_block
 
@@ -96,7 +96,7 @@ class _LineCounter:
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
         if data:
-            self._ended += data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+            self._ended += count_line_ends(data)
             self._ended -= self._last == b"\r" and data[:1] == b"\n"
             self._last = data[-1:]
         return data
