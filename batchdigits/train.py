@@ -16,6 +16,7 @@ from batchdigits.cli import (
     print_json,
     run_command,
 )
+from batchdigits.errors import UsageError
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
@@ -115,9 +116,7 @@ def _add_split_options(parser: argparse.ArgumentParser) -> None:
         help="share of the rows held out to judge by; 0 trains on all of them and takes the "
         "accuracy from cross-validation (default: 0.3)",
     )
-    group.add_argument(
-        "--folds", type=int, default=10, metavar="N", help="with --test-share 0 (default: 10)"
-    )
+    group.add_argument("--folds", type=int, metavar="N", help="with --test-share 0 (default: 10)")
     group.add_argument(
         "--split-seed",
         type=int,
@@ -167,7 +166,14 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
         delimiter=arguments.delimiter,
         scale=arguments.scale,
     )
-    given = vars(arguments)
+    given = dict(vars(arguments))
+    if arguments.folds is None:
+        del given["folds"]
+    elif arguments.test_share != 0:
+        raise UsageError(
+            f"--folds {arguments.folds}: accuracy comes from folds only if no rows are held out; "
+            "add --test-share 0, or leave --folds out"
+        )
     names = [one.name for one in fields(TrainOptions) if one.name in given]
     return TrainOptions(rows=rows, **{name: given[name] for name in names})
 

@@ -44,6 +44,16 @@ def test_the_flags_are_the_options() -> None:
     assert (options.rows.scale, options.rows.header, options.overwrite) == (255, False, True)
 
 
+def test_folds_without_a_use_are_refused(tmp_path: Path) -> None:
+    """With rows held out they would change nothing: also the default when it is spelt out."""
+    for words in (["--folds", "10"], ["--folds", "5", "--test-share", "0.2"]):
+        done = run(*words, store=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "add --test-share 0, or leave --folds out" in done.stderr
+    words = ["--test-share", "0", "--folds", "5"]
+    assert train._options(train.parser().parse_args(words)).folds == 5
+
+
 def test_a_run_prints_one_json_line_and_no_framework_noise(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     done = run("--epochs", "2", "--units", "16", store=tmp_path / "bundles")
