@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batchdigits import startup
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from batchdigits.api import Bundle, open_bundle, score
     from batchdigits.scoring.run import RunSummary
+
+if startup.is_our_command():
+    startup.catch_interrupt()
 
 __all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
 

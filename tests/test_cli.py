@@ -172,3 +172,45 @@ def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     assert "rows/s" in drawn
     assert "left" in drawn
     assert drawn.endswith("\r\x1b[K")
+
+
+INTERRUPTING = """
+import importlib.abc, os, signal, sys
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+def interrupted(folder: Path, at: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """A Python that gets SIGINT when it begins to import the module `at`."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTING, encoding="utf-8")
+    environment = {"PYTHONPATH": f"{folder}:{ROOT}", "INTERRUPTED_AT": at}
+    return subprocess.run(
+        [sys.executable, *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("at", ["argparse", "batchdigits.cli", "batchdigits.api", "pyarrow"])
+def test_an_early_interrupt_is_one_line(tmp_path: Path, at: str) -> None:
+    """Before the command has begun, while it is imported."""
+    sample = str(ROOT / "sample_data" / "digits.csv")
+    words = ("-m", "batchdigits.predict", sample, "--output", str(tmp_path / "out.csv"))
+    ran = interrupted(tmp_path, at, *words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (130, "", 1)
+    assert "interrupted by signal 2" in ran.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
+    """Who imports the package gets KeyboardInterrupt as ever."""
+    script = "try: import batchdigits.api\nexcept KeyboardInterrupt: print('theirs')"
+    assert interrupted(tmp_path, "batchdigits.api", "-c", script).stdout == "theirs\n"
