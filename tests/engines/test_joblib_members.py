@@ -96,6 +96,34 @@ def test_a_pickle_that_runs_code_is_refused_unrun(
     assert target.exists(), "the pickle was harmless, the test proves nothing"
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [object, [("a", object)]], ids=["objects", "records"])
+def test_joblib_asks_for_every_name_in_an_object_array(
+    protocol: int, dtype: Any, tmp_path: Path
+) -> None:
+    """A canary for joblib: before 1.6.0 it read object arrays with a free unpickler of its own.
+
+    Ours refuses object arrays anyway. Should this fail with a new joblib, that is the only defence
+    left: raise `OLDEST` no further before it is looked into.
+    """
+    asked = []
+
+    class Asking(joblib.numpy_pickle.NumpyUnpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            asked.append(name)
+            if name == "system":
+                raise BundleError("asked")
+            return super().find_class(module, name)
+
+    target = tmp_path / "ran"
+    evil = Evil(target) if dtype is object else (Evil(target),)
+    data = dumped(np.array([evil], dtype), protocol=protocol)
+    with pytest.raises(BundleError, match="asked"):
+        Asking("", io.BytesIO(data), ensure_native_byte_order=True).load()
+    assert "system" in asked
+    assert not target.exists()
+
+
 class Calls:
     """Pickles as a call of `function` with `arguments`, with `state` set on the result."""
 
