@@ -11,30 +11,26 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.manifest import Manifest
-from batchdigits.archive.reference import read_reference
 from batchdigits.archive.signing import open_trust
 from batchdigits.archive.store import load_bundle
-from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, open_engine
-from batchdigits.engines.golden import replay
+from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, check_engine, open_engine
 from batchdigits.errors import UnusableInputError, UsageError, listing
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.rows.rejects import REJECT_COLUMNS
-from batchdigits.scoring.check import check_inputs
 from batchdigits.scoring.ledger import Limit
-from batchdigits.scoring.one_input import OnProgress, Work
-from batchdigits.scoring.receipt import Key
-from batchdigits.scoring.run import RunSummary, score_inputs
-from batchdigits.scoring.scorer import Scorer
-from batchdigits.scoring.workers import available_workers
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from batchdigits.scoring.one_input import OnProgress, Work
+    from batchdigits.scoring.run import RunSummary
+    from batchdigits.scoring.scorer import Scorer
 
     TableLike: TypeAlias = pa.Table | pa.RecordBatch | NDArray[np.generic] | pd.DataFrame
 
@@ -51,6 +47,8 @@ class Bundle:
     """
 
     def __init__(self, file: BundleFile, engine: Engine) -> None:
+        from batchdigits.engines.golden import replay
+
         replay(engine, file)
         self.file = file
         self.path = file.path
@@ -78,6 +76,7 @@ class Bundle:
         import pyarrow as pa
 
         from batchdigits.rows.memory import check_table, to_table
+        from batchdigits.scoring.scorer import Scorer
 
         scorer = Scorer(self.engine, self.classes, probabilities)
         reserved = frozenset(field.name for field in scorer.columns)
@@ -147,7 +146,8 @@ def score(
     """Score files, as `python -m batchdigits.predict` does: same flags, files and exit codes.
 
     Refused inputs are in the summary, with their one-line error; `exit_code` sums it up. With
-    `check` nothing is scored or written: the summary says what is known beforehand. Raises
+    `check` nothing is scored or written: the summary says what is known beforehand. `on_progress`
+    is called with rows done, part done (0..1 or None) and name of the input at hand. Raises
     UsageError, NoInputError and BundleError for what concerns the run as a whole.
     """
     arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
@@ -163,8 +163,17 @@ def score(
         batch_rows=batch_size,
     )
     check_row_options(rows)
+    check_engine(engine)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers}: expected 1 or more")
+
+    # From here on there is work to do. Whatever a usage error did not wait for is imported now.
+    from batchdigits.archive.reference import read_reference
+    from batchdigits.scoring.one_input import Work
+    from batchdigits.scoring.receipt import Key
+    from batchdigits.scoring.run import score_inputs
+    from batchdigits.scoring.scorer import Scorer
+    from batchdigits.scoring.workers import available_workers
 
     def open_work() -> Work:
         opened = open_bundle(
@@ -192,8 +201,12 @@ def score(
             on_progress=on_progress or _no_progress,
         )
 
-    run = check_inputs if check else score_inputs
-    return run(list(zip(found.inputs, targets, strict=True)), open_work)
+    planned = list(zip(found.inputs, targets, strict=True))
+    if check:
+        from batchdigits.scoring.check import check_inputs
+
+        return check_inputs(planned, open_work)
+    return score_inputs(planned, open_work)
 
 
 def check_row_options(rows: RowOptions) -> None:
@@ -260,5 +273,5 @@ def _text(path: PathLike | None) -> str | None:
     return None if path is None else os.fspath(path)
 
 
-def _no_progress(_rows: int, _part: float | None) -> None:
+def _no_progress(_rows: int, _part: float | None, _name: str) -> None:
     pass

@@ -206,10 +206,10 @@ class StatusLine:
 
 
 class Progress:
-    """How far a run is, on a status line: rows, rows a second, time left.
+    """How far a run is, on a status line: rows, rows a second, time left, the input's name.
 
-    Call it with the rows of the input at hand done so far and the part of it done (0..1, None if
-    unknown).
+    Call it with the rows of the input at hand done so far, the part of it done (0..1, None if
+    unknown), and its name.
     """
 
     INTERVAL = 0.2
@@ -218,18 +218,18 @@ class Progress:
         self.started = time.monotonic()
         self._line = StatusLine()
         self._next = self.started
-        self._rows = 0
+        self._name: str | None = None
 
-    def __call__(self, rows: int, part: float | None) -> None:
+    def __call__(self, rows: int, part: float | None, name: str) -> None:
         """Draw the line anew, at most five times a second.
 
         Raises InterruptedRunError if a signal has come whose exception got lost.
         """
         _raise_if_interrupted()
         now = time.monotonic()
-        if rows < self._rows:  # the next input: rate and time left are its own
+        if self._name not in (None, name):  # the next input: rate and time left are its own
             self.started = now
-        self._rows = rows
+        self._name = name
         if not self._line.enabled or now < self._next:
             return
         self._next = now + self.INTERVAL
@@ -238,11 +238,17 @@ class Progress:
         if part:
             left = seconds * (1 - part) / part
             text = f"{_bar(part)} {part:4.0%}  {text}  {_clock(left)} left"
-        self._line.show(text)
+        self._line.show(f"{text}  {_shown(name)}")
 
     def finish(self) -> None:
         """Clear the line."""
         self._line.clear()
+
+
+def _shown(name: str) -> str:
+    """The last part of a path, without what would move the cursor."""
+    last = name.rpartition("/")[2]
+    return "".join(letter if letter.isprintable() else "?" for letter in last)
 
 
 def _bar(part: float, width: int = 20) -> str:

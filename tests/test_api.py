@@ -90,14 +90,14 @@ def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
 
 
 def test_score_is_the_predict_command(tmp_path: Path) -> None:
-    progress: list[tuple[int, float | None]] = []
+    progress: list[tuple[int, float | None, str]] = []
     summary = batchdigits.score(
         SAMPLE / "digits.parquet",
         output=tmp_path / "out.parquet",
-        on_progress=lambda rows, part: progress.append((rows, part)),
+        on_progress=lambda *told: progress.append(told),
     )
     assert (summary.exit_code, summary.rows_predicted) == (0, 1797)
-    assert progress[-1] == (1797, 1.0)
+    assert progress[-1] == (1797, 1.0, str(SAMPLE / "digits.parquet"))
     assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 1797
 
 

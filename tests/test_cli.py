@@ -156,11 +156,12 @@ def test_every_command_has_help_with_examples(
 
 
 def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
-    """On a real terminal: a bar with rows, rate and time left, gone at the end."""
+    """On a real terminal: a bar with rows, rate, time left and file, gone at the end."""
     main_end, child_end = pty.openpty()
     code = (
         "import sys, time; from batchdigits.cli import Progress; Progress.INTERVAL = 0\n"
-        "progress = Progress(); time.sleep(0.01); progress(5_000, 0.5); progress.finish()"
+        "progress = Progress(); time.sleep(0.01); progress(5_000, 0.5, 'in/a\\x1b.csv')\n"
+        "progress(7, None, 'in/b.csv'); progress.finish()"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=child_end) as process:
         process.wait(timeout=60)
@@ -171,6 +172,8 @@ def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     assert "5,000 rows" in drawn
     assert "rows/s" in drawn
     assert "left" in drawn
+    assert "left  a?.csv" in drawn
+    assert "rows/s  b.csv" in drawn
     assert drawn.endswith("\r\x1b[K")
 
 

@@ -337,7 +337,7 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
         workers=1,
         overwrite=False,
         allow_suspect=False,
-        on_progress=lambda _rows, _part: None,
+        on_progress=lambda _rows, _part, _name: None,
     )
     found = expand_inputs([str(path)])
     summary = score_inputs(

@@ -46,7 +46,8 @@ logger = logging.getLogger("batchdigits.scoring")
 TOO_MANY_REJECTS = 3
 """The exit code of an input that is published with more rejects than allowed."""
 
-OnProgress = Callable[[int, float | None], None]
+OnProgress = Callable[[int, float | None, str], None]
+"""Told the rows of an input done so far, the part of it done (0..1, None if unknown), its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _stream(
             outputs.write_rejects(scored, ledger)
             ledger.add(scored)
             first = _allowed(evidence.add(rows), work, name) or first
-            work.on_progress(ledger.rows_in, source.progress())
+            work.on_progress(ledger.rows_in, source.progress(), name)
     suspicion = _allowed(evidence.verdict(), work, name) or first
     if suspicion is not None:
         told = one_line(f"{name}: {suspicion}; scored all the same (--allow-suspect)")

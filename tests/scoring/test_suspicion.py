@@ -271,7 +271,7 @@ def test_a_long_suspicious_input_is_stopped_on_the_way(inverted: Path) -> None:
     table = pq.read_table(inverted)
     pq.write_table(pa.concat_tables([table] * 120), path)
     seen: list[int] = []
-    summary = batchdigits.score(path, workers=1, on_progress=lambda rows, _: seen.append(rows))
+    summary = batchdigits.score(path, workers=1, on_progress=lambda rows, *_: seen.append(rows))
     assert summary.exit_code == 65
     assert max(seen) < JUDGED_ROWS
 
