@@ -34,10 +34,14 @@ from many_files import (
     resume,
     some_bad,
 )
-from measure import ROOT, finish, load, make_parser, show, table
+from measure import ROOT, Spread, finish, load, make_parser, show, table
 from unchecked import price
 
-sys.path[:0] = [str(ROOT / "tests" / "faults" / "support"), str(ROOT / "tests" / "support")]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(ROOT / "tests" / "faults" / "support"))
+
+from fault_kills import AIMS, Killed, kill_and_heal
+from fault_runs import Job, undisturbed
 
 PARTS = ("kills", "damages", "cells", "resume", "price")
 KILLS, DAMAGES = 200, 400
@@ -78,14 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     broken = [f"{name}: {what}" for name, part in found.items() for what in part.broken]
     _print(found, broken)
     figures = {name: part.counts for name, part in found.items()}
-    name = "faults" if len(found) > 1 or "price" not in found else "faults_price"
+    name = "faults" if len(found) > 1 else f"faults_{next(iter(found))}"
     finish(name, {**figures, "broken": broken}, save=arguments.save, load_before=before)
     return 1 if broken else 0
 
 
 def _print(found: dict[str, Part], broken: list[str]) -> None:
     lines = [
-        [name, what, value.text() if hasattr(value, "text") else f"{value:,}"]
+        [name, what, _shown(value)]
         for name, part in found.items()
         for what, value in part.counts.items()
     ]
@@ -93,11 +97,14 @@ def _print(found: dict[str, Part], broken: list[str]) -> None:
     print(f"\npromises broken: {len(broken)}\n" + "\n".join(broken))
 
 
+def _shown(value: Any) -> str:
+    if isinstance(value, Spread):
+        return value.text()
+    return value if isinstance(value, str) else f"{value:,}"
+
+
 def kills(folder: Path, count: int, seed: int) -> Part:
     """Kill runs over nothing and over an older output, as CSV and as Parquet; heal each."""
-    from fault_kills import AIMS, kill_and_heal
-    from fault_runs import Job, undisturbed
-
     source = folder / "in.csv"
     source.write_bytes(some_bad(12_000))
     chance = random.Random(seed)  # noqa: S311  # seeded, so that it can be done again
@@ -109,8 +116,11 @@ def kills(folder: Path, count: int, seed: int) -> Part:
         after = undisturbed(job, folder / f"after{suffix}")
         old = Job(source, job.output, ("--keep", "id"))
         before = undisturbed(old, folder / f"before{suffix}")
-        for i in range(count // 2):
+        wanted = done["runs killed"] + count // 2
+        i = 0
+        while done["runs killed"] < wanted and not part.broken:
             aim, over_old = AIMS[i % len(AIMS)], i // len(AIMS) % 2 == 1
+            i += 1
             shutil.rmtree(job.output.parent)
             if over_old:
                 shutil.copytree(folder / f"before{suffix}", job.output.parent)
@@ -120,16 +130,22 @@ def kills(folder: Path, count: int, seed: int) -> Part:
                 killed = kill_and_heal(job, before if over_old else {}, after, aim, chance)
             except AssertionError as error:
                 part.broken.append(f"kill {i} of {suffix}, {aim}: {first_line(error)}")
-                continue
-            done["runs killed"] += not killed.ended
-            done["had ended before"] += killed.ended
-            done["killed inside the commit"] += killed.plan and not killed.ended
-            done["left temporaries"] += killed.temporaries
-            done["over an older output"] += over_old
-            done["mended by the next run"] += 1
-            if i % 20 == 0:
-                show(f"kill {i} of {count // 2}, {suffix}")
+            else:
+                _count(done, killed, over_old=over_old)
     return part
+
+
+def _count(done: Counter[str], killed: Killed, *, over_old: bool) -> None:
+    if killed.ended:
+        done["had ended before"] += 1
+        return
+    done["runs killed"] += 1
+    done["killed inside the commit"] += killed.plan
+    done["left temporaries"] += killed.temporaries
+    done["over an older output"] += over_old
+    done["mended by the next run"] += 1
+    if done["runs killed"] % 20 == 0:
+        show(f"{done['runs killed']} killed")
 
 
 _KILL_COUNTS = (

@@ -124,7 +124,7 @@ _REPLACED: dict[str, Any] = {
     "batchdigits.scoring.one_input.open_source": _open,
     "batchdigits.scoring.one_input.Suspicion": _NoSuspicion,
     "batchdigits.files.digest.hashlib": SimpleNamespace(sha256=_NoHash),
-    "batchdigits.rows.sinks.pq.ParquetWriter": _without_checksums,
+    "batchdigits.rows.parquet_sink.pq.ParquetWriter": _without_checksums,
     "os.fsync": _nothing,
 }
 
