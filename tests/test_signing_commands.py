@@ -104,6 +104,18 @@ def test_the_environment_requires_a_signature_of_everybody(
     assert batchdigits.open_bundle("digits", require_signature=False).signed_by is None
 
 
+def test_the_environment_ties_predict_to_one_digest(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As --expect-digest does, which goes before it."""
+    _, out, _ = run(bundles, "verify", "digits", "--json")
+    digest = json.loads(out)["digest"]
+    monkeypatch.setenv("BATCHDIGITS_EXPECT_DIGEST", "sha256:" + "0" * 64)
+    code, _, err = run(predict, "forms.parquet", "--bundle", "digits")
+    assert (code, "another bundle than the one you trust" in err) == (78, True)
+    assert run(predict, "forms.parquet", "--bundle", "digits", "--expect-digest", digest)[0] == 0
+
+
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize(
     ("spoil", "flags", "told"),

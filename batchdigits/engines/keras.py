@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.joblib_members import load_label_binarizer, load_scaler
-from batchdigits.engines.keras_members import check_keras_archive
+from batchdigits.engines.keras_members import check_keras_archive, check_keras_weights
 from batchdigits.errors import BundleError, MissingExtraError, listing
 
 BLOCK_ROWS = 1024
@@ -155,6 +155,7 @@ def _check_classes(binarizer: Any, classes: Classes) -> None:
 def _load_model(data: bytes, classes: int) -> Any:
     """The Keras model in `data`: checked first, then loaded from a folder of our own."""
     check_keras_archive(data)
+    check_keras_weights(data)
     import keras
     import tensorflow as tf
 

@@ -16,7 +16,8 @@ from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError, listing
 
-MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+WEIGHTS = "model.weights.h5"
+MEMBERS = {"metadata.json", "config.json", WEIGHTS}
 
 LAYERS = frozenset(
     {
@@ -53,6 +54,37 @@ def check_keras_archive(data: bytes) -> None:
     odd = sorted({_describe(node) for node in _named_nodes(_read_config(data), 0)} - {""})
     if odd:
         raise BundleError(f"model.keras names {listing(odd)}, which no network of ours needs")
+
+
+# What h5py raises for a file that is not as HDF5 wrote it.
+_H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+
+
+def check_keras_weights(data: bytes) -> None:
+    """Raise BundleError unless the weights of `model.keras` are all in it, as they are declared.
+
+    HDF5 can declare gigabytes that it stores in a few bytes, and Keras lets four of them pass. For
+    an archive that `check_keras_archive` let pass.
+    """
+    import h5py
+
+    bombs: list[str] = []
+
+    def look(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.nbytes > node.id.get_storage_size():
+            bombs.append(name)
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            weights = io.BytesIO(archive.read(WEIGHTS))
+        with h5py.File(weights) as file:
+            file.visititems(look)
+    except (*_H5_ERRORS, zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"model.keras has weights that can't be read ({error})") from error
+    if bombs:
+        raise BundleError(
+            f"model.keras has weights that are larger than what is stored of them: {listing(bombs)}"
+        )
 
 
 def _read_config(data: bytes) -> Any:

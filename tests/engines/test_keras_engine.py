@@ -254,7 +254,12 @@ def test_another_version_is_told_and_not_refused(
             r"float64 \(1,\)",
         ),
         ({"label_binarizer__joblib": saved(LabelBinarizer())}, CLASSES, "binarizer"),
-        ({"model__keras": archive()}, CLASSES, "model.keras can't be loaded"),
+        ({"model__keras": archive()}, CLASSES, "model.keras has weights that can't be read"),
+        (
+            {"model__keras": archive().replace(b"weightsweights", b"weightsWeights", 1)},
+            CLASSES,
+            "weights that can't be read",
+        ),
         ({"model__keras": archive(layer(class_name="Lambda"))}, CLASSES, "Lambda"),
     ],
 )
@@ -297,6 +302,22 @@ def with_weights(reference: dict[str, Any], change: Callable[[Any], None]) -> by
                 target.writestr(name, source.read(name))
             target.writestr("model.weights.h5", weights.getvalue())
     return sink.getvalue()
+
+
+@pytest.mark.slow
+def test_weights_that_are_larger_than_their_file_are_refused(reference: dict[str, Any]) -> None:
+    """A declared gigabyte that nobody wrote, or that is compressed to nothing."""
+
+    def declare(file: Any) -> None:
+        file.create_dataset("layers/dense/vars/9", (1 << 28,), "f4")
+
+    def compress(file: Any) -> None:
+        zeros = np.zeros(1 << 20, np.float32)
+        file.create_dataset("layers/dense/vars/9", data=zeros, compression="gzip")
+
+    for change in (declare, compress):
+        with pytest.raises(BundleError, match="larger than what is stored of them: layers/dense"):
+            KerasEngine(changed(reference, model__keras=with_weights(reference, change)), CLASSES)
 
 
 @pytest.mark.slow
