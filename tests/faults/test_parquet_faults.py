@@ -12,6 +12,8 @@ import pytest
 from fault_data import PIXEL_NAMES, ROOT, digit_table
 from fault_runs import Job, Ran, assert_ledger, count_rows, measured, predict_here
 
+from batchdigits.rows.parquet_source import SMALL_GROUP_BYTES
+
 CAP_MB = 400
 """What a run may take, however its input is made up."""
 LIMIT_MB = 1500
@@ -246,6 +248,43 @@ def test_24_a_page_that_claims_to_be_giant_takes_no_memory(tmp_path: Path) -> No
     assert_ledger(job, ran)
     assert ran.code == 65
     assert ran.peak_mb < 250
+
+
+def test_24_a_giant_page_in_a_large_row_group_ends_cleanly(tmp_path: Path) -> None:
+    """Such groups are read through a buffer, where pyarrow makes room for all that is claimed."""
+    rows = 160_000
+    table = pa.concat_tables([digit_table(1600)] * 100)
+    options = {"use_dictionary": False, "write_page_checksum": True, "row_group_size": rows}
+    data = packed(table, compression="zstd", **options)
+    group = pq.read_metadata(pa.BufferReader(data)).row_group(0)
+    assert group.total_byte_size > SMALL_GROUP_BYTES
+    data = with_page_of(data, group.column(9).data_page_offset, 1_000_000_000)
+    (tmp_path / "in.parquet").write_bytes(data)
+    job = Job(tmp_path / "in.parquet", tmp_path / "out" / "p.parquet")
+    ran = measured(*job.arguments, before=["prlimit", f"--as={LIMIT_MB << 20}"])
+    assert ran.code in (65, 70)
+    assert_ledger(job, ran)
+
+
+def test_24_memory_does_not_follow_the_row_groups_of_a_wide_file(tmp_path: Path) -> None:
+    """Small row groups are read as whole chunks: of a hundred more columns, one group at a time."""
+    table = digit_table(8000)
+    generator = np.random.default_rng(0)
+    for i in range(100):
+        values = generator.integers(0, 1 << 32, len(table), np.uint32)
+        table = table.append_column(f"other_{i}", pa.array(values))
+    peaks = []
+    for groups in (5, 20):
+        source = tmp_path / f"{groups}.parquet"
+        with pq.ParquetWriter(source, table.schema, use_dictionary=False) as writer:
+            for _ in range(groups):
+                writer.write_table(table)
+        assert pq.read_metadata(source).row_group(0).total_byte_size < SMALL_GROUP_BYTES
+        ran = measured(source, "--output", tmp_path / "out" / f"{groups}.parquet")
+        assert (ran.code, ran.summary["rows_predicted"]) == (0, groups * len(table))
+        peaks.append(ran.peak_mb)
+    assert max(peaks) < CAP_MB
+    assert peaks[1] < 1.25 * peaks[0]
 
 
 @pytest.mark.parametrize("make", [giant_list, deep_nesting])
