@@ -58,8 +58,8 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--arch",
         default="mlp",
         metavar="NAME",
-        help="mlp: one hidden layer of 500; mlp2: two; cnn: convolutions, pooling, dropout "
-        "(default: mlp)",
+        help="mlp: one hidden layer of 500; mlp2: two; mlp-small: two of 64, for speed; cnn: "
+        "convolutions, pooling, dropout (default: mlp)",
     )
     group.add_argument(
         "--recipe",
@@ -87,6 +87,20 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATIENCE",
         help="hold a tenth of the training rows out, stop after this many epochs without a better "
         "loss on them, and keep the best weights (default: off)",
+    )
+    group.add_argument(
+        "--copies",
+        type=int,
+        metavar="N",
+        help="learn from N copies of each row too, each turned, stretched, slanted, moved and "
+        f"inked a bit differently; 0: none {of_recipe}",
+    )
+    group.add_argument(
+        "--calibration-folds",
+        type=int,
+        metavar="N",
+        help="fit the temperature of the confidence on rows that N further networks had not seen; "
+        f"0: none {of_recipe}",
     )
     group.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of weights and shuffling (default: 0)"

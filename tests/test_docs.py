@@ -170,7 +170,8 @@ def test_recipes_hold_what_the_table_says() -> None:
         made = make_settings(arch, recipe, 0, {})
         shape = f"{made.layers} {made.units} {made.dropout:g}"
         steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
-        assert values == f"{shape} {steps}".split()
+        extra = f"{made.copies} {made.calibration_folds}"
+        assert values == f"{shape} {steps} {extra}".split()
 
 
 # Names that are fixed in code
@@ -477,7 +478,7 @@ def test_bundles_json_has_the_fields_in_the_table(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_train_prints_the_fields_in_the_table(tmp_path: Path) -> None:
-    ran = run("train", "--epochs", "1", "--output", "one.bundle", cwd=tmp_path)
+    ran = run("train", "--epochs", "1", "--copies", "0", "--output", "one.bundle", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     check_fields(table("train", "field"), json.loads(ran.stdout))
 

@@ -56,7 +56,7 @@ def test_folds_without_a_use_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_prints_one_json_line_and_no_framework_noise(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    done = run("--epochs", "2", "--units", "16", store=tmp_path / "bundles")
+    done = run("--epochs", "2", "--units", "16", "--copies", "1", store=tmp_path / "bundles")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from batchdigits.archive.bundle import digest_bytes
 from batchdigits.archive.manifest import Manifest
+from batchdigits.training.calibration import Calibration, markdown_calibration
 from batchdigits.training.evaluation import Evaluation, markdown_evaluation
 
 # Written down as the tutorial's data have it; other data have limits of their own.
@@ -17,26 +18,37 @@ _DATA_LIMITS = """\
   another source (other writers, another scanner) to do worse: measure on labelled rows of it."""
 _LIMITS = """\
 - Images are 8x8 with pixels 0..16 of ink: much of what tells a 1 from a 7 is lost before the model
-  sees it. Cells that hold no digit, two digits or a stain still get a label.
+  sees it. Cells that hold no digit, two digits or a stain still get a label."""
+_NOT_CALIBRATED = """\
 - Confidence is the network's own, not calibrated: it ranks rows, it is no part of rows that are
   right."""
+_CALIBRATED = """\
+- Confidence is calibrated on rows of the same source as those that trained. On rows of another
+  source it promises too much."""
 
 
 def write_card(
     manifest: Manifest,
     evaluation: Evaluation,
+    calibration: Calibration | None,
     members: Mapping[str, bytes],
     *,
     is_tutorial: bool,
 ) -> bytes:
     """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests."""
+    limits = [
+        _TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS,
+        _LIMITS,
+        _CALIBRATED if calibration else _NOT_CALIBRATED,
+    ]
     parts = [
         f"# {manifest.name} {manifest.version}",
         f"## What it is for\n\n{_purpose(manifest)}",
         f"## Data\n\n{_data(manifest)}",
         f"## Accuracy\n\n{_accuracy(manifest, evaluation)}",
+        *([f"## Confidence\n\n{markdown_calibration(calibration)}"] if calibration else []),
         f"## How it was made\n\n{_making(manifest)}",
-        f"## Limits\n\n{_TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS}\n{_LIMITS}",
+        "\n".join(["## Limits\n", *limits]),
         f"## Digests\n\n{_digests(manifest, members)}",
     ]
     return ("\n\n".join(parts) + "\n").encode()

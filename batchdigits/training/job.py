@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +16,23 @@ from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.store import open_store
 from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.training.calibration import Calibration, fold_in
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
-from batchdigits.training.evaluation import Evaluation, evaluate
-from batchdigits.training.fit import Fitted, fit
+from batchdigits.training.evaluation import Evaluation
+from batchdigits.training.fit import Fitted
 from batchdigits.training.frameworks import prepare_frameworks
+from batchdigits.training.judging import (
+    OnProgress,
+    cross_validate,
+    fit_rows,
+    inner_temperature,
+    judge_held,
+)
 from batchdigits.training.onnx_export import Agreement, check_agreement, export_onnx
 from batchdigits.training.options import OVERRIDES, TrainOptions, command_line
 from batchdigits.training.pack import Trained, pack_bundle
 from batchdigits.training.recipes import Settings, make_settings
-from batchdigits.training.split import Split, split_folds, split_rows
-
-OnProgress = Callable[[str], None]
-"""Told in a few words what was just done, after every epoch and step."""
+from batchdigits.training.split import Split, split_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class TrainResult:
     seconds      of the whole job; `fit_seconds` of fitting the packed model alone
     rows         labelled rows there were, `rows_trained` those that the packed model learnt from
     epochs       how many epochs it was trained
+    calibration  what the temperature did; None where none was asked for
     seen_accuracy the accuracy on the rows that trained, which promises nothing
     """
 
@@ -47,6 +51,7 @@ class TrainResult:
     version: int
     digest: str
     evaluation: Evaluation
+    calibration: Calibration | None
     seen_accuracy: float
     agreement: Agreement
     rows: int
@@ -78,6 +83,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
         version=version,
         digest=digest,
         evaluation=trained.evaluation,
+        calibration=trained.calibration,
         seen_accuracy=trained.seen_accuracy,
         agreement=trained.agreement,
         rows=len(data.targets),
@@ -156,8 +162,15 @@ def _train(
 ) -> Trained:
     created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     # Folds come first: only the last fit's random state is that of the packed model.
-    folds = None if len(split.held) else _cross_validate(data, settings, options, on_progress)
-    fitted = _fit(data, split.train, settings, on_progress, "")
+    if len(split.held):
+        temperature = inner_temperature(data, split.train, settings, options, on_progress)
+        fitted = fit_rows(data, split.train, settings, on_progress)
+        evaluation, calibration = judge_held(data, split, fitted, temperature)
+    else:
+        evaluation, calibration = cross_validate(data, settings, options, on_progress)
+        fitted = fit_rows(data, split.train, settings, on_progress)
+    if calibration is not None:
+        fold_in(fitted, calibration.temperature)
     on_progress("compiling to ONNX")
     model = export_onnx(fitted)
     judged = split.held if len(split.held) else split.train
@@ -169,7 +182,8 @@ def _train(
         fitted=fitted,
         model=model,
         agreement=agreement,
-        evaluation=folds or _evaluate_held(data, split, fitted),
+        evaluation=evaluation,
+        calibration=calibration,
         seen_accuracy=float(
             np.mean(_predict(fitted, data, split.train) == data.targets[split.train])
         ),
@@ -178,56 +192,9 @@ def _train(
     )
 
 
-def _fit(
-    data: Labelled,
-    rows: NDArray[np.int64],
-    settings: Settings,
-    on_progress: OnProgress,
-    prefix: str,
-) -> Fitted:
-    def told(epoch: int, epochs: int, loss: float) -> None:
-        on_progress(f"{prefix}epoch {epoch} of {epochs}, loss {loss:.4f}")
-
-    return fit(data.pixels[rows], data.targets[rows], data.classes, settings, told)
-
-
 def _predict(fitted: Fitted, data: Labelled, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     predicted: NDArray[np.int64] = fitted.probabilities(data.pixels[rows]).argmax(axis=1)
     return predicted
-
-
-def _evaluate_held(data: Labelled, split: Split, fitted: Fitted) -> Evaluation:
-    return evaluate(
-        data.targets[split.held],
-        _predict(fitted, data, split.held),
-        _labels(data),
-        f"{len(split.held)} held-out rows",
-    )
-
-
-def _cross_validate(
-    data: Labelled, settings: Settings, options: TrainOptions, on_progress: OnProgress
-) -> Evaluation:
-    """Every row predicted by a model that had not seen it."""
-    predicted = np.full(len(data.targets), -1)
-    folds = split_folds(data, options.folds, options.split_seed)
-    for number, (train_rows, held) in enumerate(folds, start=1):
-        prefix = f"fold {number} of {options.folds}, "
-        fitted = _fit(data, train_rows, settings, on_progress, prefix)
-        predicted[held] = _predict(fitted, data, held)
-    return evaluate(
-        data.targets,
-        predicted,
-        _labels(data),
-        f"all {len(predicted)} rows, each predicted by one of {options.folds} models that had not "
-        f"seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
-        "stratified)",
-    )
-
-
-def _labels(data: Labelled) -> list[Any]:
-    labels: list[Any] = data.binarizer.classes_.tolist()
-    return labels
 
 
 def _publish(trained: Trained, options: TrainOptions) -> tuple[Path, int, str]:

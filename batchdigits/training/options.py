@@ -36,6 +36,8 @@ class TrainOptions:
     epochs: int | None = None
     batch_size: int | None = None
     early_stopping: int | None = None
+    copies: int | None = None
+    calibration_folds: int | None = None
     seed: int = 0
     test_share: float = 0.3
     split_seed: int = 0
@@ -49,7 +51,7 @@ class TrainOptions:
 
 OVERRIDES = (
     *("layers", "units", "dropout", "optimizer", "learning_rate", "epochs", "batch_size"),
-    "early_stopping",
+    *("early_stopping", "copies", "calibration_folds"),
 )
 """The options that change a recipe's settings."""
 

@@ -13,6 +13,7 @@ from batchdigits.archive.bundle import build_bundle
 from batchdigits.archive.manifest import Classes, Manifest
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.training.calibration import Calibration
 from batchdigits.training.card import write_card
 from batchdigits.training.data import Labelled
 from batchdigits.training.evaluation import Evaluation
@@ -32,6 +33,7 @@ class Trained:
 
     model          the ONNX graph, proven equal to `fitted`
     evaluation     on rows that the measured model had not seen
+    calibration    None where no temperature was asked for
     seen_accuracy  on the rows it was trained on
     """
 
@@ -42,6 +44,7 @@ class Trained:
     model: bytes
     agreement: Agreement
     evaluation: Evaluation
+    calibration: Calibration | None
     seen_accuracy: float
     command: str
     created: str
@@ -54,6 +57,7 @@ def pack_bundle(trained: Trained, name: str, version: int) -> bytes:
     card = write_card(
         manifest,
         trained.evaluation,
+        trained.calibration,
         members,
         is_tutorial=trained.data.source == "sklearn.datasets.load_digits",
     )
@@ -89,11 +93,20 @@ def _manifest(trained: Trained, name: str, version: int) -> Manifest:
                 "rows": len(trained.split.train),
             },
             "onnx_agreement": trained.agreement.as_facts(),
+            **_calibration_facts(trained.calibration),
         },
         libraries=library_versions(),
-        recipe={**settings.as_facts(), "epochs_run": trained.fitted.epochs},
+        recipe={
+            **settings.as_facts(),
+            "epochs_run": trained.fitted.epochs,
+            "copies_made": trained.fitted.copies,
+        },
         command=trained.command,
     )
+
+
+def _calibration_facts(calibration: Calibration | None) -> dict[str, Any]:
+    return {} if calibration is None else {"calibration": calibration.as_facts()}
 
 
 def _members(trained: Trained, classes: Classes) -> dict[str, bytes]:

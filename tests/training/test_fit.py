@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit, learning_rates
 from batchdigits.training.networks import NETWORKS
@@ -12,7 +13,7 @@ ROWS = 200
 
 
 def fit_some(digits: Labelled, arch: str, recipe: str, **overrides: object) -> Fitted:
-    settings = make_settings(arch, recipe, 3, {"epochs": 2, "units": 16, **overrides})
+    settings = make_settings(arch, recipe, 3, {"epochs": 2, "units": 16, "copies": 1, **overrides})
     return fit(digits.pixels[:ROWS], digits.targets[:ROWS], digits.classes, settings)
 
 
@@ -26,7 +27,7 @@ def test_every_network_gives_a_probability_a_class(digits: Labelled, arch: str) 
 
 @pytest.mark.parametrize("recipe", ["default", "article"])
 def test_the_same_seed_gives_the_same_weights(digits: Labelled, recipe: str) -> None:
-    """Bit by bit, with dropout and shifts; another seed gives others."""
+    """Bit by bit, with dropout and copies; another seed gives others."""
     first, second = (fit_some(digits, "mlp", recipe, dropout=0.2) for _ in range(2))
     for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         assert np.array_equal(one, other)
@@ -71,9 +72,13 @@ def test_each_epoch_is_told(digits: Labelled) -> None:
 
 
 def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:
-    """Shifted copies and validation rows apart, mean and variance are those of the rows."""
-    fitted = fit_some(digits, "mlp", "default")
+    """Without copies mean and variance are those of the rows; with them those of both."""
+    fitted = fit_some(digits, "mlp", "default", copies=0)
     assert np.allclose(fitted.scaler.mean_, digits.pixels[:ROWS].mean(axis=0))
+    copied = fit_some(digits, "mlp", "default", copies=3)
+    seen = with_copies(digits.pixels[:ROWS], 3, np.random.default_rng(3))
+    assert np.allclose(copied.scaler.mean_, seen.mean(axis=0), atol=1e-6)
+    assert copied.copies == 3
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:

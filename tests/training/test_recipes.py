@@ -12,7 +12,8 @@ def test_the_article_recipe_is_the_tutorials_script() -> None:
     )
     assert (settings.optimizer, settings.learning_rate) == ("adam", 0.001)
     assert settings.initializer == "uniform"
-    assert (settings.one_cycle, settings.label_smoothing, settings.shift_share) == (False, 0, 0)
+    assert (settings.one_cycle, settings.label_smoothing, settings.copies) == (False, 0, 0)
+    assert settings.calibration_folds == 0
 
 
 def test_flags_override_the_recipe_and_none_keeps_it() -> None:
@@ -25,12 +26,14 @@ def test_flags_override_the_recipe_and_none_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("arch", "recipe", "overrides", "told"),
     [
-        ("lenet", "default", {}, "known are mlp, mlp2, cnn"),
+        ("lenet", "default", {}, "known are mlp, mlp2, mlp-small, cnn"),
         ("mlp", "secret", {}, "known are default, article"),
         ("mlp", "default", {"optimizer": "adagrad2"}, "known are adam"),
         ("mlp", "default", {"units": 0}, "--units is 0, expected 1 to 10000"),
         ("mlp", "default", {"dropout": 1.0}, "--dropout is 1.0"),
         ("mlp", "default", {"learning_rate": float("nan")}, "--learning-rate is nan"),
+        ("mlp", "default", {"copies": -1}, "--copies is -1, expected 0 to 1000"),
+        ("mlp", "default", {"calibration_folds": 1}, "--calibration-folds is 1, expected 0"),
         ("mlp", "default", {"early_stopping": 0}, "--early-stopping is 0"),
     ],
 )

@@ -20,7 +20,7 @@ from batchdigits.errors import OutputError, UsageError
 from batchdigits.training.job import TrainResult, train
 from batchdigits.training.options import TrainOptions, command_line
 
-SMALL = TrainOptions(epochs=12, units=32, created="2026-01-31T02:00:00Z")
+SMALL = TrainOptions(epochs=12, units=32, copies=2, created="2026-01-31T02:00:00Z")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_card_is_written_from_the_same_facts(bundle: BundleFile) -> None:
     card = bundle.members["card.md"].decode()
     assert card.startswith("# digits 1\n")
     assert f"**{bundle.manifest.accuracy:.4f}** on 540 held-out rows" in card
-    assert "python -m batchdigits.train --arch mlp --units 32 --epochs 12\n" in card
+    assert "python -m batchdigits.train --arch mlp --units 32 --epochs 12 --copies 2\n" in card
     assert "seen in training" in card
     assert "written by 13 people" in card
     for name in set(bundle.members) - {"manifest.json", "card.md"}:
