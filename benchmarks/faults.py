@@ -7,6 +7,7 @@ kills    runs killed with SIGKILL at random times, a third of them inside the co
 damages  generated damage to CSV, gzip and Parquet files; each must be refused or balance
 cells    one bad cell in each of many files: it costs its row alone
 resume   a run over many files, killed at 90 %: the next one does what is left
+codes    each way to end, many times: always with the same exit code
 price    rows a second with every check and with none (wants a quiet machine)
 
 Exit code 1 if a promise was broken.
@@ -14,6 +15,7 @@ Exit code 1 if a promise was broken.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sys
@@ -40,11 +42,12 @@ from unchecked import price
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 sys.path.insert(0, str(ROOT / "tests" / "faults" / "support"))
 
+from fault_codes import ENDINGS, prepare
 from fault_kills import AIMS, Killed, kill_and_heal
-from fault_runs import Job, undisturbed
+from fault_runs import Job, predict_here, undisturbed
 
-PARTS = ("kills", "damages", "cells", "resume", "price")
-KILLS, DAMAGES = 200, 400
+PARTS = ("kills", "damages", "cells", "resume", "codes", "price")
+KILLS, DAMAGES, CODE_RUNS = 200, 400, 100
 PRICE_ROWS = 1_000_000
 SEED = 20_260
 
@@ -71,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "damages": lambda folder: damages(folder, arguments.damages, arguments.seed),
         "cells": lambda folder: cells(folder, arguments.files, arguments.seed),
         "resume": lambda folder: resume(folder, arguments.resumed_rows),
+        "codes": codes,
         "price": lambda _: price(arguments.data_folder, arguments.price_rows, arguments.pairs),
     }
     found: dict[str, Part] = {}
@@ -152,6 +156,20 @@ _KILL_COUNTS = (
     *("runs killed", "had ended before", "killed inside the commit", "left temporaries"),
     *("over an older output", "mended by the next run"),
 )
+
+
+def codes(folder: Path) -> Part:
+    """The commands of fault_codes in turn, a hundred times: each ends with one code."""
+    prepare(folder)
+    part = Part({"commands": len(ENDINGS), "runs of each": 0})
+    with contextlib.chdir(folder):
+        for _ in range(CODE_RUNS):
+            for arguments, code in ENDINGS:
+                got = predict_here(*arguments).code
+                if got != code:
+                    part.broken.append(f"{' '.join(arguments)} ended with {got}, expected {code}")
+            part.counts["runs of each"] += 1
+    return part
 
 
 def damages(folder: Path, count: int, seed: int) -> Part:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fault_codes import ENDINGS, prepare
 from fault_data import csv_bytes, digit_rows
 from fault_kills import AIMS, kill_and_heal
 from fault_runs import (
@@ -197,24 +198,11 @@ def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:
         emptied(job)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["in.csv", "--output", "out/p.csv", "--max-rejects", "1%"], 0),
-        (["in.csv", "--output", "out/p.csv"], 3),
-        (["in.csv", "--output", "out/p.csv", "--overwrite", "--pixels", "q{0..63}"], 65),
-        (["gone.csv", "in.csv", "--output", "out/"], 66),
-        (["in.csv", "--output", "other/p.csv"], 73),
-        (["in.csv", "--output", "out/p.csv", "--bundle", "gone.bundle"], 78),
-        (["in.csv", "--output", "in.csv"], 2),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "code"), ENDINGS)
 def test_37_exit_codes_are_stable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int
 ) -> None:
-    rows = digit_rows(200)
-    rows[7][7] = "?"
-    (tmp_path / "in.csv").write_bytes(csv_bytes(rows))
-    (tmp_path / "other").write_text("a file, where a folder should be")
+    """benchmarks/faults.py runs each a hundred times."""
+    prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert {predict_here(*arguments).code for _ in range(10)} == {code}
