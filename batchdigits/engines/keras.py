@@ -65,7 +65,8 @@ class KerasEngine:
         May be called from several threads: they take turns, since Keras promises them nothing.
         """
         result = np.empty((len(pixels), self.classes), np.float32)
-        with self._lock:
+        # What a scaler makes of a number is for the golden rows to judge, not for a warning.
+        with self._lock, np.errstate(all="ignore"):
             for begin in range(0, len(pixels), BLOCK_ROWS):
                 block = pixels[begin : begin + BLOCK_ROWS].astype(np.float64)
                 scaled = self._scaler.transform(block).astype(np.float32)

@@ -163,6 +163,8 @@ def odd_scalers() -> dict[str, bytes]:
         "63 means": dumped(_scaler_with(mean_=np.zeros(63))),
         "no number": dumped(_scaler_with(scale_=np.full(64, np.nan))),
         "truth values": dumped(_scaler_with(scale_=np.ones(64, bool))),
+        "means beyond float32": dumped(_scaler_with(mean_=np.full(64, 1e300))),
+        "no spread": dumped(_scaler_with(scale_=np.zeros(64))),
         "three features": dumped(_scaler_with(n_features_in_=3)),
         "a method overwritten": dumped(_scaler_with(transform=3)),
         "a switch that is text": dumped(_scaler_with(with_mean="")),
