@@ -28,6 +28,7 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for only now, so that `--help` does not wait for Arrow."""
     if name in __all__:
         from batchdigits import api
+        from batchdigits.scoring.run import RunSummary
 
-        return getattr(api, name)
+        return RunSummary if name == "RunSummary" else getattr(api, name)
     raise AttributeError(f"module 'batchdigits' has no attribute {name!r}")

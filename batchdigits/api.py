@@ -14,7 +14,7 @@ from batchdigits.archive.manifest import Manifest
 from batchdigits.archive.signing import open_trust
 from batchdigits.archive.store import load_bundle
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, check_engine, open_engine
-from batchdigits.errors import UnusableInputError, UsageError, listing
+from batchdigits.errors import UnusableInputError, UsageError, count_of, listing
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
@@ -258,8 +258,8 @@ def _refuse_rejects(parts: Sequence[Rows]) -> None:
         for reject in part.rejects
     )
     raise UnusableInputError(
-        f"{count} rows can't be scored (rows count from 0): {listing(problems)}; each needs "
-        f"{PIXELS} numbers in 0..16"
+        f"{count_of(count, 'row')} can't be scored (rows count from 0): {listing(problems)}; "
+        f"each needs {PIXELS} numbers in 0..16"
     )
 
 

@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from batchdigits.cli import (
     Parser,
@@ -13,12 +15,15 @@ from batchdigits.cli import (
     add_common_options,
     add_row_options,
     add_trust_options,
-    keep_pandas_out,
     make_parser,
+    pandas_kept_out,
     print_json,
     run_command,
 )
 from batchdigits.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchdigits.scoring.run import RunSummary
 
 EXAMPLES = (
     "python -m batchdigits.predict forms.parquet",
@@ -155,12 +160,18 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        keep_pandas_out()
+    with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
+        summary = _score(arguments)
+    print_json(summary.as_dict())
+    return summary.exit_code
+
+
+def _score(arguments: argparse.Namespace) -> RunSummary:
     from batchdigits.api import score
 
     progress = Progress()
     try:
-        summary = score(
+        return score(
             arguments.inputs,
             output=arguments.output,
             bundle=arguments.bundle,
@@ -185,8 +196,6 @@ def _predict(arguments: argparse.Namespace) -> int:
         )
     finally:
         progress.finish()
-    print_json(summary.as_dict())
-    return summary.exit_code
 
 
 def _workers(text: str | None) -> int | None:

@@ -23,6 +23,15 @@ from batchdigits.archive.store import packaged_bundle
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"
+USAGE_ERRORS = {
+    "--engine": "x",
+    "--workers": "0",
+    "--max-rejects": "few",
+    "--scale": "-1",
+    "--batch-size": "0",
+    "--keep": "a,a",
+    "--pixels": "p{0..62}",
+}
 HEAVY = ("tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "scipy")
 
 
@@ -178,6 +187,33 @@ def test_the_predict_path_imports_nothing_heavy(digits: Path) -> None:
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that a run of predict has imported."""
+    code = (
+        "import sys; from batchdigits.predict import main; main(sys.argv[1:]); "
+        "print(*sorted(name for name, module in sys.modules.items() if module), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_parquet_needs_neither_csv_nor_the_functions_of_arrow(digits: Path) -> None:
+    """They take as long to import as the sample takes to score."""
+    modules = imported(str(digits))
+    assert {"pyarrow.parquet", "onnxruntime"} <= modules
+    rows = "batchdigits.rows"
+    unused = {"pyarrow.compute", "numpy.ma", "pandas", f"{rows}.csv_source", f"{rows}.csv_sink"}
+    assert not modules & unused
+
+
+@pytest.mark.parametrize("flag", USAGE_ERRORS)
+def test_a_usage_error_waits_for_no_framework(digits: Path, flag: str) -> None:
+    modules = imported(str(digits), flag, USAGE_ERRORS[flag])
+    assert not modules & {"numpy", "pyarrow", "onnxruntime"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 10_000])
@@ -461,6 +497,8 @@ def test_a_file_of_which_no_row_can_be_scored_is_refused(tmp_path: Path) -> None
     assert ran.code == 65
     assert "none of the 5 rows can be scored, 5 are out-of-range" in ran.error
     assert names(tmp_path) == ["dark.parquet"]
+    pq.write_table(table.slice(0, 1), path)
+    assert "its only row can't be scored, 1 is out-of-range" in predict(path).error
 
 
 def test_a_corrupt_gzip_commits_nothing(tmp_path: Path) -> None:

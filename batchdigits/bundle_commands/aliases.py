@@ -12,7 +12,7 @@ from batchdigits.archive.aliases import AliasChange, Move, previous
 from batchdigits.archive.store import Store, open_store, split_reference
 from batchdigits.bundle_commands.common import add_command, open_checked, refuse_path
 from batchdigits.bundle_commands.examples import add_examples, read_examples
-from batchdigits.cli import add_trust_options, print_json, print_result
+from batchdigits.cli import add_trust_options, pandas_kept_out, print_json, print_result
 from batchdigits.cli import table as as_table
 from batchdigits.errors import BundleError, UnusableInputError, UsageError, listing
 
@@ -67,6 +67,7 @@ def _add_alias_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+@pandas_kept_out()
 def _promote(arguments: argparse.Namespace) -> int:
     refuse_path(arguments.reference)
     most = _parse_regression(arguments)
@@ -86,6 +87,7 @@ def _promote(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@pandas_kept_out()
 def _rollback(arguments: argparse.Namespace) -> int:
     name, alias = arguments.name, arguments.alias
     store = open_store(arguments.store)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.archive.store import DEFAULT_STORE, is_path
-from batchdigits.cli import add_common_options, keep_pandas_out
+from batchdigits.cli import add_common_options
 from batchdigits.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def open_checked(reference: str, arguments: argparse.Namespace) -> Bundle:
 
     Raises what `open_bundle` raises.
     """
-    keep_pandas_out()
     from batchdigits.api import open_bundle
 
     return open_bundle(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchdigits.bundle_commands.common import REFERENCE, SHORT_DIGEST, add_command, open_checked
 from batchdigits.bundle_commands.examples import add_examples, read_examples
-from batchdigits.cli import add_trust_options, print_json, print_result
+from batchdigits.cli import add_trust_options, pandas_kept_out, print_json, print_result
 from batchdigits.cli import table as as_table
 from batchdigits.errors import UsageError, listing
 
@@ -55,6 +55,7 @@ def add_diff(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="one object of JSON")
 
 
+@pandas_kept_out()
 def _diff(arguments: argparse.Namespace) -> int:
     if arguments.flips < 0:
         raise UsageError(f"--flips {arguments.flips}: expected 0 or more rows")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.errors import BundleError, UsageError
@@ -13,7 +10,11 @@ from batchdigits.errors import BundleError, UsageError
 ENGINES = ("onnx", "keras")
 DEFAULT_ENGINE = "onnx"
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
 class Engine(Protocol):
@@ -35,17 +36,25 @@ class Engine(Protocol):
     def most_probable(self, pixels: Pixels) -> MostProbable: ...
 
 
-MostProbable = tuple[NDArray[np.int64], NDArray[np.float32]]
+MostProbable: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float32]]"
 """The place of each row's most probable class among the classes, int64 (n,), the first of several;
 and its probability, float32 (n,), NaN where the row's probabilities are not all finite."""
 
 
 def most_probable(probabilities: NDArray[np.float32]) -> MostProbable:
     """The most probable class of each row of probabilities, float32 (n, k)."""
+    import numpy as np  # usage errors, which look at the engines' names, must not wait for NumPy
+
     best = probabilities.argmax(axis=1)
     confidence = np.take_along_axis(probabilities, best[:, np.newaxis], axis=1)[:, 0]
     confidence[~np.isfinite(probabilities.sum(axis=1))] = np.nan
     return best, confidence
+
+
+def check_engine(name: str) -> None:
+    """Raise UsageError for an engine that there is not."""
+    if name not in ENGINES:
+        raise UsageError(f"engine {name!r} is unknown, known are {' and '.join(ENGINES)}")
 
 
 def open_engine(bundle: BundleFile, name: str = DEFAULT_ENGINE) -> Engine:
@@ -54,8 +63,7 @@ def open_engine(bundle: BundleFile, name: str = DEFAULT_ENGINE) -> Engine:
     Raises UsageError for an unknown name, BundleError for a model that can't be used,
     MissingExtraError where the keras engine's packages are not installed.
     """
-    if name not in ENGINES:
-        raise UsageError(f"engine {name!r} is unknown, known are {' and '.join(ENGINES)}")
+    check_engine(name)
     try:
         return _open(bundle, name)
     except BundleError as error:

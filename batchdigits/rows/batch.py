@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from batchdigits.rows.rejects import Reject
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 PIXELS = 64
 DARKEST = 16
 BATCH_ROWS = 16_384
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]
+Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 BlockT = TypeVar("BlockT")
 

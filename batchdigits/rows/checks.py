@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, listing
@@ -157,6 +156,8 @@ def _flat_matrix(flat: pa.Array) -> tuple[Numbers, NDArray[np.bool_] | None]:
 
 def _flat_list(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
     """The values of the lists that hold 64, end to end, and which rows those are (None: all)."""
+    import pyarrow.compute as pc
+
     lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
     fits = lengths == PIXELS
     if fits.all():
@@ -245,7 +246,7 @@ def _plain(column: pa.Array) -> pa.Array:
 def _to_numpy(column: pa.Array) -> Numbers:
     """Values of a number column; what stands at a null is unspecified but in range."""
     if column.null_count:
-        column = pc.fill_null(column, pa.scalar(0).cast(column.type))
+        column = column.fill_null(0)
     values: Numbers = column.to_numpy(zero_copy_only=False)
     return values
 

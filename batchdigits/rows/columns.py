@@ -1,18 +1,19 @@
 """Record batches of pass-through columns, of any type and also of none.
 
 Arrow counts the rows of a batch on its columns, and can't take rows of its view types: both are
-dealt with here.
+dealt with here. Arrays are made from buffers: `pyarrow.array` and `pyarrow.scalar` import pandas
+and parts of NumPy, functions of arrays import `pyarrow.compute`, and both cost more than scoring a
+small file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-
-from batchdigits.rows.csv_text import positions
 
 
 def batch_of(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
@@ -21,6 +22,38 @@ def batch_of(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.Re
         return pa.RecordBatch.from_arrays(list(columns), schema=schema)
     # Without columns a record batch still has to know how many rows it has.
     return pa.record_batch([pa.nulls(rows)], names=["rows"]).select([])
+
+
+def numbers(values: NDArray[Any]) -> pa.Array:
+    """A NumPy array of numbers, shape (n,), as an Arrow array of the same type, without a copy."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    buffer = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+def pick(array: pa.Array, places: NDArray[np.int64]) -> pa.Array:
+    """The values of an array without nulls at `places`, in their order."""
+    kind = array.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return array.take(positions(places))
+    dtype = np.dtype(kind.to_pandas_dtype())
+    start = array.offset * dtype.itemsize
+    return numbers(np.frombuffer(array.buffers()[1], dtype, len(array), start)[places])
+
+
+def positions(places: NDArray[np.int64], present: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Places to take from an array; null where not `present`."""
+    validity = None if present is None else _bits(present)
+    return pa.Array.from_buffers(pa.int64(), len(places), [validity, pa.py_buffer(places)])
+
+
+def flags(mask: NDArray[np.bool_]) -> pa.Array:
+    """A mask to filter an array by."""
+    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bits(mask)])
+
+
+def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(mask, bitorder="little"))
 
 
 def take(batch: pa.RecordBatch, places: NDArray[np.int64]) -> pa.RecordBatch:

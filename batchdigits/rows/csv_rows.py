@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.rows.batch import PIXELS, Rows
-from batchdigits.rows.columns import batch_of
+from batchdigits.rows.columns import batch_of, positions
 from batchdigits.rows.csv_blocks import CsvBlock
 from batchdigits.rows.csv_cells import Grid, Records, tokenize
 from batchdigits.rows.csv_layout import Layout
 from batchdigits.rows.csv_records import RegularText, Special, regular_text
-from batchdigits.rows.csv_text import decodable, positions, text_column, without_undecodable
+from batchdigits.rows.csv_text import decodable, text_column, without_undecodable
 from batchdigits.rows.csv_values import PixelValues, pixel_text, read_pixels
 from batchdigits.rows.rejects import RAW_LIMIT, Reject
 

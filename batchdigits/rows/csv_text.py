@@ -1,30 +1,12 @@
-"""Cells that pass through, as Arrow text, without a Python object a cell.
-
-Arrow arrays are made from buffers: `pyarrow.array` and `pyarrow.scalar` import pandas where it is
-installed, which costs more than scoring a small file.
-"""
+"""Cells that pass through, as Arrow text, without a Python object a cell."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-
-def positions(places: NDArray[np.int64], present: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Places to take from an array; null where not `present`."""
-    validity = None if present is None else _bits(present)
-    return pa.Array.from_buffers(pa.int64(), len(places), [validity, pa.py_buffer(places)])
-
-
-def flags(mask: NDArray[np.bool_]) -> pa.Array:
-    """A mask to filter an array by."""
-    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bits(mask)])
-
-
-def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(mask, bitorder="little"))
+from batchdigits.rows.columns import positions
 
 
 def slices(data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]) -> pa.StringArray:
@@ -55,6 +37,8 @@ def text_column(
     inner = slices(data, starts + quoted, ends - quoted)
     values = inner.buffers()[2]
     if values is not None and b'"' in values.to_pybytes():
+        import pyarrow.compute as pc
+
         inner = pc.replace_substring(inner, '""', '"')
     return inner
 

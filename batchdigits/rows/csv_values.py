@@ -14,14 +14,14 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.rows.batch import PIXELS, Pixels
 from batchdigits.rows.checks import scaled
+from batchdigits.rows.columns import flags
 from batchdigits.rows.csv_cells import Grid
 from batchdigits.rows.csv_layout import REASON_RANK, Layout
-from batchdigits.rows.csv_text import flags, slices
+from batchdigits.rows.csv_text import slices
 
 MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"})
 """What stands for a missing value, in lower case (`\\N` is what databases dump)."""
@@ -201,7 +201,7 @@ def _long_numbers(
 
 def _cast(numbers: pa.StringArray) -> NDArray[np.float64]:
     """Plain numbers as the nearest float64."""
-    cast = pc.cast(numbers, pa.float64())
+    cast = numbers.cast(pa.float64())
     return np.frombuffer(cast.buffers()[1], np.float64, len(cast))
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 REASONS: dict[str, str] = {
     "line-too-long": "the line is longer than 1 MiB",
@@ -60,6 +62,8 @@ REJECT_COLUMNS = ("input", "row", "line", "reason", "column", "value", "raw")
 
 def reject_schema(passthrough: pa.Schema, *, lines: bool) -> pa.Schema:
     """The schema of a rejects file: the pass-through columns, then `REJECT_COLUMNS`."""
+    import pyarrow as pa  # usage errors, which look at the reasons, must not wait for Arrow
+
     types = {"row": pa.int64(), "line": pa.int64()}
     names = [name for name in REJECT_COLUMNS if lines or name != "line"]
     return pa.schema(
@@ -82,6 +86,8 @@ def reject_batch(
     `passthrough` holds their other columns, one row a reject. `first_row` and `first_line` are
     the 1-based number, on the physical file, of the batch's first row and line.
     """
+    import pyarrow as pa  # as above
+
     schema = reject_schema(passthrough.schema, lines=lines)
     columns: dict[str, list[object]] = {
         "input": [_written_name(input_name)] * len(rejects),

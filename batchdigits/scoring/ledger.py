@@ -6,10 +6,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from batchdigits.errors import InternalError, UsageError
 from batchdigits.rows.rejects import REASONS
-from batchdigits.scoring.scorer import Scored
+
+if TYPE_CHECKING:
+    from batchdigits.scoring.scorer import Scored
 
 _LIMIT = re.compile(r"(?P<count>[0-9]{1,18})|(?P<percent>[0-9]{1,3}(\.[0-9]{1,18})?)%")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.engine import Engine, most_probable
 from batchdigits.rows.batch import Pixels, Rows
-from batchdigits.rows.columns import joined, take
+from batchdigits.rows.columns import joined, numbers, pick, positions, take
 from batchdigits.rows.rejects import Reject
 
 
@@ -66,7 +66,7 @@ class Scorer:
             rejects, rejected = _with_unscored(rows, finite)
             scored = np.flatnonzero(finite)
             passthrough = take(passthrough, scored)
-            added = [column.take(pa.array(scored)) for column in added]
+            added = [column.take(positions(scored)) for column in added]
         arrays = [*passthrough.columns, *added]
         schema = self.schema(passthrough.schema)
         predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -78,11 +78,11 @@ class Scorer:
         if self.probabilities:
             probabilities = self.engine.probabilities(pixels)
             best, confidence = most_probable(probabilities)
-            each = [pa.array(np.ascontiguousarray(column)) for column in probabilities.T]
+            each = [numbers(column) for column in probabilities.T]
         else:
             best, confidence = self.engine.most_probable(pixels)
         # Rounding can carry a softmax a last bit above 1.
-        found = [self.classes.take(pa.array(best)), pa.array(np.minimum(confidence, 1.0))]
+        found = [pick(self.classes, best), numbers(np.minimum(confidence, np.float32(1.0)))]
         return [*found, *each], confidence
 
 
