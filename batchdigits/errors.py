@@ -109,6 +109,11 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
 
 
+def count_of(count: int, noun: str) -> str:
+    """A count with its noun, which takes an s: `1 row`, `2 rows`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def listing(problems: Iterable[str]) -> str:
     """At most 20 problems joined by commas, and how many more there are."""
     found = list(problems)

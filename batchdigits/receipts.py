@@ -24,6 +24,7 @@ from batchdigits.errors import (
     NoInputError,
     UnusableInputError,
     UsageError,
+    count_of,
     worst_exit_code,
 )
 
@@ -129,13 +130,13 @@ def _line(path: Path, receipt: Receipt | None, verified: Verified) -> str:
     again = "no row scored again"
     if verified.worst_difference is not None:
         again = (
-            f"{verified.rescored} rows scored again with {receipt.bundle['name']}@"
+            f"{count_of(verified.rescored, 'row')} scored again with {receipt.bundle['name']}@"
             f"{receipt.bundle['version']}, confidences within {verified.worst_difference:.2g}"
         )
     elif receipt.input == "-":
         again = "its input was standard input, not checked"
     return (
-        f"ok {path}: {receipt.rows_in} rows in, {receipt.rows_predicted} predicted, "
+        f"ok {path}: {count_of(receipt.rows_in, 'row')} in, {receipt.rows_predicted} predicted, "
         f"{receipt.rows_rejected} rejected; {again}"
     )
 

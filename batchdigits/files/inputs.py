@@ -10,7 +10,7 @@ from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from batchdigits.errors import NoInputError, UsageError
+from batchdigits.errors import NoInputError, UsageError, count_of
 from batchdigits.files.content import (
     format_of,
     read_head,
@@ -83,7 +83,7 @@ def _in_folder(folder: Path) -> list[Input]:
     wanted = [n for n in names if n.lower().endswith(DATA_SUFFIXES) and not _is_skipped(n)]
     if not wanted:
         raise NoInputError(
-            f"{folder}: none of its {len(names)} files is an input; looked for "
+            f"{folder}: no input among its {count_of(len(names), 'file')}; looked for "
             f"{' '.join(DATA_SUFFIXES)}, leaving out hidden names, _* and outputs"
         )
     return [_named(folder / name, b"") for name in wanted]
@@ -94,7 +94,7 @@ def _matching(pattern: str) -> list[Input]:
     wanted = [path for path in paths if not _is_skipped(path.name)]
     if not wanted:
         raise NoInputError(
-            f"{pattern}: matches no input; {len(paths)} files fit, leaving out "
+            f"{pattern}: matches no input; {count_of(len(paths), 'file')} found, leaving out "
             "hidden names, _* and outputs"
         )
     return [_seen(path) for path in wanted]

@@ -259,8 +259,14 @@ def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
     """An input of which no row could be scored is not a bad row many times, but a bad input."""
     if ledger.rows_in and not ledger.rows_predicted:
         reason, count = ledger.reasons.most_common(1)[0]
+        none = (
+            "its only row can't"
+            if ledger.rows_in == 1
+            else f"none of the {ledger.rows_in} rows can"
+        )
+        verb = "is" if count == 1 else "are"
         raise UnusableInputError(
-            f"{entry.name}: none of the {ledger.rows_in} rows can be scored, {count} are {reason} "
+            f"{entry.name}: {none} be scored, {count} {verb} {reason} "
             f"({REASONS[reason]}); nothing was published; check the file and the flags it needs "
             "(--scale, --delimiter, --pixels)"
         )

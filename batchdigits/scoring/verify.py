@@ -21,6 +21,7 @@ from batchdigits.errors import (
     NoInputError,
     UnusableInputError,
     UsageError,
+    count_of,
     listing,
     worst_exit_code,
 )
@@ -185,8 +186,9 @@ def _check_ledger(receipt: Receipt, places: NDArray[np.int64]) -> _Published:
     stated = (receipt.rows_predicted, receipt.rows_rejected, dict(receipt.reasons))
     if counted != stated or sum(stated[:2]) != receipt.rows_in:
         raise UnusableInputError(
-            f"{receipt.path}: its ledger does not add up: it says {receipt.rows_in} rows in, "
-            f"{_described(*stated)}; the files hold {_described(*counted)}; run predict again"
+            f"{receipt.path}: its ledger does not add up: it says "
+            f"{count_of(receipt.rows_in, 'row')} in, {_described(*stated)}; "
+            f"the files hold {_described(*counted)}; run predict again"
         )
     return _Published(sample, np.array(unscored, np.int64))
 
@@ -227,8 +229,9 @@ def _score_again(
     opened.verify_unchanged()
     if (rows_in, predicted) != (receipt.rows_in, receipt.rows_predicted):
         raise UnusableInputError(
-            f"{receipt.path}: {entry.name} has {rows_in} rows, {predicted} of them scorable; the "
-            f"receipt says {receipt.rows_in} and {receipt.rows_predicted}; run predict again"
+            f"{receipt.path}: {entry.name} has {count_of(rows_in, 'row')}, {predicted} of them "
+            f"scorable; the receipt says {receipt.rows_in} and {receipt.rows_predicted}; "
+            "run predict again"
         )
     return pa.concat_tables(parts)
 
@@ -247,7 +250,7 @@ def _compare(
     """The largest difference of a confidence. Raises UnusableInputError if any row differs."""
     if scored.num_rows != published.num_rows:
         raise UnusableInputError(
-            f"{receipt.path}: of {published.num_rows} rows that were predicted the bundle gives "
+            f"{receipt.path}: of {count_of(published.num_rows, 'prediction')} the bundle gives "
             f"only {scored.num_rows} a probability; run predict again"
         )
     labels = [_texts(table["prediction"]) for table in (published, scored)]
@@ -262,7 +265,7 @@ def _compare(
             for i in wrong
         )
         raise UnusableInputError(
-            f"{receipt.path}: {len(wrong)} of {len(places)} rows scored again differ: "
+            f"{receipt.path}: {len(wrong)} of {count_of(len(places), 'row')} scored again differ: "
             f"{listing(shown)}; run predict again"
         )
     return float(differences.max(initial=0))

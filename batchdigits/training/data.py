@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batchdigits.errors import UnusableInputError, UsageError, listing
+from batchdigits.errors import UnusableInputError, UsageError, count_of, listing
 from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.rows.batch import RowOptions, Rows, Source
@@ -129,7 +129,7 @@ def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], pa.Chunk
         labels.append(rows.passthrough.column(0))
     if count:
         raise UnusableInputError(
-            f"{path}: {count} rows can't be learnt from, first {rejects[0].told()}; "
+            f"{path}: {count_of(count, 'row')} can't be learnt from, first {rejects[0].told()}; "
             f"correct or remove them (predict would reject them too){_hint(rejects[0].reject)}"
         )
     if not sum(map(len, pixels)):

@@ -163,13 +163,13 @@ def test_no_argument_or_an_empty_one_is_no_input(arguments: list[str]) -> None:
 
 def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
     write(tmp_path, "notes.txt", "a.predictions.csv")
-    with pytest.raises(NoInputError, match=r"none of its 2 files is an input; .*\.csv\.gz"):
+    with pytest.raises(NoInputError, match=r"no input among its 2 files; .*\.csv\.gz"):
         expand_inputs([str(tmp_path)])
 
 
 def test_a_glob_without_a_match_says_so(tmp_path: Path) -> None:
     write(tmp_path, "a.predictions.csv")
-    with pytest.raises(NoInputError, match=r"\*\.csv: matches no input; 1 files fit"):
+    with pytest.raises(NoInputError, match=r"\*\.csv: matches no input; 1 file found"):
         expand_inputs([str(tmp_path / "*.csv")])
 
 
