@@ -71,7 +71,8 @@ class Day:
 
     def train(self, version: int, *settings: str) -> str:
         """Publish the next version; its digest."""
-        summary = json.loads(self.run("train", "--data", "learn.csv", *settings).stdout)
+        quick = ("--data", "learn.csv", "--calibration-folds", "0")
+        summary = json.loads(self.run("train", *quick, *settings).stdout)
         assert summary["version"] == str(version)
         return str(summary["digest"])
 
@@ -112,7 +113,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     shutil.copy(tmp_path / "ops.pub", tmp_path / "trusted")
     environment |= {"BATCHDIGITS_REQUIRE_SIGNATURE": "1", "BATCHDIGITS_TRUSTED_KEYS": "trusted"}
 
-    first = day.train(1, "--units", "24", "--epochs", "4", "--learning-rate", "0.01")
+    first = day.train(1, "--units", "24", "--epochs", "4", "--copies", "0")
     assert "sign" in day.promote(1, code=78)
     day.sign(1)
     day.promote(1)
@@ -121,7 +122,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     by_first = day.predictions()
 
     # A worse one: the gate says why not, and the night goes on as it was.
-    day.train(2, "--units", "2", "--epochs", "1", "--learning-rate", "0.0001")
+    day.train(2, "--units", "2", "--epochs", "1", "--copies", "0")
     day.sign(2)
     refused = day.promote(2, code=78)
     assert refused.count("\n") == 1
@@ -130,7 +131,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     assert day.predict() == "unchanged"
 
     # A better one: look at the difference, then promote.
-    third = day.train(3, "--units", "200", "--epochs", "10", "--learning-rate", "0.002")
+    third = day.train(3, "--units", "200", "--epochs", "10", "--copies", "4")
     day.sign(3)
     words = ("bundles", "diff", "digits@production", "digits@3", "--data", "judge.csv")
     found = json.loads(run(*words, "--json").stdout)
