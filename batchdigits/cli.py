@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from batchdigits.clock import utc_text
 from batchdigits.errors import (
     BatchdigitsError,
     InterruptedRunError,
@@ -357,8 +358,7 @@ def _json_formatter() -> logging.Formatter:
 
 
 def _json_line(level: str, message: str, created: float) -> str:
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
-    return json.dumps({"time": moment, "level": level, "message": message})
+    return json.dumps({"time": utc_text(created), "level": level, "message": message})
 
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:

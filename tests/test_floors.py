@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batchdigits"
 
 FLOORS = [
-    {"errors", "startup"},
+    {"errors", "clock", "startup"},
     {"files"},
     {"rows", "archive"},
     {"engines"},

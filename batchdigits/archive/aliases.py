@@ -9,10 +9,10 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, TryAgainError
 from batchdigits.files.atomic import replace_file
 
@@ -150,7 +150,7 @@ def _damaged_alias(path: Path) -> BundleError:
 
 
 def _change_now(version: int, was: int | None, move: Move) -> AliasChange:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    now = utc_text()
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name

@@ -12,12 +12,12 @@ import json
 import os
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchdigits.archive.keys import key_id, open_plain, read_trusted_keys, short_id
 from batchdigits.archive.strict_json import parse_json
+from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, OutputError, UsageError, listing
 from batchdigits.files.atomic import create_file, replace_file
 
@@ -91,7 +91,7 @@ def write_signature(
         "algorithm": ALGORITHM,
         "key": key_id(key.public_key()),
         "signature": base64.b64encode(key.sign(data)).decode("ascii"),
-        "when": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "when": utc_text(),
         **({} if comment is None else {"comment": comment}),
     }
     text = f"{json.dumps(document, indent=2)}\n".encode()

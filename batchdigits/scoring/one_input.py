@@ -12,6 +12,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from batchdigits.archive.reference import Reference
+from batchdigits.clock import utc_text
 from batchdigits.errors import (
     InternalError,
     IOFailedError,
@@ -119,8 +120,8 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
         _refuse_hopeless(entry, ledger)
         digest = opened.digest()
     times = {
-        "started": _moment(started),
-        "finished": _moment(time.time()),
+        "started": utc_text(started),
+        "finished": utc_text(),
         "seconds": round(time.time() - started, 3),
     }
     exit_code = _exit_code(ledger.rows_rejected, ledger.rows_in, work.max_rejects)
@@ -293,7 +294,3 @@ def result_of(
         reasons={why: counts.reasons[why] for why in REASONS if counts.reasons.get(why)},
         exit_code=_exit_code(rejected, counts.rows_in, limit),
     )
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

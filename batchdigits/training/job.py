@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle import digest_bytes, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.store import open_store
+from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
 from batchdigits.training.calibration import Calibration, fold_in
@@ -160,7 +160,7 @@ def _train(
     options: TrainOptions,
     on_progress: OnProgress,
 ) -> Trained:
-    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    created = utc_text()
     # Folds come first: only the last fit's random state is that of the packed model.
     if len(split.held):
         temperature = inner_temperature(data, split.train, settings, options, on_progress)
