@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from batchdigits.clock import utc_text
 from batchdigits.errors import (
@@ -26,8 +24,10 @@ from batchdigits.errors import (
     one_line,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from typing import Any, NoReturn
 
 Body = Callable[[argparse.Namespace], int]
 
@@ -49,9 +49,20 @@ def make_parser(command: str, description: str, examples: Sequence[str]) -> Pars
         prog=f"python -m batchdigits.{command}",
         description=description,
         epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,
     )
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the terminal; argparse would import four packers of files to ask for that."""
+    width = os.environ.get("COLUMNS", "")
+    if not width.isdecimal() or width == "0":
+        try:
+            width = str(os.get_terminal_size(1).columns)
+        except OSError:
+            width = "80"
+    return argparse.RawDescriptionHelpFormatter(prog, width=int(width) - 2)
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +189,8 @@ def print_result(text: str) -> None:
 
 def print_json(result: Any) -> None:
     """Write one result to standard output as one line of JSON, in ASCII: any terminal takes it."""
+    import json
+
     print_result(json.dumps(result))
 
 
@@ -358,6 +371,8 @@ def _json_formatter() -> logging.Formatter:
 
 
 def _json_line(level: str, message: str, created: float) -> str:
+    import json
+
     return json.dumps({"time": utc_text(created), "level": level, "message": message})
 
 

@@ -6,7 +6,10 @@ A message is one line: what, where, got and expected, then what to do about it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 SHOWN_PROBLEMS = 20
 LONGEST_LINE = 4000

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from batchdigits.cli import (
     Parser,
@@ -22,6 +21,7 @@ from batchdigits.cli import (
 )
 from batchdigits.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from batchdigits.scoring.run import RunSummary
 
