@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.container import MAX_FILE_BYTES
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.manifest import FEATURES, Classes
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError
 
 REFERENCE = "reference.json"
-PIXELS = 64
+PIXELS = len(FEATURES["names"])
 LEVELS = 17
 
 _FIX = "rebuild the bundle with train"

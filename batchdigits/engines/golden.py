@@ -14,6 +14,7 @@ from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines.engine import Engine
 from batchdigits.errors import BundleError
+from batchdigits.rows.batch import PIXELS
 
 # Ten times what float32 leaves between engines and machines (1e-5), and a hundredth of what the
 # mildest mistake makes (another scaler moves some probability by more than 1e-2).
@@ -21,7 +22,6 @@ DEFAULT_TOLERANCE = 1e-4
 LARGEST_TOLERANCE = 1e-2
 MAX_ROWS = 4096
 
-PIXELS = 64
 
 _TOLERANCE_KEY = b"tolerance"
 

@@ -20,9 +20,9 @@ from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.joblib_members import load_label_binarizer, load_scaler
 from batchdigits.engines.keras_members import check_keras_archive, check_keras_weights
 from batchdigits.errors import BundleError, MissingExtraError, listing
+from batchdigits.rows.batch import PIXELS
 
 BLOCK_ROWS = 1024
-PIXELS = 64
 
 # Below these joblib and Keras let the allow-lists be walked around.
 OLDEST = {"joblib": (1, 6, 0), "keras": (3, 15, 1), "scikit-learn": (1, 6, 0)}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.onnx import OnnxEngine
 from batchdigits.errors import InternalError
+from batchdigits.rows.batch import PIXELS
 from batchdigits.training.fit import Fitted
 from batchdigits.training.onnx_graph import tidy
 
@@ -22,7 +23,6 @@ DECIDED = 1e-4
 """Where the two best classes are nearer than this, either label is right."""
 
 RANDOM_ROWS = 1000
-_PIXELS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ def export_onnx(fitted: Fitted) -> bytes:
     import onnx
 
     scale = fitted.scaler.scale_
-    pixels = keras.Input((_PIXELS,), name="pixels")
+    pixels = keras.Input((PIXELS,), name="pixels")
     # Normalization exports a graph whose constants are required inputs; Rescaling is plain.
     rescaling = keras.layers.Rescaling(scale=1 / scale, offset=-fitted.scaler.mean_ / scale)
     whole = keras.Model(pixels, fitted.model(rescaling(pixels)))
     # Export traces what a first call has built.
-    whole(np.zeros((1, _PIXELS), np.float32))
+    whole(np.zeros((1, PIXELS), np.float32))
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder, "model.onnx")
@@ -117,6 +117,6 @@ def _random_rows(seed: int) -> NDArray[np.float64]:
     """Half uniform whole pixels, half any in 0..16 that float32 holds exactly."""
     generator = np.random.default_rng(seed)
     half = RANDOM_ROWS // 2
-    whole = generator.integers(0, 17, (half, _PIXELS)).astype(np.float64)
-    some = generator.uniform(0, 16, (RANDOM_ROWS - half, _PIXELS)).astype(np.float32)
+    whole = generator.integers(0, 17, (half, PIXELS)).astype(np.float64)
+    some = generator.uniform(0, 16, (RANDOM_ROWS - half, PIXELS)).astype(np.float32)
     return np.concatenate([whole, some.astype(np.float64)])

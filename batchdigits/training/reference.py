@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import Classes
+from batchdigits.rows.batch import PIXELS
 
-PIXELS = 64
 LEVELS = 17
 
 
