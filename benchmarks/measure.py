@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SCRIPTS = ROOT / "benchmarks" / "scripts"
-PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-1.bundle"
+PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-2.bundle"
 SAMPLE = ROOT / "sample_data" / "digits.parquet"
 MEGABYTE = 1e6
 QUIET_LOAD = 1.5

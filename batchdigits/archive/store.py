@@ -271,7 +271,7 @@ def _refuse_empty(store: str | None) -> None:
 def packaged_bundle() -> Path:
     """The bundle that ships inside the package."""
     # An installer may have linked the file into place; that link is ours, not an attacker's.
-    return (Path(__file__).parents[1] / "data" / "digits-1.bundle").resolve()
+    return (Path(__file__).parents[1] / "data" / "digits-2.bundle").resolve()
 
 
 def is_path(reference: str) -> bool:

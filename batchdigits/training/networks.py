@@ -42,8 +42,7 @@ def build_mlp(classes: int, shape: Shape) -> Any:
 def build_mlp_small(classes: int, shape: Shape) -> Any:
     """Two hidden layers of 64 units: a quarter of the work a row of one layer of 500.
 
-    For nights with more rows than time. A second layer makes up for most of what the missing width
-    costs; one layer of the same work (about 115 units) is worse.
+    For nights with more rows than time: what it gives up is in docs/accuracy.md.
     """
     return build_mlp(classes, shape)
 

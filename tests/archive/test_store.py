@@ -237,7 +237,7 @@ def test_what_is_no_reference_is_told(store: Store, reference: str) -> None:
 def test_without_anything_the_packaged_bundle_is_used() -> None:
     """The tool scores on a fresh machine."""
     assert open_reference(None, None) == packaged_bundle()
-    assert packaged_bundle().parts[-3:] == ("batchdigits", "data", "digits-1.bundle")
+    assert packaged_bundle().parts[-3:] == ("batchdigits", "data", "digits-2.bundle")
 
 
 def test_a_store_without_a_bundle_is_a_usage_error(
