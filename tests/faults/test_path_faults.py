@@ -86,7 +86,7 @@ def other_bytes(job: Job) -> list[str]:
 
 OTHERS = {
     other_input: "came from other content of",
-    other_bundle: "was scored with digits@1, this run uses",
+    other_bundle: "and was scored with digits@",
     other_options: "other options (probabilities: False, now True)",
     other_bytes: "changed since they were written",
 }
