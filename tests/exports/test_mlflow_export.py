@@ -149,9 +149,10 @@ def test_the_folder_says_what_it_is(folder: Path) -> None:
 
 
 def test_a_row_that_can_not_be_scored_is_named(folder: Path) -> None:
-    """Nothing is dropped and nothing made up."""
+    """Nothing is dropped and nothing made up; predictions keep the index of their rows."""
     script = """
 rows = pandas.concat([model.input_example] * 2, ignore_index=True)
+assert model.predict(rows.iloc[[4, 1]]).index.tolist() == [4, 1]
 rows.loc[4, "pixel_3"] = 99
 try:
     model.predict(rows)
@@ -184,5 +185,6 @@ def test_a_model_is_replaced_only_when_told(tmp_path: Path) -> None:
     assert export(tmp_path, bundle, "--overwrite").returncode == 0
     assert (tmp_path / "model" / "MLmodel").read_bytes() != before
     data = tmp_path / "model" / "data" / "bundle"
-    assert {path.name for path in data.iterdir()} == {"digits-1.bundle", "digits-1.bundle.sig"}
+    name = f"digits-{batchdigits.open_bundle().manifest.version}.bundle"
+    assert {path.name for path in data.iterdir()} == {name, f"{name}.sig"}
     assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
