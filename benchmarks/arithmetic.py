@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             {name: partial(_seconds, session, many) for name, session in sessions.items()},
         )
         opening = {name: spread(_opened(opener)) for name, opener in openers.items()}
-    found = {
+    found: dict[str, dict[str, Any]] = {
         name: {
             "ratio": ratios(seconds, times[PACKED]),
             "worst_probability": float(np.abs(_run(sessions[name], unseen) - expected).max()),

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
         for line in lines
     )
+
+
+def fill(page: Path, parts: Mapping[str, str]) -> None:
+    """Replace what stands on the page between `<!-- NAME -->` and `<!-- end -->`."""
+    text = page.read_text()
+    for name, part in parts.items():
+        before, mark, behind = text.partition(f"<!-- {name} -->\n")
+        if not mark:
+            raise SystemExit(f"{page} has no <!-- {name} -->")
+        _, end, rest = behind.partition("<!-- end -->")
+        text = f"{before}{mark}{part}\n{end}{rest}"
+    page.write_text(text)
 
 
 def finish(name: str, figures: dict[str, Any], *, save: bool, load_before: float) -> None:

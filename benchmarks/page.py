@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, table
+from measure import RESULTS, fill, table
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
@@ -28,17 +28,8 @@ def main() -> int:
     """Run the command."""
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     CHART.write_text(draw(_rate_bars(results), _start_bars(results)))
-    README.write_text(_filled(README.read_text(), {"targets": _targets(results)}))
+    fill(README, {"targets": _targets(results)})
     return 0
-
-
-def _filled(text: str, parts: dict[str, str]) -> str:
-    """The page with what stands between `<!-- NAME -->` and `<!-- end -->` replaced."""
-    for name, part in parts.items():
-        before, mark, behind = text.partition(f"<!-- {name} -->\n")
-        _, end, rest = behind.partition("<!-- end -->")
-        text = f"{before}{mark}{part}\n{end}{rest}"
-    return text
 
 
 def _targets(results: dict[str, Result]) -> str:

@@ -1,0 +1,141 @@
+"""What does a billion rows cost? Derived from the figures that other benchmarks saved.
+
+    python benchmarks/scaling.py
+
+Fills the tables of docs/scaling.md from results/ (limit, limit_lists, csv_to_parquet, cores,
+cold_start, small_files). Every line names the figures that it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from measure import RESULTS, ROOT, fill, table
+
+PAGE = ROOT / "docs" / "scaling.md"
+BILLION = 1e9
+HOUR = 3600
+NEEDED = ("limit", "csv_reading", "cold_start", "small_files", "cores")
+BYTES_A_ROW = {"Parquet": 36.6, "CSV": 168.3}
+"""Of the files that data.py makes: 64 pixels, an id and a form."""
+
+START_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured, in seconds and bytes a row."""
+
+    name: str
+    cpu: float
+    rate: float
+    workers: int
+    bytes: float
+
+    @property
+    def rate_a_core(self) -> float:
+        """Rows a second that one core scores when all are busy."""
+        return self.rate / self.workers
+
+
+def main() -> int:
+    """Run the command."""
+    results = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    missing = [name for name in NEEDED if name not in results]
+    if missing:
+        raise SystemExit(f"no figures of {', '.join(missing)}: run them with --save")
+    fill(PAGE, {"cost": _cost(results), "limits": _limits(results), "from": _source(results)})
+    return 0
+
+
+def _costs(results: dict[str, Any]) -> list[Costs]:
+    found = []
+    for name, kind in (("limit", "Parquet"), ("csv_reading", "CSV")):
+        one = results[name]
+        found.append(
+            Costs(
+                kind,
+                one["cpu_ns_a_row"]["median"] / 1e9,
+                one["rows_per_second"]["median"],
+                one["workers"],
+                BYTES_A_ROW[kind],
+            )
+        )
+    return found
+
+
+def _cost(results: dict[str, Any]) -> str:
+    parquet, csv = _costs(results)
+    start = results["cold_start"]["seconds"]["predict, 1,797 rows"]["median"]
+    cluster = 100
+
+    def line(what: str, value: Any, source: str) -> list[str]:
+        return [what, value(parquet), value(csv), source]
+
+    lines = [
+        line("CPU time a row", lambda c: f"{1e9 * c.cpu:,.0f} ns", "`limit`, `csv_reading`"),
+        line("CPU time", lambda c: f"{BILLION * c.cpu / HOUR:.2f} core hours", "the line above"),
+        line(
+            "one core",
+            lambda c: f"{BILLION / c.rate_a_core / 60:.0f} min",
+            "rows/s of all workers over their number",
+        ),
+        line(
+            f"this machine ({parquet.workers} cores)",
+            lambda c: f"{BILLION / c.rate / 60:.0f} min",
+            "`limit`, `csv_reading`",
+        ),
+        line(
+            f"a cluster of {cluster} such cores",
+            lambda c: f"{BILLION / c.rate_a_core / cluster + start:.0f} s",
+            "one core over their number, and one start",
+        ),
+        line(
+            "data to read",
+            lambda c: f"{BILLION * c.bytes / 1e9:.0f} GB",
+            "size of `data.py`'s files",
+        ),
+    ]
+    return table(["a billion rows", "Parquet", "CSV", "from"], lines)
+
+
+def _limits(results: dict[str, Any]) -> str:
+    parquet, csv = _costs(results)
+    parts = results["limit"]["parts_cpu_ns_a_row"]
+    serial = (parts["reading"]["median"] + parts["writing"]["median"]) / 1e9
+    start = results["cold_start"]["seconds"]["predict, 1,797 rows"]["median"]
+    a_file = results["small_files"]["ms_a_file"]["median"] / 1000
+    rows_of = [seconds / START_SHARE / parquet.cpu for seconds in (start, a_file)]
+    per_process = 1 / serial
+    one_thread = (
+        f"a process can't pass {per_process / 1e6:.1f} million rows/s, as many as "
+        f"{per_process / parquet.rate_a_core:.1f} workers score: start more, on other files"
+    )
+    speeds = [cost.rate_a_core * cost.bytes for cost in (parquet, csv)]
+    storage = (
+        f"a core reads {speeds[0] / 1e6:.0f} MB/s of Parquet, {speeds[1] / 1e6:.0f} MB/s of CSV: "
+        f"1 GB/s feeds {1e9 / speeds[0]:.0f} cores, or {1e9 / speeds[1]:.0f}"
+    )
+    task = f"{start:.2f} s: under 5 % of a task from {rows_of[0] / 1e6:.1f} million rows on"
+    small = f"{1000 * a_file:.0f} ms: under 5 % of a file from {rows_of[1] / 1e6:.2f} million on"
+    lines = [
+        ["one thread reads and writes", one_thread, "reading and writing in `limit`"],
+        ["storage", storage, "rows/s a core, bytes a row"],
+        ["start-up of a task", task, "`cold_start`"],
+        ["small files", small, "`small_files`"],
+    ]
+    return table(["limit", "where", "from"], lines)
+
+
+def _source(results: dict[str, Any]) -> str:
+    used = {name: results[name] for name in NEEDED}
+    machines = sorted({one["machine"] for one in used.values()})
+    dates = sorted({one["date"] for one in used.values()})
+    return f"Measured on {'; '.join(machines)}; {' and '.join(dates)}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
