@@ -19,6 +19,8 @@ from measure import show
 FILES, ROWS = 1000, 1000
 RESUMED_FILES, RESUMED_ROWS = 50, 80_000
 RESUME_TARGET = 0.25
+HANGS = 3600.0
+"""Seconds after which a run over that many files counts as hanging, on the busiest machine."""
 SHIFTS = range(1797)
 
 
@@ -122,7 +124,7 @@ def resume(folder: Path, rows: int) -> Part:
         renamed = rest.replace(b"r0", b"f%02d" % number)
         (folder / "in" / f"{number:02}.csv").write_bytes(header + b"\n" + renamed)
     started = time.perf_counter()
-    whole = ended(start(folder / "in", "--output", folder / "whole"))
+    whole = ended(start(folder / "in", "--output", folder / "whole"), hangs=HANGS)
     whole_seconds = time.perf_counter() - started
     process = start(folder / "in", "--output", folder / "resumed")
     wait_for(folder / "resumed" / f"{RESUMED_FILES * 9 // 10 - 1:02}.receipt.json", process)
@@ -130,7 +132,7 @@ def resume(folder: Path, rows: int) -> Part:
     ended(process)
     done = len(list((folder / "resumed").glob("*.receipt.json")))
     started = time.perf_counter()
-    again = ended(start(folder / "in", "--output", folder / "resumed"))
+    again = ended(start(folder / "in", "--output", folder / "resumed"), hangs=HANGS)
     again_seconds = time.perf_counter() - started
     statuses = Counter(entry["status"] for entry in again.summary["inputs"])
     outputs = sorted(path.name for path in (folder / "whole").glob("*.csv"))
@@ -197,4 +199,4 @@ def _score(source: Path, output: Path) -> dict[str, Any]:
     from fault_runs import start
 
     show(f"scoring {source.name}")
-    return ended(start(source, "--output", output)).summary
+    return ended(start(source, "--output", output), hangs=HANGS).summary

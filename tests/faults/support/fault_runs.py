@@ -139,10 +139,12 @@ def start(
     )
 
 
-def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Ran:
+def finish(
+    process: subprocess.Popen[bytes], stdin: bytes | None = None, *, hangs: float = HANGS
+) -> Ran:
     """Wait for its end; one that hangs is an error."""
     try:
-        stdout, stderr = process.communicate(stdin, timeout=HANGS)
+        stdout, stderr = process.communicate(stdin, timeout=hangs)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
