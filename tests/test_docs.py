@@ -460,17 +460,19 @@ def test_minus_zero_in_a_float_column_is_zero(tmp_path: Path) -> None:
 
 def test_bundles_json_has_the_fields_in_the_table(tmp_path: Path) -> None:
     (tmp_path / "store" / "digits").mkdir(parents=True)
-    shutil.copy(packaged_bundle(), tmp_path / "store" / "digits" / "digits-1.bundle")
-    Store(tmp_path / "store").set_alias("digits", "production", 1)
+    version = batchdigits.open_bundle().manifest.version
+    name = f"digits@{version}"
+    shutil.copy(packaged_bundle(), Store(tmp_path / "store").path("digits", version))
+    Store(tmp_path / "store").set_alias("digits", "production", version)
     given = {
         "list": [],
-        "diff": ["digits@1", "digits", "--data", str(SAMPLE / "digits.parquet")],
+        "diff": [name, "digits", "--data", str(SAMPLE / "digits.parquet")],
         "history": ["digits"],
         "prune": ["digits", "--keep", "1"],
-        "export": ["digits@1", "--onnx", "digits.onnx"],
+        "export": [name, "--onnx", "digits.onnx"],
     }
     for what, fields in table("bundles", "`--json` of"):
-        arguments = given.get(what, ["digits@1"])
+        arguments = given.get(what, [name])
         ran = run("bundles", what, *arguments, "--store", "store", "--json", cwd=tmp_path)
         assert ran.returncode == 0, ran.stderr
         assert list(json.loads(ran.stdout)) == codes(fields), what
