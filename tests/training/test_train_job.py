@@ -17,8 +17,10 @@ from batchdigits.archive.store import Store, packaged_bundle
 from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import replay
 from batchdigits.errors import OutputError, UsageError
+from batchdigits.training.data import load_tutorial_digits
 from batchdigits.training.job import TrainResult, train
 from batchdigits.training.options import TrainOptions, command_line
+from batchdigits.training.split import split_rows
 
 SMALL = TrainOptions(epochs=12, units=32, copies=2, created="2026-01-31T02:00:00Z")
 
@@ -80,6 +82,30 @@ def test_the_card_says_what_an_operator_asks(bundle: BundleFile) -> None:
     assert bundle.manifest.data["digest"] in parts["Digests"]
     for name, fact in bundle.manifest.members.items():
         assert (f"- `{name}`: `sha256:{fact.sha256}`" in parts["Digests"]) == (name != "card.md")
+
+
+def test_confidence_is_calibrated_on_rows_not_seen(bundle: BundleFile) -> None:
+    """The packed model has the confidence that the table tells, nearer to the truth than before."""
+    found = bundle.manifest.metrics["calibration"]
+    assert found["measured_on"] == "540 held-out rows"
+    assert found["after"]["log_loss"] < found["before"]["log_loss"]
+    assert found["after"]["calibration_error"] < found["before"]["calibration_error"]
+    assert f"Temperature {found['temperature']:.4f}" in bundle.members["card.md"].decode()
+    digits = load_tutorial_digits()
+    held = digits.pixels[split_rows(digits, 0.3, 0).held].astype(np.float32)
+    confidence = open_engine(bundle).probabilities(held).max(axis=1).mean()
+    told = sum(one["rows"] * one["confidence"] for one in found["after"]["bins"]) / 540
+    assert confidence == pytest.approx(told, abs=1e-4)
+
+
+def test_no_folds_no_temperature(tmp_path: Path) -> None:
+    """The card then says that confidence is the network's own."""
+    options = replace(SMALL, calibration_folds=0, epochs=1, output=str(tmp_path / "b.bundle"))
+    result = train(options)
+    bundle = read_bundle(result.path)
+    assert result.calibration is None
+    assert "calibration" not in bundle.manifest.metrics
+    assert "not calibrated" in bundle.members["card.md"].decode()
 
 
 def test_the_card_is_written_from_the_same_facts(bundle: BundleFile) -> None:
