@@ -8,13 +8,16 @@ import pyarrow.parquet as pq
 from batchdigits.rows.sinks import Stream
 
 ROW_GROUP_ROWS = 131_072
-"""Rows of a Parquet row group: its encoded columns stay in memory until it is complete."""
+ROW_GROUP_BYTES = 32 << 20
+"""What a row group is written at, the first that is reached: until then its rows stay in memory."""
 
 
 class ParquetSink:
     """Rows as Parquet, zstd-compressed, every page with a checksum."""
 
     def __init__(self, stream: Stream, schema: pa.Schema) -> None:
+        self._group: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
         self._writer = pq.ParquetWriter(
             stream,
             schema,
@@ -31,11 +34,24 @@ class ParquetSink:
 
     def write(self, encoded: pa.RecordBatch) -> None:
         """Append a batch to the row group at hand."""
-        self._writer.write_batch(encoded, row_group_size=ROW_GROUP_ROWS)
+        # Gathered here, as pyarrow makes a row group of each batch that it is given.
+        self._group.append(encoded)
+        self._rows += encoded.num_rows
+        self._bytes += encoded.nbytes
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+            self._write_group()
 
     def close(self) -> None:
-        """Write the footer."""
+        """Write the last row group and the footer."""
+        self._write_group()
         self._writer.close()
+
+    def _write_group(self) -> None:
+        if self._rows:
+            table = pa.Table.from_batches(self._group)
+            # In one piece, unless a single batch is as large as two.
+            self._writer.write_table(table, row_group_size=min(self._rows, 2 * ROW_GROUP_ROWS))
+        self._group, self._rows, self._bytes = [], 0, 0
 
 
 def _has_few_values(field: pa.Field) -> bool:

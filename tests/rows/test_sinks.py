@@ -97,3 +97,24 @@ def test_an_extension_type_is_judged_by_what_it_is_stored_as() -> None:
         check_schema("csv", schema, "a.parquet")
     assert "data" not in str(caught.value)
     check_schema("parquet", schema, "a.parquet")
+
+
+def test_small_batches_share_a_row_group() -> None:
+    """131,072 rows make one, or 32 MiB; a group of each batch would cost memory by the batch."""
+    small = pa.record_batch({"id": pa.array(range(1000), pa.int64())})
+    data = written("parquet", [small] * 300)
+    groups = pq.read_metadata(pa.BufferReader(data))
+    rows = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
+    assert rows == [132_000, 132_000, 36_000]
+    wide = pa.record_batch({"text": pa.array(["x" * 1_000_000] * 10)})
+    assert pq.read_metadata(pa.BufferReader(written("parquet", [wide] * 8))).num_row_groups == 2
+
+
+def test_dictionaries_that_differ_share_a_row_group() -> None:
+    batches = [
+        pa.record_batch({"c": pa.array(values).dictionary_encode()})
+        for values in (["a", "b"], ["c", None, "a"], ["b"])
+    ]
+    read = pq.read_table(pa.BufferReader(written("parquet", batches)))
+    assert read["c"].to_pylist() == ["a", "b", "c", None, "a", "b"]
+    assert pa.types.is_dictionary(read["c"].type)
