@@ -13,9 +13,9 @@ from batchdigits.engines.engine import MostProbable, most_probable
 from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
 from batchdigits.engines.onnx_graph import check_onnx_graph
 from batchdigits.errors import BundleError
+from batchdigits.rows.batch import PIXELS
 
 BLOCK_ROWS = 1024
-PIXELS = 64
 
 _PROBABILITIES = ["probabilities"]
 _BEST = ["best", "confidence"]

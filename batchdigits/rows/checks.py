@@ -193,7 +193,7 @@ def _narrow(matrix: Numbers, options: RowOptions) -> Pixels:
 
 def _rows_of(matrix: Numbers, chosen: NDArray[np.bool_]) -> Numbers:
     """Some rows of a matrix, in its own order of rows and columns."""
-    return matrix.T[:, chosen].T if matrix.flags.fnc else matrix[chosen]
+    return matrix.T.compress(chosen, axis=1).T if matrix.flags.fnc else matrix[chosen]
 
 
 def _value_reject(

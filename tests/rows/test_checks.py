@@ -198,3 +198,13 @@ def test_the_raw_row_of_a_reject_is_json_whatever_its_values(value: float) -> No
     (reject,) = check(batch_of([[1.0] * 5 + [value] + [2.0] * 58])).rejects
     assert reject.reason == "not-finite"
     assert json.loads(reject.raw or "", parse_constant=refuse)[4:7] == [1.0, str(value), 2.0]
+
+
+def test_bytes_stay_columns_beside_a_reject() -> None:
+    """Which the onnx engine turns faster than numpy does."""
+    rows = [[i % 17] * 64 for i in range(40)]
+    rows[7] = [99] * 64
+    checked = check(batch_of(rows, pa.uint8()))
+    assert [reject.row for reject in checked.rejects] == [7]
+    assert checked.pixels.flags.fnc
+    assert checked.pixels[:, 3].tolist() == [i % 17 for i in range(40) if i != 7]
