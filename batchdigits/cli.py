@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from batchdigits import startup
 from batchdigits.clock import utc_text
 from batchdigits.errors import (
     BatchdigitsError,
@@ -314,7 +315,9 @@ def _signals_caught() -> Iterator[None]:
         yield
     finally:
         for number, handler in before:
-            signal.signal(number, handler)
+            # Its line says that nothing was done, which holds no more.
+            was_early = handler is startup.end_at_once
+            signal.signal(number, signal.SIG_IGN if was_early else handler)
 
 
 def _ignore_signals() -> None:

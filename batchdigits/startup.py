@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,14 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+_OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+
 
 def is_our_command() -> bool:
     """Whether this process is one of our commands, and not somebody's program that imports us."""
-    words = sys.orig_argv
-    if any(word.endswith("/batchdigits") for word in words[1:2]):
-        return True
-    module = words[words.index("-m") + 1 :][:1] if "-m" in words else []
-    return module == ["batchdigits"] or any(name.startswith("batchdigits.") for name in module)
+    words = iter(sys.orig_argv[1:])
+    for word in words:
+        if word == "-m":
+            return next(words, "").partition(".")[0] == "batchdigits"
+        if word in _OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif word == "-" or word.startswith("-c") or not word.startswith("-"):
+            # What comes behind is the program's own, and may well be another `-m`.
+            return word.endswith("/batchdigits")
+    return False
 
 
 def catch_interrupt() -> None:
@@ -26,10 +34,12 @@ def catch_interrupt() -> None:
     Unless SIGINT is ignored, as in a shell's background, or handled already.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
+        with contextlib.suppress(ValueError):  # outside the main thread nobody may set one
+            signal.signal(signal.SIGINT, end_at_once)
 
 
-def _end(number: int, _frame: object) -> NoReturn:
+def end_at_once(number: int, _frame: object) -> NoReturn:
+    """The handler: right as long as no command has done anything, wrong from then on."""
     # No exception: one that is raised amid an import of C code can get lost.
     os.write(2, f"batchdigits: error: interrupted by signal {number}: nothing was done\n".encode())
     os._exit(128 + number)

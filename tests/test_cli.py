@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ from batchdigits.errors import (
     listing,
     worst_exit_code,
 )
+from batchdigits.startup import catch_interrupt, is_our_command
 
 ROOT = Path(__file__).parents[1]
 
@@ -211,6 +214,54 @@ def test_an_early_interrupt_is_one_line(tmp_path: Path, at: str) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (130, "", 1)
     assert "interrupted by signal 2" in ran.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_interrupt_at_exit_takes_nothing_back(tmp_path: Path) -> None:
+    """The command is done then, and its exit code stands."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "batchdigits.bundles", "list", "--store", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert "nothing was done" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["-m", "batchdigits.predict", "a.csv"], True),
+        (["-W", "error", "-X", "dev", "-B", "-m", "batchdigits"], True),
+        (["/usr/bin/batchdigits", "predict"], True),
+        (["-s", "/usr/bin/batchdigits", "predict"], True),
+        (["host.py", "-m", "batchdigits.predict"], False),
+        (["-m", "pytest", "-m", "batchdigits.predict"], False),
+        (["-c", "import batchdigits", "-m", "batchdigits"], False),
+        (["-cimport batchdigits", "-m", "batchdigits"], False),
+        (["-", "-m", "batchdigits"], False),
+        (["-W", "-m", "batchdigits"], False),
+        (["-m"], False),
+        ([], False),
+    ],
+)
+def test_only_our_commands_are_taken_for_ours(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], ours: bool
+) -> None:
+    """Words behind a program's name are its own."""
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+    assert is_our_command() is ours
+
+
+def test_an_import_in_another_thread_sets_no_handler() -> None:
+    """Python would refuse it there."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(catch_interrupt).result()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
