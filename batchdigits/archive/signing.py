@@ -124,7 +124,7 @@ def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
             )
         return None
     source = signature_path(path)
-    text = _read(source)
+    text = read_signature(source)
     if text is None:
         if trust.required:
             raise BundleError(
@@ -185,8 +185,11 @@ def _parse(text: bytes) -> tuple[str, bytes]:
     return key, signature
 
 
-def _read(path: Path) -> bytes | None:
-    """The bytes of a small regular file that is no link; None if there is none."""
+def read_signature(path: Path) -> bytes | None:
+    """The bytes of a signature's file, unchecked and as far as they are looked at; None without.
+
+    Raises BundleError for a link and for what is no regular file.
+    """
     try:
         with open(path, "rb", opener=open_plain) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -63,24 +63,37 @@ _H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 def check_keras_weights(data: bytes) -> None:
     """Raise BundleError unless the weights of `model.keras` are all in it, as they are declared.
 
-    HDF5 can declare gigabytes that it stores in a few bytes, and Keras lets four of them pass. For
-    an archive that `check_keras_archive` let pass.
+    HDF5 can declare gigabytes that it stores in a few bytes, and Keras lets four of them pass; it
+    can also point at other files. For an archive that `check_keras_archive` let pass.
     """
     import h5py
 
     bombs: list[str] = []
+    pointers: list[str] = []
 
     def look(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.nbytes > node.id.get_storage_size():
-            bombs.append(name)
+        if isinstance(node, h5py.Dataset):
+            if node.external:
+                pointers.append(name)
+            elif node.nbytes > node.id.get_storage_size():
+                bombs.append(name)
+        elif isinstance(node, h5py.Group):
+            links = {entry: node.get(entry, getlink=True) for entry in node}
+            odd = (entry for entry, link in links.items() if not isinstance(link, h5py.HardLink))
+            pointers.extend(f"{name}/{entry}".lstrip("/") for entry in odd)
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             weights = io.BytesIO(archive.read(WEIGHTS))
         with h5py.File(weights) as file:
-            file.visititems(look)
+            look("", file)
+            file.visititems(look)  # all but the root
     except (*_H5_ERRORS, zipfile.BadZipFile, EOFError) as error:
         raise BundleError(f"model.keras has weights that can't be read ({error})") from error
+    if pointers:
+        raise BundleError(
+            f"model.keras has weights that are links or lie in other files: {listing(pointers)}"
+        )
     if bombs:
         raise BundleError(
             f"model.keras has weights that are larger than what is stored of them: {listing(bombs)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.archive.bundle import BundleFile, digest_bytes
-from batchdigits.engines.keras_members import check_keras_archive
+from batchdigits.engines.keras_members import check_keras_archive, check_keras_weights
 from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.exports.mlflow_folder import check_folder, check_mlflow, write_mlflow_model
 from batchdigits.files.atomic import create_file, replace_file
@@ -120,7 +121,7 @@ def _prepare_mlflow(bundle: BundleFile, path: Path, *, overwrite: bool) -> Calla
     check_folder(path, overwrite=overwrite)
 
     def write() -> Exported:
-        write_mlflow_model(bundle, path)
+        write_mlflow_model(bundle, path, overwrite=overwrite)
         takes = "columns pixel_0 … pixel_63, 0..16, not scaled"
         return Exported("mlflow", path, None, takes, "columns prediction and confidence")
 
@@ -145,9 +146,14 @@ def _shape(sizes: Sequence[int | str | None]) -> str:
 
 
 def _keras_ports(bundle: BundleFile) -> tuple[str, str]:
-    """What the Keras model takes and gives. Raises BundleError if it holds what it may not."""
+    """What the Keras model takes and gives. Raises BundleError if it holds what it may not.
+
+    Its weights are looked at where h5py, which comes with the train extra, is installed.
+    """
     try:
         check_keras_archive(bundle.members["model.keras"])
+        if importlib.util.find_spec("h5py") is not None:
+            check_keras_weights(bundle.members["model.keras"])
     except BundleError as error:
         raise BundleError(f"{bundle.path}: {error}") from error
     takes = "float32 [N, 64], scaled: (pixels - mean_) / scale_ of the bundle's scaler.joblib"

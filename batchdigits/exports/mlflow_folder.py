@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import shutil
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.classes import ClassType
 from batchdigits.archive.container import pack
 from batchdigits.archive.manifest import FEATURES
-from batchdigits.archive.signing import is_signed, signature_path
+from batchdigits.archive.signing import read_signature, signature_path
 from batchdigits.errors import MissingExtraError, OutputError
 from batchdigits.exports import mlflow_model
 from batchdigits.files.folder import create_folder
@@ -48,12 +47,13 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: exists and is no MLflow model; name another folder")
 
 
-def write_mlflow_model(bundle: BundleFile, path: Path) -> None:
+def write_mlflow_model(bundle: BundleFile, path: Path, *, overwrite: bool) -> None:
     """Writes an MLflow pyfunc model of `bundle` at `path`, whose golden rows were replayed.
 
     The folder holds the bundle itself and the package's code, so that it loads where batchdigits
     is not installed. Raises MissingExtraError without MLflow, OutputError or IOFailedError if the
-    folder can't be written.
+    folder can't be written or, without `overwrite`, is there, BundleError for a signature that is
+    no regular file.
     """
     check_mlflow()
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
@@ -62,9 +62,10 @@ def write_mlflow_model(bundle: BundleFile, path: Path) -> None:
         # What is packed again has the very bytes that were checked; see `unpack`.
         file = data / f"{bundle.manifest.name}-{bundle.manifest.version}.bundle"
         file.write_bytes(pack(bundle.members))
-        if is_signed(bundle.path):
-            shutil.copyfile(signature_path(bundle.path), signature_path(file))
-        create_folder(path, lambda new: _save(bundle, data, new))
+        signature = read_signature(signature_path(bundle.path))
+        if signature is not None:
+            signature_path(file).write_bytes(signature)
+        create_folder(path, lambda new: _save(bundle, data, new), overwrite=overwrite)
 
 
 def _save(bundle: BundleFile, data: Path, path: Path) -> None:

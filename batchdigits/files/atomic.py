@@ -23,6 +23,7 @@ _UNUSABLE_NAME = {
     errno.ENAMETOOLONG,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.ENOTEMPTY,
     errno.EPERM,
     errno.EROFS,
 }

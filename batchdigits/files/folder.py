@@ -11,12 +11,12 @@ from pathlib import Path
 from batchdigits.files.atomic import explained, fsync_folder
 
 
-def create_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Puts the folder that `fill` makes at `path`, in place of a folder that may be there.
+def create_folder(path: Path, fill: Callable[[Path], None], *, overwrite: bool) -> None:
+    """Puts the folder that `fill` makes at `path`; with `overwrite`, over a folder that is there.
 
-    `fill` gets a path where nothing is yet. A kill between two renames leaves the old folder as
-    `.NAME.….tmp/old` beside `path`. Raises OutputError when the name can't be written,
-    IOFailedError when writing failed.
+    `fill` gets a path where nothing is yet. A kill leaves `.NAME.….tmp` beside `path`, with the
+    old folder in it as `old` if it came between two renames. Raises OutputError when the name
+    can't be written or is taken, be it since a moment ago, IOFailedError when writing failed.
     """
     path = path.absolute()  # `.` has no name
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -26,9 +26,9 @@ def create_folder(path: Path, fill: Callable[[Path], None]) -> None:
         try:
             fill(new)
             _sync_tree(new)
-            if path.exists():
+            if overwrite and path.exists():
                 path.rename(old)
-            new.rename(path)
+            new.rename(path)  # refuses a folder with something in it
         finally:
             if old.exists() and not path.exists():
                 old.rename(path)

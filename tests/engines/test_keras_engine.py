@@ -20,7 +20,7 @@ from batchdigits.engines import keras as engine_module
 from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import build_golden, measure
 from batchdigits.engines.keras import KerasEngine, import_keras
-from batchdigits.engines.keras_members import check_keras_archive
+from batchdigits.engines.keras_members import check_keras_archive, check_keras_weights
 from batchdigits.errors import BundleError, MissingExtraError
 
 CLASSES = Classes("string", ("eins", "null", "zwei"))
@@ -286,6 +286,38 @@ def test_a_scaler_from_another_bundle_is_caught(
             CLASSES, **{name.replace(".", "__"): data for name, data in parts.items()}
         )
         assert measure(open_engine(bundle, "keras"), bundle).differing == differing
+
+
+def test_weights_are_all_in_their_file(tmp_path: Path) -> None:
+    """HDF5 can point at other files, and Keras would look there."""
+    h5py = pytest.importorskip("h5py")
+
+    def model(change: Callable[[Any], None]) -> bytes:
+        weights, sink = io.BytesIO(), io.BytesIO()
+        with h5py.File(weights, "w") as file:
+            file["layers/dense/vars/0"] = np.ones(1024, np.float32)
+            change(file)
+        with zipfile.ZipFile(sink, "w") as target:
+            target.writestr("model.weights.h5", weights.getvalue())
+        return sink.getvalue()
+
+    def storage(file: Any) -> None:
+        (tmp_path / "secret").write_bytes(b"x" * 4096)
+        where = [(str(tmp_path / "secret"), 0, 4096)]
+        file.create_dataset("layers/dense/vars/1", (1024,), "f4", external=where)
+
+    def set_link(name: str, link: Any) -> Callable[[Any], None]:
+        return lambda file: file.__setitem__(name, link)
+
+    check_keras_weights(model(lambda _file: None))
+    for change, told in (
+        (storage, "layers/dense/vars/1"),
+        (set_link("odd", h5py.ExternalLink("other.h5", "/d")), "odd"),
+        (set_link("layers/odd", h5py.ExternalLink("other.h5", "/d")), "layers/odd"),
+        (set_link("layers/odd", h5py.SoftLink("/layers/dense/vars/0")), "layers/odd"),
+    ):
+        with pytest.raises(BundleError, match=f"lie in other files: {told}$"):
+            check_keras_weights(model(change))
 
 
 def with_weights(reference: dict[str, Any], change: Callable[[Any], None]) -> bytes:

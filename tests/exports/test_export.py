@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 import zipfile
@@ -23,8 +24,9 @@ from batchdigits.archive.manifest import Classes
 from batchdigits.archive.store import packaged_bundle
 from batchdigits.bundles import main
 from batchdigits.engines.keras import import_keras
-from batchdigits.errors import OutputError
-from batchdigits.exports.mlflow_folder import check_folder
+from batchdigits.errors import BundleError, OutputError
+from batchdigits.exports import mlflow_folder
+from batchdigits.exports.mlflow_folder import check_folder, write_mlflow_model
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "digits.parquet"
 
@@ -163,6 +165,49 @@ def test_a_keras_model_that_is_none_is_not_exported(export: Export, tmp_path: Pa
     code, _, err = export("--onnx", "odd.onnx", "--keras", "odd.keras", bundle=bundle)
     assert (code, "model.keras" in err) == (78, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.bundle"]
+
+
+def test_keras_weights_in_another_file_are_not_exported(export: Export, tmp_path: Path) -> None:
+    """They would be whatever lies there when Keras opens the exported file."""
+    h5py = pytest.importorskip("h5py")
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        file["layers"] = h5py.ExternalLink("other.h5", "layers")
+    model = io.BytesIO()
+    with (
+        zipfile.ZipFile(
+            io.BytesIO(read_bundle(packaged_bundle()).members["model.keras"])
+        ) as source,
+        zipfile.ZipFile(model, "w") as target,
+    ):
+        for name in source.namelist():
+            data = weights.getvalue() if name.endswith(".h5") else source.read(name)
+            target.writestr(name, data)
+    bundle = tmp_path / "odd.bundle"
+    bundle.write_bytes(make_bundle(model__keras=model.getvalue()))
+    code, _, err = export("--keras", "odd.keras", bundle=bundle)
+    assert (code, "lie in other files: layers" in err) == (78, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.bundle"]
+
+
+def test_a_signature_that_is_a_link_is_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it points at is none of the bundle's."""
+    monkeypatch.setattr(mlflow_folder, "check_mlflow", lambda: None)
+    monkeypatch.setattr(mlflow_folder, "_save", lambda _bundle, data, new: data.rename(new))
+    bundle = tmp_path / "one.bundle"
+    bundle.write_bytes(packaged_bundle().read_bytes())
+    (tmp_path / "one.bundle.sig").write_text("{}")
+    write_mlflow_model(read_bundle(bundle), tmp_path / "model", overwrite=False)
+    assert sorted(path.suffix for path in (tmp_path / "model").iterdir()) == [".bundle", ".sig"]
+    (tmp_path / "one.bundle.sig").unlink()
+    for target in ("absent", "one.bundle"):
+        (tmp_path / "one.bundle.sig").symlink_to(target)
+        with pytest.raises(BundleError, match=r"bundle\.sig: can't be read as a signature"):
+            write_mlflow_model(read_bundle(bundle), tmp_path / "other", overwrite=False)
+        (tmp_path / "one.bundle.sig").unlink()
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_expected_digest_is_enforced(export: Export) -> None:
