@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -28,9 +29,18 @@ def parse_json(text: bytes, name: str, most: int) -> Any:
     def refuse_constant(constant: str) -> float:
         raise BundleError(f"{name} holds {constant}, which is no JSON number")
 
+    def parse_finite(number: str) -> float:
+        value = float(number)
+        if not math.isfinite(value):
+            raise BundleError(f"{name} holds {number[:40]}, which is too large for a float64")
+        return value
+
     try:
         return json.loads(
-            text.decode("utf-8"), object_pairs_hook=distinct_keys, parse_constant=refuse_constant
+            text.decode("utf-8"),
+            object_pairs_hook=distinct_keys,
+            parse_float=parse_finite,
+            parse_constant=refuse_constant,
         )
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{name} is not JSON in UTF-8: {error}") from error

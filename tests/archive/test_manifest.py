@@ -112,6 +112,14 @@ def test_doubled_keys_are_refused(facts: Manifest) -> None:
         parse_manifest(nested.encode())
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400 + ".5"])
+def test_a_number_that_no_float_holds_is_refused(facts: Manifest, number: str) -> None:
+    """Python would read it as Infinity, others would not."""
+    text = facts.to_json().decode().replace('"units": 500', f'"units": {number}')
+    with pytest.raises(BundleError, match=f"holds {number[:40]}.*too large"):
+        parse_manifest(text.encode())
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000, b'{"format": 1, "metrics": NaN}', b"{}"],
