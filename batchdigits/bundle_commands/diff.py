@@ -160,7 +160,7 @@ def _change(old: float | None, new: float | None, style: str) -> str:
     if style == _PERCENT:
         return f"{100 * (new - old):+.2f} points"
     if style == "{:,.0f}":
-        return f"x {new / old:.2f}"
+        return f"x {new / old:.2f}" if old else ""
     return "" if old == new else f"{new - old:+.4g}"
 
 

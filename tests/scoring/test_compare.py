@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from batchdigits.archive.classes import Classes
+from batchdigits.bundle_commands.diff import _figures
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.rows.batch import RowOptions
 from batchdigits.scoring.compare import Comparison, compare, regression
@@ -147,6 +148,13 @@ def test_a_row_without_a_probability_is_wrong_and_no_flip(tmp_path: Path) -> Non
     assert found.new.as_facts()["reasons"] == {"out-of-range": 1, "no-probability": 1}
     assert [flip.row for flip in found.flips] == [2]
     assert found.new.as_facts()["mean_confidence"] == 1.0
+
+
+def test_an_old_bundle_without_any_probability_has_no_speed_to_compare(tmp_path: Path) -> None:
+    """No row a second is no divisor."""
+    found = run(write(tmp_path / "rows.parquet", [(0, 0, 0, 16)], label=[0]))
+    assert found.old.as_facts()["rows_per_second"] == 0
+    assert _figures(found).splitlines()[-1].split()[:-1] == ["rows/s,", "one", "thread", "0"]
 
 
 def test_classes_may_differ(tmp_path: Path) -> None:
