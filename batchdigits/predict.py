@@ -150,9 +150,9 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size",
         type=int,
-        default=16_384,
+        default=32_768,
         metavar="ROWS",
-        help="rows of a Parquet batch (default: 16384); less needs less memory",
+        help="rows of a Parquet batch at most (default: 32768); less needs less memory",
     )
 
 

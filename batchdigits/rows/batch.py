@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PIXELS = 64
 DARKEST = 16
-BATCH_ROWS = 16_384
+BATCH_ROWS = 32_768
 
 Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 

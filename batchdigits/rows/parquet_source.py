@@ -28,7 +28,7 @@ PIECE_ROWS = 1024
 and nothing in the file tells how many bytes its rows become."""
 
 BLOCK_BYTES = 4 << 20
-"""Bytes of such columns behind which a block ends, whatever its rows."""
+"""Bytes of such columns behind which a block ends, whatever its rows; and of columns of numbers."""
 
 
 class ParquetSource:
@@ -89,7 +89,8 @@ class ParquetSource:
 
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
         """Columns of cells of one length many rows at a time, beside them the others in pieces."""
-        rows = self._options.batch_rows
+        width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
+        rows = min(self._options.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
         if not long:
             yield from self._batches(self._file, fixed, rows)
             return
@@ -174,6 +175,17 @@ def _is_fixed(kind: pa.DataType) -> bool:
         or pa.types.is_dictionary(kind)
         or pa.types.is_null(kind)
     )
+
+
+def _bytes_of(kind: pa.DataType) -> int:
+    """Bytes of a cell of a fixed type, about."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _bytes_of(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * _bytes_of(kind.value_type)
+    if pa.types.is_dictionary(kind):
+        return _bytes_of(kind.index_type)
+    return 0 if pa.types.is_null(kind) else int(kind.bit_width + 7) // 8
 
 
 @contextmanager
