@@ -420,6 +420,34 @@ def test_prune_refuses_what_it_can_not_know(store: Store, run: Run) -> None:
     assert store.versions("digits") == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("prune", "digits@production", "--keep", "1"),
+        ("prune", "digits@3", "--keep", "1", "--dry-run"),
+        ("history", "digits@production"),
+        ("history", "digits@production", "--alias", "production"),
+        ("rollback", "digits@production", "--alias", "production"),
+    ],
+)
+def test_what_is_done_to_a_name_takes_the_name_alone(
+    store: Store, run: Run, words: tuple[str, ...]
+) -> None:
+    """And leaves nothing in the store."""
+    promote(run, 1)
+    before = sorted(store.folder.rglob("*"))
+    code, out, err = run(*words)
+    assert (code, out, "expected the name alone: digits" in err) == (2, "", True)
+    assert sorted(store.folder.rglob("*")) == before
+
+
+def test_a_dry_run_of_prune_needs_no_lock(store: Store, run: Run) -> None:
+    """It works on a store that can't be written, and waits for nobody."""
+    with hold_lock(store.folder / "digits"):
+        code, out, _ = run("prune", "digits", "--keep", "1", "--dry-run")
+    assert (code, out.count("would be removed")) == (0, 2)
+
+
 def test_prune_waits_for_who_publishes(
     store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

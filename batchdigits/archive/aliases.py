@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, TryAgainError
-from batchdigits.files.atomic import replace_file
+from batchdigits.files.atomic import replace_under_lock
 
 _ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,99}")
 
@@ -107,10 +107,16 @@ def append_change(path: Path, version: int, move: Move) -> None:
             f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
             "again"
         )
-    was = history[-1].version if history else None
-    changes = [*history, _change_now(version, was, move)]
-    document = {"history": [asdict(change) for change in changes]}
-    replace_file(path, f"{json.dumps(document, indent=2)}\n".encode())
+    changes = [*history, _change_now(version, history, move)]
+    document = {"history": [_as_entry(change) for change in changes]}
+    replace_under_lock(path, f"{json.dumps(document, indent=2)}\n".encode())
+
+
+def _as_entry(change: AliasChange) -> dict[str, Any]:
+    """What the file holds of a change: what the alias meant before, the entry before it says."""
+    entry = asdict(change)
+    del entry["was"]
+    return entry
 
 
 def _parse_history(path: Path, text: bytes) -> list[AliasChange]:
@@ -149,8 +155,9 @@ def _damaged_alias(path: Path) -> BundleError:
     )
 
 
-def _change_now(version: int, was: int | None, move: Move) -> AliasChange:
+def _change_now(version: int, history: Sequence[AliasChange], move: Move) -> AliasChange:
     now = utc_text()
+    was = history[-1].version if history else None
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name

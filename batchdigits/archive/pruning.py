@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from batchdigits.archive.aliases import standing
@@ -27,13 +28,14 @@ def prune(store: Store, name: str, keep: int, *, dry_run: bool = False) -> Pruni
     """Remove every version of `name`, with its signature, that nothing speaks for.
 
     The newest `keep` stay, what an alias points at, and what rolling it back would bring back.
-    With `dry_run` nothing is removed. Waits for whoever publishes. Raises UsageError for a `keep`
-    below 1, BundleError for an unknown name or a damaged alias: what that needs is not known.
+    Waits for whoever publishes; with `dry_run` it waits for nobody and removes nothing. Raises
+    UsageError for a `keep` below 1, BundleError for an unknown name or a damaged alias: what that
+    needs is not known.
     """
     if keep < 1:
         raise UsageError(f"--keep {keep}: expected 1 or more versions")
     store.resolve(name)
-    with store.locked(name):
+    with nullcontext() if dry_run else store.locked(name):
         versions = store.versions(name)
         kept = _reasons(store, name, versions[-keep:])
         removed = tuple(version for version in versions if version not in kept)

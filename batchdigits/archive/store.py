@@ -33,7 +33,13 @@ from batchdigits.errors import (
     UsageError,
     listing,
 )
-from batchdigits.files.atomic import create_file, explained, fsync_folder, remove_file, replace_file
+from batchdigits.files.atomic import (
+    create_file,
+    explained,
+    fsync_folder,
+    remove_file,
+    replace_under_lock,
+)
 from batchdigits.files.lock import hold_lock
 
 DEFAULT_STORE = "bundles"
@@ -76,6 +82,7 @@ class Store:
             raise UsageError(
                 f"bundle name {name!r}: use lower-case letters, digits, '.', '_' and '-'"
             )
+        self._create_folder(name)
         with self.locked(name):
             self._remove_leftovers(name)
             version = max([self._highest(name), *self.versions(name)]) + 1
@@ -86,17 +93,17 @@ class Store:
                 except FileExistsError:
                     # Someone wrote past the lock, as a copy into the store does.
                     version += 1
-            replace_file(self.folder / name / ".highest", f"{version}\n".encode())
+            replace_under_lock(self.folder / name / ".highest", f"{version}\n".encode())
         return self.path(name, version)
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """Hold the name's lock, which everybody holds who writes, waiting up to a minute for it.
 
-        Raises TryAgainError if another holds it for longer, OutputError if the store can't be
-        written.
+        Raises TryAgainError if another holds it for longer, OutputError if the store is not there
+        or can't be written.
         """
-        with _patient_lock(self._prepare(name)):
+        with _patient_lock(self.folder / name):
             yield
 
     def aliases(self, name: str) -> dict[str, int]:
@@ -125,10 +132,9 @@ class Store:
                 "first; 'latest' is none, since the name alone means the newest"
             )
         path = self._alias_path(name, alias)
+        self._require(name, version)
         with self.locked(name):
-            # Under the lock: a prune may have removed it just now.
-            if version not in self.versions(name):
-                raise self._unknown(name, str(version))
+            self._require(name, version)  # a prune may have removed it just now
             with explained(path.parent):
                 path.parent.mkdir(exist_ok=True)
             append_change(path, version, move)
@@ -160,6 +166,10 @@ class Store:
         changes = self.history(name, selector) if is_alias(selector) else []
         return changes[-1].version if changes else 0
 
+    def _require(self, name: str, version: int) -> None:
+        if version not in self.versions(name):
+            raise self._unknown(name, str(version))
+
     def _unknown(self, name: str, selector: str) -> BundleError:
         versions = [str(version) for version in self.versions(name)]
         aliases = [f"{alias} ({version})" for alias, version in self.aliases(name).items()]
@@ -172,19 +182,20 @@ class Store:
     def _alias_path(self, name: str, alias: str) -> Path:
         return self.folder / name / "aliases" / f"{alias}.json"
 
-    def _prepare(self, name: str) -> Path:
-        """Create the name's folder, durably, and return it."""
+    def _create_folder(self, name: str) -> None:
+        """Create the name's folder, durably."""
         folder = self.folder / name
         with explained(folder):
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
                 fsync_folder(self.folder)
-        return folder
 
     def _remove_leftovers(self, name: str) -> None:
         """Remove what publishers that were killed left half written; the caller holds the lock."""
+        # Of bundles alone: a signature's is of somebody who signs right now, and takes no lock.
+        pattern = re.compile(rf"\.{re.escape(name)}-{_VERSION.pattern}\.bundle\.[^.]+\.tmp")
         for entry in _entries(self.folder / name):
-            if entry.startswith(f".{name}-") and entry.endswith(".tmp"):
+            if pattern.fullmatch(entry):
                 remove_file(self.folder / name / entry)
 
     def _highest(self, name: str) -> int:

@@ -9,8 +9,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.archive.aliases import AliasChange, Move, previous
-from batchdigits.archive.store import Store, open_store, split_reference
-from batchdigits.bundle_commands.common import add_command, open_checked, refuse_path
+from batchdigits.archive.store import Store, open_store
+from batchdigits.bundle_commands.common import (
+    add_command,
+    open_checked,
+    refuse_path,
+    refuse_selector,
+)
 from batchdigits.bundle_commands.examples import add_examples, read_examples
 from batchdigits.cli import add_trust_options, pandas_kept_out, print_json, print_result
 from batchdigits.cli import table as as_table
@@ -90,6 +95,7 @@ def _promote(arguments: argparse.Namespace) -> int:
 @pandas_kept_out()
 def _rollback(arguments: argparse.Namespace) -> int:
     name, alias = arguments.name, arguments.alias
+    refuse_selector(name)
     store = open_store(arguments.store)
     seen = _history_of(store, name, alias)
     now, version = seen[-1].version, previous(seen)
@@ -107,6 +113,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 def _history(arguments: argparse.Namespace) -> int:
     store = open_store(arguments.store)
     name = arguments.name
+    refuse_selector(name)
     store.resolve(name)
     if arguments.alias is None:
         found = {alias: store.history(name, alias) for alias in store.aliases(name)}
@@ -146,8 +153,6 @@ def _row(alias: str, change: AliasChange) -> tuple[str, ...]:
 
 def _history_of(store: Store, name: str, alias: str) -> list[AliasChange]:
     """The alias's moves, at least one. BundleError, listing the known, for what is not there."""
-    if split_reference(name)[1] is not None:
-        raise UsageError(f"{name!r}: expected the name alone, the alias goes behind --alias")
     store.resolve(f"{name}@{alias}")
     return store.history(name, alias)
 

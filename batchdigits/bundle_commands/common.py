@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.archive.store import DEFAULT_STORE, is_path
+from batchdigits.archive.store import DEFAULT_STORE, is_path, split_reference
 from batchdigits.cli import add_common_options
 from batchdigits.errors import UsageError
 
@@ -58,6 +58,13 @@ def open_checked(reference: str, arguments: argparse.Namespace) -> Bundle:
         require_signature=arguments.require_signature,
         trusted_keys=arguments.trusted_keys,
     )
+
+
+def refuse_selector(reference: str) -> None:
+    """Raise UsageError for a version or an alias where the name alone is needed."""
+    name, selector = split_reference(reference)
+    if selector is not None:
+        raise UsageError(f"{reference!r}: expected the name alone: {name}")
 
 
 def refuse_path(reference: str) -> None:

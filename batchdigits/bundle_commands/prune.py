@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from batchdigits.archive.store import open_store
-from batchdigits.bundle_commands.common import add_command
+from batchdigits.bundle_commands.common import add_command, refuse_selector
 from batchdigits.cli import print_json, print_result
 
 
@@ -28,6 +28,7 @@ def _prune(arguments: argparse.Namespace) -> int:
 
     store = open_store(arguments.store)
     name = arguments.name
+    refuse_selector(name)
     done = prune(store, name, arguments.keep, dry_run=arguments.dry_run)
     if arguments.json:
         print_json(

@@ -33,16 +33,29 @@ _MODE = 0o666
 
 
 def temporary_name(path: Path) -> Path:
-    """`.NAME.tmp` beside the file: always the same, since a lock makes us its only writer."""
+    """`.NAME.tmp` beside the file: always the same, for who is its only writer by a lock."""
     return path.with_name(f".{path.name}.tmp")
 
 
 def replace_file(path: Path, data: bytes) -> None:
     """Puts `data` at `path` as a whole or not at all, over a file that may be there.
 
-    Raises OutputError when the name can't be written, IOFailedError when writing failed.
+    Of several who do so at once, the last wins. Raises OutputError when the name can't be written,
+    IOFailedError when writing failed.
     """
-    temporary = temporary_name(path)
+    _replace(_own_temporary(path), path, data)
+
+
+def replace_under_lock(path: Path, data: bytes) -> None:
+    """As `replace_file`, for who holds a lock: what a kill left half written is written anew."""
+    _replace(temporary_name(path), path, data)
+
+
+def _own_temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _replace(temporary: Path, path: Path, data: bytes) -> None:
     try:
         _write_synced(temporary, path, data)
         move_file(temporary, path)
@@ -58,7 +71,7 @@ def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     rename would overwrite, a link refuses), OutputError when it can't be written, IOFailedError
     when writing failed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = _own_temporary(path)
     try:
         _write_synced(temporary, path, data, mode)
         with explained(path, taken_is_told=False):

@@ -28,7 +28,7 @@ from batchdigits.files.atomic import (
     fsync_folder,
     move_file,
     remove_file,
-    replace_file,
+    replace_under_lock,
     temporary_name,
 )
 from batchdigits.files.digest import digest_file
@@ -90,7 +90,7 @@ def publish(targets: Targets, written: Sequence[WrittenFile], receipt: Mapping[s
     replaced = _replaced(targets, written)
     commit = _Commit({**receipt, "outputs": _described(targets, outputs)}, outputs, replaced)
     entries = [_entry(output) for output in replaced]
-    replace_file(targets.commit, as_json({"receipt": commit.receipt, "replaced": entries}))
+    replace_under_lock(targets.commit, as_json({"receipt": commit.receipt, "replaced": entries}))
     _finish(targets, commit)
     _remove_leftovers(targets)
 
@@ -163,7 +163,7 @@ def _finish(targets: Targets, commit: _Commit) -> None:
     for output in reversed(commit.outputs):
         _promote(output.path)
     fsync_folder(targets.folder)  # a new receipt must not come before its files
-    replace_file(targets.receipt, as_json(commit.receipt))
+    replace_under_lock(targets.receipt, as_json(commit.receipt))
     remove_file(targets.commit)
     fsync_folder(targets.folder)
 

@@ -182,7 +182,7 @@ def test_an_alias_keeps_its_history(store: Store) -> None:
     assert store.resolve("digits@production").name == "digits-1.bundle"
     assert [change.was for change in history] == [None, 1, 2]
     document = json.loads((store.folder / "digits/aliases/production.json").read_text())
-    fields = {"version", "was", "at", "by", "action", "reason"}
+    fields = {"version", "at", "by", "action", "reason"}
     assert [set(change) for change in document["history"]] == [fields] * 3
 
 
@@ -192,6 +192,29 @@ def test_a_word_that_can_not_be_an_alias_is_a_usage_error(store: Store, alias: s
     store.publish("digits", content)
     with pytest.raises(UsageError, match="alias"):
         store.set_alias("digits", alias, 1)
+
+
+def test_only_publishing_creates_a_folder(store: Store) -> None:
+    """A name that was mistyped leaves nothing behind."""
+    with pytest.raises(BundleError, match="versions: none"):
+        store.set_alias("digits", "production", 1)
+    assert not store.folder.exists()
+    store.publish("digits", content)
+    with pytest.raises(BundleError, match="versions: none"):
+        store.set_alias("letters", "production", 1)
+    with store.locked("letters"):
+        pass
+    assert [path.name for path in store.folder.iterdir()] == ["digits"]
+
+
+def test_publishing_removes_what_publishers_left_and_nobody_elses(store: Store) -> None:
+    """A signature that is being written is not half a bundle."""
+    folder = store.publish("digits", content).parent
+    ours, theirs = ".digits-2.bundle.4711-0a1b2c3d.tmp", ".digits-1.bundle.sig.4711-0a1b2c3d.tmp"
+    for name in (ours, theirs):
+        (folder / name).touch()
+    store.publish("digits", content)
+    assert [path.name for path in folder.iterdir() if path.suffix == ".tmp"] == [theirs]
 
 
 def test_an_alias_points_only_at_what_is_there(store: Store) -> None:

@@ -10,12 +10,14 @@ from threading import Thread
 import pytest
 
 from batchdigits.errors import IOFailedError, OutputError
+from batchdigits.files import atomic
 from batchdigits.files.atomic import (
     create_file,
     explained,
     fsync_folder,
     open_temporary,
     replace_file,
+    replace_under_lock,
     temporary_name,
 )
 
@@ -50,7 +52,7 @@ def test_a_leftover_temporary_does_not_lend_its_permissions_or_its_other_name(
     elsewhere.write_bytes(b"precious")
     elsewhere.chmod(0o600)
     os.link(elsewhere, temporary_name(path))
-    replace_file(path, b"new")
+    replace_under_lock(path, b"new")
     assert elsewhere.read_bytes() == b"precious"
     assert stat.S_IMODE(path.stat().st_mode) != 0o600
 
@@ -71,6 +73,25 @@ def test_creating_never_overwrites(tmp_path: Path) -> None:
         create_file(path, b"second")
     assert path.read_bytes() == b"first"
     assert names(tmp_path) == ["3.bundle"]
+
+
+def test_who_replaces_a_file_in_between_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writers without a lock: each file is one of theirs, whole, and the last one stays."""
+    path = tmp_path / "digits.onnx"
+    really = atomic.move_file
+
+    def move_late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(atomic, "move_file", really)
+        replace_file(target, b"of the other")
+        assert target.read_bytes() == b"of the other"
+        really(source, target)
+
+    monkeypatch.setattr(atomic, "move_file", move_late)
+    replace_file(path, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert names(tmp_path) == ["digits.onnx"]
 
 
 def test_of_many_who_create_one_name_one_wins(tmp_path: Path) -> None:
