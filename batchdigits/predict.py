@@ -160,6 +160,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Arrow's allocator would give pages back after 10 ms, and have them cleared for each batch.
+        os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
     with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
         summary = _score(arguments)
     print_json(summary.as_dict())
@@ -182,7 +184,7 @@ def _score(arguments: argparse.Namespace) -> RunSummary:
             engine=arguments.engine,
             pixels=arguments.pixels,
             header=arguments.header,
-            delimiter="\t" if arguments.delimiter == "\\t" else arguments.delimiter,
+            delimiter=arguments.delimiter,
             scale=arguments.scale,
             keep=arguments.keep,
             probabilities=arguments.probabilities,

@@ -5,9 +5,11 @@ CPU time counts all threads of this process, so nothing else may run beside what
 
 from __future__ import annotations
 
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +20,10 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
-from measure import show
+from measure import cores, show
 from numpy.typing import NDArray
+
+Work = Callable[[], int]
 
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
 ENGINE_BLOCKS = (256, 512, 1024, 2048)
@@ -31,11 +35,19 @@ CHUNK_ROWS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One bare part at its best settings: `measure()` gives its CPU time, in seconds a row."""
+    """One bare part at its best settings; `work` does it once and tells for how many rows."""
 
     name: str
     settings: str
-    measure: Callable[[], float]
+    work: Work
+
+    def alone(self) -> float:
+        """CPU time in seconds a row, nothing else running."""
+        return cpu_seconds(self.work)
+
+    def on_all_cores(self) -> float:
+        """The same while every core does this part, and shares caches and memory with the rest."""
+        return cpu_seconds(self.work, cores())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +58,21 @@ class Scored:
     pixels: NDArray[np.float32]
 
 
-def cpu_seconds(work: Callable[[], int]) -> float:
-    """CPU time a row of `work`, which tells how many rows it did."""
+def cpu_seconds(work: Callable[[], int], threads: int = 1) -> float:
+    """CPU time a row of `work`, which tells how many rows it did, in so many threads at once."""
     started = time.process_time()
-    rows = work()
+    with ThreadPoolExecutor(threads) as pool:
+        rows = sum(pool.map(lambda _: work(), range(threads)))
     return (time.process_time() - started) / rows
 
 
-def best_of(name: str, choices: Mapping[str, Callable[[], float]], rounds: int = 3) -> Part:
+def best_of(name: str, choices: Mapping[str, Work], rounds: int = 3) -> Part:
     """The cheapest of several settings, each tried `rounds` times in turn."""
     tried: dict[str, float] = dict.fromkeys(choices, float("inf"))
     for _ in range(rounds):
         for settings, choice in choices.items():
             show(f"{name}: trying {settings}")
-            tried[settings] = min(tried[settings], choice())
+            tried[settings] = min(tried[settings], cpu_seconds(choice))
     settings = min(tried, key=lambda one: tried[one])
     return Part(name, settings, choices[settings])
 
@@ -75,7 +88,7 @@ def parquet_reading(path: Path) -> Part:
         "reading",
         {
             f"{batch} rows, {'its threads' if threads else 'one thread'}": partial(
-                cpu_seconds, partial(read, batch, threads)
+                read, batch, threads
             )
             for batch in READ_BATCHES
             for threads in (False, True)
@@ -100,9 +113,7 @@ def csv_reading(path: Path) -> Part:
         "reading",
         {
             f"{block >> 20} MiB, {'its threads' if threads else 'one thread'}"
-            f"{'' if quotes else ', no quotes'}": partial(
-                cpu_seconds, partial(read, block, threads, quotes)
-            )
+            f"{'' if quotes else ', no quotes'}": partial(read, block, threads, quotes)
             for block in CSV_BLOCKS
             for threads in (False, True)
             for quotes in (False, True)
@@ -123,14 +134,10 @@ def engine(bundle: Path, pixels: NDArray[np.float32]) -> Part:
             rows += len(pixels)
         return rows
 
-    trials = {
-        f"blocks of {block}": partial(cpu_seconds, partial(score, block, TRIAL_ROWS))
-        for block in ENGINE_BLOCKS
-    }
+    trials = {f"blocks of {block}": partial(score, block, TRIAL_ROWS) for block in ENGINE_BLOCKS}
     found = best_of("engine", trials, rounds=5)
     block = ENGINE_BLOCKS[list(trials).index(found.settings)]
-    whole = partial(cpu_seconds, partial(score, block, 8 * TRIAL_ROWS))
-    return Part(found.name, found.settings, whole)
+    return Part(found.name, found.settings, partial(score, block, 8 * TRIAL_ROWS))
 
 
 def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
@@ -138,7 +145,7 @@ def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
 
     def write(dictionary: list[str] | bool) -> int:
         with pq.ParquetWriter(
-            path,
+            _own(path),
             columns[0].schema,
             compression="zstd",
             compression_level=1,
@@ -152,10 +159,15 @@ def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
     return best_of(
         "writing",
         {
-            "dictionaries": partial(cpu_seconds, partial(write, True)),
-            "a dictionary of the labels": partial(cpu_seconds, partial(write, ["prediction"])),
+            "dictionaries": partial(write, True),
+            "a dictionary of the labels": partial(write, ["prediction"]),
         },
     )
+
+
+def _own(path: Path) -> Path:
+    """A file of this thread alone."""
+    return path.with_name(f"{threading.get_ident()}-{path.name}")
 
 
 def csv_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
@@ -163,17 +175,14 @@ def csv_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
 
     def write(style: str) -> int:
         options = pc.WriteOptions(quoting_style=style, quoting_header=style)
-        with pc.CSVWriter(path, columns[0].schema, write_options=options) as writer:
+        with pc.CSVWriter(_own(path), columns[0].schema, write_options=options) as writer:
             for batch in columns:
                 writer.write_batch(batch)
         return sum(batch.num_rows for batch in columns)
 
     return best_of(
         "writing",
-        {
-            f"quotes {style}": partial(cpu_seconds, partial(write, style))
-            for style in ("none", "needed")
-        },
+        {f"quotes {style}": partial(write, style) for style in ("none", "needed")},
     )
 
 
