@@ -109,7 +109,13 @@ def add_row_options(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="the CSV begins with data: its first 64 columns are the pixels",
     )
-    group.add_argument("--delimiter", default=",", metavar="CHAR", help="of the CSV (default: ,)")
+    group.add_argument(
+        "--delimiter",
+        type=lambda text: "\t" if text == "\\t" else text,
+        default=",",
+        metavar="CHAR",
+        help="of the CSV (default: ,)",
+    )
     group.add_argument(
         "--scale",
         type=float,

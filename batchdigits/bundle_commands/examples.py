@@ -35,7 +35,7 @@ def read_examples(arguments: argparse.Namespace, keep: tuple[str, ...] | None = 
     options = RowOptions(
         pixels=arguments.pixels,
         header=arguments.header,
-        delimiter="\t" if arguments.delimiter == "\\t" else arguments.delimiter,
+        delimiter=arguments.delimiter,
         scale=arguments.scale,
         keep=keep,
     )

@@ -11,9 +11,8 @@ from batchdigits.archive.signing import Trust, is_signed, open_trust
 from batchdigits.archive.store import load_bundle
 from batchdigits.bundle_commands.common import REFERENCE, add_command, add_expect_digest
 from batchdigits.cli import add_trust_options, print_json, print_result
+from batchdigits.engines.engine import ENGINES
 from batchdigits.errors import BundleError
-
-ENGINES = ("onnx", "keras")
 
 
 def add_verify(commands: Any) -> None:

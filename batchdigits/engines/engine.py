@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.errors import BundleError, UsageError
+from batchdigits.rows.batch import Pixels
 
 ENGINES = ("onnx", "keras")
 DEFAULT_ENGINE = "onnx"
@@ -13,8 +14,6 @@ DEFAULT_ENGINE = "onnx"
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
 class Engine(Protocol):
