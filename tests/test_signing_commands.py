@@ -14,7 +14,7 @@ import pytest
 
 import batchdigits
 from batchdigits import bundles, predict, receipts
-from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.archive.store import Store
 from batchdigits.errors import BundleError
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a store of one bundle, rows, and ops.key, whose ops.pub is in trusted/."""
     monkeypatch.chdir(tmp_path)
-    Store("bundles").publish("digits", lambda _: packaged_bundle().read_bytes())
+    first = ROOT / "tests" / "data" / "digits-format-1.bundle"
+    Store("bundles").publish("digits", lambda _: first.read_bytes())
     shutil.copy(ROOT / "sample_data" / "digits.parquet", tmp_path / "forms.parquet")
     Path("trusted").mkdir(mode=0o755)
     assert bundles.main(["keygen", "ops"]) == 0

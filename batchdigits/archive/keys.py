@@ -86,7 +86,9 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    data = _read_secret(path)
+    if path.name.endswith(PUBLIC_SUFFIX):
+        raise UsageError(f"{path}: is a public key: give {path.with_suffix(PRIVATE_SUFFIX).name}")
+    data = _read_secret(path, f"the {PRIVATE_SUFFIX} file that bundles keygen wrote")
     try:
         key = load_pem_private_key(data, passphrase)
     except TypeError as error:
@@ -105,7 +107,9 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
 
 def read_passphrase(path: Path) -> bytes:
     """The first line of a file that nobody else may read. UsageError if it is empty or absent."""
-    passphrase = _read_secret(path).partition(b"\n")[0].rstrip(b"\r")
+    passphrase = (
+        _read_secret(path, "the file with the passphrase").partition(b"\n")[0].rstrip(b"\r")
+    )
     if not passphrase:
         raise UsageError(f"{path}: is empty, expected the passphrase in its first line")
     return passphrase
@@ -183,12 +187,12 @@ def _key_exists(path: Path) -> OutputError:
     return OutputError(f"{path}: exists, and a key is never overwritten: choose another NAME")
 
 
-def _read_secret(path: Path) -> bytes:
+def _read_secret(path: Path, expected: str) -> bytes:
     try:
         with open(path, "rb", opener=open_plain) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
-                raise UsageError(f"{path}: is no regular file, expected a key or a passphrase")
+                raise UsageError(f"{path}: is no regular file: name {expected}")
             if facts.st_mode & 0o077:
                 raise UsageError(
                     f"{path}: others than its owner may read or write it, and it is secret: "
@@ -196,7 +200,8 @@ def _read_secret(path: Path) -> bytes:
                 )
             return file.read(MAX_KEY_BYTES)
     except OSError as error:
-        raise UsageError(f"{path}: can't be read: {_reason(error)}") from error
+        fix = "" if error.errno == errno.ELOOP else f": name {expected}"
+        raise UsageError(f"{path}: can't be read: {_reason(error)}{fix}") from error
 
 
 def _read_public_key(path: Path, folder: int) -> Ed25519PublicKey:

@@ -40,8 +40,8 @@ def find_examples(path: str, label: str | None, options: RowOptions) -> Examples
     """The rows in the file at `path`, with the other columns that `options.keep` names.
 
     Without `label` the column `label` is taken, where there is one. Raises UsageError for more
-    than one file or standard input, NoInputError, or UnusableInputError for a file that can't be
-    read or has no column `label`.
+    than one file or standard input and for a column that can't hold labels, NoInputError, or
+    UnusableInputError for a file that can't be read or has no column `label`.
     """
     found = expand_inputs([path])
     if found.several or found.inputs[0].path is None:
@@ -49,9 +49,14 @@ def find_examples(path: str, label: str | None, options: RowOptions) -> Examples
     entry = found.inputs[0]
     check_content(entry)
     source = open_source(entry, replace(options, keep=None)).source
-    names = source.schema.names
+    schema = source.schema
     source.close()
-    column = _label_column(names, label, entry.name)
+    column = _label_column(schema.names, label, entry.name)
+    if column is not None and not _may_be_label(schema.field(column).type):
+        raise UsageError(
+            f"{entry.name}: the label column {column!r} is {schema.field(column).type}: name one "
+            "of whole numbers, booleans or text with --label"
+        )
     if options.keep is not None and column is not None:
         options = replace(options, keep=(column, *(n for n in options.keep if n != column)))
     return Examples(entry, options, column)
@@ -69,17 +74,10 @@ def label_keys(values: Iterable[Any]) -> dict[str, int]:
 
 
 def label_places(column: pa.Array, keys: Mapping[str, int]) -> NDArray[np.int64]:
-    """The class of each row, int64 (n,): its place by `keys`, else UNKNOWN or UNLABELLED.
-
-    Raises UsageError for a column that can't hold labels.
-    """
+    """The class of each row, int64 (n,): its place by `keys`, else UNKNOWN or UNLABELLED."""
     kind = column.type
     if pa.types.is_dictionary(kind) or pa.types.is_string_view(kind):
         column = column.cast(kind.value_type if pa.types.is_dictionary(kind) else pa.string())
-    if not _may_be_label(column.type):
-        raise UsageError(
-            f"the label column is {kind}: name one of whole numbers, booleans or text with --label"
-        )
     encoded = column.dictionary_encode()
     known = [_place(value, keys) for value in encoded.dictionary.to_pylist()]
     indices = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
@@ -99,8 +97,11 @@ def _label_column(names: Sequence[str], asked: str | None, where: str) -> str | 
 
 
 def _may_be_label(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     return bool(
         pa.types.is_string(kind)
+        or pa.types.is_string_view(kind)
         or pa.types.is_large_string(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)

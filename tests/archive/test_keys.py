@@ -107,6 +107,20 @@ def test_a_passphrase_is_the_first_line_of_a_secret_file(tmp_path: Path) -> None
         read_passphrase(path)
 
 
+def test_a_missing_file_of_a_passphrase_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file or directory: name the file with the pass"):
+        read_passphrase(tmp_path / "absent")
+
+
+def test_a_public_key_signs_nothing_and_is_no_secret(tmp_path: Path) -> None:
+    """Whatever its permissions: the private one is named."""
+    public = create_keys(tmp_path, "ops").public
+    for mode in (0o644, 0o600):
+        public.chmod(mode)
+        with pytest.raises(UsageError, match=r"ops\.pub: is a public key: give ops\.key$"):
+            read_private_key(public)
+
+
 def test_a_private_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     private = create_keys(tmp_path, "ops").private
     for mode in (0o640, 0o604, 0o620):
@@ -118,15 +132,16 @@ def test_a_private_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_private_key_of_ours_is_told(tmp_path: Path) -> None:
     """Absent, a folder, a link, a public key, another kind of key."""
     made = create_keys(tmp_path, "ops")
-    made.public.chmod(0o600)
+    made.public.rename(tmp_path / "copied")
+    (tmp_path / "copied").chmod(0o600)
     (tmp_path / "link").symlink_to(made.private)
     (tmp_path / "rsa").touch(mode=0o600)
     (tmp_path / "rsa").write_bytes(rsa_key())
     for name, told in {
-        "absent": "No such file",
-        ".": "Is a directory",
-        "link": "is a symbolic link",
-        "ops.pub": "no private key in PEM",
+        "absent": "No such file or directory: name the .key file that bundles keygen wrote",
+        ".": "Is a directory: name the .key",
+        "link": "is a symbolic link: give the file itself$",
+        "copied": "no private key in PEM",
         "rsa": "no Ed25519 key",
     }.items():
         with pytest.raises(UsageError, match=told):
