@@ -22,7 +22,7 @@ LOG_INTENSITY = 0.2
 """The largest change either way: radians, of each axis, a row, pixels, and of what ink there is."""
 
 MOST_ROWS = 200_000
-"""Copies are fewer where originals and copies would be more than these: 50 MB of pixels."""
+"""Copies are fewer where originals and copies would be more than these: 102 MB of float64."""
 
 _SIDE = 8
 _PIXELS = _SIDE * _SIDE
