@@ -15,7 +15,7 @@ import pytest
 from batchdigits import __version__
 from batchdigits.__main__ import COMMANDS
 from batchdigits.__main__ import main as batchdigits_main
-from batchdigits.cli import add_common_options, make_parser, run_command, table
+from batchdigits.cli import add_common_options, add_row_options, make_parser, run_command, table
 from batchdigits.errors import (
     BatchdigitsError,
     BundleError,
@@ -230,6 +230,13 @@ def test_an_interrupt_at_exit_takes_nothing_back(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0
     assert "nothing was done" not in ran.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("\\t", "\t"), ("\t", "\t"), (";", ";"), ("t", "t")])
+def test_a_tab_can_be_typed_as_a_delimiter(typed: str, meant: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_row_options(parser.add_argument_group())
+    assert parser.parse_args(["--delimiter", typed]).delimiter == meant
 
 
 @pytest.mark.parametrize(
