@@ -266,9 +266,13 @@ def test_only_our_commands_are_taken_for_ours(
 
 def test_an_import_in_another_thread_sets_no_handler() -> None:
     """Python would refuse it there."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(catch_interrupt).result()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(catch_interrupt).result()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
