@@ -2,10 +2,12 @@
 
     python benchmarks/training.py [--pairs 5]
 
-One pair a seed: the tutorial's script as printed, then `python -m batchdigits.train --arch mlp`,
-both on load_digits with the tutorial's split, both judged on its 540 test rows. `fit` is what the
-two spend on training alone; `process` is from start to exit, in which both import TensorFlow and
-`train` also compiles, proves and packs its bundle.
+One round a seed: the tutorial's script as printed; `python -m batchdigits.train --arch mlp` with
+few changed copies of each digit and no calibration, which is ahead of the tutorial's accuracy; and
+as it is by default, for the last half percent and an honest confidence. All on load_digits with the
+tutorial's split, all judged on its 540 test rows. `fit` is what they spend on training alone;
+`process` is from start to exit, in which all import TensorFlow and `train` also compiles, proves
+and packs its bundle.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 from measure import (
     SCRIPTS,
+    Spread,
     Usage,
     finish,
     load,
@@ -31,54 +34,57 @@ from measure import (
 from measure import in_turn_usage as in_turn
 
 TARGET = 8.0
-TUTORIAL, PRODUCT = "tutorial's script", "batchdigits.train"
+TUTORIAL, QUICK, DEFAULT = "tutorial's script", "batchdigits.train, quick", "batchdigits.train"
+QUICK_FLAGS = ("--copies", "10", "--calibration-folds", "0")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = make_parser(__doc__)
-    parser.add_argument(
-        "--flags", default="", help="more flags for train, such as '--epochs 40', in one argument"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = make_parser(__doc__).parse_args(argv)
     before = load()
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {
         TUTORIAL: _counting(_tutorial),
-        PRODUCT: _counting(lambda seed: _train(seed, folder, arguments.flags.split())),
+        QUICK: _counting(lambda seed: _train(seed, folder, QUICK_FLAGS)),
+        DEFAULT: _counting(lambda seed: _train(seed, folder)),
     }
     found = in_turn(arguments.pairs, sides)
     rows = {name: [_facts(usage) for usage in usages] for name, usages in found.items()}
-    fit = ratios(*([row["fit"] for row in rows[name]] for name in (TUTORIAL, PRODUCT)))
-    process = ratios(*([row["process"] for row in rows[name]] for name in (TUTORIAL, PRODUCT)))
-    lines = [
-        [
-            name,
-            spread(row["fit"] for row in rows[name]).text(2),
-            spread(row["process"] for row in rows[name]).text(1),
-            spread(100 * row["accuracy"] for row in rows[name]).text(2),
-            f"{_mean(rows[name]):.2f}",
-        ]
-        for name in (TUTORIAL, PRODUCT)
-    ]
-    lines.append(["times as fast", fit.text(1), process.text(1), "", ""])
-    header = ["", "fit, s", "process, s", "accuracy, %", "mean, %"]
+    faster = {
+        name: {
+            what: ratios([row[what] for row in rows[TUTORIAL]], [row[what] for row in rows[name]])
+            for what in ("fit", "process")
+        }
+        for name in (QUICK, DEFAULT)
+    }
+    lines = []
+    for name, runs in rows.items():
+        told = [spread(row[what] for row in runs).text(1) for what in ("fit", "process")]
+        times = (
+            [faster[name][what].text(1) for what in ("fit", "process")] if name in faster else []
+        )
+        accuracy = spread(100 * row["accuracy"] for row in runs).text(2)
+        lines.append([name, *told, *(times or ["", ""]), accuracy, f"{_mean(runs):.2f}"])
+    header = ["", "fit, s", "process, s", "fit, times as fast", "process", "accuracy, %", "mean, %"]
     print(table(header, lines))
     figures = {
         "pairs": arguments.pairs,
-        "flags": arguments.flags,
-        "fit_ratio": fit,
-        "process_ratio": process,
-        **target(fit.median, TARGET),
+        "quick_flags": " ".join(QUICK_FLAGS),
+        "quick": {**_sides(faster[QUICK]), **target(faster[QUICK]["fit"].median, TARGET)},
+        "default": {**_sides(faster[DEFAULT]), **target(faster[DEFAULT]["fit"].median, TARGET)},
         "fit_seconds": {name: spread(row["fit"] for row in rows[name]) for name in rows},
         "process_seconds": {name: spread(row["process"] for row in rows[name]) for name in rows},
         "accuracy": {name: spread(row["accuracy"] for row in rows[name]) for name in rows},
         "mean_accuracy": {name: round(_mean(rows[name]) / 100, 5) for name in rows},
-        "accuracy_no_worse": _mean(rows[PRODUCT]) >= _mean(rows[TUTORIAL]),
+        "accuracy_no_worse": all(_mean(rows[name]) >= _mean(rows[TUTORIAL]) for name in faster),
     }
     finish("training", figures, save=arguments.save, load_before=before)
     return 0
+
+
+def _sides(faster: dict[str, Spread]) -> dict[str, Spread]:
+    return {"ratio": faster["fit"], "process_ratio": faster["process"]}
 
 
 def _counting(side: Callable[[int], Usage]) -> Callable[[], Usage]:
@@ -91,7 +97,7 @@ def _tutorial(seed: int) -> Usage:
     return run([sys.executable, SCRIPTS / "tutorial_train.py", "--seed", str(seed)])
 
 
-def _train(seed: int, folder: Path, flags: Sequence[str]) -> Usage:
+def _train(seed: int, folder: Path, flags: Sequence[str] = ()) -> Usage:
     command = [sys.executable, "-m", "batchdigits.train", "--arch", "mlp", "--seed", str(seed)]
     return run([*command, "--output", str(folder / "trained.bundle"), "--overwrite", *flags])
 
