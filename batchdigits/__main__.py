@@ -6,6 +6,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 COMMANDS = {
     "predict": "score CSV or Parquet files through a bundle",
     "train": "fit a network and pack it as a bundle",
@@ -47,5 +51,12 @@ def _usage() -> str:
     return USAGE.format(commands="\n".join(lines))
 
 
+def run() -> NoReturn:
+    """Run the console script."""
+    from batchdigits.cli import end
+
+    end(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -20,7 +20,7 @@ from batchdigits.bundle_commands.export import add_export
 from batchdigits.bundle_commands.prune import add_prune
 from batchdigits.bundle_commands.sign import add_keygen, add_sign
 from batchdigits.bundle_commands.verify import add_verify
-from batchdigits.cli import make_parser, print_json, print_result, run_command
+from batchdigits.cli import end, make_parser, print_json, print_result, run_command
 from batchdigits.cli import table as as_table
 from batchdigits.errors import BundleError
 
@@ -154,4 +154,4 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -14,6 +13,7 @@ from batchdigits.cli import (
     add_common_options,
     add_row_options,
     add_trust_options,
+    end,
     make_parser,
     pandas_kept_out,
     print_json,
@@ -213,4 +213,4 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchdigits.cli import (
     Parser,
     add_common_options,
+    end,
     make_parser,
     print_json,
     print_result,
@@ -193,4 +193,4 @@ def _find_bundle(receipt: Receipt, store: str | None) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from batchdigits.cli import (
     StatusLine,
     add_common_options,
     add_row_options,
+    end,
     make_parser,
     print_json,
     run_command,
@@ -221,4 +221,4 @@ def _summary(result: TrainResult) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -279,3 +279,17 @@ def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
     """Who imports the package gets KeyboardInterrupt as ever."""
     script = "try: import batchdigits.api\nexcept KeyboardInterrupt: print('theirs')"
     assert interrupted(tmp_path, "batchdigits.api", "-c", script).stdout == "theirs\n"
+
+
+def test_the_code_stands_whatever_libraries_do_at_exit(tmp_path: Path) -> None:
+    """Threads of C++ libraries can abort a process that is being taken down."""
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "batchdigits", "bundles", "list", "--store", tmp_path],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "no bundles" in done.stderr
