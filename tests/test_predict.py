@@ -573,10 +573,11 @@ def test_a_full_standard_output_says_that_what_was_done_stands(digits: Path) -> 
 def test_a_bundle_under_another_versions_name_never_scores(digits: Path) -> None:
     folder = digits.parent / "bundles" / "digits"
     folder.mkdir(parents=True)
-    shutil.copy(packaged_bundle(), folder / "digits-2.bundle")
-    ran = predict(digits, "--bundle", "digits@2", cwd=digits.parent)
+    version = read_bundle(packaged_bundle()).manifest.version
+    shutil.copy(packaged_bundle(), folder / f"digits-{version + 1}.bundle")
+    ran = predict(digits, "--bundle", f"digits@{version + 1}", cwd=digits.parent)
     assert ran.code == 78
-    assert "holds digits@1" in ran.error
+    assert f"holds digits@{version}" in ran.error
 
 
 def killed_while_renaming(*arguments: str | Path) -> None:

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.archive.store import Store
 
 WriteForms = Callable[..., Path]
 WriteManyForms = Callable[[Path], None]
 PredictStoppedMidway = Callable[[Path, Path], AbstractContextManager[None]]
 
 REPOSITORY = Path(__file__).parents[2]
+VERSION_1 = REPOSITORY / "tests" / "data" / "digits-format-1.bundle"
 PATIENCE = 60.0  # seconds
 
 
@@ -37,10 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds the packaged bundle as digits@production."""
+    """A store that holds a bundle as digits@production."""
     folder = tmp_path_factory.mktemp("store")
     published = Store(folder)
-    published.publish("digits", lambda _version: packaged_bundle().read_bytes())
+    published.publish("digits", lambda _version: VERSION_1.read_bytes())
     published.set_alias("digits", "production", 1)
     return folder
 

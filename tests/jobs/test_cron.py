@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.archive.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
+VERSION_1 = REPOSITORY / "tests" / "data" / "digits-format-1.bundle"
 CRONTAB = REPOSITORY / "jobs" / "crontab"
 LONGEST_COMMAND = 999  # characters: what Debian's cron takes
 
@@ -103,7 +104,7 @@ def machine(tmp_path: Path) -> Machine:
     for name in names:
         (home / name).mkdir(parents=True)
     store = Store(home / "bundles")
-    store.publish("digits", lambda _version: packaged_bundle().read_bytes())
+    store.publish("digits", lambda _version: VERSION_1.read_bytes())
     store.set_alias("digits", "production", 1)
     return Machine(*(home / name for name in (*names, "labelled.parquet")))
 
