@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py
 
-Fills the tables of docs/scaling.md from results/ (limit, limit_lists, csv_to_parquet, cores,
-cold_start, small_files). Every line names the figures that it comes from.
+Fills the tables of docs/scaling.md from results/ (limit, csv_reading, cold_start, small_files).
+Every line names the figures that it comes from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from measure import RESULTS, ROOT, fill, table
 PAGE = ROOT / "docs" / "scaling.md"
 BILLION = 1e9
 HOUR = 3600
-NEEDED = ("limit", "csv_reading", "cold_start", "small_files", "cores")
+NEEDED = ("limit", "csv_reading", "cold_start", "small_files")
 BYTES_A_ROW = {"Parquet": 36.6, "CSV": 168.3}
 """Of the files that data.py makes: 64 pixels, an id and a form."""
 
