@@ -680,7 +680,7 @@ def test_what_is_in_the_way_says_what_it_came_from(digits: Path, tmp_path: Path)
     out = digits.with_name("digits.predictions.parquet")
     options = predict(digits, "--probabilities").error
     assert "written with other options (probabilities: False, now True)" in options
-    first = ROOT / "tests" / "data" / "digits-format-1.bundle"
+    first = packaged_bundle()
     other = tmp_path / "other.bundle"
     assert predict(digits, "--bundle", other, cwd=tmp_path).code == 78
     shutil.copy(first, other)

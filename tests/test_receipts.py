@@ -220,9 +220,9 @@ def other_bundle(folder: Path) -> Path:
     packaged = read_bundle(packaged_bundle())
     members = {name: data for name, data in packaged.members.items() if name != MANIFEST}
     store = Store(folder / "bundles")
+    manifest = replace(packaged.manifest, command="another", members={})
     path = store.publish(
-        "digits",
-        lambda _: build_bundle(replace(packaged.manifest, command="another", members={}), members),
+        "digits", lambda version: build_bundle(replace(manifest, version=version), members)
     )
     batchdigits.score("bad.csv", bundle=path, overwrite=True, max_rejects=16)
     return path
