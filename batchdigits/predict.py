@@ -160,8 +160,6 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # Arrow's allocator would give pages back after 10 ms, and have them cleared for each batch.
-        os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
     with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
         summary = _score(arguments)
     print_json(summary.as_dict())

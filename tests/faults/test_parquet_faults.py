@@ -16,7 +16,7 @@ from batchdigits.rows.parquet_source import SMALL_GROUP_BYTES
 
 CAP_MB = 400
 """What a run may take, however its input is made up."""
-LIMIT_MB = 2000
+LIMIT_MB = 1500
 """Address space for inputs that can't be read in so little: they must end cleanly."""
 
 
