@@ -118,11 +118,25 @@ def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
         where = error.filename or entry.name
         return _refused(entry, IOFailedError(f"{where}: {error.strerror or error}"))
     except MemoryError:
-        return _refused(entry, InternalError(f"{entry.name}: {_OUT_OF_MEMORY}"))
+        swollen = _refused(entry, InternalError(f"{entry.name}: {_OUT_OF_MEMORY}"))
     except Exception as error:  # noqa: BLE001  # what nobody foresaw in one must not stop the others
         fault = f"fault in batchdigits: {type(error).__name__}: {error}"
         return _refused(entry, InternalError(f"{entry.name}: {fault}; --debug shows the traceback"))
-    return None
+    else:
+        return None
+    # Only now does nothing refer to the error any more, and with it to what was in its frames.
+    _give_memory_back()
+    return swollen
+
+
+def _give_memory_back() -> None:
+    """What one input swelled to must not be missing for the next."""
+    import gc
+
+    import pyarrow as pa
+
+    gc.collect()
+    pa.default_memory_pool().release_unused()
 
 
 def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
