@@ -18,6 +18,7 @@ CAP_MB = 400
 """What a run may take, however its input is made up."""
 LIMIT_MB = 1500
 """Address space for inputs that can't be read in so little: they must end cleanly."""
+LIMITED = ["prlimit", f"--as={LIMIT_MB << 20}"]
 
 
 def packed(table: pa.Table, **options: object) -> bytes:
@@ -261,7 +262,7 @@ def test_24_a_giant_page_in_a_large_row_group_ends_cleanly(tmp_path: Path) -> No
     data = with_page_of(data, group.column(9).data_page_offset, 1_000_000_000)
     (tmp_path / "in.parquet").write_bytes(data)
     job = Job(tmp_path / "in.parquet", tmp_path / "out" / "p.parquet")
-    ran = measured(*job.arguments, before=["prlimit", f"--as={LIMIT_MB << 20}"])
+    ran = measured(*job.arguments, "--workers", "1", before=LIMITED)
     assert ran.code in (65, 70)
     assert_ledger(job, ran)
 
@@ -292,7 +293,7 @@ def test_24_what_swells_stays_in_the_memory_it_has_or_is_refused(
     tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
     job = Job(make(tmp_path), tmp_path / "out" / "p.parquet")
-    ran = measured(*job.arguments, before=["prlimit", f"--as={LIMIT_MB << 20}"])
+    ran = measured(*job.arguments, "--workers", "1", before=LIMITED)
     assert ran.code in (3, 65, 70)
     assert_ledger(job, ran)
 
@@ -302,9 +303,8 @@ def test_24_what_swells_does_not_stop_the_others(tmp_path: Path) -> None:
     swollen = bomb(tmp_path)
     pq.write_table(digit_table(30), tmp_path / "sound.parquet")
     out = tmp_path / "out"
-    limit = ["prlimit", f"--as={LIMIT_MB << 20}"]
     inputs = (swollen, tmp_path / "sound.parquet")
-    ran = measured(*inputs, "--output", out, "--workers", "1", before=limit)
+    ran = measured(*inputs, "--output", out, "--workers", "1", before=LIMITED)
     statuses = [entry["status"] for entry in ran.summary["inputs"]]
     assert (ran.code, statuses) == (70, ["refused", "scored"]), ran.stderr
     assert "out of memory" in ran.error
