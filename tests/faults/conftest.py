@@ -17,6 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from fault_csv import ScoredCsv, score_csv
+from fault_runs import Job, Outcome, undisturbed
 
 FOR_REAL = bool(os.environ.get("FAULTS_FOR_REAL"))
 NEEDED = {
@@ -64,3 +65,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     from fault_csv import clean_rows
 
     return clean_rows(tmp_path_factory.mktemp("clean"), 100)
+
+
+@pytest.fixture
+def after(job: Job, tmp_path: Path) -> Outcome:
+    """What the job leaves when nothing happens to it."""
+    return undisturbed(job, tmp_path / "undisturbed")

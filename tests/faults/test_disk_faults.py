@@ -5,7 +5,6 @@ What needs root or strace is run by `.ci/faults`.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from fault_runs import (
     Outcome,
     assert_heals,
     assert_promises,
+    emptied,
     predict,
     predict_here,
     undisturbed,
@@ -37,17 +37,6 @@ def some_rows_bad(count: int) -> bytes:
 def job(tmp_path: Path, request: pytest.FixtureRequest) -> Job:
     (tmp_path / "in.csv").write_bytes(some_rows_bad(300))
     return Job(tmp_path / "in.csv", tmp_path / "out" / request.param).elsewhere(tmp_path / "out")
-
-
-@pytest.fixture
-def after(job: Job, tmp_path: Path) -> Outcome:
-    """What the job leaves when nothing happens to it."""
-    return undisturbed(job, tmp_path / "undisturbed")
-
-
-def emptied(job: Job) -> None:
-    shutil.rmtree(job.output.parent)
-    job.output.parent.mkdir()
 
 
 @pytest.mark.strace

@@ -18,6 +18,7 @@ from fault_runs import (
     Outcome,
     assert_heals,
     assert_promises,
+    emptied,
     finish,
     predict,
     predict_here,
@@ -37,17 +38,6 @@ def job(tmp_path: Path) -> Job:
         row[50] = "99"
     (tmp_path / "in.csv").write_bytes(csv_bytes(rows))
     return Job(tmp_path / "in.csv", tmp_path / "out" / "p.csv").elsewhere(tmp_path / "out")
-
-
-@pytest.fixture
-def after(job: Job, tmp_path: Path) -> Outcome:
-    """What the job leaves when nothing happens to it."""
-    return undisturbed(job, tmp_path / "undisturbed")
-
-
-def emptied(job: Job) -> None:
-    shutil.rmtree(job.output.parent)
-    job.output.parent.mkdir()
 
 
 def put(outcome: Path, job: Job) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -264,6 +265,12 @@ def assert_ledger(job: Job, ran: Ran) -> None:
         assert job.outcome() == {}
         assert ran.error
     assert job.leftovers() == []
+
+
+def emptied(job: Job) -> None:
+    """Take away whatever stands where the job writes."""
+    shutil.rmtree(job.output.parent)
+    job.output.parent.mkdir()
 
 
 def standing(job: Job) -> dict[Path, tuple[int, int, int]]:
