@@ -526,14 +526,23 @@ def test_two_million_rows_stay_under_400_megabytes(tmp_path: Path) -> None:
     assert int(done.stdout) < 400 * 1024
 
 
-def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (r"ZeroDivisionError('one\ntwo')", "fault in batchdigits: ZeroDivisionError: one two"),
+        ("MemoryError", "out of memory, nothing was published"),
+    ],
+)
+def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(
+    tmp_path: Path, fault: str, told: str
+) -> None:
     """Break the scorer for one file only: it ends with 70, the file behind it is scored."""
     for name in ("a.parquet", "b.parquet"):
         pq.write_table(small_table(), tmp_path / name)
     code = (
         "import sys\nfrom batchdigits.scoring import run\nwhole = run.score_input\n"
         "def broken(entry, targets, work):\n"
-        "    if entry.name == 'a.parquet':\n        raise ZeroDivisionError('one\\ntwo')\n"
+        f"    if entry.name == 'a.parquet':\n        raise {fault}\n"
         "    return whole(entry, targets, work)\n"
         "run.score_inputs.__defaults__ = (broken,)\n"
         "from batchdigits.predict import main\nsys.exit(main(['a.parquet', 'b.parquet']))"
@@ -543,7 +552,7 @@ def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(tmp_path: 
     )
     assert done.returncode == 70
     (line,) = done.stderr.splitlines()
-    assert "a.parquet: fault in batchdigits: ZeroDivisionError: one two" in line
+    assert f"a.parquet: {told}" in line
     statuses = [entry["status"] for entry in json.loads(done.stdout)["inputs"]]
     assert statuses == ["refused", "scored"]
 

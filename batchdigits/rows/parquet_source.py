@@ -30,6 +30,10 @@ and nothing in the file tells how many bytes its rows become."""
 BLOCK_BYTES = 4 << 20
 """Bytes of such columns behind which a block ends, whatever its rows; and of columns of numbers."""
 
+LONGEST_CELL = 16 << 20
+"""Bytes that the cells of a row group may have, on average: texts of more are read by nobody, and a
+few kilobytes of them, compressed, would take all memory there is."""
+
 
 class ParquetSource:
     """A `Source` over one Parquet file. Its blocks are record batches.
@@ -57,6 +61,7 @@ class ParquetSource:
         check_types(schema, pixels, name)
         kept = select_passthrough(schema.names, pixels, options, name)
         self._columns = [*(schema.names[i] for i in kept), *pixels.names]
+        _check_cells(self._file, self._columns, name)
         self.schema = pa.schema([schema.field(i) for i in kept])
         self._layout = ArrowLayout(
             pixels,
@@ -159,6 +164,27 @@ def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
         pre_buffer=False,
         page_checksum_verification=True,
     )
+
+
+def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
+    """Raises UnusableInputError if the footer promises cells too long to be held."""
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        most = LONGEST_CELL * max(group.num_rows, 1)
+        if group.total_byte_size <= most:
+            continue
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            path = chunk.path_in_schema
+            if chunk.total_uncompressed_size > most and any(
+                path == one or path.startswith(f"{one}.") for one in columns
+            ):
+                raise UnusableInputError(
+                    f"{name}: row group {number + 1} of {group.num_rows} rows holds "
+                    f"{chunk.total_uncompressed_size:,} bytes of column {path}, more than "
+                    f"{LONGEST_CELL:,} a cell; leave the column out with --keep, or re-create the "
+                    "file without such cells"
+                )
 
 
 def _is_fixed(kind: pa.DataType) -> bool:

@@ -298,13 +298,17 @@ def test_24_what_swells_stays_in_the_memory_it_has_or_is_refused(
     assert_ledger(job, ran)
 
 
-def test_24_what_swells_does_not_stop_the_others(tmp_path: Path) -> None:
-    """With one worker: threads that end may leave some of their address space to nobody."""
+def test_24_giant_cells_are_refused_before_they_are_read(tmp_path: Path) -> None:
     swollen = bomb(tmp_path)
     pq.write_table(digit_table(30), tmp_path / "sound.parquet")
-    out = tmp_path / "out"
-    inputs = (swollen, tmp_path / "sound.parquet")
-    ran = measured(*inputs, "--output", out, "--workers", "1", before=LIMITED)
+    ran = measured(swollen, tmp_path / "sound.parquet", "--output", tmp_path / "out")
     statuses = [entry["status"] for entry in ran.summary["inputs"]]
-    assert (ran.code, statuses) == (70, ["refused", "scored"]), ran.stderr
-    assert "out of memory" in ran.error
+    assert (ran.code, statuses) == (65, ["refused", "scored"]), ran.stderr
+    assert "bytes of column note, more than 16,777,216 a cell; leave the column" in ran.error
+    assert ran.peak_mb < CAP_MB
+
+
+def test_24_giant_cells_of_columns_that_are_left_out_do_no_harm(tmp_path: Path) -> None:
+    ran = measured(bomb(tmp_path), "--output", tmp_path / "p.parquet", "--keep", "id")
+    assert (ran.code, ran.summary["rows_predicted"]) == (0, 2), ran.stderr
+    assert ran.peak_mb < CAP_MB
