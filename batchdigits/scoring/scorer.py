@@ -19,9 +19,15 @@ from batchdigits.rows.rejects import Reject
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One batch scored: `predictions` plus `rejects` are the `rows` that came in."""
+    """One batch scored: `predictions` plus `rejects` are the `rows` that came in.
+
+    best        int64 (n,): the place of each prediction among the classes
+    confidence  float32 (n,): as it is written
+    """
 
     predictions: pa.RecordBatch
+    best: NDArray[np.int64]
+    confidence: NDArray[np.float32]
     rejects: tuple[Reject, ...]
     rejected: pa.RecordBatch
     rows: int
@@ -59,7 +65,7 @@ class Scorer:
 
     def score(self, rows: Rows) -> Scored:
         """Predictions for the scorable rows; rows without a finite probability join the rejects."""
-        added, confidence = self._score(rows.pixels)
+        added, best, confidence = self._score(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
         finite = np.isfinite(confidence)
         if not finite.all():
@@ -67,13 +73,19 @@ class Scorer:
             scored = np.flatnonzero(finite)
             passthrough = take(passthrough, scored)
             added = [column.take(positions(scored)) for column in added]
+            best, confidence = best[scored], confidence[scored]
         arrays = [*passthrough.columns, *added]
         schema = self.schema(passthrough.schema)
         predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        return Scored(predictions, rejects, rejected, rows.rows, rows.lines)
+        return Scored(predictions, best, confidence, rejects, rejected, rows.rows, rows.lines)
 
-    def _score(self, pixels: Pixels) -> tuple[list[pa.Array], NDArray[np.float32]]:
-        """The columns of `columns`, and the confidence: NaN where the engine gave no number."""
+    def _score(
+        self, pixels: Pixels
+    ) -> tuple[list[pa.Array], NDArray[np.int64], NDArray[np.float32]]:
+        """The columns of `columns`; and class and confidence, NaN where the engine gave no number.
+
+        Both as `most_probable` gives them, confidence at most 1.
+        """
         each: list[pa.Array] = []
         if self.probabilities:
             probabilities = self.engine.probabilities(pixels)
@@ -82,8 +94,8 @@ class Scorer:
         else:
             best, confidence = self.engine.most_probable(pixels)
         # Rounding can carry a softmax a last bit above 1.
-        found = [pick(self.classes, best), numbers(np.minimum(confidence, np.float32(1.0)))]
-        return [*found, *each], confidence
+        confidence = np.minimum(confidence, np.float32(1.0))
+        return [pick(self.classes, best), numbers(confidence), *each], best, confidence
 
 
 def _with_unscored(
