@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
-
-import pyarrow as pa
+from typing import Any
 
 from batchdigits.archive.reference import Reference
 from batchdigits.clock import utc_text
@@ -20,17 +18,15 @@ from batchdigits.errors import (
     UnusableInputError,
     one_line,
 )
-from batchdigits.files.atomic import temporary_name
-from batchdigits.files.commit import WrittenFile, discard, publish, recover
+from batchdigits.files.commit import discard, publish, recover
 from batchdigits.files.formats import Input
 from batchdigits.files.lock import hold_lock
-from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.targets import Targets, make_folder
 from batchdigits.rows.batch import RowOptions, Rows, Source
 from batchdigits.rows.open import OpenSource, open_source
-from batchdigits.rows.rejects import REASONS, reject_batch
-from batchdigits.rows.sinks import Sink, check_schema, open_sink
+from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.ledger import Ledger, Limit
+from batchdigits.scoring.outputs import Outputs
 from batchdigits.scoring.receipt import (
     Key,
     Receipt,
@@ -108,7 +104,7 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
     opened = open_source(entry, work.rows)
     with (
         closing(opened.source) as source,
-        _Outputs(targets, source, work, entry.name) as outputs,
+        _outputs(targets, source, work, entry.name) as outputs,
         _held_still(opened),
     ):
         ledger, suspicion = _stream(source, work, outputs, entry.name)
@@ -138,6 +134,10 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
     return ledger
 
 
+def _outputs(targets: Targets, source: Source[Any], work: Work, name: str) -> Outputs:
+    return Outputs(targets, source, work.scorer.schema(source.schema), name, work.workers)
+
+
 @contextmanager
 def _held_still(opened: OpenSource) -> Iterator[None]:
     """Raises TryAgainError if the input changed, also where that looked like a fault of its own.
@@ -153,7 +153,7 @@ def _held_still(opened: OpenSource) -> Iterator[None]:
 
 
 def _stream(
-    source: Source[Any], work: Work, outputs: _Outputs, name: str
+    source: Source[Any], work: Work, outputs: Outputs, name: str
 ) -> tuple[Ledger, str | None]:
     """Every batch of the source through the engine into the outputs, in order, counted and judged.
 
@@ -163,14 +163,14 @@ def _stream(
     def score(block: Any) -> tuple[Rows, Scored, Any]:
         rows = source.check(block)
         scored = work.scorer.score(rows)
-        return rows, scored, outputs.predictions.encode(scored.predictions)
+        return rows, scored, outputs.encode(scored.predictions)
 
     ledger = Ledger()
     evidence = Suspicion(work.reference, work.rows.scale)
     first = None
     with closing(in_order(source.blocks(), score, work.workers)) as results:
         for rows, scored, encoded in results:
-            outputs.predictions.write(encoded)
+            outputs.write_predictions(encoded)
             outputs.write_rejects(scored, ledger)
             ledger.add(scored)
             first = _allowed(evidence.add(rows), work, name) or first
@@ -190,60 +190,6 @@ def _allowed(suspicion: str | None, work: Work, name: str) -> str | None:
             "them with --allow-suspect"
         )
     return suspicion
-
-
-class _Outputs:
-    """The temporaries of one input: predictions, and rejects from the first one on."""
-
-    def __init__(self, targets: Targets, source: Source[Any], work: Work, name: str) -> None:
-        self._targets = targets
-        self._source = source
-        self._name = name
-        schema = work.scorer.schema(source.schema)
-        check_schema(targets.kind, schema, name)
-        self._files: dict[str, tuple[OutputStream, Sink]] = {}
-        self.predictions = self._open("predictions", schema)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for stream, _ in self._files.values():
-            stream.abort()
-
-    def write_rejects(self, scored: Scored, before: Ledger) -> None:
-        """Append the rejects of a batch, numbered by what the ledger counted before it."""
-        if not scored.rejects:
-            return
-        batch = reject_batch(
-            scored.rejected,
-            scored.rejects,
-            lines=self._source.has_lines,
-            input_name=self._name,
-            first_row=before.rows_in + 1,
-            first_line=before.lines + self._source.first_line,
-        )
-        sink = self._sink("rejects", batch.schema)
-        sink.write(sink.encode(batch))
-
-    def close(self) -> list[WrittenFile]:
-        """Complete and fsync every temporary."""
-        written = []
-        for which, (stream, sink) in self._files.items():
-            sink.close()
-            stream.close()
-            path = getattr(self._targets, which)
-            written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
-        return written
-
-    def _sink(self, which: str, schema: pa.Schema) -> Sink:
-        return self._files[which][1] if which in self._files else self._open(which, schema)
-
-    def _open(self, which: str, schema: pa.Schema) -> Sink:
-        path = temporary_name(getattr(self._targets, which))
-        stream = open_output(path, self._targets.compression)
-        self._files[which] = stream, open_sink(self._targets.kind, stream, schema)
-        return self._files[which][1]
 
 
 def refuse_foreign(entry: Input, targets: Targets, work: Work) -> None:

@@ -1,4 +1,4 @@
-"""How many workers this process may keep busy, and the ordered pipeline they run in."""
+"""How many workers this process may keep busy, the ordered pipeline they run in, and behind it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,57 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 BlockT = TypeVar("BlockT")
 ResultT = TypeVar("ResultT")
 
 BLOCKS_IN_FLIGHT = 2
 """Blocks a worker may be ahead of the writer: enough to keep it busy, and memory bounded."""
+
+
+CALLS_BEHIND = 4
+"""Calls that may wait for the thread behind: enough to bridge the writing of a row group."""
+
+
+class Behind:
+    """Calls made in their order by a thread of its own, a bounded number behind the caller.
+
+    With one worker the caller makes them itself. After a call that raised, none is made.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._waiting: deque[Future[None]] = deque()
+        self._failed = False
+        self._pool = ThreadPoolExecutor(1, "behind") if workers > 1 else None
+
+    def call(self, function: Callable[[Any], None], value: Any) -> None:
+        """Call `function(value)`, soon. Raises what an earlier call raised."""
+        if self._pool is None:
+            function(value)
+            return
+        if len(self._waiting) >= CALLS_BEHIND:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._call, function, value))
+
+    def wait(self) -> None:
+        """Wait for all calls. Raises what one of them raised."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def stop(self) -> None:
+        """Wait for the call at hand, and make no more."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _call(self, function: Callable[[Any], None], value: Any) -> None:
+        if self._failed:
+            return
+        try:
+            function(value)
+        except BaseException:
+            self._failed = True
+            raise
 
 
 def available_workers() -> int:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.scoring.workers import BLOCKS_IN_FLIGHT, _cgroup_quota, available_workers, in_order
+from batchdigits.scoring.workers import (
+    BLOCKS_IN_FLIGHT,
+    CALLS_BEHIND,
+    Behind,
+    _cgroup_quota,
+    available_workers,
+    in_order,
+)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -53,6 +60,60 @@ def test_closing_early_leaves_no_thread_behind() -> None:
     assert next(results) == 0
     results.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_behind_keep_their_order(workers: int) -> None:
+    made: list[int] = []
+    behind = Behind(workers)
+    for number in range(100):
+        behind.call(made.append, number)
+    behind.wait()
+    behind.stop()
+    assert made == list(range(100))
+
+
+def test_a_bounded_number_of_calls_waits() -> None:
+    """The first call holds all others up: the caller is held up too, before they fill the memory."""
+    go_on = threading.Event()
+    taken: list[int] = []
+
+    def slow(number: int) -> None:
+        go_on.wait(30)
+        assert len(taken) - number <= CALLS_BEHIND + 2
+
+    def caller() -> None:
+        for number in range(50):
+            behind.call(slow, number)
+            taken.append(number)
+
+    behind = Behind(2)
+    thread = threading.Thread(target=caller)
+    thread.start()
+    while len(taken) < CALLS_BEHIND:
+        time.sleep(0.001)
+    go_on.set()
+    thread.join()
+    behind.wait()
+    behind.stop()
+    assert len(taken) == 50
+
+
+def test_after_a_call_that_failed_none_is_made() -> None:
+    made: list[int] = []
+
+    def call(number: int) -> None:
+        if number == 3:
+            raise ZeroDivisionError("call 3")
+        made.append(number)
+
+    behind = Behind(2)
+    with pytest.raises(ZeroDivisionError, match="call 3"):  # noqa: PT012  # at any later call
+        for number in range(20):
+            behind.call(call, number)
+        behind.wait()
+    behind.stop()
+    assert made == [0, 1, 2]
 
 
 def write(path: Path, text: str) -> None:
