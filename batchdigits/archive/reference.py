@@ -18,8 +18,29 @@ from batchdigits.errors import BundleError
 REFERENCE = "reference.json"
 PIXELS = len(FEATURES["names"])
 LEVELS = 17
+CONFIDENCE_BINS = 8
+
+_EXPONENT_OF_1 = 127
+"""Of a float32, as it is stored."""
 
 _FIX = "rebuild the bundle with train"
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What predict makes of rows that the network was not fitted on: held-out ones, or folds.
+
+    rows               how many they are, 1 or more; `right` of them are predicted right
+    predicted_counts   int64 (k,): rows by predicted class
+    confidence_counts  int64 (8,): rows by confidence, as `count_confidences` bins it
+    mean_confidence    over these rows, 0..1
+    """
+
+    rows: int
+    right: int
+    predicted_counts: NDArray[np.int64]
+    confidence_counts: NDArray[np.int64]
+    mean_confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,7 @@ class Reference:
                         class without a row
     pixel_counts        int64 (64, 17): how often each pixel had each level 0..16, rounded
     class_pixel_counts  int64 (k, 64, 17): the same for each class
+    unseen              of rows that it was not trained on; None in bundles of older versions
     """
 
     rows: int
@@ -39,11 +61,26 @@ class Reference:
     class_means: NDArray[np.float64]
     pixel_counts: NDArray[np.int64]
     class_pixel_counts: NDArray[np.int64]
+    unseen: Unseen | None = None
 
     @property
     def darkest(self) -> int:
         """The highest level, 0..16, that any pixel of the training data had."""
         return int(np.flatnonzero(self.pixel_counts.sum(axis=0)).max(initial=0))
+
+
+def count_confidences(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many of some confidences (n,) in 0..1 are in each of 8 bins.
+
+    The doubt, 1 - confidence, halves from bin to bin: above 0 up to 0.5, above that up to 0.75,
+    0.875, … and above 127/128. That is its binary exponent, which float32 has in its bits 23 to 30.
+    """
+    exponents = (np.float32(1.0) - confidence).view(np.uint32) >> np.uint32(23)
+    counts = np.bincount(exponents, minlength=_EXPONENT_OF_1 + 1)[: _EXPONENT_OF_1 + 1]
+    bins = counts[_EXPONENT_OF_1 - CONFIDENCE_BINS : _EXPONENT_OF_1][::-1].copy()
+    bins[0] += counts[_EXPONENT_OF_1]
+    bins[-1] += counts[: _EXPONENT_OF_1 - CONFIDENCE_BINS].sum()
+    return bins
 
 
 def read_reference(bundle: BundleFile) -> Reference:
@@ -73,9 +110,33 @@ def parse_reference(text: bytes, classes: Classes) -> Reference:
         class_means=_means(document, (k, PIXELS)),
         pixel_counts=_counts(document, "pixel_counts", (PIXELS, LEVELS)),
         class_pixel_counts=_counts(document, "class_pixel_counts", (k, PIXELS, LEVELS)),
+        unseen=_unseen(document["unseen"], k) if "unseen" in document else None,
     )
     _check_sums(reference)
     return reference
+
+
+def _unseen(value: Any, k: int) -> Unseen:
+    match value:
+        case {"rows": int(rows), "right": int(right), "mean_confidence": float(mean)} if (
+            type(rows) is type(right) is int
+        ):
+            found = Unseen(
+                rows=rows,
+                right=right,
+                predicted_counts=_counts(value, "predicted_counts", (k,)),
+                confidence_counts=_counts(value, "confidence_counts", (CONFIDENCE_BINS,)),
+                mean_confidence=mean,
+            )
+        case _:
+            raise BundleError(
+                f"{REFERENCE}: unseen lacks rows, right or mean_confidence, or has others than "
+                f"numbers there: {_FIX}"
+            )
+    sums = (found.predicted_counts.sum(), found.confidence_counts.sum())
+    if not (sums == (rows, rows) and 0 <= right <= rows > 0 and 0 <= mean <= 1):
+        raise BundleError(f"{REFERENCE}: the counts of unseen do not add up: {_FIX}")
+    return found
 
 
 def _load(text: bytes) -> Mapping[str, Any]:

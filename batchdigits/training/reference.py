@@ -1,19 +1,44 @@
-"""What the training data looked like: counts that later inputs are compared with."""
+"""What the bundle was made of looked like: counts that later inputs are compared with."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import Classes
+from batchdigits.archive.reference import Unseen, count_confidences
 from batchdigits.rows.batch import PIXELS
 
 LEVELS = 17
 
+Probabilities = NDArray[np.float64] | NDArray[np.float32]
 
-def build_reference(pixels: NDArray[np.float64], targets: NDArray[np.int64], to: Classes) -> bytes:
+
+def measure_unseen(found: Probabilities, targets: NDArray[np.int64]) -> Unseen:
+    """What predict makes of rows that the network was not fitted on.
+
+    found    their probabilities (n, k), at the temperature
+    targets  their true class numbers (n,)
+    """
+    best, confidence = found.argmax(axis=1), found.max(axis=1)
+    return Unseen(
+        rows=len(targets),
+        right=int((best == targets).sum()),
+        predicted_counts=np.bincount(best, minlength=found.shape[1]),
+        confidence_counts=count_confidences(np.minimum(confidence, 1.0).astype(np.float32)),
+        mean_confidence=float(confidence.mean(dtype=np.float64)),
+    )
+
+
+def build_reference(
+    pixels: NDArray[np.float64],
+    targets: NDArray[np.int64],
+    to: Classes,
+    unseen: Unseen | None = None,
+) -> bytes:
     """The bytes of `reference.json` for pixels (n, 64) in 0..16 and class numbers (n,).
 
     One JSON object, keys sorted:
@@ -25,6 +50,7 @@ def build_reference(pixels: NDArray[np.float64], targets: NDArray[np.int64], to:
     - `levels`: 0 to 16; a pixel is counted under the nearest, halves going to the even one
     - `pixel_counts`: 64 lists of 17 counts: how often the pixel had the level
     - `class_pixel_counts`: k of the same; they add up to `pixel_counts`
+    - `unseen`: the fields of `Unseen`; left out where that is None
     """
     classes = len(to)
     counts = np.zeros((classes, PIXELS, LEVELS), np.int64)
@@ -42,6 +68,17 @@ def build_reference(pixels: NDArray[np.float64], targets: NDArray[np.int64], to:
         "levels": list(range(LEVELS)),
         "pixel_counts": counts.sum(axis=0).tolist(),
         "class_pixel_counts": counts.tolist(),
+        **({} if unseen is None else {"unseen": _unseen_facts(unseen)}),
     }
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"{text}\n".encode()
+
+
+def _unseen_facts(unseen: Unseen) -> dict[str, Any]:
+    return {
+        "rows": unseen.rows,
+        "right": unseen.right,
+        "predicted_counts": unseen.predicted_counts.tolist(),
+        "confidence_counts": unseen.confidence_counts.tolist(),
+        "mean_confidence": unseen.mean_confidence,
+    }

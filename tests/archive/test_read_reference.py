@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from batchdigits.archive.bundle import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.manifest import Classes
-from batchdigits.archive.reference import REFERENCE, parse_reference, read_reference
+from batchdigits.archive.reference import (
+    REFERENCE,
+    count_confidences,
+    parse_reference,
+    read_reference,
+)
 from batchdigits.archive.store import packaged_bundle
 from batchdigits.errors import BundleError
 from batchdigits.predict import main
-from batchdigits.training.reference import build_reference
+from batchdigits.training.reference import build_reference, measure_unseen
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 CLASSES = Classes("string", ("a", "b", "c"))
@@ -25,7 +34,9 @@ CLASSES = Classes("string", ("a", "b", "c"))
 def text() -> bytes:
     """The reference of 40 random rows of two classes; the third has none."""
     pixels = np.random.default_rng(0).integers(0, 13, (40, 64)).astype(np.float64)
-    return build_reference(pixels, np.arange(40) % 2, CLASSES)
+    found = np.tile(np.array([[0.9, 0.1, 0.0], [0.3, 0.1, 0.6]]), (5, 1))
+    unseen = measure_unseen(found, np.arange(10) % 3)
+    return build_reference(pixels, np.arange(40) % 2, CLASSES, unseen)
 
 
 def test_what_train_writes_is_read(text: bytes) -> None:
@@ -35,6 +46,30 @@ def test_what_train_writes_is_read(text: bytes) -> None:
     assert reference.class_means.shape == (3, 64)
     assert not reference.class_means[2].any()
     assert (reference.class_pixel_counts.sum(axis=0) == reference.pixel_counts).all()
+
+
+def test_rows_that_were_not_trained_on_are_told_by_class_and_confidence(text: bytes) -> None:
+    unseen = parse_reference(text, CLASSES).unseen
+    assert unseen is not None
+    assert (unseen.rows, unseen.right, unseen.mean_confidence) == (10, 3, 0.75)
+    assert unseen.predicted_counts.tolist() == [5, 0, 5]
+    assert unseen.confidence_counts.tolist() == [0, 5, 0, 5, 0, 0, 0, 0]
+
+
+def test_a_bundle_of_an_older_version_tells_nothing_of_them(text: bytes) -> None:
+    document = json.loads(text)
+    del document["unseen"]
+    assert parse_reference(json.dumps(document).encode(), CLASSES).unseen is None
+
+
+@given(arrays(np.float32, st.integers(0, 50), elements=st.floats(0, 1, width=32)))
+def test_each_bin_of_confidence_leaves_half_the_doubt_of_the_one_before(
+    confidence: NDArray[np.float32],
+) -> None:
+    """A confidence is in the bin whose upper end, 1 - 2 ** -number, it does not exceed."""
+    ends = 1 - 2.0 ** -np.arange(1, 8)
+    bins = np.searchsorted(ends, confidence)
+    assert count_confidences(confidence).tolist() == np.bincount(bins, minlength=8).tolist()
 
 
 def test_the_packaged_bundle_has_one() -> None:
@@ -70,6 +105,13 @@ DAMAGE = {
     "counts do not add up": setting("rows", "40"),
     "its counts do not add up": setting("class_counts", [21, 19, 0]),
     "reference.json: its counts do not add up": lambda d: d["pixel_counts"][0].reverse(),
+    "unseen lacks rows": setting("unseen", []),
+    "has others than numbers there": lambda d: d["unseen"].update(right=True),
+    "lacks predicted_counts": lambda d: d["unseen"].pop("predicted_counts"),
+    "confidence_counts is int64 (7,)": lambda d: d["unseen"]["confidence_counts"].pop(),
+    "counts of unseen do": lambda d: d["unseen"].update(right=11),
+    "the counts of unseen do not": lambda d: d["unseen"].update(predicted_counts=[5, 1, 5]),
+    "counts of unseen do not add up": lambda d: d["unseen"].update(mean_confidence=1.5),
 }
 
 
