@@ -74,7 +74,7 @@ def test_calls_behind_keep_their_order(workers: int) -> None:
 
 
 def test_a_bounded_number_of_calls_waits() -> None:
-    """The first call holds all others up: the caller is held up too, before they fill the memory."""
+    """The first call holds all others up, and soon the caller too: memory does not fill."""
     go_on = threading.Event()
     taken: list[int] = []
 
