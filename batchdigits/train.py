@@ -15,18 +15,23 @@ from batchdigits.cli import (
     make_parser,
     print_json,
     run_command,
+    table,
 )
 from batchdigits.errors import UsageError
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
     from batchdigits.training.options import TrainOptions
+    from batchdigits.training.sweep_result import SweepResult
+
+SHOWN_COMBINATIONS = 20
 
 EXAMPLES = (
     "python -m batchdigits.train",
     "python -m batchdigits.train --arch mlp2 --recipe article",
     "python -m batchdigits.train --data labelled.csv --label digit --name forms",
     "python -m batchdigits.train --test-share 0 --folds 10 --output digits.bundle",
+    "python -m batchdigits.train --sweep sweep.toml",
 )
 
 
@@ -42,6 +47,7 @@ def parser() -> Parser:
     _add_model_options(result)
     _add_data_options(result)
     _add_split_options(result)
+    _add_sweep_options(result)
     _add_output_options(result)
     add_common_options(result)
     return result
@@ -140,6 +146,22 @@ def _add_split_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sweep")
+    group.add_argument(
+        "--sweep",
+        metavar="FILE",
+        help="cross-validate the settings that this TOML file lists on the training rows, then "
+        "train the most accurate; started again it goes on where it was killed",
+    )
+    group.add_argument(
+        "--study",
+        metavar="FILE",
+        help="keep the sweep's trials in this file, and their picture in FILE.png (default: the "
+        "sweep's name with .study)",
+    )
+
+
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--name", default="digits", help="of the bundle (default: digits)")
@@ -199,6 +221,8 @@ def _tell(result: TrainResult) -> None:
     from batchdigits.training.evaluation import format_evaluation
 
     logger = logging.getLogger("batchdigits")
+    if result.sweep is not None:
+        logger.info("%s\n", _sweep_table(result.sweep))
     logger.info("%s", format_evaluation(result.evaluation))
     logger.info(
         "trained %s %s: %s epochs on %s of %s rows, fit in %.1f s, accuracy %.4f, in %s",
@@ -207,7 +231,33 @@ def _tell(result: TrainResult) -> None:
     )
 
 
+def _sweep_table(sweep: SweepResult) -> str:
+    """The combinations, best first, as aligned columns, and where the rest of them is."""
+    names = [one.name for one in sweep.plan.space]
+    shown = sweep.tried[:SHOWN_COMBINATIONS]
+    rows = [
+        [
+            *(f"{one.accuracy:.4f}", f"{one.spread:.4f}"),
+            "" if one.log_loss is None else f"{one.log_loss:.4f}",
+            f"{len(one.folds)} of {sweep.plan.folds}",
+            *(_shown(one.values[name]) for name in names),
+        ]
+        for one in shown
+    ]
+    more = len(sweep.tried) - len(shown)
+    return (
+        f"{table(rows, ['accuracy', 'spread', 'log loss', 'folds', *names])}\n"
+        f"{f'and {more} more; ' if more else ''}the first was chosen by its accuracy in folds of "
+        f"the training rows; trials are in {sweep.study}, their picture in {sweep.picture}"
+    )
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _summary(result: TrainResult) -> dict[str, object]:
+    sweep = result.sweep
     return {
         "bundle": str(result.path),
         "name": result.name,
@@ -217,6 +267,9 @@ def _summary(result: TrainResult) -> dict[str, object]:
         "rows": result.rows,
         "fit_seconds": round(result.fit_seconds, 3),
         "seconds": round(result.seconds, 3),
+        "sweep": None
+        if sweep is None
+        else {**sweep.as_facts(), "study": str(sweep.study), "picture": str(sweep.picture)},
     }
 
 

@@ -24,6 +24,7 @@ FLOORS = [
 ]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
 HEAVY = {"tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "tf2onnx", "mlflow"}
+HEAVY |= {"optuna", "matplotlib"}
 HEAVY_ALLOWED = {"training", "engines", "exports"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -87,7 +87,22 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
         f" On the {seen['rows']} rows it was trained on it gives {seen['accuracy']:.4f}: seen in "
         "training, which promises nothing."
     )
+    text += _choosing(manifest)
     return f"{text}\n\n{markdown_evaluation(evaluation)}"
+
+
+def _choosing(manifest: Manifest) -> str:
+    """Where a sweep chose the settings: among how many, and by what."""
+    if "sweep" not in manifest.metrics:
+        return ""
+    sweep = manifest.metrics["sweep"]
+    chosen = ", ".join(f"{name} {value}" for name, value in sweep["chosen"].items())
+    return (
+        f" The settings are the best of {sweep['combinations']} combinations ({chosen}) by "
+        f"{sweep['folds']}-fold cross-validation of the training rows, where they had "
+        f"{sweep['accuracy']:.4f}: the best of many, so a little too good. The held-out rows had "
+        "no part in the choice."
+    )
 
 
 def _making(manifest: Manifest) -> str:

@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import platform
+from collections.abc import Mapping
 
 from batchdigits.engines.keras import import_keras
 from batchdigits.errors import MissingExtraError
@@ -28,13 +29,7 @@ def prepare_frameworks() -> None:
 
     Raises MissingExtraError that names what is not installed and the extra that brings it.
     """
-    missing = [
-        name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None
-    ]
-    if missing:
-        raise MissingExtraError(
-            f"training needs {', '.join(missing)}: pip install 'batchdigits[train]'"
-        )
+    require_packages("training", _PACKAGES, "train")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import_keras()
@@ -44,6 +39,20 @@ def prepare_frameworks() -> None:
     absl.logging.set_verbosity(absl.logging.ERROR)
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     tf.config.experimental.enable_op_determinism()
+
+
+def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:
+    """Raise MissingExtraError that names what `who` needs and is not installed, and its extra.
+
+    `packages` maps import names to the names they are installed by.
+    """
+    missing = [
+        name for module, name in packages.items() if importlib.util.find_spec(module) is None
+    ]
+    if missing:
+        raise MissingExtraError(
+            f"{who} needs {', '.join(missing)}: pip install 'batchdigits[{extra}]'"
+        )
 
 
 def library_versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,12 @@ from batchdigits.training.judging import (
     judge_held,
 )
 from batchdigits.training.onnx_export import Agreement, check_agreement, export_onnx
-from batchdigits.training.options import OVERRIDES, TrainOptions, command_line
+from batchdigits.training.options import TrainOptions, command_line, settings_of
 from batchdigits.training.pack import Trained, pack_bundle
-from batchdigits.training.recipes import Settings, make_settings
+from batchdigits.training.recipes import Settings
 from batchdigits.training.split import Split, split_rows
+from batchdigits.training.sweep import plan_sweep, run_sweep, winner_options
+from batchdigits.training.sweep_result import SweepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class TrainResult:
     epochs       how many epochs it was trained
     calibration  what the temperature did; None where none was asked for
     seen_accuracy the accuracy on the rows that trained, which promises nothing
+    sweep        the search that chose the settings; None where none was asked for
     """
 
     path: Path
@@ -59,6 +62,7 @@ class TrainResult:
     epochs: int
     fit_seconds: float
     seconds: float
+    sweep: SweepResult | None
 
 
 def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> TrainResult:
@@ -70,11 +74,18 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     """
     started = time.monotonic()
     settings = _check(options)
+    plan = plan_sweep(options)
     on_progress("loading the frameworks")
     prepare_frameworks()
     data = _load(options)
     split = split_rows(data, options.test_share, options.split_seed)
+    sweep = None
+    if plan is not None:
+        sweep = run_sweep(plan, data, split, options, on_progress)
+        options = winner_options(options, sweep)
+        settings = settings_of(options)
     trained = _train(data, split, settings, options, on_progress)
+    trained = replace(trained, sweep=None if sweep is None else sweep.as_facts())
     on_progress("packing")
     path, version, digest = _publish(trained, options)
     return TrainResult(
@@ -91,6 +102,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
         epochs=trained.fitted.epochs,
         fit_seconds=trained.fitted.seconds,
         seconds=time.monotonic() - started,
+        sweep=sweep,
     )
 
 
@@ -109,8 +121,7 @@ def _check(options: TrainOptions) -> Settings:
     scale = options.rows.scale
     if scale is not None and not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale}: expected the largest pixel value, such as 255")
-    overrides = {name: getattr(options, name) for name in OVERRIDES}
-    return make_settings(options.arch, options.recipe, options.seed, overrides)
+    return settings_of(options)
 
 
 def _check_output(output: str, data: str | None, *, overwrite: bool) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from batchdigits.rows.batch import RowOptions
+from batchdigits.training.recipes import Settings, make_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class TrainOptions:
     seed        of weights and shuffling; `split_seed` alone decides which rows are held out
     store       the folder to publish into (None: $BATCHDIGITS_STORE, else ./bundles)
     output      one bundle file to write instead, which is version 1
+    sweep       a TOML file of settings to choose among first; `study` keeps its trials (None: the
+                same name with .study)
     created     the manifest's time, ISO-8601 in UTC with a Z; None: now
     """
 
@@ -47,6 +52,8 @@ class TrainOptions:
     output: str | None = None
     overwrite: bool = False
     created: str | None = None
+    sweep: str | None = None
+    study: str | None = None
 
 
 OVERRIDES = (
@@ -54,6 +61,18 @@ OVERRIDES = (
     *("early_stopping", "copies", "calibration_folds"),
 )
 """The options that change a recipe's settings."""
+
+
+def settings_of(options: TrainOptions) -> Settings:
+    """The settings of the recipe, with what the options change; UsageError for a wrong one."""
+    overrides = {name: getattr(options, name) for name in OVERRIDES}
+    return make_settings(options.arch, options.recipe, options.seed, overrides)
+
+
+def settings_with(options: TrainOptions, values: Mapping[str, Any]) -> Settings:
+    """The settings of the options with some of them changed; UsageError for a wrong value."""
+    return settings_of(replace(options, **values))
+
 
 # Where a bundle goes does not decide what is in it, and would name the machine.
 _ABOUT_PLACE = {"store", "output", "overwrite", "created", "rows"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ class Trained:
     evaluation     on rows that the measured model had not seen
     calibration    None where no temperature was asked for
     seen_accuracy  on the rows it was trained on
+    sweep          facts of the search that chose the settings; None where there was none
     """
 
     data: Labelled
@@ -48,6 +50,7 @@ class Trained:
     seen_accuracy: float
     command: str
     created: str
+    sweep: Mapping[str, Any] | None = None
 
 
 def pack_bundle(trained: Trained, name: str, version: int) -> bytes:
@@ -94,6 +97,7 @@ def _manifest(trained: Trained, name: str, version: int) -> Manifest:
             },
             "onnx_agreement": trained.agreement.as_facts(),
             **_calibration_facts(trained.calibration),
+            **({} if trained.sweep is None else {"sweep": trained.sweep}),
         },
         libraries=library_versions(),
         recipe={

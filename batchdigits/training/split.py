@@ -57,7 +57,7 @@ def split_folds(data: Labelled, folds: int, seed: int) -> Iterator[tuple[Indices
 
     if not 2 <= folds <= 1000:
         raise UsageError(f"--folds is {folds}, expected 2 to 1000")
-    _refuse_small_classes(data, folds, f"for {folds} folds: lower --folds, or add rows")
+    _refuse_small_classes(data, folds, f"for {folds} folds: take fewer folds, or add rows")
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     yield from splitter.split(data.pixels, data.targets)
 

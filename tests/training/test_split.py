@@ -69,7 +69,7 @@ def test_every_row_is_held_out_in_one_fold(tutorial: Labelled) -> None:
 
 
 def test_more_folds_than_rows_of_a_class_are_refused(tutorial: Labelled) -> None:
-    with pytest.raises(UnusableInputError, match="lower --folds"):
+    with pytest.raises(UnusableInputError, match="take fewer folds"):
         list(split_folds(tutorial, 175, 0))
     with pytest.raises(UsageError, match="--folds is 1"):
         list(split_folds(tutorial, 1, 0))
