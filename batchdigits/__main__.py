@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "score CSV or Parquet files through a bundle",
     "train": "fit a network and pack it as a bundle",
+    "evaluate": "tell how good a bundle is on labelled files",
     "bundles": "list, check, sign, compare and promote bundles",
     "receipts": "verify the receipts of finished runs",
 }

@@ -95,6 +95,29 @@ def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
     )
 
 
+def add_bundle_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which bundle is taken, and on what condition."""
+    group.add_argument(
+        "--bundle",
+        metavar="REF",
+        help="a bundle file, NAME@VERSION, NAME@ALIAS or NAME, its newest "
+        "(default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
+    )
+    group.add_argument(
+        "--store",
+        metavar="DIR",
+        help="the folder of bundles that names are looked up in "
+        "(default: $BATCHDIGITS_STORE, else ./bundles)",
+    )
+    group.add_argument(
+        "--expect-digest",
+        metavar="sha256:…",
+        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
+        help="refuse any other bundle file (default: $BATCHDIGITS_EXPECT_DIGEST)",
+    )
+    add_trust_options(group)
+
+
 def add_row_options(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how the rows of an input are to be read."""
     group.add_argument(

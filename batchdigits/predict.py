@@ -10,9 +10,9 @@ from contextlib import nullcontext
 from batchdigits.cli import (
     Parser,
     Progress,
+    add_bundle_options,
     add_common_options,
     add_row_options,
-    add_trust_options,
     end,
     make_parser,
     pandas_kept_out,
@@ -62,25 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_bundle_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("bundle")
-    group.add_argument(
-        "--bundle",
-        metavar="REF",
-        help="a bundle file, NAME@VERSION, NAME@ALIAS or NAME, its newest "
-        "(default: $BATCHDIGITS_BUNDLE, else the bundle inside the package)",
-    )
-    group.add_argument(
-        "--store",
-        metavar="DIR",
-        help="the folder of bundles that names are looked up in "
-        "(default: $BATCHDIGITS_STORE, else ./bundles)",
-    )
-    group.add_argument(
-        "--expect-digest",
-        metavar="sha256:…",
-        default=os.environ.get("BATCHDIGITS_EXPECT_DIGEST") or None,
-        help="refuse any other bundle file (default: $BATCHDIGITS_EXPECT_DIGEST)",
-    )
-    add_trust_options(group)
+    add_bundle_options(group)
     group.add_argument(
         "--engine",
         default="onnx",

@@ -144,7 +144,7 @@ def test_the_console_script_knows_its_commands(capsys: pytest.CaptureFixture[str
     assert __version__ in out
     assert all(command in out for command in COMMANDS)
     assert batchdigits_main(["frobnicate"]) == 2
-    assert "known: predict, train, bundles" in capsys.readouterr().err
+    assert "known: predict, train, evaluate, bundles" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

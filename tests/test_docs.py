@@ -366,6 +366,7 @@ JSON_TYPES: dict[str, Any] = {
     "object": dict,
     "list": list,
     "null": type(None),
+    "any": object,
 }
 
 
@@ -476,6 +477,17 @@ def test_bundles_json_has_the_fields_in_the_table(tmp_path: Path) -> None:
         ran = run("bundles", what, *arguments, "--store", "store", "--json", cwd=tmp_path)
         assert ran.returncode == 0, ran.stderr
         assert list(json.loads(ran.stdout)) == codes(fields), what
+
+
+def test_evaluate_prints_the_fields_in_the_table(tmp_path: Path) -> None:
+    """A wrong label makes every list hold something."""
+    rows = pq.read_table(SAMPLE / "digits.parquet")
+    at, labels = rows.schema.names.index("label"), rows["label"].to_pylist()
+    wrong = pa.array([(labels[0] + 1) % 10, *labels[1:]], rows["label"].type)
+    pq.write_table(rows.set_column(at, "label", wrong), tmp_path / "rows.parquet")
+    ran = run("evaluate", "rows.parquet", "--by", "form_id", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    check_fields(table("evaluate", "field"), json.loads(ran.stdout), "bundle", "group")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,29 @@ class Outcomes:
                 finite probability
     confidence  float32 (n,): 0 where unscored
     truth       int64 (n,): the true class's place, UNKNOWN to the bundle, or UNLABELLED
+    of_truth    float64 (n,): the probability of the true class; 0 where it got none
+    squares     float64 (n,): the squared probabilities of all classes, added up
+
+    The last two are 0 where no column of labels is named.
     """
 
     places: NDArray[np.int64]
     confidence: NDArray[np.float32]
     truth: NDArray[np.int64]
+    of_truth: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @property
+    def is_labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label, bool (n,)."""
+        found: NDArray[np.bool_] = self.truth != UNLABELLED
+        return found
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """Which rows have a label, and were given it, bool (n,)."""
+        found: NDArray[np.bool_] = (self.truth >= 0) & (self.places == self.truth)
+        return found
 
 
 @dataclass(slots=True)
@@ -60,29 +78,48 @@ class Tally:
     confidence_of_right: float = 0.0
     confidence_of_wrong: float = 0.0
     loss: float = 0.0
+    brier: float = 0.0
 
     @property
     def accuracy(self) -> float | None:
         """Part of the labelled rows that were predicted right; None without labels."""
         return _mean(self.right, self.labelled)
 
-    def add(self, outcomes: Outcomes, loss: float) -> None:
-        """Count the outcomes of one batch, and its sum of losses."""
-        is_labelled = outcomes.truth != UNLABELLED
-        is_right = outcomes.places == np.where(outcomes.truth >= 0, outcomes.truth, UNLABELLED)
+    @property
+    def unlabelled(self) -> int:
+        """Scorable rows without a label."""
+        ledger = self.ledger
+        unscorable = ledger.rows_rejected - ledger.reasons["no-probability"]
+        return ledger.rows_in - unscorable - self.labelled
+
+    def add(self, outcomes: Outcomes) -> None:
+        """Count the outcomes of one batch."""
+        is_labelled, is_right = outcomes.is_labelled, outcomes.is_right
         self.labelled += int(is_labelled.sum())
         self.unknown += int((outcomes.truth == UNKNOWN).sum())
         self.right += int(is_right.sum())
         self.confidence += _total(outcomes.confidence)
         self.confidence_of_right += _total(outcomes.confidence[is_right])
         self.confidence_of_wrong += _total(outcomes.confidence[is_labelled & ~is_right])
-        self.loss += loss
+        of_truth = outcomes.of_truth[is_labelled]
+        self.loss -= _total(np.log(np.clip(of_truth, LEAST_PROBABILITY, 1.0)))
+        self.brier += _total(outcomes.squares[is_labelled] - 2 * of_truth + 1)
+
+    def merge(self, other: Tally) -> None:
+        """Count what another tally of the same bundle has counted."""
+        self.ledger.merge(other.ledger)
+        for one in fields(self):
+            if one.name != "ledger":
+                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def as_facts(self) -> dict[str, Any]:
         """The tally as plain JSON values, null where there is nothing to measure.
 
         `log_loss` is the mean of -ln(p), p the probability of the true class, at least
         LEAST_PROBABILITY: https://scikit-learn.org/stable/modules/model_evaluation.html#log-loss
+        `brier_score` is the mean of the squared distances, added up over the classes, between the
+        probabilities and 1 for the true class, 0 for the others; 0..2, as in Brier, "Verification
+        of forecasts expressed in terms of probability", 1950.
         """
         predicted, wrong = self.ledger.rows_predicted, self.labelled - self.right
         return {
@@ -94,6 +131,7 @@ class Tally:
             "rows_right": self.right if self.labelled else None,
             "accuracy": self.accuracy,
             "log_loss": _mean(self.loss, self.labelled),
+            "brier_score": _mean(self.brier, self.labelled),
             "mean_confidence": _mean(self.confidence, predicted),
             "mean_confidence_right": _mean(self.confidence_of_right, self.right),
             "mean_confidence_wrong": _mean(self.confidence_of_wrong, wrong),
@@ -122,34 +160,32 @@ class Evaluator:
         self.tally.seconds += time.thread_time() - started
         self.tally.ledger.add(scored)
         outcomes = self._outcomes(rows, scored, labels)
-        self.tally.add(outcomes, 0.0 if labels is None else self._loss(rows, outcomes.truth))
+        self.tally.add(outcomes)
         return outcomes
 
     def _outcomes(self, rows: Rows, scored: Scored, labels: pa.Array | None) -> Outcomes:
-        import pyarrow.compute as pc
-
         count = len(rows.pixels)
         places, confidence = np.full(count, UNSCORED, np.int64), np.zeros(count, np.float32)
         at = _scored_rows(rows, scored)
-        prediction, found = scored.predictions.columns[rows.passthrough.num_columns :][:2]
-        places[at] = pc.index_in(prediction, value_set=self._scorer.classes).to_numpy(
-            zero_copy_only=False
-        )
-        confidence[at] = found.to_numpy()
-        unlabelled = np.full(count, UNLABELLED, np.int64)
-        truth = unlabelled if labels is None else label_places(labels, self._keys)
-        return Outcomes(places, confidence, truth)
-
-    def _loss(self, rows: Rows, truth: NDArray[np.int64]) -> float:
+        places[at], confidence[at] = scored.best, scored.confidence
+        if labels is None:
+            truth = np.full(count, UNLABELLED, np.int64)
+            return Outcomes(places, confidence, truth, np.zeros(count), np.zeros(count))
+        truth = label_places(labels, self._keys)
         # Off the clock: predict computes only the most probable class's probability.
         probabilities = self._scorer.engine.probabilities(rows.pixels)
-        of_truth = probabilities[np.arange(len(truth)), np.maximum(truth, 0)].astype(np.float64)
-        of_truth[truth == UNKNOWN] = 0.0
-        of_truth = np.nan_to_num(of_truth[truth != UNLABELLED], nan=0.0)
-        return -_total(np.log(np.clip(of_truth, LEAST_PROBABILITY, 1.0)))
+        probabilities = np.nan_to_num(probabilities, nan=0.0, posinf=0.0)
+        of_truth = probabilities[np.arange(count), np.maximum(truth, 0)].astype(np.float64)
+        of_truth[truth < 0] = 0.0
+        squares = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64)
+        return Outcomes(places, confidence, truth, of_truth, squares)
 
 
 OnBatch = Callable[[int, Rows, list[Outcomes]], None]
+"""Told the 1-based number of a batch's first row, its rows, and each evaluator's outcomes."""
+
+OnPart = Callable[[int, float | None], None]
+"""Told the rows of the input done so far, and the part of it, 0..1, None if unknown."""
 
 
 def evaluate_bundle(examples: Examples, engine: Engine, classes: Classes) -> Tally:
@@ -162,10 +198,22 @@ def evaluate_bundle(examples: Examples, engine: Engine, classes: Classes) -> Tal
 def evaluate_all(examples: Examples, evaluators: Sequence[Evaluator], on_batch: OnBatch) -> None:
     """Every batch of the examples through every evaluator, and the outcomes to `on_batch`.
 
-    `on_batch` gets the 1-based number of the batch's first row, its rows, and each evaluator's
-    outcomes. Who comes first on a batch takes turns, so that neither has the warmer cache. Raises
-    UnusableInputError for a file of which no row can be scored or, where a column of labels is
-    named, no label is a class; TryAgainError if the file changed meanwhile.
+    Raises as `run_through` and `refuse_useless`.
+    """
+    run_through(examples, evaluators, on_batch)
+    refuse_useless(examples.entry.name, examples.label, [one.tally for one in evaluators])
+
+
+def run_through(
+    examples: Examples,
+    evaluators: Sequence[Evaluator],
+    on_batch: OnBatch,
+    on_part: OnPart = lambda _rows, _part: None,
+) -> None:
+    """Every batch of the examples through every evaluator, which have seen none before.
+
+    Who comes first on a batch takes turns, so that neither has the warmer cache. Raises
+    UnusableInputError for a file that can't be read, TryAgainError if it changed meanwhile.
     """
     opened = open_source(examples.entry, examples.rows)
     with closing(opened.source) as source:
@@ -180,10 +228,10 @@ def evaluate_all(examples: Examples, evaluators: Sequence[Evaluator], on_batch: 
             scored = {id(evaluator): evaluator.score(rows, labels) for evaluator in order}
             on_batch(first_row, rows, [scored[id(evaluator)] for evaluator in evaluators])
             first_row += rows.rows
+            on_part(first_row - 1, source.progress())
         for evaluator in evaluators:
             evaluator.tally.ledger.check(examples.entry.name, source.expected_rows)
     opened.verify_unchanged()
-    _refuse_useless(examples, [evaluator.tally for evaluator in evaluators])
 
 
 def _labels(rows: Rows, label: str | None) -> pa.Array | None:
@@ -201,19 +249,22 @@ def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:
     return np.flatnonzero(~np.isin(offsets, [reject.row for reject in scored.rejects]))
 
 
-def _refuse_useless(examples: Examples, tallies: Sequence[Tally]) -> None:
-    name, ledger = examples.entry.name, tallies[0].ledger
+def refuse_useless(name: str, label: str | None, tallies: Sequence[Tally]) -> None:
+    """Raise UnusableInputError for an input, named `name`, that tells nothing of any bundle.
+
+    None of its rows can be scored or, where `label` names a column, no label is a class.
+    """
+    ledger = tallies[0].ledger
     if not any(tally.ledger.rows_predicted for tally in tallies):
         reasons = listing(f"{n} {why}" for why, n in ledger.ordered_reasons().items())
         raise UnusableInputError(
             f"{name}: none of its {ledger.rows_in} rows can be scored ({reasons or 'no rows'}): "
             "check the file and the flags it needs (--scale, --delimiter, --pixels)"
         )
-    if examples.label is not None and all(one.unknown == one.labelled for one in tallies):
+    if label is not None and all(one.unknown == one.labelled for one in tallies):
         what = "is a class of the bundle" if tallies[0].labelled else "is there: all are empty"
         raise UnusableInputError(
-            f"{name}: no label in column {examples.label!r} {what}; name the labels' column with "
-            "--label"
+            f"{name}: no label in column {label!r} {what}; name the labels' column with --label"
         )
 
 

@@ -48,9 +48,24 @@ def find_examples(path: str, label: str | None, options: RowOptions) -> Examples
         raise UsageError(f"--data {path}: name one CSV or Parquet file, it may be read twice")
     entry = found.inputs[0]
     check_content(entry)
+    return examples_of(entry, label, options, read_schema(entry, options))
+
+
+def read_schema(entry: Input, options: RowOptions) -> pa.Schema:
+    """The columns besides the pixels of a file that `check_content` has let pass.
+
+    Raises as `open_source`.
+    """
     source = open_source(entry, replace(options, keep=None)).source
     schema = source.schema
     source.close()
+    return schema
+
+
+def examples_of(
+    entry: Input, label: str | None, options: RowOptions, schema: pa.Schema
+) -> Examples:
+    """The rows in a file with that schema, as `find_examples` gives and refuses them."""
     column = _label_column(schema.names, label, entry.name)
     if column is not None and not _may_be_label(schema.field(column).type):
         raise UsageError(

@@ -59,6 +59,14 @@ class Ledger:
         self.lines += scored.lines
         self.reasons.update(reject.reason for reject in scored.rejects)
 
+    def merge(self, other: Ledger) -> None:
+        """Count what the ledger of another input has counted."""
+        self.rows_in += other.rows_in
+        self.rows_predicted += other.rows_predicted
+        self.rows_rejected += other.rows_rejected
+        self.lines += other.lines
+        self.reasons.update(other.reasons)
+
     def check(self, where: str, expected_rows: int | None) -> None:
         """Raise InternalError unless every row of the input is accounted for."""
         out = self.rows_predicted + self.rows_rejected

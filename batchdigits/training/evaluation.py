@@ -1,29 +1,22 @@
-"""How good a model is on rows it has not seen: scikit-learn's metrics as facts and as a table."""
+"""How good a model is on rows it has not seen, as facts and as a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MATRIX_CLASSES = 20
-"""A confusion matrix of more classes than these is too wide to print."""
-
-KEPT_MATRIX_CLASSES = 100
-"""One of more classes than these would fill the manifest, and is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """Precision, recall and F1 (0..1) of one class, and how many rows it has."""
-
-    label: Any
-    precision: float
-    recall: float
-    f1: float
-    support: int
+from batchdigits.scoring.class_scores import (
+    KEPT_MATRIX_CLASSES,
+    MATRIX_CLASSES,
+    ClassScore,
+    aligned,
+    class_scores,
+    matrix_lines,
+    score_lines,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +42,7 @@ class Evaluation:
             "measured_on": self.measured_on,
             "rows": self.rows,
             "accuracy": self.accuracy,
-            "per_class": [
-                {
-                    "label": one.label,
-                    "precision": one.precision,
-                    "recall": one.recall,
-                    "f1": one.f1,
-                    "support": one.support,
-                }
-                for one in self.scores
-            ],
+            "per_class": [asdict(one) for one in self.scores],
         }
         if len(self.scores) <= KEPT_MATRIX_CLASSES:
             facts["confusion_matrix"] = self.confusion.tolist()
@@ -69,37 +53,27 @@ def evaluate(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: list[Any], measured_on: str
 ) -> Evaluation:
     """Compare class numbers (n,) with class numbers; `labels` are the k classes."""
-    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
-
-    numbers = range(len(labels))
-    columns = precision_recall_fscore_support(truth, predicted, labels=numbers, zero_division=0)
-    scores = tuple(
-        ClassScore(label, float(precision), float(recall), float(f1), int(support))
-        for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
-    )
-    return Evaluation(
-        measured_on,
-        len(truth),
-        float(accuracy_score(truth, predicted)),
-        scores,
-        confusion_matrix(truth, predicted, labels=numbers),
-    )
+    size = len(labels)
+    counts = np.bincount(truth * size + predicted, minlength=size * size)
+    matrix = counts.reshape(size, size)
+    accuracy = float(np.mean(predicted == truth))
+    return Evaluation(measured_on, len(truth), accuracy, class_scores(matrix, labels), matrix)
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """The evaluation as text with aligned columns."""
     header = ["class", "precision", "recall", "f1", "rows"]
-    lines = [header, *([str(one.label), *_figures(one)] for one in evaluation.scores)]
-    text = [f"accuracy {evaluation.accuracy:.4f} on {evaluation.measured_on}", "", *_aligned(lines)]
+    lines = aligned([header, *score_lines(evaluation.scores)])
+    text = [f"accuracy {evaluation.accuracy:.4f} on {evaluation.measured_on}", "", *lines]
     if len(evaluation.scores) <= MATRIX_CLASSES:
-        text += ["", "rows: true class, columns: predicted class", *_aligned(_matrix(evaluation))]
+        text += ["", "rows: true class, columns: predicted class", *aligned(_matrix(evaluation))]
     return "\n".join(text)
 
 
 def markdown_evaluation(evaluation: Evaluation) -> str:
     """The evaluation as Markdown tables."""
-    scores = [[str(one.label), *_figures(one)] for one in evaluation.scores]
-    text = _markdown(["class", "precision", "recall", "F1", "rows"], scores)
+    header = ["class", "precision", "recall", "F1", "rows"]
+    text = _markdown(header, score_lines(evaluation.scores))
     if len(evaluation.scores) <= MATRIX_CLASSES:
         header, *rows = _matrix(evaluation)
         text += "\n\nConfusion matrix (rows: true class, columns: predicted class):\n\n"
@@ -107,22 +81,8 @@ def markdown_evaluation(evaluation: Evaluation) -> str:
     return text
 
 
-def _figures(one: ClassScore) -> list[str]:
-    return [f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", str(one.support)]
-
-
 def _matrix(evaluation: Evaluation) -> list[list[str]]:
-    labels = [str(one.label) for one in evaluation.scores]
-    rows = zip(labels, evaluation.confusion.tolist(), strict=True)
-    return [["", *labels], *([label, *map(str, counts)] for label, counts in rows)]
-
-
-def _aligned(lines: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    ]
+    return matrix_lines(evaluation.confusion, [one.label for one in evaluation.scores])
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

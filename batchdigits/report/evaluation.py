@@ -1,0 +1,147 @@
+"""An evaluation as text: figures, then tables, the numbers aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from batchdigits.errors import count_of, listing
+from batchdigits.scoring.class_scores import (
+    MATRIX_CLASSES,
+    aligned,
+    matrix_lines,
+    score_lines,
+    share_interval,
+)
+from batchdigits.scoring.evaluation import Evaluation
+
+WIDEST_CELL = 40
+
+_FIGURES = (
+    ("balanced accuracy", "balanced_accuracy", "{:.4f}"),
+    ("macro F1", "macro_f1", "{:.4f}"),
+    ("Cohen's kappa", "cohen_kappa", "{:.4f}"),
+    ("Matthews correlation", "matthews", "{:.4f}"),
+    ("log loss", "log_loss", "{:.4f}"),
+    ("Brier score", "brier_score", "{:.4f}"),
+    ("expected calibration error", "calibration_error", "{:.2%}"),
+    ("mean confidence", "mean_confidence", "{:.2%}"),
+    ("  of right rows", "mean_confidence_right", "{:.2%}"),
+    ("  of wrong rows", "mean_confidence_wrong", "{:.2%}"),
+)
+
+
+def format_evaluation(found: Evaluation, bundle: str, keep_groups: int) -> str:
+    """All of it, under the `bundle`'s name, with so many groups."""
+    parts = [_head(found, bundle), _figures(found), *_classes(found)]
+    parts += [_confused(found), _reliability(found), _curve(found), _groups(found, keep_groups)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(found: Evaluation, bundle: str) -> str:
+    total = found.total
+    where = found.inputs[0].name if len(found.inputs) == 1 else f"{len(found.inputs)} inputs"
+    lines = [f"{bundle} on {total.labelled:,} labelled rows of {where}"]
+    if total.ledger.rows_rejected:
+        why = listing(f"{n:,} {reason}" for reason, n in total.ledger.ordered_reasons().items())
+        lines.append(f"besides, {count_of(total.ledger.rows_rejected, 'row')} rejected: {why}")
+    if total.unlabelled:
+        lines.append(f"besides, {count_of(total.unlabelled, 'row')} without a label")
+    if total.unknown:
+        lines.append(
+            f"{count_of(total.unknown, 'label')} of no class of the bundle; they count as wrong"
+        )
+    lines += [f"{one.name}: {one.suspicion}" for one in found.inputs if one.suspicion]
+    return "\n".join(lines)
+
+
+def _figures(found: Evaluation) -> str:
+    total, facts = found.total, found.as_facts(0)
+    low, high = share_interval(total.right, total.labelled) or (0.0, 1.0)
+    errors = total.labelled - total.right
+    rows = [
+        ("accuracy", f"{total.accuracy or 0.0:.2%}"),
+        ("  95 % interval", f"{low:.2%} to {high:.2%}"),
+        ("errors", f"{errors:,}"),
+        *(
+            (name, style.format(facts[key]))
+            for name, key, style in _FIGURES
+            if facts[key] is not None
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
+
+
+def _classes(found: Evaluation) -> list[str]:
+    parts = [_table(["class", "precision", "recall", "f1", "rows"], score_lines(found.scores))]
+    if len(found.labels) <= MATRIX_CLASSES:
+        header, *lines = matrix_lines(found.matrix, found.labels)
+        parts.append(_titled("rows: true class, columns: predicted class", header, lines))
+    return parts
+
+
+def _confused(found: Evaluation) -> str:
+    lines = [[str(one.label), str(one.prediction), f"{one.rows:,}"] for one in found.confused]
+    return _titled("most confused", ["true", "predicted", "rows"], lines)
+
+
+def _reliability(found: Evaluation) -> str:
+    lines = [
+        [
+            f"{one.low:.3f}",
+            f"{one.high:.3f}",
+            f"{one.rows:,}",
+            f"{one.confidence:.4f}",
+            f"{one.accuracy:.4f}",
+        ]
+        for one in found.confidence.bins()
+    ]
+    header = ["above", "up to", "rows", "mean confidence", "part right"]
+    return _titled("rows by their confidence", header, lines)
+
+
+def _curve(found: Evaluation) -> str:
+    lines = [
+        [f"{one.confidence:g}", f"{one.coverage:.2%}", f"{one.errors:,}", _share(one.error)]
+        for one in found.confidence.curve()
+    ]
+    header = ["at least", "accepted", "errors", "error"]
+    return _titled("if only rows of a confidence were accepted", header, lines)
+
+
+def _groups(found: Evaluation, keep: int) -> str:
+    if found.groups is None or not keep:
+        return ""
+    groups = found.groups.worst_first()
+    lines = [
+        [
+            *(_cell(value) for value in one.values),
+            f"{one.rows:,}",
+            f"{one.errors:,}",
+            f"{one.accuracy:.2%}",
+            f"{one.interval[0]:.2%} to {one.interval[1]:.2%}",
+            f"{one.confidence:.2%}",
+        ]
+        for one in groups[:keep]
+    ]
+    header = [*found.groups.names, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
+    left = len(groups) - len(lines)
+    more = f"\nand {left:,} more: --groups lists them" if left else ""
+    return _titled("worst groups first", header, lines) + more
+
+
+def _titled(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return f"{title}\n{_table(header, lines)}" if lines else ""
+
+
+def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(aligned([header, *lines]))
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else " ".join(str(value).split())[:WIDEST_CELL]

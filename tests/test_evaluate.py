@@ -1,0 +1,304 @@
+"""`evaluate` on real files through the bundle in the package, against scikit-learn's figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+import batchdigits
+from batchdigits.evaluate import main
+from batchdigits.scoring import groups
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_data"
+
+Run = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in an empty folder; gives exit code, JSON and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        assert captured.out.count("\n") == (code in (0, 3))
+        return code, json.loads(captured.out or "{}"), captured.err
+
+    return run
+
+
+def shaken(rows: int = 600) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Digits with so much noise that one in ten is taken for another."""
+    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, rows)
+    pixels = np.column_stack([table[f"pixel_{i}"] for i in range(64)]).astype(float)
+    noise = np.random.default_rng(3).normal(0, 3, pixels.shape)
+    return np.clip(pixels + noise, 0, 16).astype(np.uint8), table["label"].to_numpy()
+
+
+def write(path: Path, pixels: NDArray[np.uint8], **columns: Any) -> Path:
+    named = {f"pixel_{i}": pa.array(column) for i, column in enumerate(pixels.T)}
+    pq.write_table(pa.table({**columns, **named}), path)
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Noisy digits: 40 forms, some of them without a name, and three writers."""
+    pixels, labels = shaken()
+    forms = [None if i // 15 == 7 else f"{i // 15:03}" for i in range(len(labels))]
+    writers = np.arange(len(labels)) % 3
+    return write(tmp_path / "rows.parquet", pixels, label=labels, form=forms, writer=writers)
+
+
+def probabilities_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    scored = batchdigits.open_bundle().predict(pixels, probabilities=True)
+    return np.column_stack([scored[f"proba_{digit}"].to_numpy() for digit in range(10)])
+
+
+def test_figures_are_those_of_scikit_learn(run: Run, rows: Path) -> None:
+    from scipy.stats import binomtest
+    from sklearn import metrics
+
+    pixels, labels = shaken()
+    probabilities = probabilities_of(pixels)
+    predicted = probabilities.argmax(axis=1)
+    code, found, _ = run(str(rows))
+    assert (code, found["rows_labelled"]) == (0, len(labels))
+    right = int((predicted == labels).sum())
+    interval = binomtest(right, len(labels)).proportion_ci(method="wilson")
+    scaled = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+    expected = {
+        "rows_right": right,
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "balanced_accuracy": metrics.balanced_accuracy_score(labels, predicted),
+        "macro_f1": metrics.f1_score(labels, predicted, average="macro"),
+        "cohen_kappa": metrics.cohen_kappa_score(labels, predicted),
+        "matthews": metrics.matthews_corrcoef(labels, predicted),
+        "log_loss": metrics.log_loss(labels, scaled),
+        "brier_score": ((probabilities - np.eye(10)[labels]) ** 2).sum(axis=1).mean(),
+    }
+    assert 0.7 < expected["accuracy"] < 0.98
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert found["confusion_matrix"] == metrics.confusion_matrix(labels, predicted).tolist()
+    report = metrics.classification_report(labels, predicted, output_dict=True)
+    for one in found["classes"]:
+        wanted = report[str(one["label"])]
+        assert (one["precision"], one["recall"]) == (wanted["precision"], wanted["recall"])
+        assert (one["f1"], one["support"]) == (pytest.approx(wanted["f1-score"]), wanted["support"])
+    matrix = np.array(found["confusion_matrix"])
+    np.fill_diagonal(matrix, 0)
+    (first, *_) = found["confused"]
+    assert first["rows"] == matrix.max() == matrix[first["label"], first["prediction"]]
+
+
+def test_confidence_is_counted_by_bin_and_by_threshold(run: Run, rows: Path) -> None:
+    pixels, labels = shaken()
+    probabilities = probabilities_of(pixels)
+    confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    found = run(str(rows))[1]
+    bins = [(one["low"] < confidence) & (confidence <= one["high"]) for one in found["reliability"]]
+    assert sum(one["rows"] for one in found["reliability"]) == len(labels)
+    gap = 0.0
+    for one, chosen in zip(found["reliability"], bins, strict=True):
+        assert one["rows"] == chosen.sum()
+        assert one["accuracy"] == pytest.approx(is_right[chosen].mean())
+        assert one["confidence"] == pytest.approx(confidence[chosen].mean())
+        gap += abs(confidence[chosen].sum() - is_right[chosen].sum()) / len(labels)
+    assert found["calibration_error"] == pytest.approx(gap)
+    for one in found["coverage"]:
+        accepted = confidence >= np.float32(one["confidence"])
+        assert (one["rows"], one["errors"]) == (accepted.sum(), (accepted & ~is_right).sum())
+        assert one["coverage"] == accepted.mean()
+
+
+def test_groups_are_counted_and_the_worst_come_first(run: Run, rows: Path) -> None:
+    pixels, labels = shaken()
+    is_right = probabilities_of(pixels).argmax(axis=1) == labels
+    code, found, err = run(str(rows), "--by", "form", "--groups", "40")
+    assert (code, found["by"], found["group_count"]) == (0, ["form"], 40)
+    by_form = {one["group"]["form"]: one for one in found["groups"]}
+    assert by_form[None]["errors"] == 15 - is_right[105:120].sum()
+    assert by_form["003"]["errors"] == 15 - is_right[45:60].sum()
+    highs = [one["accuracy_high"] for one in found["groups"]]
+    assert highs == sorted(highs)
+    assert sum(one["errors"] for one in found["groups"]) == len(labels) - found["rows_right"]
+    assert "worst groups first" in err
+
+    found = run(str(rows), "--by", "form,writer", "--groups", "2")[1]
+    assert (found["group_count"], len(found["groups"])) == (120, 2)
+    assert set(found["groups"][0]["group"]) == {"form", "writer"}
+
+
+def test_one_wrong_row_tells_less_than_nine_of_ten() -> None:
+    """Groups go by the upper end of their interval, whatever their values."""
+    found = groups.Groups(["form"])
+    forms = pa.array(["once"] + ["often"] * 10 + ["fine"] * 3)
+    is_wrong = np.array([True] * 10 + [False] * 4)
+    found.add([forms], np.arange(14), is_wrong, np.ones(14, np.float32))
+    assert [(one.values, one.rows, one.errors) for one in found.worst_first()] == [
+        (("often",), 10, 9),
+        (("once",), 1, 1),
+        (("fine",), 3, 0),
+    ]
+
+
+def test_more_groups_than_memory_should_hold_are_refused(
+    run: Run, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_GROUPS", 39)
+    code, _, err = run(str(rows), "--by", "form")
+    assert (code, "--by form: more than 39 groups; name columns that" in err) == (2, True)
+
+
+def test_how_rows_are_cut_changes_nothing(run: Run, rows: Path, tmp_path: Path) -> None:
+    """One file, the same in small row groups, and in three files of both formats."""
+    table = pq.read_table(rows)
+    (tmp_path / "cut").mkdir()
+    pq.write_table(table.slice(0, 100), "cut/a.parquet", row_group_size=7)
+    lines = [",".join(table.schema.names)]
+    lines += [
+        ",".join("" if cell is None else str(cell) for cell in row.values())
+        for row in table.slice(100, 300).to_pylist()
+    ]
+    (tmp_path / "cut" / "b.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pq.write_table(table.slice(400), "cut/c.parquet")
+    whole = run(str(rows), "--by", "writer")[1]
+    cut = run("cut", "--by", "writer")[1]
+    assert [one["rows_in"] for one in cut.pop("inputs")] == [100, 300, 200]
+    for found in (whole, cut):
+        # In CSV a writer's number is text.
+        found["groups"] = None
+        for name in ("inputs", "seconds", "group_count"):
+            found.pop(name, None)
+    flat, expected = list(_numbers(cut)), list(_numbers(whole))
+    assert flat == pytest.approx(expected)
+    assert cut.keys() == whole.keys()
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(one)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def test_rejects_are_counted_and_told(run: Run) -> None:
+    """The bad sample: 20 of 36 rows can be scored."""
+    bad = str(SAMPLE / "bad.csv")
+    code, found, err = run(bad)
+    assert (code, found["rows_in"], found["rows_rejected"]) == (3, 36, 16)
+    assert (
+        found["rows_labelled"]
+        == found["rows_predicted"]
+        == sum(one["support"] for one in found["classes"])
+    )
+    assert found["reasons"]["missing"] == 2
+    assert "besides, 16 rows rejected: 1 bad-encoding, 1 blank-line" in err
+    assert "error: 16 of 36 rows were rejected, more than --max-rejects" in err
+    code, found, err = run(bad, "--max-rejects", "50%")
+    assert (code, found["exit_code"], "error" in err.splitlines()[-1]) == (0, 0, False)
+
+
+def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
+    """No class of the bundle: wrong. None at all: not counted."""
+    table = pq.read_table(rows)
+    labels = ["x", None, "NA", *map(str, table["label"].to_pylist()[3:])]
+    at = table.schema.names.index("label")
+    pq.write_table(table.set_column(at, "label", pa.array(labels)), "odd.parquet")
+    found, err = run("odd.parquet")[1:]
+    counts = [found[f"rows_{name}"] for name in ("labelled", "unlabelled", "of_unknown_class")]
+    assert counts == [598, 2, 1]
+    assert sum(map(sum, found["confusion_matrix"])) == 597
+    assert "besides, 2 rows without a label" in err
+    assert "1 label of no class of the bundle; they count as wrong" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        (["--label", "digit"], 65, "no column 'digit' with labels; the columns besides the pixels"),
+        (["--by", "sheet"], 65, "no column 'sheet' to group by; the columns besides the pixels"),
+        (["--label", "form"], 65, "no label in column 'form' is a class of the bundle"),
+        (["--by", "boxes"], 2, "--by boxes: rows.parquet holds fixed_size_list"),
+        (["--by", "form,form"], 2, "names a column more than once"),
+        (["--groups", "-1"], 2, "--groups -1: expected 0 or more groups"),
+        (["--output", "figures.csv"], 2, "expected a file name that ends in .json"),
+        (["--output", "none/figures.json"], 73, "there is no folder none"),
+        (["--output", "there.json"], 73, "there.json: exists; give --overwrite"),
+        (["missing.csv"], 66, "missing.csv: no such file"),
+        (["--max-rejects", "some"], 2, "expected a count such as 5, or 0.5%"),
+    ],
+)
+def test_what_can_not_be_evaluated_is_refused_in_one_line(
+    run: Run, rows: Path, flags: list[str], code: int, told: str
+) -> None:
+    table = pq.read_table(rows)
+    boxes = pa.FixedSizeListArray.from_arrays(pa.array([1] * 1200), 2)
+    pq.write_table(table.append_column("boxes", boxes), rows)
+    Path("there.json").write_text("mine", encoding="utf-8")
+    found, _, err = run("rows.parquet", *flags)
+    assert (found, told in err, err.count("\n")) == (code, True, 1), err
+    assert Path("there.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_standard_input_is_refused(run: Run) -> None:
+    code, _, err = run("-")
+    assert (code, "evaluate a file" in err) == (2, True)
+
+
+def test_the_json_goes_to_a_file_too(run: Run, rows: Path) -> None:
+    code, found, _ = run(str(rows), "--output", "figures.json")
+    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, found)
+    assert run(str(rows), "--output", "figures.json")[0] == 73
+    code, found, _ = run(str(rows), "--output", "figures.json", "--overwrite", "--groups", "1")
+    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, found)
+    Path("input.json").write_bytes(rows.read_bytes())
+    code, _, err = run("input.json", "--output", "input.json", "--overwrite")
+    assert (code, "is an input" in err) == (2, True)
+
+
+def test_inverted_rows_are_measured_and_told(run: Run, tmp_path: Path) -> None:
+    table = pq.read_table(SAMPLE / "digits.parquet")
+    pixels = 16 - np.column_stack([table[f"pixel_{i}"] for i in range(64)])
+    write(tmp_path / "inverted.parquet", pixels.astype(np.uint8), label=table["label"])
+    code, found, err = run("inverted.parquet")
+    assert (code, found["accuracy"] < 0.5) == (0, True)
+    assert "invert" in found["inputs"][0]["suspicion"]
+    assert found["inputs"][0]["suspicion"] in err
+
+
+def test_nothing_heavy_is_imported(rows: Path) -> None:
+    """A base installation can evaluate; `--help` waits for nothing at all."""
+    script = f"""
+import sys
+from batchdigits.evaluate import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+light = {{"numpy", "pyarrow", "onnxruntime", "logging"}} & set(sys.modules)
+assert main([{str(rows)!r}, "--by", "form"]) == 0
+heavy = {{"pandas", "sklearn", "scipy", "keras", "tensorflow", "joblib", "onnx"}}
+print(sorted(light), sorted(name for name in heavy if sys.modules.get(name)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == "[] []"
