@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.scoring.reliability import Bin, ConfidenceCounts
 from batchdigits.training.fit import Fitted
 
-BINS = 15
 LARGEST_TEMPERATURE = 20.0
 """A temperature is between this and one over it."""
 
@@ -32,25 +32,10 @@ Targets = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """Rows with a confidence above `low` and up to `high`.
-
-    `confidence` is their mean, 0..1, `accuracy` the part of them that is right.
-    """
-
-    low: float
-    high: float
-    rows: int
-    confidence: float
-    accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
 class Reliability:
     """How far confidence can be trusted.
 
-    calibration_error  expected calibration error, 0..1: how far each bin's accuracy is from its
-                       mean confidence, the mean over all rows (15 bins of equal width, Guo 2017)
+    calibration_error  expected calibration error, 0..1
     log_loss           mean of -ln(probability of the true class)
     bins               those that hold rows, ascending
     """
@@ -119,21 +104,11 @@ def measure_reliability(probabilities: Probabilities, targets: Targets) -> Relia
     """How well probabilities (n, k) know how often they are right about class numbers (n,)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == targets
-    number = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    bins = tuple(
-        Bin(
-            one / BINS,
-            (one + 1) / BINS,
-            int((number == one).sum()),
-            float(confidence[number == one].mean()),
-            float(is_right[number == one].mean()),
-        )
-        for one in np.unique(number).tolist()
-    )
-    gaps = sum(one.rows * abs(one.accuracy - one.confidence) for one in bins)
+    counts = ConfidenceCounts()
+    counts.add(confidence, is_right)
     true = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     log_loss = float(-np.log(np.maximum(true, _LEAST)).mean())
-    return Reliability(gaps / len(targets), log_loss, bins)
+    return Reliability(counts.calibration_error or 0.0, log_loss, counts.bins())
 
 
 def markdown_calibration(calibration: Calibration) -> str:
