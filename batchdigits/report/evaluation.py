@@ -111,9 +111,8 @@ def _curve(found: Evaluation) -> str:
 
 
 def _groups(found: Evaluation, keep: int) -> str:
-    if found.groups is None or not keep:
+    if not keep:
         return ""
-    groups = found.groups.worst_first()
     lines = [
         [
             *(_cell(value) for value in one.values),
@@ -123,10 +122,10 @@ def _groups(found: Evaluation, keep: int) -> str:
             f"{one.interval[0]:.2%} to {one.interval[1]:.2%}",
             f"{one.confidence:.2%}",
         ]
-        for one in groups[:keep]
+        for one in found.groups[:keep]
     ]
-    header = [*found.groups.names, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
-    left = len(groups) - len(lines)
+    header = [*found.by, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
+    left = len(found.groups) - len(lines)
     more = f"\nand {left:,} more: --groups lists them" if left else ""
     return _titled("worst groups first", header, lines) + more
 

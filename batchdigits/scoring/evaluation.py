@@ -37,7 +37,7 @@ from batchdigits.scoring.evaluator import (
     run_through,
 )
 from batchdigits.scoring.examples import UNKNOWN, Examples, examples_of, read_schema
-from batchdigits.scoring.groups import Groups, may_group
+from batchdigits.scoring.groups import Group, Groups, may_group
 from batchdigits.scoring.reliability import ConfidenceCounts
 from batchdigits.scoring.suspicion import Suspicion
 
@@ -78,7 +78,7 @@ class Evaluation:
     matrix      int64 (k + 2, k + 2): row = true class, column = predicted class; behind the classes
                 row k holds labels that are none of them, column k + 1 rows without a prediction
     confidence  how right the labelled rows are at which confidence
-    groups      the labelled rows by the columns they were asked for by, if any
+    by          the columns that rows were grouped by, if any; `groups` the worst first
     """
 
     labels: tuple[Any, ...]
@@ -86,7 +86,8 @@ class Evaluation:
     total: Tally
     matrix: NDArray[np.int64]
     confidence: ConfidenceCounts
-    groups: Groups | None
+    by: tuple[str, ...]
+    groups: tuple[Group, ...]
 
     @property
     def scores(self) -> tuple[ClassScore, ...]:
@@ -141,15 +142,14 @@ class Evaluation:
         return shown
 
     def _group_facts(self, keep: int) -> dict[str, Any]:
-        if self.groups is None:
+        if not self.by:
             return {"by": None, "group_count": None, "groups": None}
-        found = self.groups.worst_first()
         return {
-            "by": list(self.groups.names),
-            "group_count": len(found),
+            "by": list(self.by),
+            "group_count": len(self.groups),
             "groups": [
                 {
-                    "group": dict(zip(self.groups.names, one.values, strict=True)),
+                    "group": dict(zip(self.by, one.values, strict=True)),
                     "rows": one.rows,
                     "errors": one.errors,
                     "accuracy": one.accuracy,
@@ -157,7 +157,7 @@ class Evaluation:
                     "accuracy_high": one.interval[1],
                     "mean_confidence": one.confidence,
                 }
-                for one in found[:keep]
+                for one in self.groups[:keep]
             ],
         }
 
@@ -191,8 +191,9 @@ def evaluate_files(
         inputs.append(InputTally(examples.entry.name, evaluator.tally, evidence.verdict()))
         total.merge(evaluator.tally)
     refuse_useless(listing(one.name for one in inputs), label, [total])
+    groups = tuple(book.groups.worst_first()) if book.groups else ()
     return Evaluation(
-        classes.values, tuple(inputs), total, book.matrix, book.confidence, book.groups
+        classes.values, tuple(inputs), total, book.matrix, book.confidence, by, groups
     )
 
 
