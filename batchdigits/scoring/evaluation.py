@@ -185,7 +185,7 @@ def evaluate_files(
     found = [_find(entry, label, replace(options, keep=by)) for entry in entries]
     book, total, inputs = _Book(classes, by), Tally(), []
     for examples in found:
-        evaluator = Evaluator(engine, classes)
+        evaluator = Evaluator(engine, classes, timed=False)
         evidence = Suspicion(reference, options.scale)
         _pass(examples, evaluator, evidence, book, on_progress)
         inputs.append(InputTally(examples.entry.name, evaluator.tally, evidence.verdict()))

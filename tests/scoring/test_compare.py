@@ -18,7 +18,7 @@ from batchdigits.bundle_commands.diff import _figures
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.rows.batch import RowOptions
 from batchdigits.scoring.compare import Comparison, compare, regression
-from batchdigits.scoring.evaluator import Evaluator, evaluate_bundle
+from batchdigits.scoring.evaluator import Evaluator, evaluate_all, evaluate_bundle
 from batchdigits.scoring.examples import UNKNOWN, UNLABELLED, find_examples, label_keys
 from batchdigits.scoring.examples import label_places as places_of
 
@@ -182,6 +182,21 @@ def test_one_bundle_alone(four: Path) -> None:
     tally = evaluate_bundle(find_examples(str(four), "label", RowOptions()), Told(3, 0), OLD)
     alone, compared = tally.as_facts(), run(four).old.as_facts()
     assert {**alone, "rows_per_second": 0} == {**compared, "rows_per_second": 0}
+
+
+def test_off_the_clock_the_figures_are_the_same(tmp_path: Path) -> None:
+    """From one run of the engine instead of two, rows without a probability among them."""
+    random = np.random.default_rng(2)
+    rows = random.integers((0, 0, 0, 0), (3, 17, 3, 17), (60, 4)).tolist()
+    path = write(tmp_path / "rows.parquet", rows, label=random.integers(0, 4, 60))
+    facts = []
+    for timed in (True, False):
+        evaluator = Evaluator(Told(3, 0), OLD, timed=timed)
+        examples = find_examples(str(path), None, RowOptions())
+        evaluate_all(examples, [evaluator], lambda _first_row, _rows, _outcomes: None)
+        facts.append({**evaluator.tally.as_facts(), "rows_per_second": None})
+    assert facts[0]["reasons"]["no-probability"] > 0
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 1000])
