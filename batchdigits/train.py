@@ -47,6 +47,7 @@ def parser() -> Parser:
     _add_model_options(result)
     _add_data_options(result)
     _add_split_options(result)
+    _add_review_options(result)
     _add_sweep_options(result)
     _add_output_options(result)
     add_common_options(result)
@@ -146,6 +147,17 @@ def _add_split_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_review_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("accept or review")
+    group.add_argument(
+        "--max-error",
+        metavar="P%",
+        help="find the confidence above which, proven with 95%% confidence, no more accepted rows "
+        "are wrong, such as 0.5%%; predict then writes a decision for each row. It holds for rows "
+        "of the same source: for new writers ask for half of what you need",
+    )
+
+
 def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sweep")
     group.add_argument(
@@ -229,6 +241,14 @@ def _tell(result: TrainResult) -> None:
         *(result.name, result.version, result.epochs, result.rows_trained, result.rows),
         *(result.fit_seconds, result.evaluation.accuracy, result.path),
     )
+    if result.review is not None:
+        logger.info(
+            "accepted from confidence %.6g on: %.1f %% of rows, of which at most %.3g %% are wrong "
+            "(95 %% confidence; %s of %s were) if they come from the same writers; new ones are "
+            "read worse: for them ask for half the error",
+            *(result.review.review_below, 100 * result.review.coverage),
+            *(100 * result.review.max_error, result.review.errors, result.review.accepted),
+        )
 
 
 def _sweep_table(sweep: SweepResult) -> str:
@@ -265,6 +285,8 @@ def _summary(result: TrainResult) -> dict[str, object]:
         "digest": result.digest,
         "accuracy": result.evaluation.accuracy,
         "rows": result.rows,
+        "review_below": None if result.review is None else result.review.review_below,
+        "coverage": None if result.review is None else result.review.coverage,
         "fit_seconds": round(result.fit_seconds, 3),
         "seconds": round(result.seconds, 3),
         "sweep": None

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from batchdigits.archive.classes import Classes, parse_classes, wrong_fact
 from batchdigits.archive.strict_json import parse_json
+from batchdigits.archive.thresholds import parse_thresholds
 from batchdigits.errors import BundleError, listing
 
 FORMAT = 1
@@ -187,6 +188,12 @@ def _parse_metrics(value: Any) -> dict[str, Any]:
     return metrics
 
 
+def _parse_threshold_facts(value: Any) -> dict[str, Any]:
+    parse_thresholds(value)
+    facts: dict[str, Any] = value
+    return facts
+
+
 def _parse_libraries(value: Any) -> dict[str, str]:
     libraries = _parse_facts("libraries")(value)
     odd = [name for name, version in libraries.items() if not isinstance(version, str)]
@@ -217,7 +224,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "split": _parse_facts("split"),
     "metrics": _parse_metrics,
     "libraries": _parse_libraries,
-    "thresholds": _parse_facts("thresholds"),
+    "thresholds": _parse_threshold_facts,
 }
 _OPTIONAL_PARSERS: dict[str, Callable[[Any], Any]] = {
     "recipe": _parse_facts("recipe"),

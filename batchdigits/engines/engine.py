@@ -40,6 +40,16 @@ MostProbable: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float32]]"
 and its probability, float32 (n,), NaN where the row's probabilities are not all finite."""
 
 
+Measured: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]"
+"""Those two, and the distance of each row's pixels to the nearest usual row, float32 (n,)."""
+
+
+class MeasuringEngine(Engine, Protocol):
+    """An engine that can also say how far a row is from what is usual."""
+
+    def measure(self, pixels: Pixels) -> Measured: ...
+
+
 def most_probable(probabilities: NDArray[np.float32]) -> MostProbable:
     """The most probable class of each row of probabilities, float32 (n, k)."""
     import numpy as np  # usage errors, which look at the engines' names, must not wait for NumPy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.engines.engine import MostProbable, most_probable
+from batchdigits.engines.engine import Measured, MostProbable, most_probable
 from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
 from batchdigits.engines.onnx_graph import check_onnx_graph
 from batchdigits.errors import BundleError
@@ -19,6 +19,10 @@ BLOCK_ROWS = 1024
 
 _PROBABILITIES = ["probabilities"]
 _BEST = ["best", "confidence"]
+_STRANGENESS = ["strangeness"]
+_WANTED = "with_strangeness"
+
+_MEASURED = ", strangeness tensor(float) N"
 
 _FATAL = 4
 
@@ -28,7 +32,9 @@ class OnnxEngine:
 
     The model has one input, `pixels` (float32, N x 64, values 0..16), and the output
     `probabilities` (float32, N x k). It may have two more: `best` (int64, N), the place of the
-    most probable class, and `confidence` (float32, N), its probability. Raises BundleError for a
+    most probable class, and `confidence` (float32, N), its probability; and behind them
+    `strangeness` (float32, N), the distance to the nearest usual row, which is computed where the
+    input `with_strangeness` (bool, false if it is not given) is true. Raises BundleError for a
     model that is not so.
     """
 
@@ -39,7 +45,7 @@ class OnnxEngine:
         check_onnx_graph(model)
         self._errors = _runtime_errors()
         self._session = _open_session(model, self._errors)
-        self._finds_best = _check_ports(self._session, classes)
+        self._finds_best, self.measures = _check_ports(self._session, classes)
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
@@ -59,6 +65,28 @@ class OnnxEngine:
         best, confidence = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
         for rows, block in self._blocks(pixels):
             best[rows], confidence[rows] = self._run(block, _BEST)
+        return self._checked(best, confidence)
+
+    def measure(self, pixels: NDArray[Any]) -> Measured:
+        """What `most_probable` gives, and the strangeness of each row, float32 (n,), in pixels.
+
+        Only for a model that `measures` it.
+        """
+        best, confidence = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
+        strangeness = np.empty(len(pixels), np.float32)
+        for rows, block in self._blocks(pixels):
+            if self._finds_best:
+                found = self._run(block, [*_BEST, *_STRANGENESS])
+                best[rows], confidence[rows], strangeness[rows] = found
+            else:
+                probabilities, strangeness[rows] = self._run(
+                    block, [*_PROBABILITIES, *_STRANGENESS]
+                )
+                best[rows], confidence[rows] = most_probable(probabilities)
+        return (*self._checked(best, confidence), strangeness)
+
+    def _checked(self, best: NDArray[np.int64], confidence: NDArray[np.float32]) -> MostProbable:
+        """Both, if they can be: a model may give anything."""
         if len(best) and not 0 <= best.min() <= best.max() < self.classes:
             raise BundleError(
                 f"model.onnx gave a class of {best.min()} to {best.max()}, expected 0 to "
@@ -87,8 +115,11 @@ class OnnxEngine:
         return _open_session(COLUMNS_TO_ROWS, self._errors)
 
     def _run(self, block: NDArray[np.float32], names: list[str]) -> list[NDArray[Any]]:
+        given: dict[str, NDArray[Any]] = {"pixels": block}
+        if _STRANGENESS[0] in names:
+            given[_WANTED] = np.array(True)
         try:
-            outputs: list[NDArray[Any]] = self._session.run(names, {"pixels": block})
+            outputs: list[NDArray[Any]] = self._session.run(names, given)
         except self._errors as error:
             raise BundleError(
                 f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
@@ -131,8 +162,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, ValueError, *own)
 
 
-def _check_ports(session: Any, classes: int) -> bool:
-    """Whether the model finds the most probable class itself.
+def _check_ports(session: Any, classes: int) -> tuple[bool, bool]:
+    """Whether the model finds the most probable class itself, and whether it measures strangeness.
 
     Raises BundleError unless it takes `pixels` and gives `probabilities`.
     """
@@ -140,10 +171,16 @@ def _check_ports(session: Any, classes: int) -> bool:
     if inputs != f"pixels tensor(float) N x {PIXELS}":
         raise BundleError(f"model.onnx takes {inputs}, expected pixels tensor(float) N x {PIXELS}")
     expected = f"probabilities tensor(float) N x {classes}"
+    switch = _describe(session.get_overridable_initializers())
+    measures = switch == f"{_WANTED} tensor(bool) " and outputs.endswith(_MEASURED)
+    if measures:
+        outputs = outputs.removesuffix(_MEASURED)
+    elif switch:
+        raise BundleError(f"model.onnx takes {switch} besides pixels, expected nothing else")
     more = f"{expected}, best tensor(int64) N, confidence tensor(float) N"
     if outputs not in (expected, more):
         raise BundleError(f"model.onnx gives {outputs}, expected {expected}")
-    return bool(outputs == more)
+    return outputs == more, measures
 
 
 def _describe(ports: Sequence[Any]) -> str:

@@ -47,6 +47,7 @@ def write_card(
         f"## Data\n\n{_data(manifest)}",
         f"## Accuracy\n\n{_accuracy(manifest, evaluation)}",
         *([f"## Confidence\n\n{markdown_calibration(calibration)}"] if calibration else []),
+        f"## Accept or review\n\n{_review(manifest)}",
         f"## How it was made\n\n{_making(manifest)}",
         "\n".join(["## Limits\n", *limits]),
         f"## Digests\n\n{_digests(manifest, members)}",
@@ -89,6 +90,36 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
     )
     text += _choosing(manifest)
     return f"{text}\n\n{markdown_evaluation(evaluation)}"
+
+
+def _review(manifest: Manifest) -> str:
+    """The thresholds, and what was measured at each."""
+    facts = manifest.thresholds
+    lines = []
+    if "review_below" in facts:
+        lines.append(
+            f"Predictions with a confidence of {facts['review_below']:.6g} or more are accepted: "
+            f"{facts['coverage']:.1%} of rows. With {facts['level']:.0%} confidence at most "
+            f"{facts['max_error']:.3%} of them are wrong; {facts['errors']} of {facts['accepted']} "
+            f"were, of {facts['rows']} rows judged by networks that had not seen them. That holds "
+            "for rows of the same source; on digits of new writers expect two to three times the "
+            "error."
+        )
+    else:
+        lines.append("No threshold of confidence was asked for (`train --max-error`).")
+    lines.append(
+        "What is no digit goes to review too. Of the training rows, "
+        f"{facts['false_alarm']:.2%} would by what the others look like:"
+    )
+    table = (
+        "| cause | a row where |\n|---|---|\n"
+        f"| `little-ink` | the pixels' sum is below {facts['least_ink']:g} |\n"
+        f"| `much-ink` | it is above {facts['most_ink']:g} |\n"
+        f"| `pale` | the darkest pixel is below {facts['least_darkest']:g} |\n"
+        f"| `strange` | it is further than {facts['strange_above']:g} from the nearest of "
+        f"{facts['strange_centres']} centroids (`predict --strangeness`) |"
+    )
+    return "\n\n".join([*lines, table])
 
 
 def _choosing(manifest: Manifest) -> str:

@@ -14,7 +14,7 @@ from batchdigits.archive.bundle import digest_bytes, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.store import open_store
 from batchdigits.clock import utc_text
-from batchdigits.errors import BundleError, OutputError, UsageError
+from batchdigits.errors import BundleError, OutputError, UnusableInputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
 from batchdigits.training.calibration import Calibration, fold_in
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
@@ -23,18 +23,26 @@ from batchdigits.training.fit import Fitted
 from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.judging import (
     OnProgress,
+    OutOfFold,
     cross_validate,
     fit_rows,
-    inner_temperature,
     judge_held,
+    judge_training_rows,
 )
 from batchdigits.training.onnx_export import Agreement, check_agreement, export_onnx
+from batchdigits.training.onnx_strangeness import check_strangeness
 from batchdigits.training.options import TrainOptions, command_line, settings_of
 from batchdigits.training.pack import Trained, pack_bundle
 from batchdigits.training.recipes import Settings
 from batchdigits.training.split import Split, split_rows
+from batchdigits.training.strangeness import Usual, fit_usual
 from batchdigits.training.sweep import plan_sweep, run_sweep, winner_options
 from batchdigits.training.sweep_result import SweepResult
+from batchdigits.training.thresholds import (
+    ReviewThreshold,
+    find_review_threshold,
+    parse_max_error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class TrainResult:
     rows         labelled rows there were, `rows_trained` those that the packed model learnt from
     epochs       how many epochs it was trained
     calibration  what the temperature did; None where none was asked for
+    review       from which confidence on rows are accepted; None where none was asked for
     seen_accuracy the accuracy on the rows that trained, which promises nothing
     sweep        the search that chose the settings; None where none was asked for
     """
@@ -55,6 +64,7 @@ class TrainResult:
     digest: str
     evaluation: Evaluation
     calibration: Calibration | None
+    review: ReviewThreshold | None
     seen_accuracy: float
     agreement: Agreement
     rows: int
@@ -95,6 +105,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
         digest=digest,
         evaluation=trained.evaluation,
         calibration=trained.calibration,
+        review=trained.review,
         seen_accuracy=trained.seen_accuracy,
         agreement=trained.agreement,
         rows=len(data.targets),
@@ -121,7 +132,15 @@ def _check(options: TrainOptions) -> Settings:
     scale = options.rows.scale
     if scale is not None and not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale}: expected the largest pixel value, such as 255")
-    return settings_of(options)
+    settings = settings_of(options)
+    if options.max_error is not None:
+        parse_max_error(options.max_error)
+        if not settings.calibration_folds:
+            raise UsageError(
+                f"--max-error {options.max_error}: needs confidence that is calibrated: add "
+                "--calibration-folds 3"
+            )
+    return settings
 
 
 def _check_output(output: str, data: str | None, *, overwrite: bool) -> None:
@@ -174,18 +193,24 @@ def _train(
     created = utc_text()
     # Folds come first: only the last fit's random state is that of the packed model.
     if len(split.held):
-        temperature = inner_temperature(data, split.train, settings, options, on_progress)
+        unseen = judge_training_rows(data, split.train, settings, options, on_progress)
+        usual = fit_usual(data.pixels[split.train], settings.seed)
+        review = _find_review_threshold(data, unseen, usual, options)
         fitted = fit_rows(data, split.train, settings, on_progress)
+        temperature = None if unseen is None else unseen.temperature
         evaluation, calibration = judge_held(data, split, fitted, temperature)
     else:
-        evaluation, calibration = cross_validate(data, settings, options, on_progress)
+        evaluation, calibration, unseen = cross_validate(data, settings, options, on_progress)
+        usual = fit_usual(data.pixels, settings.seed)
+        review = _find_review_threshold(data, unseen, usual, options)
         fitted = fit_rows(data, split.train, settings, on_progress)
     if calibration is not None:
         fold_in(fitted, calibration.temperature)
     on_progress("compiling to ONNX")
-    model = export_onnx(fitted)
+    model = export_onnx(fitted, usual.centres)
     judged = split.held if len(split.held) else split.train
     agreement = check_agreement(fitted, model, data.pixels[judged], settings.seed)
+    check_strangeness(model, data.classes, usual, data.pixels[judged])
     return Trained(
         data=data,
         split=split,
@@ -195,12 +220,30 @@ def _train(
         agreement=agreement,
         evaluation=evaluation,
         calibration=calibration,
+        usual=usual,
+        review=review,
         seen_accuracy=float(
             np.mean(_predict(fitted, data, split.train) == data.targets[split.train])
         ),
         command=command_line(options),
         created=options.created or created,
     )
+
+
+def _find_review_threshold(
+    data: Labelled, unseen: OutOfFold | None, usual: Usual, options: TrainOptions
+) -> ReviewThreshold | None:
+    """The threshold that keeps --max-error; None where it is not asked for."""
+    if options.max_error is None:
+        return None
+    if unseen is None:
+        raise UnusableInputError(
+            f"--max-error {options.max_error}: a class has but one row to train on, so none is "
+            "left to judge by: add rows; nothing was published"
+        )
+    confidence = unseen.probabilities.max(axis=1)
+    confidence[~usual.bounds_hold(data.pixels[unseen.rows])] = np.nan
+    return find_review_threshold(confidence, unseen.is_right, parse_max_error(options.max_error))
 
 
 def _predict(fitted: Fitted, data: Labelled, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,28 @@ OnProgress = Callable[[str], None]
 Rows = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Training rows as networks judge them that had not seen them.
+
+    rows           int64 (n,): which rows of the data
+    targets        int64 (n,): the number of the class of each
+    probabilities  float64 (n, k): each fold's at the temperature of the other folds
+    temperature    of all of them, for the packed model
+    """
+
+    rows: Rows
+    targets: Rows
+    probabilities: NDArray[np.float64]
+    temperature: float
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """Whether the most probable class is the true one, (n,)."""
+        right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.targets
+        return right
+
+
 def fit_rows(
     data: Labelled, rows: Rows, settings: Settings, on_progress: OnProgress, prefix: str = ""
 ) -> Fitted:
@@ -40,16 +62,16 @@ def fit_rows(
     return fit(data.pixels[rows], data.targets[rows], data.classes, settings, told)
 
 
-def inner_temperature(
+def judge_training_rows(
     data: Labelled,
     rows: Rows,
     settings: Settings,
     options: TrainOptions,
     on_progress: OnProgress,
-) -> float | None:
-    """The temperature, from networks that saw a part of the training rows and judge the others.
+) -> OutOfFold | None:
+    """The training rows, each by a network that saw a part of the others.
 
-    None where none is asked for, or where a class has but one row to train on.
+    None where no calibration is asked for, or where a class has but one row to train on.
     """
     fewest = int(np.bincount(data.targets[rows], minlength=data.classes).min())
     folds = min(settings.calibration_folds, fewest)
@@ -58,8 +80,8 @@ def inner_temperature(
     cheaper = replace(settings, copies=min(settings.copies, FOLD_COPIES))
     inner = replace(data, pixels=data.pixels[rows], targets=data.targets[rows])
     parts = split_folds(inner, folds, options.split_seed)
-    found, _ = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
-    return fit_temperature(found, inner.targets)
+    found, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
+    return _out_of_fold(rows, inner.targets, found, fold)
 
 
 def judge_held(
@@ -82,8 +104,8 @@ def judge_held(
 
 def cross_validate(
     data: Labelled, settings: Settings, options: TrainOptions, on_progress: OnProgress
-) -> tuple[Evaluation, Calibration | None]:
-    """Every row predicted by a model that had not seen it.
+) -> tuple[Evaluation, Calibration | None, OutOfFold | None]:
+    """Every row predicted by a model that had not seen it; None where no calibration is asked for.
 
     The temperature is of all these predictions. The figures behind it are of each fold at the
     temperature of the others, so that no row has a part in what it is judged by.
@@ -97,14 +119,21 @@ def cross_validate(
     )
     evaluation = evaluate(data.targets, found.argmax(axis=1), _labels(data), measured_on)
     if not settings.calibration_folds:
-        return evaluation, None
-    return evaluation, Calibration(
-        fit_temperature(found, data.targets),
+        return evaluation, None, None
+    seen = _out_of_fold(np.arange(len(found)), data.targets, found, fold)
+    calibration = Calibration(
+        seen.temperature,
         "the predictions of the folds; the figures take each fold at the temperature of the others",
         measured_on,
         measure_reliability(found, data.targets),
-        measure_reliability(at_other_folds_temperature(found, data.targets, fold), data.targets),
+        measure_reliability(seen.probabilities, data.targets),
     )
+    return evaluation, calibration, seen
+
+
+def _out_of_fold(rows: Rows, targets: Rows, found: NDArray[np.float32], fold: Rows) -> OutOfFold:
+    calibrated = at_other_folds_temperature(found, targets, fold)
+    return OutOfFold(rows, targets, calibrated, fit_temperature(found, targets))
 
 
 def at_other_folds_temperature(

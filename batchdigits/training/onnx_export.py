@@ -16,6 +16,7 @@ from batchdigits.errors import InternalError
 from batchdigits.rows.batch import PIXELS
 from batchdigits.training.fit import Fitted
 from batchdigits.training.onnx_graph import tidy
+from batchdigits.training.onnx_strangeness import add_strangeness
 
 LARGEST_ON_DATA = 1e-5
 LARGEST_ON_RANDOM = 1e-4
@@ -53,9 +54,10 @@ class Agreement:
         return asdict(self)
 
 
-def export_onnx(fitted: Fitted) -> bytes:
+def export_onnx(fitted: Fitted, centres: NDArray[np.float32] | None = None) -> bytes:
     """The whole path as ONNX: `pixels` float32 (N, 64) in 0..16 to `probabilities` float32 (N, k).
 
+    With `centres`, float32 (c, 64), also `strangeness`: the distance to the nearest of them.
     The same model gives the same bytes. Raises InternalError if the exported graph is invalid.
     """
     import keras
@@ -74,6 +76,8 @@ def export_onnx(fitted: Fitted) -> bytes:
         whole.export(path, format="onnx", verbose=False)
         exported = onnx.load(path)
     model = tidy(exported)
+    if centres is not None:
+        add_strangeness(model, centres)
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:

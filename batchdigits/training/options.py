@@ -20,6 +20,7 @@ class TrainOptions:
     rows        how its rows are read
     test_share  part of the rows held out, 0..1; with 0 all rows train and the accuracy comes from
                 cross-validation in `folds` parts
+    max_error   the part of accepted rows that may be wrong, `0.5%` or `0.005`; None proves none
     seed        of weights and shuffling; `split_seed` alone decides which rows are held out
     store       the folder to publish into (None: $BATCHDIGITS_STORE, else ./bundles)
     output      one bundle file to write instead, which is version 1
@@ -47,6 +48,7 @@ class TrainOptions:
     test_share: float = 0.3
     split_seed: int = 0
     folds: int = 10
+    max_error: str | None = None
     name: str = "digits"
     store: str | None = None
     output: str | None = None

@@ -26,6 +26,8 @@ from batchdigits.training.onnx_export import Agreement
 from batchdigits.training.recipes import Settings
 from batchdigits.training.reference import build_reference
 from batchdigits.training.split import Split
+from batchdigits.training.strangeness import Usual
+from batchdigits.training.thresholds import ReviewThreshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Trained:
     model          the ONNX graph, proven equal to `fitted`
     evaluation     on rows that the measured model had not seen
     calibration    None where no temperature was asked for
+    usual          what its digits look like
+    review         from which confidence on rows are accepted; None where none was asked for
     seen_accuracy  on the rows it was trained on
     sweep          facts of the search that chose the settings; None where there was none
     """
@@ -47,6 +51,8 @@ class Trained:
     agreement: Agreement
     evaluation: Evaluation
     calibration: Calibration | None
+    usual: Usual
+    review: ReviewThreshold | None
     seen_accuracy: float
     command: str
     created: str
@@ -100,6 +106,10 @@ def _manifest(trained: Trained, name: str, version: int) -> Manifest:
             **({} if trained.sweep is None else {"sweep": trained.sweep}),
         },
         libraries=library_versions(),
+        thresholds={
+            **({} if trained.review is None else trained.review.as_facts()),
+            **trained.usual.as_facts(),
+        },
         recipe={
             **settings.as_facts(),
             "epochs_run": trained.fitted.epochs,
