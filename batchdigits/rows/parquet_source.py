@@ -16,12 +16,16 @@ from batchdigits.rows.checks import ArrowLayout, check_batch, check_types
 from batchdigits.rows.columns import joined
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 
-READ_BUFFER = 1 << 18
+READ_BUFFER = 1 << 16
 """Bytes read ahead of each column: whole column chunks would make memory grow with row groups."""
 
 SMALL_GROUP_BYTES = 32 << 20
 """Up to here whole column chunks are read all the same: they are as long as the footer says, while
 through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
+
+LARGE_GROUP_BATCH_ROWS = 8192
+"""Rows read at once of a file with larger groups: each column then holds a page that it is in the
+middle of, and what it has decoded of it."""
 
 PIECE_ROWS = 1024
 """Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
@@ -96,6 +100,8 @@ class ParquetSource:
         """Columns of cells of one length many rows at a time, beside them the others in pieces."""
         width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
         rows = min(self._options.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
+        if _has_large_groups(self._file.metadata):
+            rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
             yield from self._batches(self._file, fixed, rows)
             return
@@ -156,14 +162,18 @@ def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema
 
 
 def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
-    sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     return pq.ParquetFile(
         stored,
         metadata=metadata,
-        buffer_size=READ_BUFFER if max(sizes, default=0) > SMALL_GROUP_BYTES else 0,
+        buffer_size=READ_BUFFER if _has_large_groups(metadata) else 0,
         pre_buffer=False,
         page_checksum_verification=True,
     )
+
+
+def _has_large_groups(metadata: pq.FileMetaData) -> bool:
+    sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return max(sizes, default=0) > SMALL_GROUP_BYTES
 
 
 def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:

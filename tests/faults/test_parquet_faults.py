@@ -275,7 +275,7 @@ def test_24_memory_does_not_follow_the_row_groups_of_a_wide_file(tmp_path: Path)
         values = generator.integers(0, 1 << 32, len(table), np.uint32)
         table = table.append_column(f"other_{i}", pa.array(values))
     peaks = []
-    for groups in (10, 40):
+    for groups in (20, 60):
         source = tmp_path / f"{groups}.parquet"
         with pq.ParquetWriter(source, table.schema, use_dictionary=False) as writer:
             for _ in range(groups):
