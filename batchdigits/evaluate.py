@@ -129,10 +129,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
     from batchdigits.api import check_row_options, open_bundle
-    from batchdigits.archive.reference import read_reference
     from batchdigits.files.inputs import expand_inputs
     from batchdigits.rows.batch import RowOptions
-    from batchdigits.scoring.evaluation import evaluate_files
+    from batchdigits.scoring.labelled import evaluate_files
 
     options = RowOptions(
         pixels=arguments.pixels,
@@ -158,8 +157,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
             arguments.label,
             options,
             engine=bundle.engine,
-            classes=bundle.manifest.classes,
-            reference=read_reference(bundle.file),
+            bundle=bundle.file,
             on_progress=progress,
         )
     finally:

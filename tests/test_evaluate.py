@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 import batchdigits
+from batchdigits.archive.bundle import build_bundle
 from batchdigits.evaluate import main
+from batchdigits.files.digest import digest_file
 from batchdigits.scoring import groups
 
 ROOT = Path(__file__).parents[1]
@@ -281,6 +284,23 @@ def test_inverted_rows_are_measured_and_told(run: Run, tmp_path: Path) -> None:
     assert (code, found["accuracy"] < 0.5) == (0, True)
     assert "invert" in found["inputs"][0]["suspicion"]
     assert found["inputs"][0]["suspicion"] in err
+
+
+def bundle_with(path: Path, **facts: Any) -> Path:
+    """The bundle in the package with other facts in its manifest."""
+    file = batchdigits.open_bundle().file
+    members = {name: data for name, data in file.members.items() if name != "manifest.json"}
+    path.write_bytes(build_bundle(replace(file.manifest, **facts), members))
+    return path
+
+
+def test_the_file_that_was_trained_on_is_known(run: Run, rows: Path, tmp_path: Path) -> None:
+    data = {**batchdigits.open_bundle().manifest.data, "digest": digest_file(rows)}
+    bundle = bundle_with(tmp_path / "own.bundle", data=data)
+    found, err = run(str(rows), "--bundle", str(bundle))[1:]
+    assert found["inputs"][0]["trained_on"] is True
+    assert "rows.parquet: the bundle was trained on this very file" in err
+    assert run(str(rows))[1]["inputs"][0]["trained_on"] is False
 
 
 def test_nothing_heavy_is_imported(rows: Path) -> None:

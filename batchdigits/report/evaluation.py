@@ -52,6 +52,12 @@ def _head(found: Evaluation, bundle: str) -> str:
             f"{count_of(total.unknown, 'label')} of no class of the bundle; they count as wrong"
         )
     lines += [f"{one.name}: {one.suspicion}" for one in found.inputs if one.suspicion]
+    lines += [
+        f"{one.name}: the bundle was trained on this very file; of rows that it has learned, the "
+        "figures say little about others"
+        for one in found.inputs
+        if one.trained_on
+    ]
     return "\n".join(lines)
 
 

@@ -1,0 +1,145 @@
+"""Labelled files through a bundle, one after another, counted in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.classes import Classes
+from batchdigits.archive.reference import read_reference
+from batchdigits.engines.engine import Engine
+from batchdigits.errors import UnusableInputError, UsageError, listing
+from batchdigits.files.digest import digest_file
+from batchdigits.files.formats import Input
+from batchdigits.files.inputs import check_content
+from batchdigits.rows.batch import RowOptions, Rows
+from batchdigits.scoring.evaluation import Evaluation, InputTally
+from batchdigits.scoring.evaluator import (
+    UNSCORED,
+    Evaluator,
+    Outcomes,
+    Tally,
+    refuse_useless,
+    run_through,
+)
+from batchdigits.scoring.examples import UNKNOWN, Examples, examples_of, read_schema
+from batchdigits.scoring.groups import Groups, may_group
+from batchdigits.scoring.reliability import ConfidenceCounts
+from batchdigits.scoring.suspicion import Suspicion
+
+OnProgress = Callable[[int, float | None, str], None]
+"""Told the rows of an input done so far, the part of it done (0..1, None if unknown), its name."""
+
+
+def evaluate_files(
+    entries: Sequence[Input],
+    label: str,
+    options: RowOptions,
+    *,
+    engine: Engine,
+    bundle: BundleFile,
+    on_progress: OnProgress,
+) -> Evaluation:
+    """Every row of the inputs through one bundle, counted in constant memory.
+
+    label    the column that holds the true labels
+    options  how rows are read; `keep` names the columns to group them by, none for no groups
+    engine   the bundle's
+
+    An input that is refused refuses the whole: figures of a part would pass for those of all.
+    Raises NoInputError, UnusableInputError, UsageError or TryAgainError, and BundleError for a
+    damaged reference.json.
+    """
+    by, classes, reference = options.keep or (), bundle.manifest.classes, read_reference(bundle)
+    found = [_find(entry, label, replace(options, keep=by)) for entry in entries]
+    book, total, inputs = _Book(classes, by), Tally(), []
+    for examples in found:
+        evaluator = Evaluator(engine, classes, timed=False)
+        evidence = Suspicion(reference, options.scale)
+        _pass(examples, evaluator, evidence, book, on_progress)
+        inputs.append(
+            InputTally(
+                examples.entry.name,
+                evaluator.tally,
+                evidence.verdict(),
+                _digest(examples) == bundle.manifest.data.get("digest"),
+            )
+        )
+        total.merge(evaluator.tally)
+    refuse_useless(listing(one.name for one in inputs), label, [total])
+    groups = tuple(book.groups.worst_first()) if book.groups else ()
+    return Evaluation(
+        classes.values, tuple(inputs), total, book.matrix, book.confidence, by, groups
+    )
+
+
+def _pass(
+    examples: Examples,
+    evaluator: Evaluator,
+    evidence: Suspicion,
+    book: _Book,
+    on_progress: OnProgress,
+) -> None:
+    def on_batch(_first_row: int, rows: Rows, outcomes: list[Outcomes]) -> None:
+        evidence.add(rows)
+        book.add(rows, outcomes[0])
+
+    def on_part(rows: int, part: float | None) -> None:
+        on_progress(rows, part, examples.entry.name)
+
+    run_through(examples, [evaluator], on_batch, on_part)
+
+
+def _digest(examples: Examples) -> str | None:
+    return None if examples.entry.path is None else digest_file(examples.entry.path)
+
+
+def _find(entry: Input, label: str, options: RowOptions) -> Examples:
+    """The input's rows, with the columns that are needed of them."""
+    if entry.path is None:
+        raise UsageError("-: standard input can be read only once; evaluate a file")
+    check_content(entry)
+    schema = read_schema(entry, options)
+    for name in options.keep or ():
+        if name not in schema.names:
+            raise UnusableInputError(
+                f"{entry.name}: no column {name!r} to group by; the columns besides the pixels are "
+                f"{listing(map(repr, schema.names)) or 'none'}; name one of them with --by"
+            )
+        if not may_group(schema.field(name).type):
+            raise UsageError(
+                f"--by {name}: {entry.name} holds {schema.field(name).type} there; group by a "
+                "column of numbers, text, dates or booleans"
+            )
+    return examples_of(entry, label, options, schema)
+
+
+class _Book:
+    """What became of the labelled rows, written down batch by batch."""
+
+    def __init__(self, classes: Classes, by: Sequence[str]) -> None:
+        self.confidence = ConfidenceCounts()
+        self.groups = Groups(by) if by else None
+        self._classes = len(classes)
+        self.matrix = np.zeros((self._classes + 2, self._classes + 2), np.int64)
+
+    def add(self, rows: Rows, one: Outcomes) -> None:
+        chosen = np.flatnonzero(one.is_labelled)
+        is_right, confidence = one.is_right[chosen], one.confidence[chosen]
+        self._count(one.truth[chosen], one.places[chosen])
+        self.confidence.add(confidence, is_right)
+        if self.groups is not None:
+            names = rows.passthrough.schema.names
+            columns = [rows.passthrough.column(names.index(name)) for name in self.groups.names]
+            self.groups.add(columns, chosen, ~is_right, confidence)
+
+    def _count(self, truth: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+        size = self._classes + 2
+        true = np.where(truth == UNKNOWN, self._classes, truth)
+        predicted = np.where(places == UNSCORED, self._classes + 1, places)
+        counts = np.bincount(true * size + predicted, minlength=size * size)
+        self.matrix += counts.reshape(size, size)
