@@ -55,4 +55,5 @@ class ParquetSink:
 
 
 def _has_few_values(field: pa.Field) -> bool:
-    return bool(field.name == "prediction" or pa.types.is_dictionary(field.type))
+    ours = field.name in ("prediction", "decision", "cause")
+    return ours or bool(pa.types.is_dictionary(field.type))

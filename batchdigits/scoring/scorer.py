@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.engines.engine import Engine, most_probable
+from batchdigits.engines.engine import Engine, MeasuringEngine, most_probable
 from batchdigits.rows.batch import Pixels, Rows
 from batchdigits.rows.columns import joined, numbers, pick, positions, take
 from batchdigits.rows.rejects import Reject
+from batchdigits.scoring.decision import Decider, cause_column, decision_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,15 @@ class Scorer:
 
     classes        the label of each output, length k
     probabilities  whether to write one `proba_<class>` column for each class
+    decider        writes `decision` and `cause`; None: neither
+    measuring      the same engine, if `strangeness` is to be written; else None
     """
 
     engine: Engine
     classes: pa.Array
     probabilities: bool = False
+    decider: Decider | None = None
+    measuring: MeasuringEngine | None = None
 
     @property
     def columns(self) -> list[pa.Field]:
@@ -53,6 +58,10 @@ class Scorer:
             pa.field("prediction", self.classes.type),
             pa.field("confidence", pa.float32()),
         ]
+        if self.decider is not None:
+            fields += [pa.field("decision", pa.string()), pa.field("cause", pa.string())]
+        if self.measuring is not None:
+            fields.append(pa.field("strangeness", pa.float32()))
         if self.probabilities:
             fields += [
                 pa.field(f"proba_{label}", pa.float32()) for label in self.classes.to_pylist()
@@ -87,14 +96,22 @@ class Scorer:
         Both as `most_probable` gives them, confidence at most 1.
         """
         each: list[pa.Array] = []
+        strangeness = None
+        if self.measuring is not None:
+            best, confidence, strangeness = self.measuring.measure(pixels)
         if self.probabilities:
             probabilities = self.engine.probabilities(pixels)
             best, confidence = most_probable(probabilities)
             each = [numbers(column) for column in probabilities.T]
-        else:
+        elif strangeness is None:
             best, confidence = self.engine.most_probable(pixels)
         # Rounding can carry a softmax a last bit above 1.
         confidence = np.minimum(confidence, np.float32(1.0))
+        if strangeness is not None:
+            each.insert(0, numbers(strangeness))
+        if self.decider is not None:
+            codes = self.decider.decide(confidence, pixels, strangeness)
+            each[:0] = [decision_column(codes), cause_column(codes)]
         return [pick(self.classes, best), numbers(confidence), *each], best, confidence
 
 

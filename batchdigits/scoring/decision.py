@@ -1,0 +1,95 @@
+"""Accept or review: which predictions may be taken as they are, and why the others may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.archive.thresholds import Thresholds
+from batchdigits.rows.batch import Pixels
+
+CAUSES: dict[str, str] = {
+    "little-ink": "less ink than a digit has: blank, or scaled wrongly",
+    "much-ink": "more ink than a digit has: inverted, blotted, crossed out",
+    "pale": "the darkest pixel is lighter than a digit's: faint, or scaled wrongly",
+    "strange": "further from every usual digit than digits are",
+    "low-confidence": "the confidence is below the threshold",
+}
+"""Why a row goes to review, and what it means; of several that fit the first is given."""
+
+_NAMES = [b"", *(cause.encode() for cause in CAUSES)]
+_LENGTHS = np.array([len(name) for name in _NAMES], np.int32)
+_CODES = {cause: code for code, cause in enumerate(CAUSES, start=1)}
+_DECISIONS = np.array([b"accept", b"review"])
+_DECISION_BYTES = _DECISIONS.itemsize
+
+Codes = NDArray[np.uint8]
+"""For each row 0 if it is accepted, else the place of its cause among `CAUSES`, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides by thresholds, of which `review_below` is set."""
+
+    thresholds: Thresholds
+
+    def decide(
+        self,
+        confidence: NDArray[np.float32],
+        pixels: Pixels,
+        strangeness: NDArray[np.float32] | None = None,
+    ) -> Codes:
+        """Accept (0) or the cause of review, for confidences (n,) and pixels (n, 64) in 0..16.
+
+        Without `strangeness` (n,) no row is strange. NaN is never accepted.
+        """
+        limits = self.thresholds
+        codes = np.zeros(len(confidence), np.uint8)
+        # From the last cause to the first, so that the first that fits stays.
+        if limits.review_below is not None:
+            codes[~(confidence >= np.float32(limits.review_below))] = _CODES["low-confidence"]
+        if strangeness is not None and limits.strange_above is not None:
+            codes[~(strangeness <= limits.strange_above)] = _CODES["strange"]
+        if limits.least_darkest is not None:
+            codes[pixels.max(axis=1) < limits.least_darkest] = _CODES["pale"]
+        if limits.most_ink is not None or limits.least_ink is not None:
+            # Sums of uint8 fit in uint16; those of float32 are exact in float64, in any order.
+            ink = pixels.sum(axis=1, dtype=np.uint16 if pixels.dtype == np.uint8 else np.float64)
+            if limits.most_ink is not None:
+                codes[ink > limits.most_ink] = _CODES["much-ink"]
+            if limits.least_ink is not None:
+                codes[ink < limits.least_ink] = _CODES["little-ink"]
+        return codes
+
+
+def decision_column(codes: Codes) -> pa.Array:
+    """`accept` or `review` for each row."""
+    # Both words have six letters, so the characters are those of a fixed-width array.
+    words = _DECISIONS[(codes > 0).view(np.uint8)]
+    ends = np.arange(0, (len(codes) + 1) * _DECISION_BYTES, _DECISION_BYTES, dtype=np.int32)
+    return _text(len(codes), None, ends, words)
+
+
+def cause_column(codes: Codes) -> pa.Array:
+    """The cause of each row; null where it is accepted."""
+    ends = np.zeros(len(codes) + 1, np.int32)
+    np.cumsum(_LENGTHS[codes], out=ends[1:])
+    has_cause = codes > 0
+    words = b"".join([_NAMES[code] for code in codes[has_cause].tolist()])
+    return _text(len(codes), np.packbits(has_cause, bitorder="little"), ends, words)
+
+
+def _text(
+    rows: int,
+    present: NDArray[np.uint8] | None,
+    ends: NDArray[np.int32],
+    words: bytes | NDArray[np.bytes_],
+) -> pa.Array:
+    # From buffers, as arrays of text are made elsewhere by pyarrow.compute, a dear import.
+    valid = None if present is None else pa.py_buffer(present)
+    return pa.Array.from_buffers(
+        pa.string(), rows, [valid, pa.py_buffer(ends), pa.py_buffer(words)]
+    )

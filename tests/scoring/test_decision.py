@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batchdigits.archive.thresholds import Thresholds
+from batchdigits.scoring.decision import CAUSES, Decider, cause_column, decision_column
+
+LIMITS = Thresholds(
+    review_below=0.9, least_ink=100, most_ink=400, least_darkest=8, strange_above=20
+)
+CELLS = {
+    None: np.r_[np.full(20, 10.0), np.zeros(44)],
+    "little-ink": np.zeros(64),
+    "much-ink": np.full(64, 16.0),
+    "pale": np.full(64, 4.0),
+}
+
+
+def decided(decider: Decider, cells: list[np.ndarray], *rest: list[float]) -> list[str | None]:
+    """The causes, the same for every layout of the pixels."""
+    pixels = np.array(cells)
+    arrays = [np.array(one, np.float32) for one in rest]
+    found = [
+        decider.decide(arrays[0], one, *arrays[1:])
+        for one in (
+            pixels.astype(np.uint8),
+            np.asfortranarray(pixels.astype(np.uint8)),
+            pixels.astype(np.float32),
+        )
+    ]
+    assert all((one == found[0]).all() for one in found)
+    causes: list[str | None] = cause_column(found[0]).to_pylist()
+    decisions = decision_column(found[0]).to_pylist()
+    assert decisions == ["accept" if cause is None else "review" for cause in causes]
+    return causes
+
+
+def test_each_cause_is_found() -> None:
+    cells = list(CELLS.values())
+    assert decided(Decider(LIMITS), cells, [0.95] * 4) == list(CELLS)
+    usual = [CELLS[None]] * 4
+    causes = decided(Decider(LIMITS), usual, [0.9, 0.89, np.nan, 0.95], [1, 1, 1, 21])
+    assert causes == [None, "low-confidence", "low-confidence", "strange"]
+
+
+def test_of_several_causes_the_first_of_the_list_is_given() -> None:
+    blank, usual = CELLS["little-ink"], CELLS[None]
+    causes = decided(Decider(LIMITS), [blank, usual], [0.1, 0.1], [99, np.nan])
+    assert causes == ["little-ink", "strange"]
+    assert next(iter(CAUSES)) == "little-ink"
+
+
+def test_a_bundle_that_knows_no_bounds_judges_by_confidence_alone() -> None:
+    decider = Decider(Thresholds(review_below=0.5))
+    assert decided(decider, [CELLS["little-ink"]] * 2, [0.5, 0.4]) == [None, "low-confidence"]
+
+
+def test_the_threshold_is_compared_in_float32() -> None:
+    """A confidence that is written as the threshold is accepted."""
+    assert decided(Decider(Thresholds(review_below=0.9)), [CELLS[None]], [0.9]) == [None]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8, 1000])
+def test_the_columns_are_plain_text(rows: int) -> None:
+    codes = np.random.default_rng(rows).integers(0, len(CAUSES) + 1, rows).astype(np.uint8)
+    names = [None, *CAUSES]
+    decisions, causes = decision_column(codes), cause_column(codes)
+    for column in (decisions, causes):
+        column.validate(full=True)
+        assert column.type == pa.string()
+    assert causes.to_pylist() == [names[code] for code in codes]
+    assert causes.null_count == (codes == 0).sum()
