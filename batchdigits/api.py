@@ -136,6 +136,7 @@ def score(
     keep: Sequence[str] | None = None,
     probabilities: bool = False,
     max_rejects: int | str = 0,
+    max_drift: float | None = None,
     overwrite: bool = False,
     allow_suspect: bool = False,
     check: bool = False,
@@ -164,6 +165,8 @@ def score(
     )
     check_row_options(rows)
     check_engine(engine)
+    if max_drift is not None and not 0 <= max_drift <= 1:
+        raise UsageError(f"--max-drift {max_drift}: expected a number from 0 to 1, such as 0.25")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers}: expected 1 or more")
 
@@ -195,6 +198,7 @@ def score(
                 opened.signed_by,
             ),
             max_rejects=limit,
+            max_drift=max_drift,
             workers=workers or available_workers(),
             overwrite=overwrite,
             allow_suspect=allow_suspect,

@@ -100,6 +100,13 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "the output is published all the same and the exit code is 3",
     )
     group.add_argument(
+        "--max-drift",
+        type=float,
+        metavar="X",
+        help="end with 0 up to this much drift, 0..1, of an input from what the bundle was made "
+        "of (default: any); above it the output is published all the same and the exit code is 4",
+    )
+    group.add_argument(
         "--overwrite",
         action="store_true",
         help="replace outputs of another input, bundle or options",
@@ -169,6 +176,7 @@ def _score(arguments: argparse.Namespace) -> RunSummary:
             keep=arguments.keep,
             probabilities=arguments.probabilities,
             max_rejects=arguments.max_rejects,
+            max_drift=arguments.max_drift,
             overwrite=arguments.overwrite,
             allow_suspect=arguments.allow_suspect,
             check=arguments.check,

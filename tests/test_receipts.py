@@ -333,6 +333,7 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
             {"name": "n", "version": "1", "digest": "sha256:0"},
             {**options, "delimiter": ",", "scale": None, "keep": None},
         ),
+        max_drift=None,
         max_rejects=Limit(400),
         workers=1,
         overwrite=False,

@@ -16,6 +16,7 @@ from batchdigits.files.targets import Targets
 from batchdigits.rows.batch import Source
 from batchdigits.rows.open import open_source
 from batchdigits.rows.sinks import check_schema
+from batchdigits.scoring.drift import NOT_MEASURED
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
 from batchdigits.scoring.receipt import finished_receipt
@@ -47,13 +48,13 @@ def _check_input(entry: Input, targets: Targets, work: Work, room: _Room) -> Inp
     if not targets.commit.exists():
         receipt = finished_receipt(entry, targets, work.key)
         if receipt is not None:
-            return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
+            return result_of(entry, targets, receipt, receipt.drift, status="unchanged", work=work)
         refuse_foreign(entry, targets, work)
     with closing(open_source(entry, work.rows).source) as source:
         schema = work.scorer.schema(source.schema)
         check_schema(targets.kind, schema, entry.name)
         room.take(entry, targets, _bytes_to_write(entry, targets, source, len(schema)))
-    return result_of(entry, targets, Ledger(), "ready", work.max_rejects)
+    return result_of(entry, targets, Ledger(), NOT_MEASURED, status="ready", work=work)
 
 
 def _bytes_to_write(entry: Input, targets: Targets, source: Source[Any], columns: int) -> int:

@@ -25,6 +25,15 @@ from batchdigits.files.targets import Targets, make_folder
 from batchdigits.rows.batch import RowOptions, Rows, Source
 from batchdigits.rows.open import OpenSource, open_source
 from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.drift import (
+    LARGE,
+    NOT_MEASURED,
+    Counts,
+    Drift,
+    DriftEvidence,
+    count_predictions,
+    exceeds,
+)
 from batchdigits.scoring.ledger import Ledger, Limit
 from batchdigits.scoring.outputs import Outputs
 from batchdigits.scoring.receipt import (
@@ -43,23 +52,32 @@ logger = logging.getLogger("batchdigits.scoring")
 TOO_MANY_REJECTS = 3
 """The exit code of an input that is published with more rejects than allowed."""
 
+TOO_MUCH_DRIFT = 4
+"""The exit code of an input that is published with more drift than allowed."""
+
 OnProgress = Callable[[int, float | None, str], None]
 """Told the rows of an input done so far, the part of it done (0..1, None if unknown), its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How every input of a run is scored."""
+    """How every input of a run is scored.
+
+    max_drift  None: no drift is too much
+    drift      whether drift is measured at all
+    """
 
     scorer: Scorer
     reference: Reference
     rows: RowOptions
     key: Key
     max_rejects: Limit
+    max_drift: float | None
     workers: int
     overwrite: bool
     allow_suspect: bool
     on_progress: OnProgress
+    drift: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,9 @@ class InputResult:
     rows_rejected: int
     reasons: dict[str, int]
     exit_code: int
+    drift: float | None = None
+    drift_of: str | None = None
+    estimated_accuracy: float | None = None
     error: str | None = None
 
 
@@ -90,16 +111,18 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
             recover(targets)
             receipt = finished_receipt(entry, targets, work.key)
             if receipt is not None:
-                return result_of(entry, targets, receipt, "unchanged", work.max_rejects)
+                return result_of(
+                    entry, targets, receipt, receipt.drift, status="unchanged", work=work
+                )
             refuse_foreign(entry, targets, work)
-            ledger = _score_and_publish(entry, targets, work)
+            ledger, drift = _score_and_publish(entry, targets, work)
         except BaseException:
             discard(targets)
             raise
-        return result_of(entry, targets, ledger, "scored", work.max_rejects)
+        return result_of(entry, targets, ledger, drift, status="scored", work=work)
 
 
-def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
+def _score_and_publish(entry: Input, targets: Targets, work: Work) -> tuple[Ledger, Drift]:
     started = time.time()
     opened = open_source(entry, work.rows)
     with (
@@ -107,7 +130,7 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
         _outputs(targets, source, work, entry.name) as outputs,
         _held_still(opened),
     ):
-        ledger, suspicion = _stream(source, work, outputs, entry.name)
+        ledger, suspicion, drift = _stream(source, work, outputs, entry.name)
         ledger.check(entry.name, source.expected_rows)
         if source.has_lines:
             no_rows = source.first_line - 1 + source.tail_lines
@@ -120,18 +143,18 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> Ledger:
         "finished": utc_text(),
         "seconds": round(time.time() - started, 3),
     }
-    exit_code = _exit_code(ledger.rows_rejected, ledger.rows_in, work.max_rejects)
     receipt = new_receipt(
         entry=entry,
         digest=digest,
         key=work.key,
         ledger=ledger,
         suspicion=suspicion,
-        exit_code=exit_code,
+        drift=drift,
+        exit_code=_exit_code(ledger, drift, work),
         times=times,
     )
     publish(targets, written, receipt)
-    return ledger
+    return ledger, drift
 
 
 def _outputs(targets: Targets, source: Source[Any], work: Work, name: str) -> Outputs:
@@ -154,32 +177,47 @@ def _held_still(opened: OpenSource) -> Iterator[None]:
 
 def _stream(
     source: Source[Any], work: Work, outputs: Outputs, name: str
-) -> tuple[Ledger, str | None]:
+) -> tuple[Ledger, str | None, Drift]:
     """Every batch of the source through the engine into the outputs, in order, counted and judged.
 
     Gives what the rows look like too, if they look suspicious and that is allowed.
     """
+    labels = [str(label) for label in work.scorer.classes.to_pylist()]
 
-    def score(block: Any) -> tuple[Rows, Scored, Any]:
+    def score(block: Any) -> tuple[Rows, Scored, Counts | None, Any]:
         rows = source.check(block)
         scored = work.scorer.score(rows)
-        return rows, scored, outputs.encode(scored.predictions)
+        counts = count_predictions(scored, len(labels)) if work.drift else None
+        return rows, scored, counts, outputs.encode(scored.predictions)
 
     ledger = Ledger()
     evidence = Suspicion(work.reference, work.rows.scale)
+    drift = DriftEvidence(work.reference, labels)
     first = None
     with closing(in_order(source.blocks(), score, work.workers)) as results:
-        for rows, scored, encoded in results:
+        for rows, scored, counts, encoded in results:
             outputs.write_predictions(encoded)
             outputs.write_rejects(scored, ledger)
             ledger.add(scored)
             first = _allowed(evidence.add(rows), work, name) or first
+            if counts is not None:
+                drift.add(rows, counts)
             work.on_progress(ledger.rows_in, source.progress(), name)
     suspicion = _allowed(evidence.verdict(), work, name) or first
+    found = drift.measure() if work.drift else NOT_MEASURED
     if suspicion is not None:
         told = one_line(f"{name}: {suspicion}; scored all the same (--allow-suspect)")
         logger.warning("%s", told)
-    return ledger, suspicion
+    elif work.max_drift is None and exceeds(found.value, LARGE):
+        logger.warning("%s", one_line(_large_drift(found, name)))
+    return ledger, suspicion, found
+
+
+def _large_drift(drift: Drift, name: str) -> str:
+    return (
+        f"{name}: drift {drift.value:.3f} ({drift.largest}): it is unlike what the bundle was made "
+        "of; see drift in its receipt, or set a limit with --max-drift"
+    )
 
 
 def _allowed(suspicion: str | None, work: Work, name: str) -> str | None:
@@ -219,12 +257,20 @@ def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
         )
 
 
-def _exit_code(rejected: int, rows: int, limit: Limit) -> int:
-    return 0 if limit.allows(rejected, rows) else TOO_MANY_REJECTS
+def _exit_code(counts: Ledger | Receipt, drift: Drift, work: Work) -> int:
+    if not work.max_rejects.allows(counts.rows_rejected, counts.rows_in):
+        return TOO_MANY_REJECTS
+    return TOO_MUCH_DRIFT if exceeds(drift.value, work.max_drift) else 0
 
 
 def result_of(
-    entry: Input, targets: Targets, counts: Ledger | Receipt, status: str, limit: Limit
+    entry: Input,
+    targets: Targets,
+    counts: Ledger | Receipt,
+    drift: Drift,
+    *,
+    status: str,
+    work: Work,
 ) -> InputResult:
     """The summary's line on an input, with the counts of its ledger or receipt."""
     rejected = counts.rows_rejected
@@ -238,5 +284,8 @@ def result_of(
         rows_predicted=counts.rows_predicted,
         rows_rejected=rejected,
         reasons={why: counts.reasons[why] for why in REASONS if counts.reasons.get(why)},
-        exit_code=_exit_code(rejected, counts.rows_in, limit),
+        exit_code=_exit_code(counts, drift, work),
+        drift=drift.value,
+        drift_of=drift.largest,
+        estimated_accuracy=drift.estimated_accuracy,
     )

@@ -15,6 +15,7 @@ from batchdigits.files.digest import digest_file
 from batchdigits.files.formats import Input
 from batchdigits.files.targets import Targets
 from batchdigits.rows.batch import RowOptions
+from batchdigits.scoring.drift import NOT_MEASURED, Drift
 from batchdigits.scoring.ledger import Ledger
 
 RECEIPT_FORMAT = 1
@@ -47,6 +48,7 @@ def new_receipt(
     key: Key,
     ledger: Ledger,
     suspicion: str | None,
+    drift: Drift,
     exit_code: int,
     times: dict[str, Any],
 ) -> dict[str, Any]:
@@ -64,6 +66,8 @@ def new_receipt(
         "rows_rejected": ledger.rows_rejected,
         "reasons": ledger.ordered_reasons(),
         "suspicion": suspicion,
+        "drift": drift.facts,
+        "estimated_accuracy": drift.estimated_accuracy,
     }
 
 
@@ -117,6 +121,8 @@ class Receipt:
     options      what changed the bytes of the outputs, by the names of their flags; of them `rows`
                  is how the input was read, `engine` and `probabilities` how it was scored
     reasons      rejects by reason
+    drift        how far the rows were from what the bundle was made of; not measured in receipts of
+                 older versions
     predictions  the output of that name beside the receipt; `rejects` None where there were none
     """
 
@@ -132,6 +138,7 @@ class Receipt:
     rows_predicted: int
     rows_rejected: int
     reasons: Mapping[str, int]
+    drift: Drift
     predictions: WrittenFile
     rejects: WrittenFile | None
 
@@ -182,6 +189,7 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
                 rows_predicted=predicted,
                 rows_rejected=rejected,
                 reasons=reasons,
+                drift=_drift(path, found),
                 predictions=outputs[0],
                 rejects=outputs[1] if len(outputs) > 1 else None,
             )
@@ -200,6 +208,21 @@ def _row_options(path: Path, options: Mapping[str, Any]) -> RowOptions:
             kept = None if keep is None else tuple(map(str, keep))
             return RowOptions(pixels, header, delimiter, scale, kept)
     raise _damaged(path, "its options are not those of predict")
+
+
+def _drift(path: Path, found: Mapping[str, Any]) -> Drift:
+    if found.get("drift") is None:
+        return NOT_MEASURED
+    match found:
+        case {
+            "drift": {
+                "value": (float() | int() | None) as value,
+                "largest": (str() | None) as largest,
+            } as facts,
+            "estimated_accuracy": (float() | int() | None) as accuracy,
+        }:
+            return Drift(value, largest, accuracy, facts)
+    raise _damaged(path, "its drift is not as predict writes it")
 
 
 def _damaged(path: Path, what: str) -> UnusableInputError:

@@ -23,7 +23,8 @@ from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content
 from batchdigits.files.targets import Targets, check_targets
 from batchdigits.rows.rejects import REASONS
-from batchdigits.scoring.one_input import TOO_MANY_REJECTS, InputResult, Work, score_input
+from batchdigits.scoring.drift import exceeds
+from batchdigits.scoring.one_input import InputResult, Work, score_input
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -79,7 +80,7 @@ def score_inputs(
     work = open_work() if len(results) < len(planned) else None
     for i, (entry, targets) in enumerate(planned):
         if work is not None and i not in results:
-            results[i] = _score(entry, partial(step, entry, targets, work))
+            results[i] = _score(entry, partial(step, entry, targets, work), work)
     ordered = tuple(results[i] for i in range(len(planned)))
     return _summary(ordered, work, time.monotonic() - started)
 
@@ -90,11 +91,14 @@ def _check_paths(entry: Input, targets: Targets) -> None:
     check_targets(targets)
 
 
-def _score(entry: Input, step: Callable[[], InputResult]) -> InputResult:
+def _score(entry: Input, step: Callable[[], InputResult], work: Work) -> InputResult:
     scored: list[InputResult] = []
     refused = _guarded(entry, lambda: scored.append(step()))
-    if scored and scored[0].exit_code == TOO_MANY_REJECTS:
-        logger.error("%s", _too_many_rejects(scored[0]))
+    for result in scored:
+        if not work.max_rejects.allows(result.rows_rejected, result.rows_in):
+            logger.error("%s", _too_many_rejects(result))
+        if exceeds(result.drift, work.max_drift):
+            logger.error("%s", _too_much_drift(result, work))
     return refused or scored[0]
 
 
@@ -103,6 +107,14 @@ def _too_many_rejects(result: InputResult) -> str:
     return one_line(
         f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected "
         f"({reasons}), more than --max-rejects; the others are published; see {result.rejects}"
+    )
+
+
+def _too_much_drift(result: InputResult, work: Work) -> str:
+    return one_line(
+        f"{result.input}: drift {result.drift:.3f} ({result.drift_of}) is more than --max-drift "
+        f"{work.max_drift:g}: it is unlike what the bundle was made of; the predictions are "
+        f"published; see drift in {result.receipt}"
     )
 
 

@@ -15,6 +15,7 @@ from batchdigits.archive.reference import Reference
 from batchdigits.rows.batch import Pixels, Rows
 from batchdigits.scoring.looks import LookEvidence
 from batchdigits.scoring.ranges import RangeEvidence
+from batchdigits.scoring.sample import marks_of
 
 JUDGED_ROWS = 65_536
 """After these rows of an input it is judged for the first time."""
@@ -26,10 +27,6 @@ ALL_SAMPLED_ROWS = 1_000
 SAMPLED_EVERY_FIRST = 32
 SAMPLED_EVERY = 256
 """Sampled are all of the first 1,000 rows, one in 32 up to row 65,536, and one in 256 after it."""
-
-# Multiplying by 2**64 divided by the golden ratio spreads consecutive numbers evenly: Knuth, The
-# Art of Computer Programming, volume 3, section 6.4.
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Suspicion:
@@ -94,6 +91,5 @@ def _sample(numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.fl
     every = np.full(len(numbers), SAMPLED_EVERY, np.uint16)
     every[:medium] = SAMPLED_EVERY_FIRST
     every[:dense] = 1
-    spread = numbers.astype(np.uint64) * _SPREAD
-    chosen = np.flatnonzero((spread >> np.uint64(48)) * every <= 2**16 - 1)
+    chosen = np.flatnonzero((marks_of(numbers) >> np.uint64(48)) * every <= 2**16 - 1)
     return chosen, every[chosen].astype(np.float64)

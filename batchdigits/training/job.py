@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.bundle import digest_bytes, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.archive.reference import Unseen
 from batchdigits.archive.store import open_store
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, OutputError, UnusableInputError, UsageError
@@ -34,6 +35,7 @@ from batchdigits.training.onnx_strangeness import check_strangeness
 from batchdigits.training.options import TrainOptions, command_line, settings_of
 from batchdigits.training.pack import Trained, pack_bundle
 from batchdigits.training.recipes import Settings
+from batchdigits.training.reference import measure_unseen
 from batchdigits.training.split import Split, split_rows
 from batchdigits.training.strangeness import Usual, fit_usual
 from batchdigits.training.sweep import plan_sweep, run_sweep, winner_options
@@ -222,12 +224,23 @@ def _train(
         calibration=calibration,
         usual=usual,
         review=review,
+        unseen=_measure_unseen(data, split, fitted, unseen),
         seen_accuracy=float(
             np.mean(_predict(fitted, data, split.train) == data.targets[split.train])
         ),
         command=command_line(options),
         created=options.created or created,
     )
+
+
+def _measure_unseen(
+    data: Labelled, split: Split, fitted: Fitted, folds: OutOfFold | None
+) -> Unseen | None:
+    """What the packed network makes of the held-out rows, or else the folds' of theirs."""
+    if len(split.held):
+        found = fitted.probabilities(data.pixels[split.held])
+        return measure_unseen(found, data.targets[split.held])
+    return None if folds is None else measure_unseen(folds.probabilities, folds.targets)
 
 
 def _find_review_threshold(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.bundle import build_bundle
 from batchdigits.archive.manifest import Classes, Manifest
+from batchdigits.archive.reference import Unseen
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx import OnnxEngine
 from batchdigits.training.calibration import Calibration
@@ -39,6 +40,7 @@ class Trained:
     calibration    None where no temperature was asked for
     usual          what its digits look like
     review         from which confidence on rows are accepted; None where none was asked for
+    unseen         what predict makes of rows it was not fitted on; None where there are none
     seen_accuracy  on the rows it was trained on
     sweep          facts of the search that chose the settings; None where there was none
     """
@@ -53,6 +55,7 @@ class Trained:
     calibration: Calibration | None
     usual: Usual
     review: ReviewThreshold | None
+    unseen: Unseen | None
     seen_accuracy: float
     command: str
     created: str
@@ -132,7 +135,9 @@ def _members(trained: Trained, classes: Classes) -> dict[str, bytes]:
         "label_binarizer.joblib": _joblib_bytes(data.binarizer),
         "model.onnx": trained.model,
         "golden.parquet": _golden(trained, classes),
-        "reference.json": build_reference(data.pixels[train], data.targets[train], classes),
+        "reference.json": build_reference(
+            data.pixels[train], data.targets[train], classes, trained.unseen
+        ),
     }
 
 

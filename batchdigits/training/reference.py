@@ -23,12 +23,13 @@ def measure_unseen(found: Probabilities, targets: NDArray[np.int64]) -> Unseen:
     found    their probabilities (n, k), at the temperature
     targets  their true class numbers (n,)
     """
-    best, confidence = found.argmax(axis=1), found.max(axis=1)
+    # Rounding can carry a softmax a last bit above 1.
+    best, confidence = found.argmax(axis=1), np.minimum(found.max(axis=1), 1.0)
     return Unseen(
         rows=len(targets),
         right=int((best == targets).sum()),
         predicted_counts=np.bincount(best, minlength=found.shape[1]),
-        confidence_counts=count_confidences(np.minimum(confidence, 1.0).astype(np.float32)),
+        confidence_counts=count_confidences(confidence.astype(np.float32)),
         mean_confidence=float(confidence.mean(dtype=np.float64)),
     )
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.reference import read_reference
 from batchdigits.archive.store import Store, packaged_bundle
 from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import replay
@@ -50,6 +51,14 @@ def write_labelled(path: Path, labels: list[Any], rows: int) -> str:
 def test_both_engines_replay_the_golden_rows(bundle: BundleFile) -> None:
     for name in ("onnx", "keras"):
         assert replay(open_engine(bundle, name), bundle).rows == 64
+
+
+def test_the_reference_tells_of_the_rows_held_out(bundle: BundleFile) -> None:
+    unseen = read_reference(bundle).unseen
+    assert unseen is not None
+    assert unseen.rows == 540
+    assert unseen.right / unseen.rows == bundle.manifest.accuracy
+    assert abs(unseen.mean_confidence - bundle.manifest.accuracy) < 0.1
 
 
 def test_the_manifest_tells_what_was_done(bundle: BundleFile, published: TrainResult) -> None:
@@ -149,6 +158,9 @@ def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
     assert metrics["rows"] == metrics["seen_in_training"]["rows"] == 1797
     assert metrics["accuracy"] < metrics["seen_in_training"]["accuracy"]
     assert "3-fold cross-validation" in metrics["measured_on"]
+    unseen = read_reference(bundle).unseen
+    assert unseen is not None
+    assert unseen.right / unseen.rows == metrics["accuracy"]
     assert "All 1797 rows trained; none were held out" in bundle.members["card.md"].decode()
     assert any(line.startswith("fold 3 of 3, epoch 12 of 12, loss ") for line in told)
 

@@ -1,0 +1,86 @@
+"""How far apart histograms are, and how much of that is chance.
+
+Distances are those of Jensen and Shannon with logarithms to base 2: 0 for equal histograms, 1 for
+such that share nothing (Lin, "Divergence measures based on the Shannon entropy", 1991; Endres and
+Schindelin, "A new metric for probability distributions", 2003). Two samples of one source are never
+equal. What that makes of the squared distance is close to chi-squared / (8 ln 2), with chi-squared
+for two samples (Grosse and others, "Analysis of symbolic sequences using the Jensen-Shannon
+divergence", 2002).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NORMAL_QUANTILE = 3.0902
+"""Of 99.9 %."""
+
+_DECIMALS = 6
+
+Histograms = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One or more histograms of rows that were seen, beside those that were expected.
+
+    distance        0..1: root of the mean of their squared distances
+    by_chance       what it stays below in 999 of 1,000 samples of the same source, or more
+    worst           the place of the histogram with the largest distance, `worst_distance`
+    """
+
+    distance: float
+    by_chance: float
+    worst: int
+    worst_distance: float
+
+    @property
+    def beyond_chance(self) -> float:
+        """The distance less what chance explains of it; both are squared for that."""
+        return _root(self.distance**2 - self.by_chance**2)
+
+
+def compare_histograms(seen: Histograms, expected: Histograms) -> Comparison:
+    """Compare counts (h, b) in the same b bins. Every histogram counts one row or more."""
+    squares = _squared_distances(seen, expected)
+    worst = int(squares.argmax())
+    return Comparison(
+        _root(squares.mean()), _root(_chance(seen, expected).mean()), worst, _root(squares[worst])
+    )
+
+
+def _squared_distances(seen: Histograms, expected: Histograms) -> NDArray[np.float64]:
+    p, q = (counts / counts.sum(axis=1, keepdims=True) for counts in (seen, expected))
+    middle = (p + q) / 2
+    squares: NDArray[np.float64] = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
+    return squares
+
+
+def _relative_entropy(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratios = np.divide(p, q, out=np.ones_like(p), where=p > 0)
+    entropy: NDArray[np.float64] = (p * np.log2(ratios)).sum(axis=1)
+    return entropy
+
+
+def _chance(seen: Histograms, expected: Histograms) -> NDArray[np.float64]:
+    """What the squared distances of samples of one source stay below with a chance of 99.9 %.
+
+    The quantile of chi-squared is that of Wilson and Hilferty, "The distribution of chi-square",
+    1931; its degrees of freedom are one less than the bins that hold rows.
+    """
+    freedom = ((seen + expected) > 0).sum(axis=1) - 1
+    ninth = 2 / (9 * np.maximum(freedom, 1))
+    quantile = freedom * (1 - ninth + _NORMAL_QUANTILE * np.sqrt(ninth)) ** 3
+    per_row = 1 / seen.sum(axis=1) + 1 / expected.sum(axis=1)
+    chance: NDArray[np.float64] = quantile * per_row / (8 * math.log(2))
+    return chance
+
+
+def _root(square: Any) -> float:
+    # Rounding can carry the square of no distance a last bit below 0.
+    return round(math.sqrt(max(0.0, float(square))), _DECIMALS)
