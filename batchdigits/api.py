@@ -14,7 +14,7 @@ from batchdigits.archive.manifest import Manifest
 from batchdigits.archive.signing import open_trust
 from batchdigits.archive.store import load_bundle
 from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, check_engine, open_engine
-from batchdigits.errors import UnusableInputError, UsageError, count_of, listing
+from batchdigits.errors import BundleError, UnusableInputError, UsageError, count_of, listing
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from batchdigits.engines.engine import MeasuringEngine
     from batchdigits.scoring.one_input import OnProgress, Work
     from batchdigits.scoring.run import RunSummary
     from batchdigits.scoring.scorer import Scorer
@@ -59,7 +60,13 @@ class Bundle:
         self.engine = engine
 
     def predict(
-        self, rows: TableLike, *, probabilities: bool = False, pixels: str | None = None
+        self,
+        rows: TableLike,
+        *,
+        probabilities: bool = False,
+        review_below: float | None = None,
+        strangeness: bool = False,
+        pixels: str | None = None,
     ) -> pa.Table:
         """Score rows in memory; the result has one row for each, in the same order.
 
@@ -67,18 +74,21 @@ class Bundle:
                        any known spelling, or a NumPy array of shape (n, 64), any real dtype; pixels
                        are 0..16
         probabilities  add `proba_<class>` columns (float32)
+        review_below   decide by this confidence, 0..1, instead of the bundle's
+        strangeness    add the column `strangeness` (float32): how far a row is from usual digits
         pixels         which columns hold the pixels, as the `--pixels` flag
 
-        Returns the other columns, `prediction` (the label's type) and `confidence` (float32 in
-        0..1). Raises UnusableInputError if any row can't be scored, naming the first 20: nothing
-        is dropped and nothing made up.
+        Returns the other columns, `prediction` (the label's type), `confidence` (float32 in 0..1)
+        and, once there is a threshold, `decision` and `cause` (text). Raises UnusableInputError if
+        any row can't be scored, naming the first 20: nothing is dropped and nothing made up.
         """
         import pyarrow as pa
 
         from batchdigits.rows.memory import check_table, to_table
-        from batchdigits.scoring.scorer import Scorer
 
-        scorer = Scorer(self.engine, self.classes, probabilities)
+        scorer = self.scorer(
+            probabilities=probabilities, review_below=review_below, strangeness=strangeness
+        )
         reserved = frozenset(field.name for field in scorer.columns)
         options = RowOptions(pixels=pixels, reserved=reserved)
         schema, checked = check_table(to_table(rows), options)
@@ -86,6 +96,44 @@ class Bundle:
         _refuse_rejects(parts)
         batches = [scorer.score(part).predictions for part in parts]
         return pa.Table.from_batches(batches, schema=scorer.schema(schema))
+
+    def scorer(
+        self,
+        *,
+        probabilities: bool = False,
+        review_below: float | None = None,
+        strangeness: bool = False,
+    ) -> Scorer:
+        """What turns checked rows into the columns that `predict` describes.
+
+        Raises UsageError for a threshold out of 0..1 or an engine that can't measure strangeness,
+        BundleError for a bundle that can't.
+        """
+        from batchdigits.archive.thresholds import parse_thresholds
+        from batchdigits.scoring.decision import Decider
+        from batchdigits.scoring.scorer import Scorer
+
+        check_decisions(review_below, self.engine.name, strangeness=strangeness)
+        thresholds = parse_thresholds(self.manifest.thresholds)
+        if review_below is not None:
+            thresholds = replace(thresholds, review_below=review_below)
+        return Scorer(
+            self.engine,
+            self.classes,
+            probabilities,
+            decider=None if thresholds.review_below is None else Decider(thresholds),
+            measuring=self._measuring() if strangeness else None,
+        )
+
+    def _measuring(self) -> MeasuringEngine:
+        from batchdigits.engines.onnx import OnnxEngine
+
+        if not isinstance(self.engine, OnnxEngine) or not self.engine.measures:
+            raise BundleError(
+                f"{self.path}: can't measure strangeness, its model.onnx has no such output: leave "
+                "--strangeness out, or rebuild the bundle with train"
+            )
+        return self.engine
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -135,6 +183,8 @@ def score(
     scale: float | None = None,
     keep: Sequence[str] | None = None,
     probabilities: bool = False,
+    review_below: float | None = None,
+    strangeness: bool = False,
     max_rejects: int | str = 0,
     max_drift: float | None = None,
     overwrite: bool = False,
@@ -165,6 +215,7 @@ def score(
     )
     check_row_options(rows)
     check_engine(engine)
+    check_decisions(review_below, engine, strangeness=strangeness)
     if max_drift is not None and not 0 <= max_drift <= 1:
         raise UsageError(f"--max-drift {max_drift}: expected a number from 0 to 1, such as 0.25")
     if workers is not None and workers < 1:
@@ -175,7 +226,6 @@ def score(
     from batchdigits.scoring.one_input import Work
     from batchdigits.scoring.receipt import Key
     from batchdigits.scoring.run import score_inputs
-    from batchdigits.scoring.scorer import Scorer
     from batchdigits.scoring.workers import available_workers
 
     def open_work() -> Work:
@@ -187,14 +237,21 @@ def score(
             require_signature=require_signature,
             trusted_keys=trusted_keys,
         )
-        scorer = Scorer(opened.engine, opened.classes, probabilities)
+        scorer = opened.scorer(
+            probabilities=probabilities, review_below=review_below, strangeness=strangeness
+        )
         return Work(
             scorer=scorer,
             reference=read_reference(opened.file),
             rows=_with_reserved(rows, scorer),
             key=Key(
                 opened.facts,
-                _output_options(rows, engine, probabilities=probabilities),
+                {
+                    **_output_options(rows, engine),
+                    "probabilities": probabilities,
+                    "review_below": review_below,
+                    "strangeness": strangeness,
+                },
                 opened.signed_by,
             ),
             max_rejects=limit,
@@ -211,6 +268,19 @@ def score(
 
         return check_inputs(planned, open_work)
     return score_inputs(planned, open_work)
+
+
+def check_decisions(review_below: float | None, engine: str, *, strangeness: bool) -> None:
+    """Raise UsageError for what no bundle could decide by."""
+    if review_below is not None and not 0 <= review_below <= 1:
+        raise UsageError(
+            f"--review-below {review_below}: expected a confidence in 0..1, such as 0.95"
+        )
+    if strangeness and engine != DEFAULT_ENGINE:
+        raise UsageError(
+            f"--strangeness: the {engine} engine can't measure it, only {DEFAULT_ENGINE} can: "
+            "leave --engine or --strangeness out"
+        )
 
 
 def check_row_options(rows: RowOptions) -> None:
@@ -238,8 +308,8 @@ def _with_reserved(rows: RowOptions, scorer: Scorer) -> RowOptions:
     return replace(rows, reserved=frozenset([*names, *REJECT_COLUMNS]))
 
 
-def _output_options(rows: RowOptions, engine: str, *, probabilities: bool) -> dict[str, Any]:
-    """The options that change what is written, as the receipt keeps them."""
+def _output_options(rows: RowOptions, engine: str) -> dict[str, Any]:
+    """The options of reading that change what is written, as the receipt keeps them."""
     return {
         "engine": engine,
         "pixels": rows.pixels,
@@ -247,7 +317,6 @@ def _output_options(rows: RowOptions, engine: str, *, probabilities: bool) -> di
         "delimiter": rows.delimiter,
         "scale": rows.scale,
         "keep": None if rows.keep is None else list(rows.keep),
-        "probabilities": probabilities,
     }
 
 

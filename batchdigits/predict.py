@@ -93,6 +93,19 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--probabilities", action="store_true", help="write a proba_CLASS column for each class"
     )
     group.add_argument(
+        "--review-below",
+        type=float,
+        metavar="P",
+        help="write decision and cause: rows with less than this confidence, 0..1, go to review "
+        "(default: the bundle's threshold; without one no decision is written)",
+    )
+    group.add_argument(
+        "--strangeness",
+        action="store_true",
+        help="write how far each row is from usual digits, in pixels, and send strange ones to "
+        "review: letters, noise, crossed-out cells; takes a third more time",
+    )
+    group.add_argument(
         "--max-rejects",
         default="0",
         metavar="N|P%",
@@ -175,6 +188,8 @@ def _score(arguments: argparse.Namespace) -> RunSummary:
             scale=arguments.scale,
             keep=arguments.keep,
             probabilities=arguments.probabilities,
+            review_below=arguments.review_below,
+            strangeness=arguments.strangeness,
             max_rejects=arguments.max_rejects,
             max_drift=arguments.max_drift,
             overwrite=arguments.overwrite,

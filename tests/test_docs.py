@@ -36,6 +36,7 @@ from batchdigits.files.targets import plan_targets
 from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS
+from batchdigits.scoring.decision import CAUSES
 from batchdigits.scoring import suspicion, verify
 from batchdigits.training.networks import NETWORKS
 from batchdigits.training.recipes import RECIPES, make_settings
@@ -180,6 +181,11 @@ def test_recipes_hold_what_the_table_says() -> None:
 def test_reasons_stand_in_their_order_with_their_texts() -> None:
     rows = [(code(name), text) for name, text in table("Reason codes", "reason")]
     assert rows == list(REASONS.items())
+
+
+def test_causes_stand_in_their_order_with_their_texts() -> None:
+    rows = [(code(name), text) for name, text in table("Decisions", "cause")]
+    assert rows == list(CAUSES.items())
 
 
 def test_exit_codes_are_those_of_the_classes() -> None:
@@ -412,7 +418,7 @@ def test_predictions_have_the_columns_in_the_table(folder: Path) -> None:
 
 def test_reserved_names_are_those_of_the_output_columns() -> None:
     rows = table("Other columns", "reserved")
-    reserved = [name for row in rows for name in codes(row[0]) if name != "--probabilities"]
+    reserved = [name for row in rows for name in codes(row[0]) if not name.startswith("--")]
     columns = [row for title in ("Predictions", "Rejects") for row in table(title, "column")[1:]]
     assert sorted(reserved) == sorted(code(row[0]) for row in columns)
 
@@ -485,9 +491,10 @@ def test_evaluate_prints_the_fields_in_the_table(tmp_path: Path) -> None:
     at, labels = rows.schema.names.index("label"), rows["label"].to_pylist()
     wrong = pa.array([(labels[0] + 1) % 10, *labels[1:]], rows["label"].type)
     pq.write_table(rows.set_column(at, "label", wrong), tmp_path / "rows.parquet")
-    ran = run("evaluate", "rows.parquet", "--by", "form_id", cwd=tmp_path)
+    flags = ("--by", "form_id", "--review-below", "0.9")
+    ran = run("evaluate", "rows.parquet", *flags, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    check_fields(table("evaluate", "field"), json.loads(ran.stdout), "bundle", "group")
+    check_fields(table("evaluate", "field"), json.loads(ran.stdout), "bundle", "group", "causes")
 
 
 @pytest.mark.slow

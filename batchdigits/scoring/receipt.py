@@ -20,6 +20,9 @@ from batchdigits.scoring.ledger import Ledger
 
 RECEIPT_FORMAT = 1
 
+_LATER_OPTIONS = {"review_below": None, "strangeness": False}
+"""What receipts of older versions lack: none of their runs was asked for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -181,7 +184,7 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
                 input=name,
                 input_digest=digest,
                 bundle=bundle,
-                options=options,
+                options={**_LATER_OPTIONS, **options},
                 rows=_row_options(path, options),
                 engine=engine,
                 probabilities=probabilities,
