@@ -36,7 +36,7 @@ EXAMPLES = (
     "python -m batchdigits.evaluate labelled/ --label digit --bundle digits@production",
     "python -m batchdigits.evaluate labelled.csv --by form_id --groups 50",
     "python -m batchdigits.evaluate uci.csv --no-header --label column_65",
-    "python -m batchdigits.evaluate labelled.parquet --output figures.json",
+    "python -m batchdigits.evaluate labelled.parquet --review-below 0.95 --output figures.json",
 )
 
 SHOWN_GROUPS = 20
@@ -85,6 +85,13 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
+        "--review-below",
+        type=float,
+        metavar="P",
+        help="tell what is left if rows with less than this confidence, 0..1, go to review "
+        "(default: the bundle's threshold, if it has one)",
+    )
+    group.add_argument(
         "--groups",
         type=int,
         default=SHOWN_GROUPS,
@@ -128,7 +135,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
-    from batchdigits.api import check_row_options, open_bundle
+    from batchdigits.api import check_decisions, check_row_options, open_bundle
+    from batchdigits.engines.engine import DEFAULT_ENGINE
     from batchdigits.files.inputs import expand_inputs
     from batchdigits.rows.batch import RowOptions
     from batchdigits.scoring.labelled import evaluate_files
@@ -141,6 +149,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
         keep=arguments.by,
     )
     check_row_options(options)
+    check_decisions(arguments.review_below, DEFAULT_ENGINE, strangeness=False)
     entries = expand_inputs(arguments.inputs).inputs
     _refuse_input(output, entries)
     bundle = open_bundle(
@@ -158,6 +167,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
             options,
             engine=bundle.engine,
             bundle=bundle.file,
+            review_below=arguments.review_below,
             on_progress=progress,
         )
     finally:

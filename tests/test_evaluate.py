@@ -241,6 +241,7 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
         (["--by", "boxes"], 2, "--by boxes: rows.parquet holds fixed_size_list"),
         (["--by", "form,form"], 2, "names a column more than once"),
         (["--groups", "-1"], 2, "--groups -1: expected 0 or more groups"),
+        (["--review-below", "95"], 2, "--review-below 95.0: expected a confidence in 0..1"),
         (["--output", "figures.csv"], 2, "expected a file name that ends in .json"),
         (["--output", "none/figures.json"], 73, "there is no folder none"),
         (["--output", "there.json"], 73, "there.json: exists; give --overwrite"),
@@ -292,6 +293,33 @@ def bundle_with(path: Path, **facts: Any) -> Path:
     members = {name: data for name, data in file.members.items() if name != "manifest.json"}
     path.write_bytes(build_bundle(replace(file.manifest, **facts), members))
     return path
+
+
+def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: Path) -> None:
+    """Those of the bundle, its rules among them; or a confidence that is given."""
+    pixels, labels = shaken()
+    probabilities = probabilities_of(pixels)
+    confidence, is_wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
+    assert run(str(rows))[1]["decision"] is None
+
+    found, err = run(str(rows), "--review-below", "0.9")[1:]
+    is_accepted = confidence >= np.float32(0.9)
+    errors = int((is_accepted & is_wrong).sum())
+    decision = found["decision"]
+    assert (decision["rows"], decision["errors"]) == (is_accepted.sum(), errors)
+    assert decision["error_low"] < decision["error"] < decision["error_high"]
+    assert decision["causes"] == {"low-confidence": (~is_accepted).sum()}
+    assert f"{is_accepted.sum()} of 600 rows accepted, {errors} of them wrong" in err
+
+    thresholds = {"review_below": 0.7, "least_ink": 350}
+    bundle = bundle_with(tmp_path / "own.bundle", thresholds=thresholds)
+    decision = run(str(rows), "--bundle", str(bundle))[1]["decision"]
+    has_ink = pixels.sum(axis=1, dtype=int) >= 350
+    assert decision["review_below"] == 0.7
+    assert decision["rows"] == (has_ink & (confidence >= np.float32(0.7))).sum()
+    assert decision["causes"]["little-ink"] == (~has_ink).sum() > 0
+    scored = batchdigits.open_bundle(bundle).predict(pixels)
+    assert decision["rows"] == scored["decision"].to_pylist().count("accept")
 
 
 def test_the_file_that_was_trained_on_is_known(run: Run, rows: Path, tmp_path: Path) -> None:

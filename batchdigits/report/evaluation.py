@@ -34,7 +34,8 @@ _FIGURES = (
 def format_evaluation(found: Evaluation, bundle: str, keep_groups: int) -> str:
     """All of it, under the `bundle`'s name, with so many groups."""
     parts = [_head(found, bundle), _figures(found), *_classes(found)]
-    parts += [_confused(found), _reliability(found), _curve(found), _groups(found, keep_groups)]
+    parts += [_confused(found), _reliability(found), _curve(found), _decisions(found)]
+    parts.append(_groups(found, keep_groups))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -116,6 +117,22 @@ def _curve(found: Evaluation) -> str:
     return _titled("if only rows of a confidence were accepted", header, lines)
 
 
+def _decisions(found: Evaluation) -> str:
+    counts = found.decisions
+    if counts is None:
+        return ""
+    to_review = listing(f"{rows:,} {cause}" for cause, rows in counts.causes.items()) or "none"
+    text = (
+        f"review below {counts.review_below:g}: {counts.accepted:,} of {counts.rows:,} rows "
+        f"accepted, {counts.errors:,} of them wrong"
+    )
+    if counts.interval is not None:
+        low, high = counts.interval
+        share = counts.errors / counts.accepted
+        text += f": {share:.3%}, 95 % interval {low:.3%} to {high:.3%}"
+    return f"{text}\nto review: {to_review}"
+
+
 def _groups(found: Evaluation, keep: int) -> str:
     if not keep:
         return ""
@@ -145,7 +162,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+    return "-" if value is None else f"{value:.3%}"
 
 
 def _cell(value: Any) -> str:

@@ -20,6 +20,7 @@ from batchdigits.scoring.class_scores import (
     most_confused,
     share_interval,
 )
+from batchdigits.scoring.decision_counts import DecisionCounts
 from batchdigits.scoring.evaluator import Tally
 from batchdigits.scoring.groups import Group
 from batchdigits.scoring.reliability import ConfidenceCounts
@@ -64,6 +65,7 @@ class Evaluation:
     matrix      int64 (k + 2, k + 2): row = true class, column = predicted class; behind the classes
                 row k holds labels that are none of them, column k + 1 rows without a prediction
     confidence  how right the labelled rows are at which confidence
+    decisions   what became of them by the bundle's thresholds, or a given one; None without any
     by          the columns that rows were grouped by, if any; `groups` the worst first
     """
 
@@ -72,6 +74,7 @@ class Evaluation:
     total: Tally
     matrix: NDArray[np.int64]
     confidence: ConfidenceCounts
+    decisions: DecisionCounts | None
     by: tuple[str, ...]
     groups: tuple[Group, ...]
 
@@ -119,6 +122,7 @@ class Evaluation:
             "confused": [asdict(pair) for pair in self.confused],
             "reliability": [asdict(one) for one in self.confidence.bins()],
             "coverage": [asdict(one) for one in self.confidence.curve()],
+            "decision": None if self.decisions is None else self.decisions.as_facts(),
             **self._group_facts(keep_groups),
         }
 

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import read_reference
+from batchdigits.archive.thresholds import Thresholds, parse_thresholds
 from batchdigits.engines.engine import Engine
 from batchdigits.errors import UnusableInputError, UsageError, listing
 from batchdigits.files.digest import digest_file
 from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content
 from batchdigits.rows.batch import RowOptions, Rows
+from batchdigits.scoring.decision_counts import DecisionCounts
 from batchdigits.scoring.evaluation import Evaluation, InputTally
 from batchdigits.scoring.evaluator import (
     UNSCORED,
@@ -42,13 +44,15 @@ def evaluate_files(
     *,
     engine: Engine,
     bundle: BundleFile,
+    review_below: float | None,
     on_progress: OnProgress,
 ) -> Evaluation:
     """Every row of the inputs through one bundle, counted in constant memory.
 
-    label    the column that holds the true labels
-    options  how rows are read; `keep` names the columns to group them by, none for no groups
-    engine   the bundle's
+    label         the column that holds the true labels
+    options       how rows are read; `keep` names the columns to group them by, none for no groups
+    engine        the bundle's
+    review_below  decide by this confidence, 0..1, instead of the bundle's
 
     An input that is refused refuses the whole: figures of a part would pass for those of all.
     Raises NoInputError, UnusableInputError, UsageError or TryAgainError, and BundleError for a
@@ -56,7 +60,8 @@ def evaluate_files(
     """
     by, classes, reference = options.keep or (), bundle.manifest.classes, read_reference(bundle)
     found = [_find(entry, label, replace(options, keep=by)) for entry in entries]
-    book, total, inputs = _Book(classes, by), Tally(), []
+    book = _Book(classes, by, _thresholds(bundle, review_below))
+    total, inputs = Tally(), []
     for examples in found:
         evaluator = Evaluator(engine, classes, timed=False)
         evidence = Suspicion(reference, options.scale)
@@ -73,7 +78,14 @@ def evaluate_files(
     refuse_useless(listing(one.name for one in inputs), label, [total])
     groups = tuple(book.groups.worst_first()) if book.groups else ()
     return Evaluation(
-        classes.values, tuple(inputs), total, book.matrix, book.confidence, by, groups
+        labels=classes.values,
+        inputs=tuple(inputs),
+        total=total,
+        matrix=book.matrix,
+        confidence=book.confidence,
+        decisions=book.decisions,
+        by=by,
+        groups=groups,
     )
 
 
@@ -92,6 +104,14 @@ def _pass(
         on_progress(rows, part, examples.entry.name)
 
     run_through(examples, [evaluator], on_batch, on_part)
+
+
+def _thresholds(bundle: BundleFile, review_below: float | None) -> Thresholds | None:
+    """What decides, if anything does."""
+    found = parse_thresholds(bundle.manifest.thresholds)
+    if review_below is not None:
+        found = replace(found, review_below=review_below)
+    return None if found.review_below is None else found
 
 
 def _digest(examples: Examples) -> str | None:
@@ -121,8 +141,9 @@ def _find(entry: Input, label: str, options: RowOptions) -> Examples:
 class _Book:
     """What became of the labelled rows, written down batch by batch."""
 
-    def __init__(self, classes: Classes, by: Sequence[str]) -> None:
+    def __init__(self, classes: Classes, by: Sequence[str], thresholds: Thresholds | None) -> None:
         self.confidence = ConfidenceCounts()
+        self.decisions = None if thresholds is None else DecisionCounts(thresholds)
         self.groups = Groups(by) if by else None
         self._classes = len(classes)
         self.matrix = np.zeros((self._classes + 2, self._classes + 2), np.int64)
@@ -132,6 +153,8 @@ class _Book:
         is_right, confidence = one.is_right[chosen], one.confidence[chosen]
         self._count(one.truth[chosen], one.places[chosen])
         self.confidence.add(confidence, is_right)
+        if self.decisions is not None:
+            self.decisions.add(rows.pixels[chosen], confidence, is_right)
         if self.groups is not None:
             names = rows.passthrough.schema.names
             columns = [rows.passthrough.column(names.index(name)) for name in self.groups.names]

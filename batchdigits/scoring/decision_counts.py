@@ -1,0 +1,63 @@
+"""Accept or review on labelled rows: how many are accepted, and how many of those are wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.archive.thresholds import Thresholds
+from batchdigits.rows.batch import Pixels
+from batchdigits.scoring.class_scores import share_interval
+from batchdigits.scoring.decision import CAUSES, Decider
+
+
+class DecisionCounts:
+    """Rows accepted and their errors, and rows by cause of review, by thresholds.
+
+    `review_below` of the thresholds is set. No row is judged by its strangeness.
+    """
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self.review_below = thresholds.review_below
+        self.rows = self.accepted = self.errors = 0
+        self._decider = Decider(thresholds)
+        self._codes: Counter[int] = Counter()
+
+    def add(
+        self, pixels: Pixels, confidence: NDArray[np.float32], is_right: NDArray[np.bool_]
+    ) -> None:
+        """Decide about rows (n, 64) of a confidence (n,), and count whether each is right."""
+        codes = self._decider.decide(confidence, pixels)
+        is_accepted = codes == 0
+        self.rows += len(codes)
+        self.accepted += int(is_accepted.sum())
+        self.errors += int((is_accepted & ~is_right).sum())
+        self._codes.update(codes[~is_accepted].tolist())
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """Rows that go to review, by cause, in the documented order."""
+        counts = ((cause, self._codes[code]) for code, cause in enumerate(CAUSES, start=1))
+        return {cause: count for cause, count in counts if count}
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the part of accepted rows that is wrong; None if there are none."""
+        return share_interval(self.errors, self.accepted)
+
+    def as_facts(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        low, high = self.interval or (None, None)
+        return {
+            "review_below": self.review_below,
+            "rows": self.accepted,
+            "coverage": self.accepted / self.rows if self.rows else None,
+            "errors": self.errors,
+            "error": self.errors / self.accepted if self.accepted else None,
+            "error_low": low,
+            "error_high": high,
+            "causes": self.causes,
+        }
