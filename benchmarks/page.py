@@ -91,6 +91,20 @@ def _accuracy(result: Result) -> tuple[str, str, bool]:
     return f"{' and '.join(ours)} against {theirs}", "no worse", result["accuracy_no_worse"]
 
 
+def _share(*path: str) -> Pick:
+    """A part of 1, target and verdict that stand together under `path`."""
+
+    def pick(result: Result) -> tuple[str, str, bool]:
+        part: Any = result
+        for key in path:
+            part = part[key]
+        value = part["value"] if "value" in part else part["kept"] / part["of"]
+        comparison, wanted = part["target"].split()
+        return f"{value:.1%}", f"{comparison} {float(wanted):.0%}", part["met"]
+
+    return pick
+
+
 _QUESTIONS: list[tuple[str, str, Pick]] = [
     (
         "end to end, times as fast as the script at batch 8,192",
@@ -123,6 +137,17 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
     ("training, quick, `fit` times as fast as the tutorial's", "training", _ratio("quick")),
     ("training, by default, the same", "training", _ratio("default")),
     ("training, accuracy on the 540 test rows, means", "training", _accuracy),
+    ("promise of 0.5 % errors, kept in random halves", "review", _share("kept", "halves")),
+    ("the same, in draws with replacement", "review", _share("kept", "draws")),
+    ("digits that ink or strangeness sends to review", "review", _share("found", "false_alarm")),
+    ("no digit, least part sent to review", "review", _share("found", "least_of_promised")),
+    ("letters sent to review", "review", _share("found", "letters")),
+    (
+        "rows/s with rules, decision and drift over without",
+        "review",
+        _ratio("price", "rules, decision, drift"),
+    ),
+    ("rows/s with strangeness too over without", "review", _ratio("price", "and strangeness")),
     *(
         (f"times as fast as {peer}", "peers", _ratio("faster", peer, digits=1))
         for peer in (

@@ -29,7 +29,7 @@ Cells = NDArray[np.uint8]
 def strangers(digits: Cells, seed: int) -> dict[str, Cells]:
     """Rows of pixels (n, 64), 0..16, by what is wrong with them, for digits of that shape.
 
-    The last four hold what nobody promises to find: digits of another kind.
+    Those behind the letters are more of what forms hold; some of it still looks like a digit.
     """
     generator = np.random.default_rng(seed)
     square = digits.reshape(-1, SIDE, SIDE)
@@ -42,13 +42,13 @@ def strangers(digits: Cells, seed: int) -> dict[str, Cells]:
         "scaled to 0..1": np.rint(digits / 16),
         "scaled to 0..4": digits // 4,
         "scaled to 0..8": digits // 2,
-        "scaled to 0..255, cut off": np.where(digits > 0, DOTS * DOTS, 0),
         "noise": generator.integers(0, 17, digits.shape),
         "thin noise": generator.integers(0, 17, digits.shape)
         * (generator.random(digits.shape) < 0.4),
         "shuffled": generator.permuted(digits, axis=1),
         "transposed": square.transpose(0, 2, 1),
         "letters": letters(),
+        "every ink black": np.where(digits > 0, DOTS * DOTS, 0),
         "crossed out": np.maximum(square, cross),
         "struck through": dashes,
         "shifted by 2": np.roll(square, 2, axis=2),
