@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.training.augmentation import copies_for, with_copies
-from batchdigits.training.networks import NETWORKS
+from batchdigits.training.ensemble import fill_in
+from batchdigits.training.networks import NETWORKS, receptive_fields
+from batchdigits.training.patches import SIDE, fit_patches
 from batchdigits.training.recipes import Settings
 
 OnEpoch = Callable[[int, int, float], None]
@@ -23,6 +25,8 @@ Targets = NDArray[np.int64]
 WARM_UP_SHARE = 0.1
 WARM_UP_FROM = 0.1
 VALIDATION_SHARE = 0.1
+PATCH_COPIES = 15
+"""Copies of each row, at most, that a patch network learns from: it has few weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ def fit(
     import keras
     from sklearn.preprocessing import StandardScaler
 
+    if settings.arch == "best":
+        return _fit_ensemble(pixels, targets, classes, settings, on_epoch)
     keras.utils.set_random_seed(settings.seed)
     model = NETWORKS[settings.arch](classes, settings)
     train, valid = _validation_split(len(targets), settings)
@@ -74,6 +80,31 @@ def fit(
     run = _fit_as_article if settings.recipe == "article" else _fit_whole_epochs
     epochs = run(job, settings, on_epoch)
     return Fitted(model, scaler, time.perf_counter() - started, epochs, copies)
+
+
+def _fit_ensemble(
+    pixels: Pixels, targets: Targets, classes: int, settings: Settings, on_epoch: OnEpoch
+) -> Fitted:
+    """Members by their own seeds and copies: what they err on should differ."""
+    members = settings.members
+    seeds = [(settings.seed + number) % 2**32 for number in range(members)]
+    mlps, patches = [], []
+    started = time.perf_counter()
+    for number, seed in enumerate(seeds):
+
+        def told(epoch: int, epochs: int, loss: float, before: int = number) -> None:
+            on_epoch(before * epochs + epoch, members * epochs, loss)
+
+        one = replace(settings, arch="mlp", members=1, seed=seed)
+        mlps.append(fit(pixels, targets, classes, one, told))
+        copies = copies_for(len(targets), min(settings.copies, PATCH_COPIES))
+        # Other copies than the mlp of the same seed has learnt from.
+        seen = with_copies(pixels, copies, np.random.default_rng([seed, 1]))
+        patches.append(fit_patches(seen, np.tile(targets, copies + 1), classes, seed))
+    model, scaler = NETWORKS[settings.arch](classes, settings), mlps[0].scaler
+    fill_in(model, scaler, [(one.scaler, one.model.get_weights()) for one in mlps], patches)
+    seconds = time.perf_counter() - started
+    return Fitted(model, scaler, seconds, max(one.epochs for one in mlps), mlps[0].copies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +180,7 @@ def _fit_whole_epochs(job: _Job, settings: Settings, on_epoch: OnEpoch) -> int:
     steps = len(job.targets) // batch
     optimizer = _optimizer(settings)
     optimizer.build(job.model.trainable_variables)
-    run_epoch = _epoch_runner(job.model, optimizer, steps)
+    run_epoch = _epoch_runner(job.model, optimizer, steps, _see_windows(job.model, settings))
     rates = learning_rates(settings, steps * settings.epochs).reshape(settings.epochs, steps)
     watch = _Watch(job, settings.early_stopping)
     epoch = 0
@@ -188,11 +219,33 @@ def _epochs(
     targets = job.one_hot(job.targets, settings.label_smoothing)
     for _ in range(settings.epochs):
         order = generator.permutation(len(targets))[: steps * batch]
-        yield scaled[order].reshape(steps, batch, -1), targets[order].reshape(steps, batch, -1)
+        seen = scaled[order]
+        if settings.noise:
+            seen += generator.standard_normal(seen.shape, np.float32) * np.float32(settings.noise)
+        yield seen.reshape(steps, batch, -1), targets[order].reshape(steps, batch, -1)
 
 
-def _epoch_runner(model: Any, optimizer: Any, steps: int) -> Callable[..., Any]:
-    """A TensorFlow function: `steps` steps, their mean loss."""
+def _see_windows(model: Any, settings: Settings) -> NDArray[np.float32] | None:
+    """Cut the first layer's weights down to what its units see; the cut, None where there is none.
+
+    What is left is scaled up, so that the sums over fewer pixels are as large.
+    """
+    if settings.window is None:
+        return None
+    first = model.layers[0]
+    fields = receptive_fields(settings.units, settings.window, settings.seed)
+    kernel, bias = first.get_weights()
+    first.set_weights([kernel * fields * np.float32(SIDE / settings.window), bias])
+    return fields
+
+
+def _epoch_runner(
+    model: Any, optimizer: Any, steps: int, fields: NDArray[np.float32] | None
+) -> Callable[..., Any]:
+    """A TensorFlow function: `steps` steps, their mean loss.
+
+    Where `fields` (64, units) is 0 the first layer's weights have no slope and stay as they are.
+    """
     import keras
     import tensorflow as tf
 
@@ -203,9 +256,10 @@ def _epoch_runner(model: Any, optimizer: Any, steps: int) -> Callable[..., Any]:
                 found = model(pixels[step], training=True)
                 loss = tf.reduce_mean(keras.losses.categorical_crossentropy(targets[step], found))
             optimizer.learning_rate.assign(rates[step])
-            optimizer.apply(
-                tape.gradient(loss, model.trainable_variables), model.trainable_variables
-            )
+            slopes = tape.gradient(loss, model.trainable_variables)
+            if fields is not None:
+                slopes[0] *= fields
+            optimizer.apply(slopes, model.trainable_variables)
             total += loss
         return total / steps
 

@@ -19,6 +19,10 @@ class Settings:
     layers          hidden layers of an mlp, convolutions of a cnn
     units           of each hidden dense layer
     dropout         part of the hidden outputs that a training step leaves out, 0..1
+    window          pixels along the side of the square that a unit of an mlp's first hidden layer
+                    reads (`networks.receptive_fields`); None: the whole image
+    noise           standard deviation of what is added to each standardized pixel, anew every epoch
+    members         mlps that an ensemble is made of, and as many patch networks; 1 elsewhere
     initializer     of the dense layers' weights, as Keras names it
     optimizer       one of `OPTIMIZERS`
     learning_rate   the highest, where the rate follows a cycle
@@ -39,6 +43,9 @@ class Settings:
     layers: int
     units: int
     dropout: float
+    window: int | None
+    noise: float
+    members: int
     initializer: str
     optimizer: str
     learning_rate: float
@@ -63,6 +70,9 @@ _ARTICLE = Settings(
     layers=1,
     units=500,
     dropout=0.0,
+    window=None,
+    noise=0.0,
+    members=1,
     initializer="uniform",
     optimizer="adam",
     learning_rate=0.001,
@@ -81,6 +91,8 @@ _ARTICLE = Settings(
 _DEFAULT = replace(
     _ARTICLE,
     recipe="default",
+    window=4,
+    noise=0.3,
     initializer="glorot_uniform",
     learning_rate=0.002,
     one_cycle=True,
@@ -95,11 +107,14 @@ RECIPES: dict[str, Settings] = {"default": _DEFAULT, "article": _ARTICLE}
 
 # What a network needs instead of its recipe's own settings.
 _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
-    ("default", "mlp2"): {"layers": 2},
-    ("default", "mlp-small"): {"layers": 2, "units": 64, "epochs": 20},
+    ("default", "mlp2"): {"layers": 2, "window": None, "noise": 0.0},
+    ("default", "mlp-small"): {"layers": 2, "units": 64, "window": None, "epochs": 20},
+    ("default", "best"): {"members": 4},
     ("default", "cnn"): {
         "layers": 2,
         "units": 128,
+        "window": None,
+        "noise": 0.0,
         "dropout": 0.25,
         "copies": 20,
         "epochs": 8,
@@ -107,6 +122,7 @@ _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("article", "mlp2"): {"layers": 2},
     ("article", "mlp-small"): {"layers": 2, "units": 64},
+    ("article", "best"): {"members": 4},
     ("article", "cnn"): {"layers": 2, "units": 128, "dropout": 0.25},
 }
 
@@ -125,6 +141,8 @@ def make_settings(arch: str, recipe: str, seed: int, overrides: Mapping[str, Any
     _check_known("--optimizer", settings.optimizer, OPTIMIZERS)
     if settings.calibration_folds == 1:
         raise UsageError("--calibration-folds is 1, expected 0 for none, or 2 to 100")
+    if arch == "best" and settings.layers != 1:
+        raise UsageError(f"--layers is {settings.layers}, expected 1: best has one hidden layer")
     for name, (is_fine, expected) in _LIMITS.items():
         value = getattr(settings, name)
         if value is not None and not is_fine(value):

@@ -6,7 +6,7 @@ import pytest
 from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit, learning_rates
-from batchdigits.training.networks import NETWORKS
+from batchdigits.training.networks import NETWORKS, receptive_fields
 from batchdigits.training.recipes import make_settings
 
 ROWS = 200
@@ -79,6 +79,27 @@ def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:
     seen = with_copies(digits.pixels[:ROWS], 3, np.random.default_rng(3))
     assert np.allclose(copied.scaler.mean_, seen.mean(axis=0), atol=1e-6)
     assert copied.copies == 3
+
+
+def test_a_unit_reads_one_window_and_still_learns(digits: Labelled) -> None:
+    """What lies outside its window has no weight after training; all of what lies inside has."""
+    kernel = fit_some(digits, "mlp", "default", window=3).model.get_weights()[0]
+    assert np.array_equal(kernel != 0, receptive_fields(16, 3, 3) != 0)
+
+
+def test_windows_are_squares_all_over_the_image() -> None:
+    fields = receptive_fields(300, 4, 0).reshape(8, 8, 300)
+    assert (fields.sum(axis=(0, 1)) == 16).all()
+    assert (fields.any(axis=0).sum(axis=0) == 4).all()
+    assert (fields.any(axis=1).sum(axis=0) == 4).all()
+    assert fields.any(axis=2).all()
+
+
+def test_noise_is_not_in_the_scaler(digits: Labelled) -> None:
+    """It changes what is learnt, not what a pixel is worth."""
+    clean, noisy = (fit_some(digits, "mlp", "default", noise=noise) for noise in (0.0, 0.5))
+    assert np.array_equal(clean.scaler.mean_, noisy.scaler.mean_)
+    assert not np.array_equal(clean.model.get_weights()[0], noisy.model.get_weights()[0])
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:

@@ -26,7 +26,7 @@ def test_flags_override_the_recipe_and_none_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("arch", "recipe", "overrides", "told"),
     [
-        ("lenet", "default", {}, "known are mlp, mlp2, mlp-small, cnn"),
+        ("lenet", "default", {}, "known are mlp, mlp2, mlp-small, cnn, best"),
         ("mlp", "secret", {}, "known are default, article"),
         ("mlp", "default", {"optimizer": "adagrad2"}, "known are adam"),
         ("mlp", "default", {"units": 0}, "--units is 0, expected 1 to 10000"),
@@ -34,6 +34,7 @@ def test_flags_override_the_recipe_and_none_keeps_it() -> None:
         ("mlp", "default", {"learning_rate": float("nan")}, "--learning-rate is nan"),
         ("mlp", "default", {"copies": -1}, "--copies is -1, expected 0 to 1000"),
         ("mlp", "default", {"calibration_folds": 1}, "--calibration-folds is 1, expected 0"),
+        ("best", "default", {"layers": 2}, "--layers is 2, expected 1"),
         ("mlp", "default", {"early_stopping": 0}, "--early-stopping is 0"),
     ],
 )
