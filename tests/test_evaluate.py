@@ -311,9 +311,11 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     assert decision["causes"] == {"low-confidence": (~is_accepted).sum()}
     assert f"{is_accepted.sum()} of 600 rows accepted, {errors} of them wrong" in err
 
-    thresholds = {"review_below": 0.7, "least_ink": 350}
+    thresholds = {"review_below": 0.7, "least_ink": 350, "max_error": 0.01}
     bundle = bundle_with(tmp_path / "own.bundle", thresholds=thresholds)
-    decision = run(str(rows), "--bundle", str(bundle))[1]["decision"]
+    found, err = run(str(rows), "--bundle", str(bundle))[1:]
+    decision = found["decision"]
+    assert (decision["max_error"], "promises at most 1.000%" in err) == (0.01, True)
     has_ink = pixels.sum(axis=1, dtype=int) >= 350
     assert decision["review_below"] == 0.7
     assert decision["rows"] == (has_ink & (confidence >= np.float32(0.7))).sum()

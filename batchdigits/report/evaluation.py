@@ -130,6 +130,8 @@ def _decisions(found: Evaluation) -> str:
         low, high = counts.interval
         share = counts.errors / counts.accepted
         text += f": {share:.3%}, 95 % interval {low:.3%} to {high:.3%}"
+    if counts.max_error is not None:
+        text += f"; the bundle promises at most {counts.max_error:.3%}"
     return f"{text}\nto review: {to_review}"
 
 

@@ -17,11 +17,13 @@ from batchdigits.scoring.decision import CAUSES, Decider
 class DecisionCounts:
     """Rows accepted and their errors, and rows by cause of review, by thresholds.
 
-    `review_below` of the thresholds is set. No row is judged by its strangeness.
+    `review_below` of the thresholds is set; `max_error`, 0..1, is what they promise of the part of
+    accepted rows that is wrong, None if nothing. No row is judged by its strangeness.
     """
 
-    def __init__(self, thresholds: Thresholds) -> None:
+    def __init__(self, thresholds: Thresholds, max_error: float | None) -> None:
         self.review_below = thresholds.review_below
+        self.max_error = max_error
         self.rows = self.accepted = self.errors = 0
         self._decider = Decider(thresholds)
         self._codes: Counter[int] = Counter()
@@ -53,6 +55,7 @@ class DecisionCounts:
         low, high = self.interval or (None, None)
         return {
             "review_below": self.review_below,
+            "max_error": self.max_error,
             "rows": self.accepted,
             "coverage": self.accepted / self.rows if self.rows else None,
             "errors": self.errors,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import read_reference
-from batchdigits.archive.thresholds import Thresholds, parse_thresholds
+from batchdigits.archive.thresholds import parse_thresholds
 from batchdigits.engines.engine import Engine
 from batchdigits.errors import UnusableInputError, UsageError, listing
 from batchdigits.files.digest import digest_file
@@ -60,7 +60,7 @@ def evaluate_files(
     """
     by, classes, reference = options.keep or (), bundle.manifest.classes, read_reference(bundle)
     found = [_find(entry, label, replace(options, keep=by)) for entry in entries]
-    book = _Book(classes, by, _thresholds(bundle, review_below))
+    book = _Book(classes, by, _decisions(bundle, review_below))
     total, inputs = Tally(), []
     for examples in found:
         evaluator = Evaluator(engine, classes, timed=False)
@@ -106,12 +106,16 @@ def _pass(
     run_through(examples, [evaluator], on_batch, on_part)
 
 
-def _thresholds(bundle: BundleFile, review_below: float | None) -> Thresholds | None:
-    """What decides, if anything does."""
-    found = parse_thresholds(bundle.manifest.thresholds)
+def _decisions(bundle: BundleFile, review_below: float | None) -> DecisionCounts | None:
+    """Counts by what decides, if anything does."""
+    facts = bundle.manifest.thresholds
+    found = parse_thresholds(facts)
     if review_below is not None:
-        found = replace(found, review_below=review_below)
-    return None if found.review_below is None else found
+        return DecisionCounts(replace(found, review_below=review_below), None)
+    if found.review_below is None:
+        return None
+    promised = facts.get("max_error")
+    return DecisionCounts(found, promised if type(promised) in (int, float) else None)
 
 
 def _digest(examples: Examples) -> str | None:
@@ -141,9 +145,11 @@ def _find(entry: Input, label: str, options: RowOptions) -> Examples:
 class _Book:
     """What became of the labelled rows, written down batch by batch."""
 
-    def __init__(self, classes: Classes, by: Sequence[str], thresholds: Thresholds | None) -> None:
+    def __init__(
+        self, classes: Classes, by: Sequence[str], decisions: DecisionCounts | None
+    ) -> None:
         self.confidence = ConfidenceCounts()
-        self.decisions = None if thresholds is None else DecisionCounts(thresholds)
+        self.decisions = decisions
         self.groups = Groups(by) if by else None
         self._classes = len(classes)
         self.matrix = np.zeros((self._classes + 2, self._classes + 2), np.int64)
