@@ -80,9 +80,10 @@ class TrainResult:
 def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> TrainResult:
     """Train a network as `options` say and publish it as a bundle.
 
-    Nothing is written before the end, and then one whole bundle. Raises UsageError, NoInputError,
-    UnusableInputError, MissingExtraError or OutputError for what is asked, given or in the way,
-    InternalError if the compiled graph is not equal to the trained model.
+    Nothing but a sweep's own files is written before the end, and then one whole bundle. Raises
+    UsageError, NoInputError, UnusableInputError, MissingExtraError or OutputError for what is
+    asked, given or in the way, TryAgainError for a sweep that another run is at, InternalError if
+    the compiled graph is not equal to the trained model.
     """
     started = time.monotonic()
     settings = _check(options)

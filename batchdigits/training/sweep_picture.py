@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _COLUMNS = 3
 _PANEL_INCHES = (4.0, 3.0)
 _ONE, _BEST, _LEFT = "tab:blue", "tab:orange", "tab:gray"
+_BELOW = 0.25
+"""This part of the combinations, the worst, may lie below the axis: they would flatten the rest."""
 
 
 def draw_sweep(result: SweepResult) -> bytes:
@@ -34,6 +36,8 @@ def draw_sweep(result: SweepResult) -> bytes:
     figure = Figure(figsize=size, layout="constrained")
     axes: list[Axes] = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     whole = [one for one in result.tried if one.log_loss is not None]
+    for axis in axes[:panels]:
+        axis.set_ylim(*_limits(whole))
     _draw_order(axes[0], whole)
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis, dimension in zip(axes[1:panels], result.plan.space, strict=True):
@@ -43,11 +47,22 @@ def draw_sweep(result: SweepResult) -> bytes:
     left = len(result.tried) - len(whole)
     figure.suptitle(
         f"{len(whole)} combinations in {result.plan.folds} folds of the training rows"
-        f"{f', {left} more left early' if left else ''}; bars: standard deviation over folds"
+        f"{f', {left} more left early' if left else ''}\n"
+        "bars: standard deviation over folds; triangles: lower than the axis goes"
     )
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=80, metadata={"Software": None})
     return sink.getvalue()
+
+
+def _limits(whole: Sequence[Tried]) -> tuple[float, float]:
+    """The lowest and highest accuracy to show."""
+    least = np.quantile([one.accuracy for one in whole], _BELOW)
+    shown = [one for one in whole if one.accuracy >= least]
+    low = min(one.accuracy - one.spread for one in shown)
+    high = max(one.accuracy + one.spread for one in shown)
+    room = max((high - low) / 10, 0.001)
+    return low - room, high + room
 
 
 def _draw_order(axis: Axes, whole: Sequence[Tried]) -> None:
@@ -81,6 +96,10 @@ def _draw_points(axis: Axes, placed: Sequence[tuple[Any, Tried]]) -> None:
     """Each combination with its spread; the first, which won, stands out."""
     for place, one in reversed(placed):
         is_best = one is placed[0][1]
+        least, _ = axis.get_ylim()
+        if one.accuracy < least:
+            axis.plot([place], [least], marker="v", color=_ONE, alpha=0.5, clip_on=False)
+            continue
         axis.errorbar(
             [place],
             [one.accuracy],
