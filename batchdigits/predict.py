@@ -103,7 +103,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--strangeness",
         action="store_true",
         help="write how far each row is from usual digits, in pixels, and send strange ones to "
-        "review: letters, noise, crossed-out cells; takes a third more time",
+        "review: letters, noise, crossed-out cells; takes more time",
     )
     group.add_argument(
         "--max-rejects",

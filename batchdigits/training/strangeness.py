@@ -1,8 +1,8 @@
 """What a digit usually looks like: bounds of its ink, and how far it is from the nearest usual one.
 
 A network gives letters, noise and blots a high probability too. What tells them apart best is the
-distance in pixels to the nearest digit of the training data; a few hundred centroids do nearly as
-well as all of them, in a sixth of the time.
+distance in pixels to the nearest digit of the training data; two hundred centroids do nearly as
+well as all of them, in a ninth of the time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CENTRES = 300
+CENTRES = 192
 ROWS_A_CENTRE = 3
+"""At most so many centroids, and fewer where there are fewer rows. Matrix products like sixteens."""
+
 FOLDS = 3
 FALSE_ALARM = 0.01
 """The largest part of digits that may be taken for none, by ink or by distance."""
