@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 CENTRES = 192
 ROWS_A_CENTRE = 3
-"""At most so many centroids, and fewer where there are fewer rows. Matrix products like sixteens."""
+"""At most so many centroids, and one for so many rows. Matrix products like sixteens."""
 
 FOLDS = 3
 FALSE_ALARM = 0.01
