@@ -19,7 +19,6 @@ from batchdigits.archive.reference import CONFIDENCE_BINS, Reference, Unseen, co
 from batchdigits.rows.batch import DARKEST, Rows
 from batchdigits.scoring.divergence import Comparison, compare_histograms
 from batchdigits.scoring.sample import RowSample
-from batchdigits.scoring.scorer import Scored
 from batchdigits.scoring.suspicion import ENOUGH_ROWS
 
 LARGE = 0.25
@@ -73,13 +72,13 @@ def exceeds(drift: float | None, limit: float | None) -> bool:
     return drift is not None and limit is not None and drift > limit
 
 
-def count_predictions(scored: Scored, classes: int) -> Counts:
-    """Count the predictions of one batch; safe to call from any thread."""
-    units = (scored.confidence * np.float32(_UNIT)).astype(np.int64)
+def count_predictions(
+    best: NDArray[np.int64], confidence: NDArray[np.float32], classes: int
+) -> Counts:
+    """Count the predictions (n,) of one batch; safe to call from any thread."""
+    units = (confidence * np.float32(_UNIT)).astype(np.int64)
     return Counts(
-        np.bincount(scored.best, minlength=classes),
-        count_confidences(scored.confidence),
-        int(units.sum()),
+        np.bincount(best, minlength=classes), count_confidences(confidence), int(units.sum())
     )
 
 

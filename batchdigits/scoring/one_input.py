@@ -187,7 +187,9 @@ def _stream(
     def score(block: Any) -> tuple[Rows, Scored, Counts | None, Any]:
         rows = source.check(block)
         scored = work.scorer.score(rows)
-        counts = count_predictions(scored, len(labels)) if work.drift else None
+        counts = None
+        if work.drift:
+            counts = count_predictions(scored.best, scored.confidence, len(labels))
         return rows, scored, counts, outputs.encode(scored.predictions)
 
     ledger = Ledger()

@@ -23,6 +23,8 @@ SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 OWN_OUTPUTS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 
 REJECTS = 3  # published, with more rejects than allowed
+DRIFT = 4  # published, with more drift than allowed
+ALLOWED = {REJECTS: "on_rejects", DRIFT: "on_drift"}
 TRANSIENT = frozenset({70, 74, 75, 130, 143})  # of the others a second try brings nothing new
 
 PARAMS = {
@@ -52,6 +54,16 @@ PARAMS = {
         "fail",
         enum=["fail", "warn"],
         description="what more rejects than that do to the task; the file is published either way",
+    ),
+    "max_drift": Param(
+        0.25,
+        type="number",
+        minimum=0,
+        maximum=1,
+        description="drift that a file may have, 0 to 1; 1 allows any",
+    ),
+    "on_drift": Param(
+        "warn", enum=["fail", "warn"], description="what more drift than that does to the task"
     ),
 }
 
@@ -97,19 +109,29 @@ def score(file: str) -> dict[str, Any]:
     ended = run(command(file, params))
     for line in ended.stderr.splitlines():
         logger.warning(line)
-    if ended.returncode not in (0, REJECTS):
+    if ended.returncode not in (0, *ALLOWED):
         raise failure(ended)
     result: dict[str, Any] = json.loads(ended.stdout)["inputs"][0]
     logger.info("%s: %s", result["status"], ended.stdout.strip())
-    if ended.returncode == REJECTS:
-        message = (
-            f"{file}: published, but {result['rows_rejected']} of {result['rows_in']} rows were "
-            f"rejected and {params['max_rejects']} are allowed; see {result['rejects']}"
-        )
-        if params["on_rejects"] == "fail":
+    if ended.returncode:
+        message = above_limit(file, ended.returncode, result, params)
+        if params[ALLOWED[ended.returncode]] == "fail":
             raise AirflowFailException(message)
         logger.warning(message)
     return result
+
+
+def above_limit(file: str, code: int, result: dict[str, Any], params: dict[str, Any]) -> str:
+    """One line on a file that is published all the same."""
+    if code == REJECTS:
+        return (
+            f"{file}: published, but {result['rows_rejected']} of {result['rows_in']} rows were "
+            f"rejected and {params['max_rejects']} are allowed; see {result['rejects']}"
+        )
+    return (
+        f"{file}: published, but its drift ({result['drift_of']}) is {result['drift']} and "
+        f"{params['max_drift']} is allowed; see {result['receipt']}"
+    )
 
 
 def inputs_of(folder: str) -> list[str]:
@@ -138,6 +160,7 @@ def command(file: str, params: dict[str, Any]) -> list[str]:
         f"--store={params['store']}",
         f"--bundle={params['bundle']}",
         f"--max-rejects={params['max_rejects']}",
+        f"--max-drift={params['max_drift']}",
         f"--output={params['output']}/",
         "--log-format=text",
         *("--", file),

@@ -48,13 +48,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_forms() -> WriteForms:
-    """Writes a Parquet file of 20 rows, the first `out_of_range` of them with a pixel of 99."""
+    """Writes a Parquet file of noise, the first `out_of_range` rows with a pixel of 99.
 
-    def write(path: Path, *, out_of_range: int = 0) -> Path:
-        pixels = np.random.default_rng(0).integers(0, 17, (64, 20), dtype=np.uint8)
+    Of 20 rows it is not judged for drift, of 500 it has drifted far.
+    """
+
+    def write(path: Path, *, rows: int = 20, out_of_range: int = 0) -> Path:
+        pixels = np.random.default_rng(0).integers(0, 17, (64, rows), dtype=np.uint8)
         pixels[5, :out_of_range] = 99
         columns = {f"pixel_{number}": values for number, values in enumerate(pixels)}
-        pq.write_table(pa.table({"id": [f"{n:04}" for n in range(20)], **columns}), path)
+        pq.write_table(pa.table({"id": [f"{n:04}" for n in range(rows)], **columns}), path)
         return path
 
     return write

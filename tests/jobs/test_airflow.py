@@ -183,6 +183,20 @@ def test_rejects_fail_the_task_after_publishing_unless_told_to_warn(
     assert "2 of 20 rows were rejected" in log
 
 
+def test_drift_is_a_warning_unless_told_to_fail(airflow: Airflow, write_forms: WriteForms) -> None:
+    """The line says what drifted how far, and which receipt tells more."""
+    forms = write_forms(airflow.folder / "forms.parquet", rows=500)
+    code, log = airflow.run(*airflow.dags_test())
+    assert code == 0, log
+    told = f"{forms}: published, but its drift (pixels) is 0."
+    assert told in log
+    code, log = airflow.run(*airflow.dags_test(on_drift="fail"))
+    assert code != 0
+    assert airflow.states() == ["failed"]
+    assert f"AirflowFailException: {told}" in log
+    assert (airflow.output / "forms.predictions.parquet").exists()
+
+
 def test_a_busy_output_is_tried_again(
     airflow: Airflow, predict_stopped_midway: PredictStoppedMidway, tmp_path: Path
 ) -> None:

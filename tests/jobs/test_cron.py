@@ -162,6 +162,19 @@ def test_more_rejects_than_allowed_are_one_line_to_mail(
     assert machine.summaries()[0]["rows_rejected"] == 2
 
 
+def test_a_file_that_drifted_is_one_line_to_mail(machine: Machine, write_forms: WriteForms) -> None:
+    """It is published all the same, and told again until it is moved away or allowed."""
+    write_forms(machine.incoming / "a.parquet", rows=500)
+    for status in ("scored", "unchanged"):
+        night = machine.run("predict")
+        assert night.returncode == 4
+        (line,) = night.stderr.splitlines()
+        assert "more than --max-drift 0.25" in line
+        assert machine.summaries()[-1]["inputs"][0]["status"] == status
+    assert names(machine.scored) == ["a.predictions.parquet", "a.receipt.json"]
+    assert machine.run("predict", MAX_DRIFT="1").returncode == 0
+
+
 def test_a_night_without_a_delivery_is_one_line_to_mail(machine: Machine) -> None:
     """An empty folder is a delivery that did not come, not a night without work."""
     night = machine.run("predict")
@@ -177,7 +190,7 @@ def test_overlapping_nights_are_safe(
         night = machine.run("predict")
         assert night.returncode == 75
         assert len(night.stderr.splitlines()) == 1
-    night = machine.run("predict")
+    night = machine.run("predict", MAX_DRIFT="1")
     assert (night.returncode, night.stderr) == (0, "")
     assert names(machine.scored) == ["a.predictions.parquet", "a.receipt.json"]
 
