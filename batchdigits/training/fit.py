@@ -14,7 +14,8 @@ from batchdigits.training.augmentation import copies_for, with_copies
 from batchdigits.training.ensemble import fill_in
 from batchdigits.training.networks import NETWORKS, receptive_fields
 from batchdigits.training.patches import SIDE, fit_patches
-from batchdigits.training.recipes import Settings
+from batchdigits.training.recipes import RECIPES, Settings
+from batchdigits.training.schedule import learning_rates
 
 OnEpoch = Callable[[int, int, float], None]
 """Told after each epoch: epochs done, epochs at most, mean loss of the epoch."""
@@ -22,8 +23,6 @@ OnEpoch = Callable[[int, int, float], None]
 Pixels = NDArray[np.float64]
 Targets = NDArray[np.int64]
 
-WARM_UP_SHARE = 0.1
-WARM_UP_FROM = 0.1
 VALIDATION_SHARE = 0.1
 PATCH_COPIES = 15
 """Copies of each row, at most, that a patch network learns from: it has few weights."""
@@ -76,10 +75,33 @@ def fit(
     seen = with_copies(pixels[train], copies, np.random.default_rng(settings.seed))
     seen_targets = np.tile(targets[train], copies + 1)
     scaler = StandardScaler().fit(seen)
-    job = _Job(model, scaler, seen, seen_targets, pixels[valid], targets[valid], classes)
+    taught = _taught(pixels[train], targets[train], classes, settings, seen)
+    # Teachers have drawn from the same source of chance.
+    keras.utils.set_random_seed(settings.seed)
+    job = _Job(model, scaler, seen, seen_targets, pixels[valid], targets[valid], classes, taught)
     run = _fit_as_article if settings.recipe == "article" else _fit_whole_epochs
     epochs = run(job, settings, on_epoch)
     return Fitted(model, scaler, time.perf_counter() - started, epochs, copies)
+
+
+def _taught(
+    pixels: Pixels, targets: Targets, classes: int, settings: Settings, seen: Pixels
+) -> NDArray[np.float32] | None:
+    """The teachers' mean probabilities (n, k) of what the network will see; None without teachers.
+
+    How alike a teacher finds two digits tells a small network more than a label does: Hinton,
+    Vinyals and Dean, "Distilling the knowledge in a neural network", 2015. Teachers learn from
+    the same rows and no others.
+    """
+    if not settings.teachers:
+        return None
+    total = np.zeros((len(seen), classes), np.float32)
+    for number in range(settings.teachers):
+        seed = (settings.seed + 1 + number) % 2**32
+        teacher = replace(RECIPES["default"], copies=settings.copies, seed=seed)
+        total += fit(pixels, targets, classes, teacher).probabilities(seen)
+    mean: NDArray[np.float32] = total / np.float32(settings.teachers)
+    return mean
 
 
 def _fit_ensemble(
@@ -116,6 +138,7 @@ class _Job:
     valid_pixels: Pixels
     valid_targets: Targets
     classes: int
+    taught: NDArray[np.float32] | None
 
     def scaled(self, pixels: Pixels) -> NDArray[np.float32]:
         result: NDArray[np.float32] = self.scaler.transform(pixels).astype(np.float32)
@@ -193,30 +216,15 @@ def _fit_whole_epochs(job: _Job, settings: Settings, on_epoch: OnEpoch) -> int:
     return epoch
 
 
-def learning_rates(settings: Settings, steps: int) -> NDArray[np.float32]:
-    """The learning rate of each of `steps` steps, float32 (steps,).
-
-    With `one_cycle`: a linear rise from a tenth of the highest over the first tenth of the steps
-    (Smith and Topin, "Super-convergence", 2018), then half a cosine down to zero (Loshchilov and
-    Hutter, "SGDR", 2017).
-    """
-    highest = settings.learning_rate
-    if not settings.one_cycle:
-        return np.full(steps, highest, np.float32)
-    step = np.arange(steps)
-    warm = int(steps * WARM_UP_SHARE)
-    rise = highest * (WARM_UP_FROM + (1 - WARM_UP_FROM) * (step + 1) / max(warm, 1))
-    fall = highest / 2 * (1 + np.cos(np.pi * (step - warm) / (steps - warm)))
-    return np.where(step < warm, rise, fall).astype(np.float32)
-
-
 def _epochs(
     job: _Job, settings: Settings, steps: int, batch: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Pixels (steps, batch, 64) and targets (steps, batch, k) of each epoch."""
     generator = np.random.default_rng(settings.seed)
     scaled = job.scaled(job.pixels)
-    targets = job.one_hot(job.targets, settings.label_smoothing)
+    targets = job.taught
+    if targets is None:
+        targets = job.one_hot(job.targets, settings.label_smoothing)
     for _ in range(settings.epochs):
         order = generator.permutation(len(targets))[: steps * batch]
         seen = scaled[order]

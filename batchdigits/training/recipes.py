@@ -23,6 +23,8 @@ class Settings:
                     reads (`networks.receptive_fields`); None: the whole image
     noise           standard deviation of what is added to each standardized pixel, anew every epoch
     members         mlps that an ensemble is made of, and as many patch networks; 1 elsewhere
+    teachers        mlps of the default recipe, whose mean probabilities are what the network learns
+                    instead of the labels; 0 learns the labels
     initializer     of the dense layers' weights, as Keras names it
     optimizer       one of `OPTIMIZERS`
     learning_rate   the highest, where the rate follows a cycle
@@ -46,6 +48,7 @@ class Settings:
     window: int | None
     noise: float
     members: int
+    teachers: int
     initializer: str
     optimizer: str
     learning_rate: float
@@ -73,6 +76,7 @@ _ARTICLE = Settings(
     window=None,
     noise=0.0,
     members=1,
+    teachers=0,
     initializer="uniform",
     optimizer="adam",
     learning_rate=0.001,
@@ -108,7 +112,14 @@ RECIPES: dict[str, Settings] = {"default": _DEFAULT, "article": _ARTICLE}
 # What a network needs instead of its recipe's own settings.
 _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
     ("default", "mlp2"): {"layers": 2, "window": None, "noise": 0.0},
-    ("default", "mlp-small"): {"layers": 2, "units": 64, "window": None, "epochs": 20},
+    ("default", "mlp-small"): {
+        "layers": 2,
+        "units": 64,
+        "window": 5,
+        "noise": 0.2,
+        "teachers": 2,
+        "epochs": 20,
+    },
     ("default", "best"): {"members": 4},
     ("default", "cnn"): {
         "layers": 2,

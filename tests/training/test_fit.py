@@ -5,9 +5,10 @@ import pytest
 
 from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
-from batchdigits.training.fit import Fitted, fit, learning_rates
+from batchdigits.training.fit import Fitted, fit
 from batchdigits.training.networks import NETWORKS, receptive_fields
-from batchdigits.training.recipes import make_settings
+from batchdigits.training.recipes import RECIPES, make_settings
+from batchdigits.training.schedule import learning_rates
 
 ROWS = 200
 
@@ -100,6 +101,24 @@ def test_noise_is_not_in_the_scaler(digits: Labelled) -> None:
     clean, noisy = (fit_some(digits, "mlp", "default", noise=noise) for noise in (0.0, 0.5))
     assert np.array_equal(clean.scaler.mean_, noisy.scaler.mean_)
     assert not np.array_equal(clean.model.get_weights()[0], noisy.model.get_weights()[0])
+
+
+def test_a_taught_network_learns_what_its_teacher_says(
+    digits: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the labels: those of a teacher that learnt from the same rows."""
+    learnt = replace(RECIPES["default"], units=24, epochs=3)
+    monkeypatch.setitem(RECIPES, "default", learnt)
+    settings = make_settings("mlp-small", "default", 3, {"epochs": 30, "copies": 2})
+    pixels, targets = digits.pixels[:ROWS], digits.targets[:ROWS]
+    teachers = [
+        fit(pixels, targets, 10, replace(learnt, copies=2, seed=seed)).probabilities(pixels)
+        for seed in (4, 5)
+    ]
+    taught = fit(pixels, targets, 10, settings).probabilities(pixels)
+    labelled = fit(pixels, targets, 10, replace(settings, teachers=0)).probabilities(pixels)
+    said = sum(teachers) / 2
+    assert np.abs(taught - said).mean() < np.abs(labelled - said).mean() / 2
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:
