@@ -31,6 +31,9 @@ def prepare_frameworks() -> None:
     """
     require_packages("training", _PACKAGES, "train")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A step of networks this small is over before a second thread has begun its part: two threads
+    # took nearly twice the processor time, and the number of cores would decide the weights.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import_keras()
     import absl.logging
