@@ -117,11 +117,12 @@ class Bundle:
         thresholds = parse_thresholds(self.manifest.thresholds)
         if review_below is not None:
             thresholds = replace(thresholds, review_below=review_below)
+        decides = thresholds.review_below is not None or strangeness
         return Scorer(
             self.engine,
             self.classes,
             probabilities,
-            decider=None if thresholds.review_below is None else Decider(thresholds),
+            decider=Decider(thresholds) if decides else None,
             measuring=self._measuring() if strangeness else None,
         )
 

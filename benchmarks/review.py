@@ -53,7 +53,7 @@ from batchdigits import score as score_files
 from batchdigits.archive.bundle import build_bundle, read_bundle
 from batchdigits.errors import UnusableInputError
 from batchdigits.scoring import one_input
-from batchdigits.scoring.decision import CAUSES
+from batchdigits.scoring.causes import CAUSES
 from batchdigits.training.data import load_tutorial_digits
 from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.judging import judge_training_rows

@@ -85,6 +85,33 @@ def test_strangeness_is_written_and_sends_rows_to_review(bundle: Path, cells: Pa
     assert table["cause"][42].as_py() == "strange"
 
 
+def test_strangeness_alone_decides_too_and_the_run_is_told_how_often(
+    bundle: Path, cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows to review are counted by cause: in the summary, in the receipt and when it is done."""
+    file = read_bundle(bundle)
+    limits = {key: value for key, value in LIMITS.items() if key != "review_below"}
+    members = {name: data for name, data in file.members.items() if name != "manifest.json"}
+    other = tmp_path / "unproven.bundle"
+    other.write_bytes(build_bundle(replace(file.manifest, thresholds=limits), members))
+    for _ in ("scored", "unchanged"):
+        assert main([str(cells), "--bundle", str(other), "--strangeness"]) == 0
+        table = written(cells)
+        causes = {
+            cause: table["cause"].to_pylist().count(cause) for cause in ("little-ink", "strange")
+        }
+        assert causes["little-ink"] == 1 <= causes["strange"]
+        told = json.loads(capsys.readouterr().out)
+        review = table["decision"].to_pylist().count("review")
+        assert (told["rows_to_review"], told["inputs"][0]["rows_to_review"]) == (review, review)
+        assert {**told["causes"], "much-ink": 1} == {**causes, "much-ink": 1}
+    receipt = json.loads(cells.with_name("cells.receipt.json").read_text())
+    assert receipt["causes"] == told["causes"]
+    assert main([str(cells), "--output", str(tmp_path / "plain.parquet")]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert (plain["rows_to_review"], plain["causes"]) == (None, None)
+
+
 def test_the_threshold_that_is_given_counts_and_is_told(bundle: Path, cells: Path) -> None:
     """It decides whether an output is done already, and an older receipt was asked for none."""
     call = [str(cells), "--bundle", str(bundle)]

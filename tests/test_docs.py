@@ -37,7 +37,7 @@ from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS
 from batchdigits.scoring import suspicion, verify
-from batchdigits.scoring.decision import CAUSES
+from batchdigits.scoring.causes import CAUSES
 from batchdigits.training.networks import NETWORKS
 from batchdigits.training.recipes import RECIPES, make_settings
 

@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.rows.batch import Pixels
-
-CAUSES: dict[str, str] = {
-    "little-ink": "less ink than a digit has: blank, or scaled wrongly",
-    "much-ink": "more ink than a digit has: inverted, blotted, crossed out",
-    "pale": "the darkest pixel is lighter than a digit's: faint, or scaled wrongly",
-    "strange": "further from every usual digit than digits are",
-    "low-confidence": "the confidence is below the threshold",
-}
-"""Why a row goes to review, and what it means; of several that fit the first is given."""
+from batchdigits.scoring.causes import CAUSES
 
 _NAMES = [b"", *(cause.encode() for cause in CAUSES)]
 _LENGTHS = np.array([len(name) for name in _NAMES], np.int32)
@@ -32,7 +24,7 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides by thresholds, of which `review_below` is set."""
+    """Decides by the thresholds that there are."""
 
     thresholds: Thresholds
 
@@ -80,6 +72,12 @@ def cause_column(codes: Codes) -> pa.Array:
     has_cause = codes > 0
     words = b"".join([_NAMES[code] for code in codes[has_cause].tolist()])
     return _text(len(codes), np.packbits(has_cause, bitorder="little"), ends, words)
+
+
+def count_causes(codes: Codes) -> dict[str, int]:
+    """How many rows go to review for each cause that there is."""
+    counts = np.bincount(codes, minlength=len(_NAMES)).tolist()
+    return {cause: counts[code] for cause, code in _CODES.items() if counts[code]}
 
 
 def _text(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.rows.batch import Pixels
+from batchdigits.scoring.causes import CAUSES
 from batchdigits.scoring.class_scores import share_interval
-from batchdigits.scoring.decision import CAUSES, Decider
+from batchdigits.scoring.decision import Decider, count_causes
 
 
 class DecisionCounts:
@@ -26,7 +27,7 @@ class DecisionCounts:
         self.max_error = max_error
         self.rows = self.accepted = self.errors = 0
         self._decider = Decider(thresholds)
-        self._codes: Counter[int] = Counter()
+        self._causes: Counter[str] = Counter()
 
     def add(
         self, pixels: Pixels, confidence: NDArray[np.float32], is_right: NDArray[np.bool_]
@@ -37,13 +38,12 @@ class DecisionCounts:
         self.rows += len(codes)
         self.accepted += int(is_accepted.sum())
         self.errors += int((is_accepted & ~is_right).sum())
-        self._codes.update(codes[~is_accepted].tolist())
+        self._causes.update(count_causes(codes))
 
     @property
     def causes(self) -> dict[str, int]:
         """Rows that go to review, by cause, in the documented order."""
-        counts = ((cause, self._codes[code]) for code, cause in enumerate(CAUSES, start=1))
-        return {cause: count for cause, count in counts if count}
+        return {cause: self._causes[cause] for cause in CAUSES if self._causes[cause]}
 
     @property
     def interval(self) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchdigits.errors import InternalError, UsageError
 from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.causes import CAUSES
 
 if TYPE_CHECKING:
     from batchdigits.scoring.scorer import Scored
@@ -43,13 +44,17 @@ class Limit:
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts of one input, kept while its batches pass in order."""
+    """Counts of one input, kept while its batches pass in order.
+
+    `reasons` are those of rejects, `causes` those of review; None where nothing decides.
+    """
 
     rows_in: int = 0
     rows_predicted: int = 0
     rows_rejected: int = 0
     lines: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] | None = None
 
     def add(self, scored: Scored) -> None:
         """Count one batch."""
@@ -58,6 +63,8 @@ class Ledger:
         self.rows_rejected += len(scored.rejects)
         self.lines += scored.lines
         self.reasons.update(reject.reason for reject in scored.rejects)
+        if scored.causes is not None:
+            self.causes = (self.causes or Counter()) + Counter(scored.causes)
 
     def merge(self, other: Ledger) -> None:
         """Count what the ledger of another input has counted."""
@@ -89,6 +96,12 @@ class Ledger:
                 f"{self.lines} in rows, {no_rows} of header and end; nothing was published; please "
                 "report this"
             )
+
+    def ordered_causes(self) -> dict[str, int] | None:
+        """Rows that go to review by cause, in the documented order; None where nothing decides."""
+        if self.causes is None:
+            return None
+        return {cause: self.causes[cause] for cause in CAUSES if self.causes[cause]}
 
     def ordered_reasons(self) -> dict[str, int]:
         """Rejects by reason, in the documented order."""

@@ -82,7 +82,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class InputResult:
-    """What became of one input, as the summary shows it."""
+    """What became of one input, as the summary shows it.
+
+    rows_to_review, causes  of the predicted rows; None where nothing decides
+    """
 
     input: str
     output: str | None
@@ -92,7 +95,9 @@ class InputResult:
     rows_in: int
     rows_predicted: int
     rows_rejected: int
+    rows_to_review: int | None
     reasons: dict[str, int]
+    causes: dict[str, int] | None
     exit_code: int
     drift: float | None = None
     drift_of: str | None = None
@@ -276,6 +281,7 @@ def result_of(
 ) -> InputResult:
     """The summary's line on an input, with the counts of its ledger or receipt."""
     rejected = counts.rows_rejected
+    causes = None if counts.causes is None else dict(counts.causes)
     return InputResult(
         input=entry.name,
         output=str(targets.predictions),
@@ -286,6 +292,8 @@ def result_of(
         rows_predicted=counts.rows_predicted,
         rows_rejected=rejected,
         reasons={why: counts.reasons[why] for why in REASONS if counts.reasons.get(why)},
+        rows_to_review=None if causes is None else sum(causes.values()),
+        causes=causes,
         exit_code=_exit_code(counts, drift, work),
         drift=drift.value,
         drift_of=drift.largest,

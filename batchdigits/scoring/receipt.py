@@ -68,6 +68,7 @@ def new_receipt(
         "rows_predicted": ledger.rows_predicted,
         "rows_rejected": ledger.rows_rejected,
         "reasons": ledger.ordered_reasons(),
+        "causes": ledger.ordered_causes(),
         "suspicion": suspicion,
         "drift": drift.facts,
         "estimated_accuracy": drift.estimated_accuracy,
@@ -123,7 +124,7 @@ class Receipt:
     bundle       name, version and digest
     options      what changed the bytes of the outputs, by the names of their flags; of them `rows`
                  is how the input was read, `engine` and `probabilities` how it was scored
-    reasons      rejects by reason
+    reasons      rejects by reason; `causes` rows that go to review by cause, None if none decided
     drift        how far the rows were from what the bundle was made of; not measured in receipts of
                  older versions
     predictions  the output of that name beside the receipt; `rejects` None where there were none
@@ -141,6 +142,7 @@ class Receipt:
     rows_predicted: int
     rows_rejected: int
     reasons: Mapping[str, int]
+    causes: Mapping[str, int] | None
     drift: Drift
     predictions: WrittenFile
     rejects: WrittenFile | None
@@ -192,6 +194,7 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
                 rows_predicted=predicted,
                 rows_rejected=rejected,
                 reasons=reasons,
+                causes=_causes(path, found),
                 drift=_drift(path, found),
                 predictions=outputs[0],
                 rejects=outputs[1] if len(outputs) > 1 else None,
@@ -211,6 +214,15 @@ def _row_options(path: Path, options: Mapping[str, Any]) -> RowOptions:
             kept = None if keep is None else tuple(map(str, keep))
             return RowOptions(pixels, header, delimiter, scale, kept)
     raise _damaged(path, "its options are not those of predict")
+
+
+def _causes(path: Path, found: Mapping[str, Any]) -> Mapping[str, int] | None:
+    causes = found.get("causes")
+    if causes is None or (
+        isinstance(causes, dict) and all(isinstance(count, int) for count in causes.values())
+    ):
+        return causes
+    raise _damaged(path, "its causes of review are not counts")
 
 
 def _drift(path: Path, found: Mapping[str, Any]) -> Drift:

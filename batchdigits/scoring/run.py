@@ -23,6 +23,7 @@ from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content
 from batchdigits.files.targets import Targets, check_targets
 from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.causes import CAUSES
 from batchdigits.scoring.drift import exceeds
 from batchdigits.scoring.one_input import InputResult, Work, score_input
 
@@ -38,9 +39,15 @@ Step = Callable[[Input, Targets, Work], InputResult]
 """What is done with one input; raises BatchdigitsError where it is refused."""
 
 
+_ONLY_IN_TOTAL = ("exit_code", "reasons", "causes")
+
+
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run did: its totals, and what became of each input."""
+    """What a run did: its totals, and what became of each input.
+
+    rows_to_review, causes  of the predicted rows, of inputs where something decides; else None
+    """
 
     exit_code: int
     seconds: float
@@ -49,14 +56,16 @@ class RunSummary:
     rows_in: int
     rows_predicted: int
     rows_rejected: int
+    rows_to_review: int | None
     reasons: dict[str, int]
+    causes: dict[str, int] | None
     inputs: tuple[InputResult, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as the JSON line holds it."""
         result = asdict(self)
         result["inputs"] = [
-            {k: v for k, v in entry.items() if k not in ("exit_code", "reasons")}
+            {k: v for k, v in entry.items() if k not in _ONLY_IN_TOTAL}
             for entry in result["inputs"]
         ]
         return result
@@ -162,7 +171,9 @@ def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
         rows_in=0,
         rows_predicted=0,
         rows_rejected=0,
+        rows_to_review=None,
         reasons={},
+        causes=None,
         exit_code=error.exit_code,
         error=str(error),
     )
@@ -170,8 +181,11 @@ def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
 
 def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float) -> RunSummary:
     reasons: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
     for result in results:
         reasons.update(result.reasons)
+        causes.update(result.causes or {})
+    decided = any(result.causes is not None for result in results)
     scored = sum(result.rows_in for result in results if result.status == "scored")
     return RunSummary(
         exit_code=worst_exit_code(result.exit_code for result in results),
@@ -181,6 +195,8 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
         rows_in=sum(result.rows_in for result in results),
         rows_predicted=sum(result.rows_predicted for result in results),
         rows_rejected=sum(result.rows_rejected for result in results),
+        rows_to_review=sum(causes.values()) if decided else None,
         reasons={reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        causes={one: causes[one] for one in CAUSES if causes[one]} if decided else None,
         inputs=results,
     )

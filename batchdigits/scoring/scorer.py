@@ -5,6 +5,7 @@ This is the one scoring function. Files, the Python API and Spark all call it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,13 @@ from batchdigits.engines.engine import Engine, MeasuringEngine, most_probable
 from batchdigits.rows.batch import Pixels, Rows
 from batchdigits.rows.columns import joined, numbers, pick, positions, take
 from batchdigits.rows.rejects import Reject
-from batchdigits.scoring.decision import Decider, cause_column, decision_column
+from batchdigits.scoring.decision import (
+    Codes,
+    Decider,
+    cause_column,
+    count_causes,
+    decision_column,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,13 @@ class Scored:
 
     best        int64 (n,): the place of each prediction among the classes
     confidence  float32 (n,): as it is written
+    causes      rows that go to review by cause; None where nothing decides
     """
 
     predictions: pa.RecordBatch
     best: NDArray[np.int64]
     confidence: NDArray[np.float32]
+    causes: Mapping[str, int] | None
     rejects: tuple[Reject, ...]
     rejected: pa.RecordBatch
     rows: int
@@ -74,7 +83,7 @@ class Scorer:
 
     def score(self, rows: Rows) -> Scored:
         """Predictions for the scorable rows; rows without a finite probability join the rejects."""
-        added, best, confidence = self._score(rows.pixels)
+        added, best, confidence, codes = self._score(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
         finite = np.isfinite(confidence)
         if not finite.all():
@@ -83,20 +92,30 @@ class Scorer:
             passthrough = take(passthrough, scored)
             added = [column.take(positions(scored)) for column in added]
             best, confidence = best[scored], confidence[scored]
+            codes = None if codes is None else codes[scored]
         arrays = [*passthrough.columns, *added]
         schema = self.schema(passthrough.schema)
         predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        return Scored(predictions, best, confidence, rejects, rejected, rows.rows, rows.lines)
+        return Scored(
+            predictions=predictions,
+            best=best,
+            confidence=confidence,
+            causes=None if codes is None else count_causes(codes),
+            rejects=rejects,
+            rejected=rejected,
+            rows=rows.rows,
+            lines=rows.lines,
+        )
 
     def _score(
         self, pixels: Pixels
-    ) -> tuple[list[pa.Array], NDArray[np.int64], NDArray[np.float32]]:
-        """The columns of `columns`; and class and confidence, NaN where the engine gave no number.
+    ) -> tuple[list[pa.Array], NDArray[np.int64], NDArray[np.float32], Codes | None]:
+        """The columns of `columns`; class and confidence, NaN where the engine gave no number.
 
-        Both as `most_probable` gives them, confidence at most 1.
+        Both as `most_probable` gives them, confidence at most 1. And what was decided, if anything.
         """
         each: list[pa.Array] = []
-        strangeness = None
+        strangeness = codes = None
         if self.measuring is not None:
             best, confidence, strangeness = self.measuring.measure(pixels)
         if self.probabilities:
@@ -112,7 +131,7 @@ class Scorer:
         if self.decider is not None:
             codes = self.decider.decide(confidence, pixels, strangeness)
             each[:0] = [decision_column(codes), cause_column(codes)]
-        return [pick(self.classes, best), numbers(confidence), *each], best, confidence
+        return [pick(self.classes, best), numbers(confidence), *each], best, confidence, codes
 
 
 def _with_unscored(
