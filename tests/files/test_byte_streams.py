@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -304,34 +305,40 @@ def test_a_closed_output_takes_no_more(tmp_path: Path, compression: Compression)
         stream.write(b"x")
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Files of this process may not grow beyond 10,000 bytes."""
+    """Files of this process may not grow beyond 10,000 bytes.
+
+    No fixture: pytest's own report may go to a file, and is written before a fixture ends.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("compression", [None, "gz", "zst"])
 def test_a_full_disk_is_told_with_path_and_cause(tmp_path: Path, compression: Compression) -> None:
     stream = open_output(tmp_path / "out.tmp", compression)
     parts = (NOISE[start : start + 1_000] for start in range(0, len(NOISE), 1_000))
-    with pytest.raises(IOFailedError, match=r"out\.tmp: writing failed: File too large"):
+    told = pytest.raises(IOFailedError, match=r"out\.tmp: writing failed: File too large")
+    with small_disk(), told:
         deque(map(stream.write, parts))
     stream.abort()
 
 
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 def test_a_disk_that_is_full_only_at_the_end_is_told(
     tmp_path: Path, compression: Compression
 ) -> None:
     stream = open_output(tmp_path / "out.tmp", compression)
-    stream.write(NOISE[:10_000])
-    with pytest.raises(IOFailedError, match=r"out\.tmp: writing failed: File too large"):
-        stream.close()
+    told = pytest.raises(IOFailedError, match=r"out\.tmp: writing failed: File too large")
+    with small_disk():
+        stream.write(NOISE[:10_000])
+        with told:
+            stream.close()
     stream.abort()
 
 
