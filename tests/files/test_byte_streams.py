@@ -360,24 +360,24 @@ def test_an_error_when_syncing_is_told(tmp_path: Path, monkeypatch) -> None:
         stream.close()
 
 
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("abort_first", [True, False])
 def test_giving_up_adds_no_second_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], *, abort_first: bool
 ) -> None:
     """Writers that are let go of write their ends; nobody is to hear of it."""
     table = pa.table({"n": [NOISE[i : i + 100] for i in range(0, len(NOISE), 100)]})
-    stream = open_output(tmp_path / "out.tmp", None)
-    writer = pq.ParquetWriter(stream, table.schema)
-    if not abort_first:
-        with pytest.raises(IOFailedError, match="File too large"):
-            writer.write_table(table)
-    stream.abort()
-    del writer
-    squeezed = open_output(tmp_path / "out.zst.tmp", "zst")
-    squeezed.write(b"held back by the compressor")
-    squeezed.abort()
-    del squeezed
+    with small_disk():
+        stream = open_output(tmp_path / "out.tmp", None)
+        writer = pq.ParquetWriter(stream, table.schema)
+        if not abort_first:
+            with pytest.raises(IOFailedError, match="File too large"):
+                writer.write_table(table)
+        stream.abort()
+        del writer
+        squeezed = open_output(tmp_path / "out.zst.tmp", "zst")
+        squeezed.write(b"held back by the compressor")
+        squeezed.abort()
+        del squeezed
     assert capfd.readouterr().err == ""
     assert (tmp_path / "out.zst.tmp").stat().st_size == 0
 
