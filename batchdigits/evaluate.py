@@ -151,6 +151,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
     check_row_options(options)
     check_decisions(arguments.review_below, DEFAULT_ENGINE, strangeness=False)
     entries = expand_inputs(arguments.inputs).inputs
+    _refuse_twice(entries)
     _refuse_input(output, entries)
     bundle = open_bundle(
         arguments.bundle,
@@ -218,6 +219,19 @@ def _check_output(name: str | None, *, overwrite: bool) -> Path | None:
     if os.path.lexists(path) and not overwrite:
         raise _taken(path)
     return path
+
+
+def _refuse_twice(entries: Sequence[Input]) -> None:
+    """Rows that count twice would make every figure look surer than it is."""
+    seen: dict[tuple[int, int], str] = {}
+    for entry in entries:
+        if entry.path is None or not entry.path.exists():
+            continue
+        found = entry.path.stat()
+        file = found.st_dev, found.st_ino
+        if file in seen:
+            raise UsageError(f"{entry.name}: is the same file as {seen[file]}; name it once")
+        seen[file] = entry.name
 
 
 def _refuse_input(output: Path | None, entries: Sequence[Input]) -> None:

@@ -105,6 +105,10 @@ def test_strangeness_alone_decides_too_and_the_run_is_told_how_often(
         review = table["decision"].to_pylist().count("review")
         assert (told["rows_to_review"], told["inputs"][0]["rows_to_review"]) == (review, review)
         assert {**told["causes"], "much-ink": 1} == {**causes, "much-ink": 1}
+    pq.write_table(pq.read_table(cells).slice(0, 0), tmp_path / "none.parquet")
+    assert main([str(tmp_path / "none.parquet"), "--bundle", str(other), "--strangeness"]) == 0
+    none = json.loads(capsys.readouterr().out)
+    assert (none["rows_to_review"], none["causes"]) == (0, {})
     receipt = json.loads(cells.with_name("cells.receipt.json").read_text())
     assert receipt["causes"] == told["causes"]
     assert main([str(cells), "--output", str(tmp_path / "plain.parquet")]) == 0

@@ -34,6 +34,7 @@ from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.lock import lock_name
 from batchdigits.files.targets import plan_targets
 from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
+from batchdigits.rows.parquet_source import LONGEST_CELL
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS
 from batchdigits.scoring import suspicion, verify
@@ -248,6 +249,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"{RECORD_LIMIT >> 10} KiB",
         f"{RAW_LIMIT:,} characters",
         str(errors.SHOWN_PROBLEMS),
+        f"{LONGEST_CELL >> 20} MiB on average",
         f"{MAX_FILE_BYTES >> 20} MiB",
         f"2 to {MAX_CLASSES}",
     ]

@@ -147,6 +147,27 @@ def test_groups_are_counted_and_the_worst_come_first(run: Run, rows: Path) -> No
     assert set(found["groups"][0]["group"]) == {"form", "writer"}
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(pa.string_view(), pa.large_string(), pa.timestamp("ns"), pa.timestamp("ms", "UTC")),
+        *(pa.time64("ns"), pa.duration("ns"), pa.date32(), pa.decimal128(30, 9), pa.float32()),
+    ],
+    ids=str,
+)
+def test_values_of_every_type_make_groups(run: Run, kind: pa.DataType) -> None:
+    pixels, labels = shaken(90)
+    values = [None if i % 3 == 0 else i % 3 for i in range(90)]
+    column = pa.array(values, pa.int32() if pa.types.is_date32(kind) else pa.int64())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        column = column.cast(pa.string())
+    write(Path("rows.parquet"), pixels, label=labels, key=column.cast(kind))
+    code, found, err = run("rows.parquet", "--by", "key")
+    assert (code, found["group_count"]) == (0, 3), err
+    assert {one["rows"] for one in found["groups"]} == {30}
+    assert sum(one["group"]["key"] is None for one in found["groups"]) == 1
+
+
 def test_one_wrong_row_tells_less_than_nine_of_ten() -> None:
     """Groups go by the upper end of their interval, whatever their values."""
     found = groups.Groups(["form"])
@@ -245,6 +266,9 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
         (["--output", "figures.csv"], 2, "expected a file name that ends in .json"),
         (["--output", "none/figures.json"], 73, "there is no folder none"),
         (["--output", "there.json"], 73, "there.json: exists; give --overwrite"),
+        (["rows.parquet"], 2, "rows.parquet: is the same file as rows.parquet; name it once"),
+        (["link.parquet"], 2, "link.parquet: is the same file as rows.parquet; name it once"),
+        (["others.parquet"], 65, "others.parquet: no label in column 'label' is a class of the"),
         (["missing.csv"], 66, "missing.csv: no such file"),
         (["--max-rejects", "some"], 2, "expected a count such as 5, or 0.5%"),
     ],
@@ -256,6 +280,9 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
     boxes = pa.FixedSizeListArray.from_arrays(pa.array([1] * 1200), 2)
     pq.write_table(table.append_column("boxes", boxes), rows)
     Path("there.json").write_text("mine", encoding="utf-8")
+    Path("link.parquet").symlink_to("rows.parquet")
+    names = table.schema.get_field_index("label"), "label", pa.array(["ten"] * len(table))
+    pq.write_table(table.set_column(*names), "others.parquet")
     found, _, err = run("rows.parquet", *flags)
     assert (found, told in err, err.count("\n")) == (code, True, 1), err
     assert Path("there.json").read_text(encoding="utf-8") == "mine"

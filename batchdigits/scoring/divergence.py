@@ -30,7 +30,8 @@ class Comparison:
     """One or more histograms of rows that were seen, beside those that were expected.
 
     distance        0..1: root of the mean of their squared distances
-    by_chance       what it stays below in 999 of 1,000 samples of the same source, or more
+    by_chance       what it stays below in 996 to 999 of 1,000 samples of the same source:
+                    chi-squared is the rougher the fewer rows a bin is expected to hold
     worst           the place of the histogram with the largest distance, `worst_distance`
     """
 

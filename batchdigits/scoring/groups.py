@@ -62,7 +62,8 @@ class Groups:
         """
         if not len(chosen):
             return
-        keys, numbers = _distinct([column.take(positions(chosen)) for column in columns])
+        plain = [_in_plain_type(column) for column in columns]
+        keys, numbers = _distinct([column.take(positions(chosen)) for column in plain])
         places = np.array([self._place(key) for key in keys], np.int64)
         for sums, weights in (
             (self._rows, None),
@@ -110,6 +111,17 @@ def may_group(kind: pa.DataType) -> bool:
     )
 
 
+def _in_plain_type(column: pa.Array) -> pa.Array:
+    """The values in a type that Arrow can take from, and Python hold."""
+    kind = column.type
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_duration(kind):
+        return column.cast(pa.int64())
+    # Python's own have no nanoseconds.
+    return column.cast(pa.string()) if pa.types.is_temporal(kind) else column
+
+
 def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:
     """The distinct rows of columns as JSON can hold them, and which of them each row is."""
     firsts = numbers = np.zeros(len(columns[0]), np.int64)
@@ -127,8 +139,6 @@ def _codes(column: pa.Array) -> NDArray[np.int64]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
-    if pa.types.is_string_view(column.type):
-        column = column.cast(pa.large_string())
     encoded = column.dictionary_encode()
     codes: NDArray[np.int64] = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(
         zero_copy_only=False

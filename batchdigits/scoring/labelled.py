@@ -66,6 +66,8 @@ def evaluate_files(
         evaluator = Evaluator(engine, classes, timed=False)
         evidence = Suspicion(reference, options.scale)
         _pass(examples, evaluator, evidence, book, on_progress)
+        if evaluator.tally.ledger.rows_in:
+            refuse_useless(examples.entry.name, label, [evaluator.tally])
         inputs.append(
             InputTally(
                 examples.entry.name,
@@ -160,7 +162,9 @@ class _Book:
         self._count(one.truth[chosen], one.places[chosen])
         self.confidence.add(confidence, is_right)
         if self.decisions is not None:
-            self.decisions.add(rows.pixels[chosen], confidence, is_right)
+            # A row without a probability is rejected by predict: no threshold accepts it here.
+            known = np.where(one.places[chosen] == UNSCORED, np.float32(np.nan), confidence)
+            self.decisions.add(rows.pixels[chosen], known, is_right)
         if self.groups is not None:
             names = rows.passthrough.schema.names
             columns = [rows.passthrough.column(names.index(name)) for name in self.groups.names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -197,7 +198,7 @@ def _stream(
             counts = count_predictions(scored.best, scored.confidence, len(labels))
         return rows, scored, counts, outputs.encode(scored.predictions)
 
-    ledger = Ledger()
+    ledger = Ledger(causes=None if work.scorer.decider is None else Counter())
     evidence = Suspicion(work.reference, work.rows.scale)
     drift = DriftEvidence(work.reference, labels)
     first = None

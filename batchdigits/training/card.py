@@ -102,7 +102,7 @@ def _review(manifest: Manifest) -> str:
             f"{facts['coverage']:.1%} of rows. With {facts['level']:.0%} confidence at most "
             f"{facts['max_error']:.3%} of them are wrong; {facts['errors']} of {facts['accepted']} "
             f"were, of {facts['rows']} rows judged by networks that had not seen them. That holds "
-            "for rows of the same source; on digits of new writers expect two to three times the "
+            "for rows of the same source; on digits of new writers expect one to three times the "
             "error."
         )
     else:

@@ -70,7 +70,8 @@ def fit_usual(pixels: Pixels, seed: int) -> Usual:
     """What is usual among rows of digits, pixels (n, 64) in 0..16, two at least.
 
     Distance and bounds together are false alarms for at most 1 % of the rows, each judged by
-    centroids and bounds of rows it is not among (3 folds). Of more than 10,000 rows that many are
+    centroids and bounds of rows it is not among (3 folds); for more where the bounds alone are,
+    as among a few rows. Of more than 10,000 rows that many are
     drawn. The same arguments give the same centroids on the same machine.
     """
     order = np.random.default_rng(seed).permutation(len(pixels))[:MOST_ROWS]
@@ -82,8 +83,11 @@ def fit_usual(pixels: Pixels, seed: int) -> Usual:
         found[held] = distance(rows[held], _fit_centres(others, seed))
         found[held] = np.where(_hold(_fit_bounds(others), rows[held]), found[held], np.inf)
     allowed = math.floor(FALSE_ALARM * len(rows))
+    furthest = np.sort(found)[len(rows) - 1 - allowed]
+    if not np.isfinite(furthest):  # more rows than that are beyond the bounds alone
+        furthest = found[np.isfinite(found)].max(initial=0.0)
     # Rounded up: a row that is just usual stays so.
-    strange_above = math.ceil(np.sort(found)[len(rows) - 1 - allowed] * 1000) / 1000
+    strange_above = math.ceil(furthest * 1000) / 1000
     return Usual(
         _fit_centres(rows, seed),
         *_fit_bounds(rows),

@@ -11,6 +11,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +63,20 @@ def plan_sweep(options: TrainOptions) -> SweepPlan | None:
 def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
     """Refuse values that no network takes, and settings that are given twice."""
     unset = {one.name: one.default for one in fields(TrainOptions)}
+    # Which values a network takes depends on its architecture, which may be searched as well.
+    searched = (one.examples for one in plan.space if one.name == "arch")
+    networks = [{"arch": arch} for arch in next(searched, ())] or [{}]
     for dimension in plan.space:
         name = dimension.name
         where = f"{plan.path}: [space] {name}"
         if getattr(options, name) != unset[name]:
             raise UsageError(f"{where}: is given by a flag too: drop one of them")
-        for value in dimension.examples:
+        for network, value in product(networks, dimension.examples):
             try:
-                settings_with(options, {name: value})
+                settings_with(options, {**network, name: value})
             except UsageError as error:
-                raise UsageError(f"{where}: {error}") from error
+                of = f" with arch {network['arch']}" if network and name != "arch" else ""
+                raise UsageError(f"{where}{of}: {error}") from error
 
 
 def winner_options(options: TrainOptions, result: SweepResult) -> TrainOptions:

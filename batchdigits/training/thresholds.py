@@ -133,6 +133,12 @@ def rows_to_prove(max_error: float, errors: int = 0) -> int:
     return high
 
 
+def _rounded_up(share: float) -> str:
+    """A share above 0 with two digits, so that what is proven is never less than what is told."""
+    digits = 1 - math.floor(math.log10(share))
+    return f"{math.ceil(share * 10**digits) / 10**digits:.{max(digits, 0)}f}"
+
+
 def _unproven(max_error: float, rows: int, accepted: int, errors: int) -> str:
     """Why nothing was proven, and what could: `errors` of `accepted` rows were seen at the end."""
     asked = f"--max-error {max_error:.4g}"
@@ -141,10 +147,10 @@ def _unproven(max_error: float, rows: int, accepted: int, errors: int) -> str:
         return (
             f"{asked} can't be proven: that takes {needed} accepted rows without an error, and "
             f"{rows} rows were judged: label at least {needed - accepted} more, or ask for "
-            f"{upper_bound(0, max(accepted, 1)):.2g}; nothing was published"
+            f"{_rounded_up(upper_bound(0, max(accepted, 1)))}; nothing was published"
         )
-    could = upper_bound(errors, accepted)
-    seen = f"{errors} of the {accepted} surest rows are wrong, which proves {could:.2g} at most"
+    could = _rounded_up(upper_bound(errors, accepted))
+    seen = f"{errors} of the {accepted} surest rows are wrong, which proves {could} at most"
     if errors / accepted >= max_error:
         more = "no number of such rows can: train a better network, correct labels"
     else:

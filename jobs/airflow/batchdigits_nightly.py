@@ -113,12 +113,20 @@ def score(file: str) -> dict[str, Any]:
         raise failure(ended)
     result: dict[str, Any] = json.loads(ended.stdout)["inputs"][0]
     logger.info("%s: %s", result["status"], ended.stdout.strip())
-    if ended.returncode:
-        message = above_limit(file, ended.returncode, result, params)
-        if params[ALLOWED[ended.returncode]] == "fail":
-            raise AirflowFailException(message)
-        logger.warning(message)
+    above = codes_above(ended.returncode, result, params)
+    for code in above:
+        logger.warning(above_limit(file, code, result, params))
+    for code in above:
+        if params[ALLOWED[code]] == "fail":
+            raise AirflowFailException(above_limit(file, code, result, params))
     return result
+
+
+def codes_above(code: int, result: dict[str, Any], params: dict[str, Any]) -> list[int]:
+    """The limits that a published file is above: predict's exit code names but the first."""
+    has_drifted = result["drift"] is not None and result["drift"] > float(params["max_drift"])
+    drifted = [DRIFT] if has_drifted and code != DRIFT else []
+    return [*([code] if code else []), *drifted]
 
 
 def above_limit(file: str, code: int, result: dict[str, Any], params: dict[str, Any]) -> str:

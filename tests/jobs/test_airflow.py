@@ -197,6 +197,18 @@ def test_drift_is_a_warning_unless_told_to_fail(airflow: Airflow, write_forms: W
     assert (airflow.output / "forms.predictions.parquet").exists()
 
 
+def test_drift_fails_beside_rejects_that_are_but_a_warning(
+    airflow: Airflow, write_forms: WriteForms
+) -> None:
+    """predict's exit code names the first of two limits; both count."""
+    write_forms(airflow.folder / "forms.parquet", rows=500, out_of_range=2)
+    code, log = airflow.run(*airflow.dags_test(on_rejects="warn", on_drift="fail"))
+    assert code != 0
+    assert "2 of 500 rows were rejected" in log
+    assert "AirflowFailException" in log
+    assert "published, but its drift" in log
+
+
 def test_a_busy_output_is_tried_again(
     airflow: Airflow, predict_stopped_midway: PredictStoppedMidway, tmp_path: Path
 ) -> None:

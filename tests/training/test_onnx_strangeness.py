@@ -51,11 +51,23 @@ def test_strangeness_that_is_not_asked_for_is_nan() -> None:
     assert np.isnan(found).all()
 
 
+def test_rows_on_a_centre_that_are_no_whole_numbers_are_packed() -> None:
+    """Their distance is 0, and hundredths in float32: nothing beside a threshold of 20."""
+    generator = np.random.default_rng(0)
+    pixels = generator.uniform(0, 16, (2000, 64))
+    centres = pixels[:100].astype(np.float32)
+    model = make_model(3)
+    add_strangeness(model, centres)
+    usual = Usual(centres, 0, 1, 0, 1, 0)
+    check_strangeness(model.SerializeToString(), 3, usual, pixels)
+    check_strangeness(model.SerializeToString(), 3, usual, pixels * 16 / 255)
+
+
 def test_a_wrong_distance_is_not_packed() -> None:
     model = measuring(best=True).SerializeToString()
     pixels = make_pixels(20)
     check_strangeness(model, 3, Usual(CENTRES, 0, 1, 0, 1, 0), pixels)
-    with pytest.raises(InternalError, match="strangeness is off by"):
+    with pytest.raises(InternalError, match="squared strangeness is off by"):
         check_strangeness(model, 3, Usual(CENTRES + 1, 0, 1, 0, 1, 0), pixels)
 
 

@@ -40,6 +40,16 @@ def test_the_same_rows_give_the_same_centres(digits: np.ndarray) -> None:
     assert first.centres.tobytes() == second.centres.tobytes()
 
 
+@pytest.mark.parametrize("rows", [20, 50, 100])
+def test_few_rows_of_unusual_ink_are_no_obstacle(digits: np.ndarray, rows: int) -> None:
+    """Then more than 1 % can be beyond the bounds of the others, however far the distance goes."""
+    found = [
+        fit_usual(np.random.default_rng(seed).permutation(digits)[:rows], seed) for seed in range(8)
+    ]
+    assert all(np.isfinite(one.strange_above) for one in found)
+    assert max(one.false_alarm for one in found) > FALSE_ALARM
+
+
 @pytest.mark.parametrize("rows", [2, 3, 20])
 def test_a_handful_of_rows_has_its_centres_too(digits: np.ndarray, rows: int) -> None:
     found = fit_usual(digits[:rows], 0)

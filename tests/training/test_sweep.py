@@ -272,6 +272,7 @@ def test_values_that_no_network_takes_are_refused_at_once(tmp_path: Path) -> Non
         ("units = [0]", r"\[space\] units: --units is 0, expected 1 to 10000"),
         ("dropout = { low = 0, high = 1 }", r"--dropout is 1\.0, expected 0 up to less than 1"),
         ("arch = ['mlp', 'lenet']", "--arch 'lenet' is unknown"),
+        ("layers = [1, 2]\narch = ['mlp', 'best']", r"layers with arch best: --layers is 2"),
     ):
         sweep.write_text(f"[space]\n{line}\n")
         with pytest.raises(UsageError, match=told):

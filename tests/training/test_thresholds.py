@@ -67,7 +67,7 @@ def test_rows_that_are_never_accepted_count_against_coverage_only() -> None:
 @pytest.mark.parametrize(
     ("rows", "wrong", "says"),
     [
-        (540, 0, "label at least 58 more, or ask for 0.0055"),
+        (540, 0, "label at least 58 more, or ask for 0.0056"),
         (1000, 20, "no number of such rows can"),
         (1400, 4, "more rows as good as these could"),
     ],
@@ -76,3 +76,11 @@ def test_where_nothing_is_proven_the_line_says_what_could(rows: int, wrong: int,
     is_right = np.arange(rows) >= wrong
     with pytest.raises(UnusableInputError, match=says):
         find_review_threshold(np.full(rows, 0.9), is_right, 0.005)
+
+
+@pytest.mark.parametrize("rows", [60, 300, 540, 3000])
+def test_what_a_refusal_offers_can_be_proven(rows: int) -> None:
+    with pytest.raises(UnusableInputError, match="ask for") as caught:
+        find_review_threshold(np.full(rows, 0.9), np.ones(rows, bool), 0.0001)
+    offered = float(str(caught.value).split("ask for ")[1].split(";")[0])
+    assert find_review_threshold(np.full(rows, 0.9), np.ones(rows, bool), offered).errors == 0
