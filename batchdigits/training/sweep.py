@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batchdigits.errors import UsageError
+from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.atomic import replace_file
 from batchdigits.training.data import Labelled
 from batchdigits.training.frameworks import require_packages
@@ -27,7 +27,7 @@ from batchdigits.training.split import Split
 from batchdigits.training.sweep_file import SweepPlan, read_plan
 from batchdigits.training.sweep_judge import Judge
 from batchdigits.training.sweep_picture import draw_sweep
-from batchdigits.training.sweep_result import SweepResult, rank_trials
+from batchdigits.training.sweep_result import SweepResult, picture_of, rank_trials
 from batchdigits.training.sweep_study import open_study
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ def run_sweep(
     inner = replace(data, pixels=data.pixels[split.train], targets=data.targets[split.train])
     judge = Judge(inner, plan, options, on_progress)
     path = _study_path(options)
+    if not path.exists() and picture_of(path).exists():
+        raise OutputError(
+            f"{picture_of(path)}: exists and belongs to no study: move it away, or name another "
+            "study with --study"
+        )
     with open_study(path, _identity(plan, inner, options)) as kept, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = new_study(kept.trials)

@@ -48,6 +48,11 @@ class Tried:
         return float(np.std(self.folds, ddof=1)) if len(self.folds) > 1 else 0.0
 
 
+def picture_of(study: Path) -> Path:
+    """Where the picture of the search in that study goes."""
+    return study.with_name(f"{study.name}.png")
+
+
 @dataclass(frozen=True, slots=True)
 class SweepResult:
     """A finished search.
@@ -70,7 +75,7 @@ class SweepResult:
     @property
     def picture(self) -> Path:
         """Where the picture of the search goes."""
-        return self.study.with_name(f"{self.study.name}.png")
+        return picture_of(self.study)
 
     def as_facts(self) -> dict[str, Any]:
         """The search as plain JSON values, for the manifest."""

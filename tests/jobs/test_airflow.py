@@ -201,10 +201,10 @@ def test_drift_fails_beside_rejects_that_are_but_a_warning(
     airflow: Airflow, write_forms: WriteForms
 ) -> None:
     """predict's exit code names the first of two limits; both count."""
-    write_forms(airflow.folder / "forms.parquet", rows=500, out_of_range=2)
+    write_forms(airflow.folder / "forms.parquet", rows=600, out_of_range=2)
     code, log = airflow.run(*airflow.dags_test(on_rejects="warn", on_drift="fail"))
     assert code != 0
-    assert "2 of 500 rows were rejected" in log
+    assert "2 of 600 rows were rejected" in log
     assert "AirflowFailException" in log
     assert "published, but its drift" in log
 

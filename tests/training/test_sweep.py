@@ -196,6 +196,14 @@ def test_a_file_that_is_no_study_is_left_alone(folder: Path, tmp_path: Path) -> 
         assert study.read_bytes() == content
 
 
+def test_a_picture_of_somebody_else_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "scan.png"
+    picture.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"scan\.png: exists and belongs to no study"):
+        train(replace(options_of(folder), study=str(tmp_path / "scan")))
+    assert picture.read_bytes() == b"mine"
+
+
 def test_a_second_run_at_the_same_time_is_refused(folder: Path, tmp_path: Path) -> None:
     study = tmp_path / "busy.study"
     with hold_lock(study), pytest.raises(TryAgainError, match="another run"):
