@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.training.augmentation import copies_for, with_copies
 from batchdigits.training.ensemble import fill_in
-from batchdigits.training.networks import NETWORKS, receptive_fields
-from batchdigits.training.patches import SIDE, fit_patches
+from batchdigits.training.networks import NETWORKS, SIDE, receptive_fields
 from batchdigits.training.recipes import RECIPES, Settings
 from batchdigits.training.schedule import learning_rates
 
@@ -24,8 +23,6 @@ Pixels = NDArray[np.float64]
 Targets = NDArray[np.int64]
 
 VALIDATION_SHARE = 0.1
-PATCH_COPIES = 15
-"""Copies of each row, at most, that a patch network learns from: it has few weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +105,21 @@ def _fit_ensemble(
     pixels: Pixels, targets: Targets, classes: int, settings: Settings, on_epoch: OnEpoch
 ) -> Fitted:
     """Members by their own seeds and copies: what they err on should differ."""
-    members = settings.members
-    seeds = [(settings.seed + number) % 2**32 for number in range(members)]
-    mlps, patches = [], []
+    count, members = settings.members, []
     started = time.perf_counter()
-    for number, seed in enumerate(seeds):
+    for number in range(count):
 
         def told(epoch: int, epochs: int, loss: float, before: int = number) -> None:
-            on_epoch(before * epochs + epoch, members * epochs, loss)
+            on_epoch(before * epochs + epoch, count * epochs, loss)
 
+        # Ensembles of different seeds share no member.
+        seed = (settings.seed * count + number) % 2**32
         one = replace(settings, arch="mlp", members=1, seed=seed)
-        mlps.append(fit(pixels, targets, classes, one, told))
-        copies = copies_for(len(targets), min(settings.copies, PATCH_COPIES))
-        # Other copies than the mlp of the same seed has learnt from.
-        seen = with_copies(pixels, copies, np.random.default_rng([seed, 1]))
-        patches.append(fit_patches(seen, np.tile(targets, copies + 1), classes, seed))
-    model, scaler = NETWORKS[settings.arch](classes, settings), mlps[0].scaler
-    fill_in(model, scaler, [(one.scaler, one.model.get_weights()) for one in mlps], patches)
+        members.append(fit(pixels, targets, classes, one, told))
+    model, scaler = NETWORKS[settings.arch](classes, settings), members[0].scaler
+    fill_in(model, scaler, [(one.scaler, one.model.get_weights()) for one in members])
     seconds = time.perf_counter() - started
-    return Fitted(model, scaler, seconds, max(one.epochs for one in mlps), mlps[0].copies)
+    return Fitted(model, scaler, seconds, max(one.epochs for one in members), members[0].copies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.training.patches import FILTERS, SIDE, WINDOW
+SIDE = 8
+"""Pixels of an image's side."""
 
 
 class Shape(Protocol):
@@ -77,29 +78,17 @@ def build_cnn(classes: int, shape: Shape) -> Any:
 
 
 def build_best(classes: int, shape: Shape) -> Any:
-    """Several mlps and several patch networks side by side: their mean logits, at any cost.
+    """Several mlps side by side: the mean of their logits, at any cost.
 
     Members err on different digits, so that their mean errs less than each (Hansen and Salamon,
-    "Neural network ensembles", 1990); the two kinds differ most. A mean of logits is one more
-    dense layer over what all members found, so the whole is one plain network: `ensemble` fills
-    in the weights. The patch networks read pixels, not standardized ones: `pixels` undoes the
-    scaler.
+    "Neural network ensembles", 1990). A mean of logits is one more dense layer over the hidden
+    layers of all, so the whole is one wide mlp: `ensemble` fills in the weights.
     """
     import keras
 
-    layers = keras.layers
-    standardized = _input()
-    hidden = layers.Dense(shape.units * shape.members, activation="relu", name="hidden")
-    # Dense, for Rescaling keeps what it is built with in the config, and it is not known yet.
-    pixels = layers.Dense(SIDE * SIDE, name="pixels")(standardized)
-    image = layers.Reshape((SIDE, SIDE, 1), name="image")(pixels)
-    patches = layers.Conv2D(
-        FILTERS * shape.members, WINDOW, padding="same", activation="relu", name="patches"
-    )(image)
-    pooled = layers.AveragePooling2D(SIDE // 2, name="pooling")(patches)
-    features = layers.Flatten(name="features")(pooled)
-    found = layers.Concatenate(name="found")([hidden(standardized), features])
-    return keras.Model(standardized, _output(classes, shape)(found), name="best")
+    width = shape.units * shape.members
+    hidden = keras.layers.Dense(width, activation="relu", name="hidden_1")
+    return keras.Sequential([_input(), hidden, _output(classes, shape)], name="best")
 
 
 def receptive_fields(units: int, window: int, seed: int) -> NDArray[np.float32]:

@@ -120,7 +120,7 @@ _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
         "teachers": 2,
         "epochs": 20,
     },
-    ("default", "best"): {"members": 4},
+    ("default", "best"): {"members": 8},
     ("default", "cnn"): {
         "layers": 2,
         "units": 128,
@@ -133,7 +133,7 @@ _OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("article", "mlp2"): {"layers": 2},
     ("article", "mlp-small"): {"layers": 2, "units": 64},
-    ("article", "best"): {"members": 4},
+    ("article", "best"): {"members": 8},
     ("article", "cnn"): {"layers": 2, "units": 128, "dropout": 0.25},
 }
 
