@@ -79,8 +79,9 @@ class Bundle:
         pixels         which columns hold the pixels, as the `--pixels` flag
 
         Returns the other columns, `prediction` (the label's type), `confidence` (float32 in 0..1)
-        and, once there is a threshold, `decision` and `cause` (text). Raises UnusableInputError if
-        any row can't be scored, naming the first 20: nothing is dropped and nothing made up.
+        and, with a threshold or strangeness, `decision` and `cause` (text). Raises
+        UnusableInputError if any row can't be scored, naming the first 20: nothing is dropped and
+        nothing made up.
         """
         import pyarrow as pa
 

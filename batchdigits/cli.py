@@ -95,6 +95,11 @@ def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
     )
 
 
+def column_names(text: str) -> tuple[str, ...]:
+    """The columns of a flag that takes `COL,COL,…`; none of an empty one."""
+    return tuple(text.split(",")) if text else ()
+
+
 def add_bundle_options(group: argparse._ArgumentGroup) -> None:
     """Add the options that say which bundle is taken, and on what condition."""
     group.add_argument(

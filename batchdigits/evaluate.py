@@ -13,6 +13,7 @@ from batchdigits.cli import (
     add_bundle_options,
     add_common_options,
     add_row_options,
+    column_names,
     end,
     make_parser,
     pandas_kept_out,
@@ -74,7 +75,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--by",
-        type=_names,
+        type=column_names,
         default=(),
         metavar="COL,…",
         help="count by the values of this other column too, or by those of several together",
@@ -256,10 +257,6 @@ def _write(path: Path, facts: dict[str, Any], *, overwrite: bool) -> None:
 
 def _taken(path: Path) -> OutputError:
     return OutputError(f"{path}: exists; give --overwrite, or name another file")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from batchdigits.cli import (
     add_bundle_options,
     add_common_options,
     add_row_options,
+    column_names,
     end,
     make_parser,
     pandas_kept_out,
@@ -75,7 +76,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     add_row_options(group)
     group.add_argument(
         "--keep",
-        type=_names,
+        type=column_names,
         metavar="COL,…",
         help="pass only these other columns through (default: all; '' for none)",
     )
@@ -97,7 +98,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="P",
         help="write decision and cause: rows with less than this confidence, 0..1, go to review "
-        "(default: the bundle's threshold; without one no decision is written)",
+        "(default: the bundle's threshold, if it has one)",
     )
     group.add_argument(
         "--strangeness",
@@ -209,10 +210,6 @@ def _workers(text: str | None) -> int | None:
     if not text.isascii() or not text.isdigit():
         raise UsageError(f"--workers {text!r}: expected a whole number, 1 or more")
     return int(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
 
 
 if __name__ == "__main__":
