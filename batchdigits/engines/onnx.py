@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.engines.engine import Measured, MostProbable, most_probable
-from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
+from batchdigits.engines.onnx_block import Block
 from batchdigits.engines.onnx_graph import check_onnx_graph
+from batchdigits.engines.onnx_session import Session
 from batchdigits.errors import BundleError
 from batchdigits.rows.batch import PIXELS
 
 BLOCK_ROWS = 1024
 
-_PROBABILITIES = ["probabilities"]
-_BEST = ["best", "confidence"]
-_STRANGENESS = ["strangeness"]
+_PROBABILITIES = ("probabilities",)
+_BEST = ("best", "confidence")
+_STRANGENESS = "strangeness"
 _WANTED = "with_strangeness"
 
 _MEASURED = ", strangeness tensor(float) N"
 
-_FATAL = 4
+
+class _OfThisThread(threading.local):
+    """A block for each choice of outputs."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[tuple[str, ...], Block] = {}
 
 
 class OnnxEngine:
@@ -40,31 +46,28 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, model: bytes, classes: int) -> None:
+    def __init__(self, model: bytes, classes: int, block_rows: int = BLOCK_ROWS) -> None:
         self.classes = classes
+        self._block_rows = block_rows
         check_onnx_graph(model)
-        self._errors = _runtime_errors()
-        self._session = _open_session(model, self._errors)
+        self._session = Session(model)
         self._finds_best, self.measures = _check_ports(self._session, classes)
+        self._here = _OfThisThread()
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
 
         Fastest for rows, and for uint8 in Fortran order, which is as the columns of a file come.
-        Safe to call from several threads at once: a call has its own buffers.
+        Safe to call from several threads at once: each has its own buffers.
         """
-        result = np.empty((len(pixels), self.classes), np.float32)
-        for rows, block in self._blocks(pixels):
-            (result[rows],) = self._run(block, _PROBABILITIES)
-        return result
+        (probabilities,) = self._score(pixels, _PROBABILITIES)
+        return probabilities
 
     def most_probable(self, pixels: NDArray[Any]) -> MostProbable:
         """The most probable class of each row of pixels, and its probability."""
         if not self._finds_best:
             return most_probable(self.probabilities(pixels))
-        best, confidence = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
-        for rows, block in self._blocks(pixels):
-            best[rows], confidence[rows] = self._run(block, _BEST)
+        best, confidence = self._score(pixels, _BEST)
         return self._checked(best, confidence)
 
     def measure(self, pixels: NDArray[Any]) -> Measured:
@@ -72,17 +75,11 @@ class OnnxEngine:
 
         Only for a model that `measures` it.
         """
-        best, confidence = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
-        strangeness = np.empty(len(pixels), np.float32)
-        for rows, block in self._blocks(pixels):
-            if self._finds_best:
-                found = self._run(block, [*_BEST, *_STRANGENESS])
-                best[rows], confidence[rows], strangeness[rows] = found
-            else:
-                probabilities, strangeness[rows] = self._run(
-                    block, [*_PROBABILITIES, *_STRANGENESS]
-                )
-                best[rows], confidence[rows] = most_probable(probabilities)
+        if self._finds_best:
+            best, confidence, strangeness = self._score(pixels, (*_BEST, _STRANGENESS))
+        else:
+            probabilities, strangeness = self._score(pixels, (*_PROBABILITIES, _STRANGENESS))
+            best, confidence = most_probable(probabilities)
         return (*self._checked(best, confidence), strangeness)
 
     def _checked(self, best: NDArray[np.int64], confidence: NDArray[np.float32]) -> MostProbable:
@@ -96,36 +93,31 @@ class OnnxEngine:
         confidence[~(confidence > 0)] = np.nan
         return best, confidence
 
-    def _blocks(self, pixels: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The rows in blocks that fit the cache, as the model takes them; and which they are."""
-        turns = pixels.dtype == np.uint8 and pixels.flags.fnc
-        buffer = np.empty((min(len(pixels), BLOCK_ROWS), PIXELS), np.float32)
-        for begin in range(0, len(pixels), BLOCK_ROWS):
-            block = pixels[begin : begin + BLOCK_ROWS]
-            if turns:
-                (block,) = self._turner.run(["rows"], {"columns": block.T})
-            elif block.dtype != np.float32:
-                np.copyto(buffer[: len(block)], block)
-                block = buffer[: len(block)]
-            yield slice(begin, begin + len(block)), block
+    def _score(self, pixels: NDArray[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
+        """The outputs of these names, computed in blocks that fit the cache."""
+        results = [self._empty(name, len(pixels)) for name in names]
+        for begin in range(0, len(pixels), self._block_rows):
+            block = pixels[begin : begin + self._block_rows]
+            whole = len(block) == self._block_rows
+            outputs = self._block(names).score(block) if whole else self._run(block, names)
+            for result, output in zip(results, outputs, strict=True):
+                result[begin : begin + len(block)] = output
+        return results
 
-    @cached_property
-    def _turner(self) -> Any:
-        # Made for the first columns: CSV files and lists of pixels come as rows.
-        return _open_session(COLUMNS_TO_ROWS, self._errors)
+    def _block(self, names: tuple[str, ...]) -> Block:
+        """The block of this thread for these outputs."""
+        blocks = self._here.blocks
+        if names not in blocks:
+            rows = self._block_rows
+            outputs = {name: self._empty(name, rows) for name in names}
+            blocks[names] = Block(self._session, rows, _given(names), outputs)
+        return blocks[names]
 
-    def _run(self, block: NDArray[np.float32], names: list[str]) -> list[NDArray[Any]]:
-        given: dict[str, NDArray[Any]] = {"pixels": block}
-        if _STRANGENESS[0] in names:
-            given[_WANTED] = np.array(True)
-        try:
-            outputs: list[NDArray[Any]] = self._session.run(names, given)
-        except self._errors as error:
-            raise BundleError(
-                f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
-            ) from error
+    def _run(self, block: NDArray[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
+        rows = np.ascontiguousarray(block, np.float32)
+        outputs = self._session.run(names, {"pixels": rows, **_given(names)})
         for name, output in zip(names, outputs, strict=True):
-            expected = (len(block), self.classes) if name == "probabilities" else (len(block),)
+            expected = self._empty(name, len(block)).shape
             if output.shape != expected:
                 raise BundleError(
                     f"model.onnx gave {name} of shape {output.shape}, expected {expected}: rebuild "
@@ -133,45 +125,27 @@ class OnnxEngine:
                 )
         return outputs
 
-
-def _open_session(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(_FATAL)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _FATAL
-    # Otherwise bytes that look like ONNX Runtime's own format would be read as that.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except errors as error:
-        raise BundleError(
-            f"model.onnx can't be loaded ({_one_line(error)}): rebuild the bundle with train"
-        ) from error
+    def _empty(self, name: str, rows: int) -> NDArray[Any]:
+        """An array for the output of that name."""
+        shape = (rows, self.classes) if name == "probabilities" else (rows,)
+        return np.empty(shape, np.int64 if name == "best" else np.float32)
 
 
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: a dozen classes that share no base but Exception."""
-    from onnxruntime.capi import onnxruntime_pybind11_state
-
-    kinds = vars(onnxruntime_pybind11_state).values()
-    own = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
-    return (RuntimeError, ValueError, *own)
+def _given(names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """The inputs besides the pixels that outputs of these names need."""
+    return {_WANTED: np.array(True)} if _STRANGENESS in names else {}
 
 
-def _check_ports(session: Any, classes: int) -> tuple[bool, bool]:
+def _check_ports(session: Session, classes: int) -> tuple[bool, bool]:
     """Whether the model finds the most probable class itself, and whether it measures strangeness.
 
     Raises BundleError unless it takes `pixels` and gives `probabilities`.
     """
-    inputs, outputs = _describe(session.get_inputs()), _describe(session.get_outputs())
+    inputs, outputs = _describe(session.inputs), _describe(session.outputs)
     if inputs != f"pixels tensor(float) N x {PIXELS}":
         raise BundleError(f"model.onnx takes {inputs}, expected pixels tensor(float) N x {PIXELS}")
     expected = f"probabilities tensor(float) N x {classes}"
-    switch = _describe(session.get_overridable_initializers())
+    switch = _describe(session.optional_inputs)
     measures = switch == f"{_WANTED} tensor(bool) " and outputs.endswith(_MEASURED)
     if measures:
         outputs = outputs.removesuffix(_MEASURED)
@@ -191,7 +165,3 @@ def _describe(ports: Sequence[Any]) -> str:
 def _shape(shape: Sequence[int | str | None]) -> str:
     free = ["N" if not isinstance(size, int) and at == 0 else size for at, size in enumerate(shape)]
     return " x ".join(map(str, free))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -4,14 +4,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from batchdigits.engines import onnx as engine_module
+from batchdigits.engines import onnx_block
 from batchdigits.engines.engine import most_probable, open_engine
 from batchdigits.engines.onnx import OnnxEngine
 from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
@@ -43,13 +43,13 @@ def test_a_row_gets_the_same_bits_however_it_is_batched(
 
 @pytest.mark.parametrize("block", [1, 3, 512, 4096])
 def test_a_row_gets_the_same_bits_whatever_the_block_size(
-    engine: OnnxEngine, pixels: np.ndarray, block: int, monkeypatch: pytest.MonkeyPatch
+    pixels: np.ndarray, block: int, model_maker: Any
 ) -> None:
     """The block is a matter of the cache alone."""
     pixels = pixels[:2000]
-    expected = engine.probabilities(pixels)
-    monkeypatch.setattr(engine_module, "BLOCK_ROWS", block)
-    found = engine.probabilities(pixels)
+    model = model_maker(10, units=500).SerializeToString()
+    expected = OnnxEngine(model, 10).probabilities(pixels)
+    found = OnnxEngine(model, 10, block_rows=block).probabilities(pixels)
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
@@ -93,6 +93,15 @@ def test_columns_get_the_same_bits_as_rows(rows: int, engine: OnnxEngine) -> Non
         engine.most_probable(pixels), engine.most_probable(columns), strict=True
     ):
         assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_columns_and_only_they_are_turned_by_a_graph(
+    order: Literal["C", "F"], engine: OnnxEngine
+) -> None:
+    onnx_block.turner.cache_clear()
+    engine.most_probable(np.zeros((3000, 64), np.uint8, order=order))
+    assert onnx_block.turner.cache_info().currsize == (order == "F")
 
 
 def test_the_graph_that_turns_columns_into_rows_is_what_it_says() -> None:
