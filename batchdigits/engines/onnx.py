@@ -10,13 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.engines.engine import Measured, MostProbable, most_probable
-from batchdigits.engines.onnx_block import Block
 from batchdigits.engines.onnx_graph import check_onnx_graph
+from batchdigits.engines.onnx_loop import (
+    ALL_PIXELS,
+    BLOCKS,
+    FLOAT,
+    INT64,
+    UINT8,
+    Layout,
+    loop_over_blocks,
+)
 from batchdigits.engines.onnx_session import Session
 from batchdigits.errors import BundleError
 from batchdigits.rows.batch import PIXELS
 
 BLOCK_ROWS = 1024
+
+LOOPED_BLOCKS = 4
+"""From so many blocks on they are scored in one call: making the graph for it takes as long."""
+
+_KINDS = {np.dtype(np.uint8): UINT8, np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
 
 _PROBABILITIES = ("probabilities",)
 _BEST = ("best", "confidence")
@@ -24,13 +37,6 @@ _STRANGENESS = "strangeness"
 _WANTED = "with_strangeness"
 
 _MEASURED = ", strangeness tensor(float) N"
-
-
-class _OfThisThread(threading.local):
-    """A block for each choice of outputs."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[tuple[str, ...], Block] = {}
 
 
 class OnnxEngine:
@@ -50,15 +56,17 @@ class OnnxEngine:
         self.classes = classes
         self._block_rows = block_rows
         check_onnx_graph(model)
+        self._model = model
         self._session = Session(model)
         self._finds_best, self.measures = _check_ports(self._session, classes)
-        self._here = _OfThisThread()
+        self._loops: dict[tuple[Layout, tuple[str, ...]], Session] = {}
+        self._lock = threading.Lock()
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
 
         Fastest for rows, and for uint8 in Fortran order, which is as the columns of a file come.
-        Safe to call from several threads at once: each has its own buffers.
+        Safe to call from several threads at once.
         """
         (probabilities,) = self._score(pixels, _PROBABILITIES)
         return probabilities
@@ -95,29 +103,52 @@ class OnnxEngine:
 
     def _score(self, pixels: NDArray[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
         """The outputs of these names, computed in blocks that fit the cache."""
-        results = [self._empty(name, len(pixels)) for name in names]
-        for begin in range(0, len(pixels), self._block_rows):
-            block = pixels[begin : begin + self._block_rows]
-            whole = len(block) == self._block_rows
-            outputs = self._block(names).score(block) if whole else self._run(block, names)
-            for result, output in zip(results, outputs, strict=True):
-                result[begin : begin + len(block)] = output
-        return results
+        if not len(pixels):
+            return [np.empty(self._shape(name, 0), _dtype(name)) for name in names]
+        blocks = len(pixels) // self._block_rows
+        done = 0
+        parts = []
+        if blocks >= LOOPED_BLOCKS:
+            done = blocks * self._block_rows
+            parts.append(self._run_loop(pixels, blocks, names))
+        for begin in range(done, len(pixels), self._block_rows):
+            rows = np.ascontiguousarray(pixels[begin : begin + self._block_rows], np.float32)
+            given = {"pixels": rows, **{name: np.array(True) for name in _switches(names)}}
+            parts.append(self._checked_shapes(self._session.run(names, given), names, len(rows)))
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _block(self, names: tuple[str, ...]) -> Block:
-        """The block of this thread for these outputs."""
-        blocks = self._here.blocks
-        if names not in blocks:
-            rows = self._block_rows
-            outputs = {name: self._empty(name, rows) for name in names}
-            blocks[names] = Block(self._session, rows, _given(names), outputs)
-        return blocks[names]
+    def _run_loop(
+        self, pixels: NDArray[Any], blocks: int, names: tuple[str, ...]
+    ) -> list[NDArray[Any]]:
+        """The outputs for the first `blocks` blocks, in one call."""
+        dtype = np.dtype(np.uint8 if pixels.dtype == np.uint8 else np.float32)
+        columns = dtype == np.uint8 and pixels.flags.fnc
+        given = np.ascontiguousarray(pixels.T if columns else pixels, dtype)
+        outputs = self._loop(Layout(_KINDS[dtype], columns), names).run(
+            [f"all_{name}" for name in names], {ALL_PIXELS: given, BLOCKS: np.array(blocks)}
+        )
+        flat = [output.reshape(-1, *output.shape[2:]) for output in outputs]
+        return self._checked_shapes(flat, names, blocks * self._block_rows)
 
-    def _run(self, block: NDArray[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
-        rows = np.ascontiguousarray(block, np.float32)
-        outputs = self._session.run(names, {"pixels": rows, **_given(names)})
+    def _loop(self, layout: Layout, names: tuple[str, ...]) -> Session:
+        """The model in a loop that takes pixels of that layout; made when it is first needed."""
+        with self._lock:
+            if (layout, names) not in self._loops:
+                outputs = {
+                    name: (_KINDS[_dtype(name)], *self._shape(name, 0)[1:]) for name in names
+                }
+                rows, switches = self._block_rows, _switches(names)
+                model = loop_over_blocks(self._model, outputs, layout, rows, switches)
+                self._loops[layout, names] = Session(model)
+            return self._loops[layout, names]
+
+    def _checked_shapes(
+        self, outputs: list[NDArray[Any]], names: tuple[str, ...], rows: int
+    ) -> list[NDArray[Any]]:
         for name, output in zip(names, outputs, strict=True):
-            expected = self._empty(name, len(block)).shape
+            expected = self._shape(name, rows)
             if output.shape != expected:
                 raise BundleError(
                     f"model.onnx gave {name} of shape {output.shape}, expected {expected}: rebuild "
@@ -125,15 +156,17 @@ class OnnxEngine:
                 )
         return outputs
 
-    def _empty(self, name: str, rows: int) -> NDArray[Any]:
-        """An array for the output of that name."""
-        shape = (rows, self.classes) if name == "probabilities" else (rows,)
-        return np.empty(shape, np.int64 if name == "best" else np.float32)
+    def _shape(self, name: str, rows: int) -> tuple[int, ...]:
+        return (rows, self.classes) if name == "probabilities" else (rows,)
 
 
-def _given(names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The inputs besides the pixels that outputs of these names need."""
-    return {_WANTED: np.array(True)} if _STRANGENESS in names else {}
+def _dtype(name: str) -> np.dtype[Any]:
+    return np.dtype(np.int64 if name == "best" else np.float32)
+
+
+def _switches(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The inputs besides the pixels that have to be true for outputs of these names."""
+    return (_WANTED,) if _STRANGENESS in names else ()
 
 
 def _check_ports(session: Session, classes: int) -> tuple[bool, bool]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from batchdigits.errors import BundleError
-
-Arrays = Mapping[str, NDArray[Any]]
 
 _FATAL = 4
 
@@ -40,34 +37,15 @@ class Session:
         ports: Sequence[Any] = self._session.get_outputs()
         return ports
 
-    def run(self, names: Sequence[str], given: Arrays) -> list[NDArray[Any]]:
+    def run(self, names: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs of these names. Raises BundleError if the model fails."""
-        outputs: list[NDArray[Any]] = self._call(self._session.run, names, given)
-        return outputs
-
-    def bound(self, given: Arrays, outputs: Arrays) -> Callable[[], None]:
-        """A call that reads and writes these C-contiguous arrays where they are, each time anew.
-
-        Arrays that are handed over are wrapped, made and copied while the interpreter is locked,
-        and other threads wait for it meanwhile. Not for several threads at once.
-        """
-        binding = self._session.io_binding()
-        for bind, arrays in ((binding.bind_input, given), (binding.bind_output, outputs)):
-            for name, array in arrays.items():
-                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        # A binding knows addresses only: the arrays must live as long as it may be called.
-        return partial(self._run_bound, binding, (given, outputs))
-
-    def _run_bound(self, binding: Any, _arrays: tuple[Arrays, Arrays]) -> None:
-        self._call(self._session.run_with_iobinding, binding)
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return function(*arguments)
+            outputs: list[NDArray[Any]] = self._session.run(names, given)
         except self._errors as error:
             raise BundleError(
                 f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
             ) from error
+        return outputs
 
 
 def _open(model: bytes, errors: tuple[type[Exception], ...]) -> Any:

@@ -92,9 +92,9 @@ class ParquetSource:
     def _batches(
         self, file: pq.ParquetFile, columns: list[str], rows: int
     ) -> Iterator[pa.RecordBatch]:
+        """In the file's order of columns."""
         # pyarrow's own threads would only get in the way of the workers'.
-        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
-            yield batch.select(columns)
+        yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
 
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
         """Columns of cells of one length many rows at a time, beside them the others in pieces."""
@@ -103,7 +103,8 @@ class ParquetSource:
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
-            yield from self._batches(self._file, fixed, rows)
+            for batch in self._batches(self._file, fixed, rows):
+                yield batch.select(self._columns)
             return
         pieces = _Pieces(self._batches(self._file, long, min(rows, PIECE_ROWS)))
         if not fixed:
@@ -147,8 +148,9 @@ class _Pieces:
             if rest is None:
                 break
             each = rest.get_total_buffer_size() // rest.num_rows + 1
-            part = rest.slice(0, min(rows, (BLOCK_BYTES - size) // each + 1))
-            self._rest = rest.slice(part.num_rows) if rest.num_rows > part.num_rows else None
+            fitting = min(rows, (BLOCK_BYTES - size) // each + 1)
+            part = rest if rest.num_rows <= fitting else rest.slice(0, fitting)
+            self._rest = rest.slice(fitting) if part is not rest else None
             parts.append(part)
             size += each * part.num_rows
             rows -= part.num_rows

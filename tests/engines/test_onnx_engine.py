@@ -4,17 +4,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from batchdigits.engines import onnx_block
 from batchdigits.engines.engine import most_probable, open_engine
 from batchdigits.engines.onnx import OnnxEngine
-from batchdigits.engines.onnx_columns import COLUMNS_TO_ROWS
 from batchdigits.errors import BundleError, UsageError
 
 
@@ -70,7 +67,7 @@ def test_probabilities_are_those_of_the_network(pixels: np.ndarray, model_maker:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 1024, 3000])
+@pytest.mark.parametrize("rows", [1, 7, 1024, 3000, 5000])
 def test_a_graph_that_finds_the_best_itself_gives_the_same_bits(
     rows: int, model_maker: Any
 ) -> None:
@@ -84,7 +81,7 @@ def test_a_graph_that_finds_the_best_itself_gives_the_same_bits(
         assert np.array_equal(confidence, expected[1])
 
 
-@pytest.mark.parametrize("rows", [0, 1, 1024, 3000])
+@pytest.mark.parametrize("rows", [0, 1, 1024, 3000, 4096, 9000])
 def test_columns_get_the_same_bits_as_rows(rows: int, engine: OnnxEngine) -> None:
     pixels = np.random.default_rng(rows).integers(0, 17, (rows, 64)).astype(np.uint8)
     columns = np.asfortranarray(pixels)
@@ -93,31 +90,6 @@ def test_columns_get_the_same_bits_as_rows(rows: int, engine: OnnxEngine) -> Non
         engine.most_probable(pixels), engine.most_probable(columns), strict=True
     ):
         assert np.array_equal(mine, theirs)
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_columns_and_only_they_are_turned_by_a_graph(
-    order: Literal["C", "F"], engine: OnnxEngine
-) -> None:
-    onnx_block.turner.cache_clear()
-    engine.most_probable(np.zeros((3000, 64), np.uint8, order=order))
-    assert onnx_block.turner.cache_info().currsize == (order == "F")
-
-
-def test_the_graph_that_turns_columns_into_rows_is_what_it_says() -> None:
-    make_node, make_port = helper.make_node, helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [
-            make_node("Transpose", ["columns"], ["turned"], perm=[1, 0]),
-            make_node("Cast", ["turned"], ["rows"], to=TensorProto.FLOAT),
-        ],
-        "rows_of_columns",
-        [make_port("columns", TensorProto.UINT8, [64, "N"])],
-        [make_port("rows", TensorProto.FLOAT, ["N", 64])],
-    )
-    opset = [helper.make_opsetid("", 15)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
-    assert onnx.load_from_string(COLUMNS_TO_ROWS) == model
 
 
 @pytest.mark.parametrize("best", [False, True])
@@ -195,7 +167,8 @@ def test_what_is_no_model_is_refused(model: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_fails_while_it_runs_is_a_bundle_error(model_maker: Any) -> None:
+@pytest.mark.parametrize("rows", [5, 4099])
+def test_a_model_that_fails_while_it_runs_is_a_bundle_error(rows: int, model_maker: Any) -> None:
     """Not a traceback of ONNX Runtime's."""
     model = model_maker(3)
     for place, (source, target, width) in enumerate([("pixels", "p", 128), ("p", "q", 64)]):
@@ -206,7 +179,7 @@ def test_a_model_that_fails_while_it_runs_is_a_bundle_error(model_maker: Any) ->
     model.graph.node[2].input[0] = "q"
     engine = OnnxEngine(model.SerializeToString(), 3)
     with pytest.raises(BundleError, match="failed"):
-        engine.probabilities(np.zeros((5, 64), np.uint8))
+        engine.probabilities(np.zeros((rows, 64), np.uint8))
 
 
 def test_onnx_runtime_says_nothing(tmp_path: Path, model_maker: Any) -> None:

@@ -1,0 +1,77 @@
+"""Protocol Buffers read and written by hand, as `onnx` is no requirement of predict.
+
+Encoding: https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchdigits.errors import BundleError
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Number and value of each field: bytes as a view, numbers as int.
+
+    Raises BundleError where the bytes are no message.
+    """
+    offset = 0
+    while offset < len(message):
+        tag, offset = _varint(message, offset)
+        if tag >= 2**32:  # a parser that keeps 32 bits would see another field than we do
+            raise _damaged()
+        number, wire_type = tag >> 3, tag & 7
+        value: memoryview | int
+        if wire_type == _VARINT:
+            value, offset = _varint(message, offset)
+        else:
+            if wire_type == _BYTES:
+                size, offset = _varint(message, offset)
+            elif wire_type in (_FIXED64, _FIXED32):
+                size = 8 if wire_type == _FIXED64 else 4
+            else:
+                raise _damaged()
+            value = message[offset : offset + size]
+            offset += size
+            if len(value) != size:
+                raise _damaged()
+        yield number, value
+
+
+def as_bytes(value: memoryview | int) -> memoryview:
+    """The value of a field that must not be a number. Raises BundleError if it is one."""
+    if isinstance(value, int):
+        raise _damaged()
+    return value
+
+
+def field(number: int, value: bytes | memoryview | str | int) -> bytes:
+    """A field as it is written: bytes, text, a message's own bytes, or a number from 0 on."""
+    if isinstance(value, int):
+        return _number(number << 3 | _VARINT) + _number(value)
+    data = value.encode() if isinstance(value, str) else bytes(value)
+    return _number(number << 3 | _BYTES) + _number(len(data)) + data
+
+
+def _number(value: int) -> bytes:
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*written, value])
+
+
+def _varint(message: memoryview, offset: int) -> tuple[int, int]:
+    """The variable-length number at `offset`, at most ten bytes, and where the next field is."""
+    value = 0
+    for place, byte in enumerate(message[offset : offset + 10]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value, offset + place + 1
+    raise _damaged()
+
+
+def _damaged() -> BundleError:
+    return BundleError("model.onnx is no ONNX model: rebuild the bundle with train")
