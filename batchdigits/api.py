@@ -242,10 +242,11 @@ def score(
         scorer = opened.scorer(
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
+        threads = workers or available_workers()
         return Work(
             scorer=scorer,
             reference=read_reference(opened.file),
-            rows=_with_reserved(rows, scorer),
+            rows=replace(_with_reserved(rows, scorer), read_ahead=threads > 1),
             key=Key(
                 opened.facts,
                 {
@@ -258,7 +259,7 @@ def score(
             ),
             max_rejects=limit,
             max_drift=max_drift,
-            workers=workers or available_workers(),
+            workers=threads,
             overwrite=overwrite,
             allow_suspect=allow_suspect,
             on_progress=on_progress or _no_progress,

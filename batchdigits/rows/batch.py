@@ -101,6 +101,7 @@ class RowOptions:
     keep       pass-through columns to keep, in this order; None keeps all in the input's order
     batch_rows rows of a block, about (CSV blocks are cut by bytes)
     reserved   output column names that a pass-through column must not have
+    read_ahead whether a thread besides the caller's may read
     """
 
     pixels: str | None = None
@@ -110,6 +111,7 @@ class RowOptions:
     keep: tuple[str, ...] | None = None
     batch_rows: int = BATCH_ROWS
     reserved: frozenset[str] = frozenset()
+    read_ahead: bool = False
 
     @property
     def darkest(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import IOFailedError, UnusableInputError
+from batchdigits.rows.ahead import drawn_ahead
 from batchdigits.rows.batch import PIXELS, RowOptions, Rows
 from batchdigits.rows.checks import ArrowLayout, check_batch, check_types
 from batchdigits.rows.columns import joined
@@ -56,6 +57,7 @@ class ParquetSource:
         self._name = name
         self._options = options
         self._read = 0
+        self._beside: Generator[pa.RecordBatch, None, None] | None = None
         with _damage_as_unusable(name):
             self._stored = pa.OSFile(os.fsencode(path))
             self._file = _opened(self._stored, pq.read_metadata(self._stored))
@@ -91,7 +93,7 @@ class ParquetSource:
 
     def _batches(
         self, file: pq.ParquetFile, columns: list[str], rows: int
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch, None, None]:
         """In the file's order of columns."""
         # pyarrow's own threads would only get in the way of the workers'.
         yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
@@ -112,8 +114,9 @@ class ParquetSource:
                 yield piece.select(self._columns)
             return
         # Two readers of the same bytes: one can't read its columns in batches of two sizes.
-        beside = _opened(self._stored, self._file.metadata)
-        for batch in self._batches(beside, fixed, rows):
+        beside = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
+        self._beside = drawn_ahead(beside) if self._options.read_ahead else beside
+        for batch in self._beside:
             at = 0
             while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
                 yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
@@ -128,7 +131,9 @@ class ParquetSource:
         return self._read / self.expected_rows if self.expected_rows else None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, when nothing reads it any more."""
+        if self._beside is not None:
+            self._beside.close()
         self._file.close(force=True)
 
 
