@@ -18,7 +18,8 @@ from batchdigits.rows.columns import joined
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 
 READ_BUFFER = 1 << 16
-"""Bytes read ahead of each column: whole column chunks would make memory grow with row groups."""
+"""Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
+Where pages are shorter than 16 KiB, Arrow keeps what it read of a chunk all the same."""
 
 SMALL_GROUP_BYTES = 32 << 20
 """Up to here whole column chunks are read all the same: they are as long as the footer says, while
