@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, finish, load, make_parser, show, spread, table, target
+from measure import ROOT, finish, make_parser, make_ready, show, spread, table, target
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(ROOT))
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--ten-fold", action="store_true", help="ten-fold cross-validation as well")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     prepare_frameworks()
     data = load_tutorial_digits()
     lines, figures = [], {}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from measure import finish, in_turn, load, make_parser, ratios, show, spread, table
+from measure import finish, in_turn, make_parser, make_ready, ratios, show, spread, table
 from numpy.typing import NDArray
 
 PACKED = "float32, as packed"
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=15)
     parser.add_argument("--arch", default="mlp")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     model, known, unseen = _trained(arguments.arch)
     many = known[np.random.default_rng(0).integers(0, len(known), ROWS)]
     with tempfile.TemporaryDirectory() as folder:

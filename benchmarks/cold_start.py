@@ -19,8 +19,8 @@ from measure import (
     SCRIPTS,
     Usage,
     finish,
-    load,
     make_parser,
+    make_ready,
     ratios,
     run,
     score,
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=15)
     parser.add_argument("--no-script", action="store_true", help="leave the Keras script out")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {

@@ -17,9 +17,9 @@ from measure import (
     cores,
     finish,
     in_turn,
-    load,
     make_data,
     make_parser,
+    make_ready,
     ratios,
     spread,
     table,
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, rows=2_000_000, pairs=7)
     parser.add_argument("--kinds", nargs="+", default=["parquet", "csv"])
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     figures = {
         kind: _compare(arguments.data_folder, arguments.rows, kind, arguments.pairs)
         for kind in arguments.kinds

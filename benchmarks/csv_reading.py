@@ -22,9 +22,9 @@ from measure import (
     SCRIPTS,
     cores,
     finish,
-    load,
     make_data,
     make_parser,
+    make_ready,
     run,
     show,
     spread,
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-readers", action="store_true", help="leave polars and DuckDB out")
     add_folder_option(parser)
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     large = make_data(folder, arguments.rows, "csv")
     small = make_data(folder, arguments.rows // 10, "csv")

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from measure import ROOT, finish, load, make_parser, show, table
+from measure import ROOT, finish, make_parser, make_ready, show, table
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(ROOT))
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     prepare_frameworks()
     data = load_tutorial_digits()
     order = np.random.default_rng(arguments.seed).permutation(len(data.targets))

@@ -19,9 +19,9 @@ from measure import (
     SCRIPTS,
     Usage,
     finish,
-    load,
     make_data,
     make_parser,
+    make_ready,
     ratios,
     run,
     score,
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", help="a bundle with a smaller network, for the product alone")
     parser.add_argument("--no-default", action="store_true", help="leave Keras' own batch out")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     source = make_data(folder, arguments.rows, arguments.kind)
     model = unpack_bundle(arguments.bundle, folder)

@@ -36,7 +36,7 @@ from many_files import (
     resume,
     some_bad,
 )
-from measure import ROOT, Spread, finish, load, make_parser, show, table
+from measure import ROOT, Spread, finish, make_parser, make_ready, show, table
 from unchecked import price
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--price-rows", type=int, default=PRICE_ROWS, help=f"default: {PRICE_ROWS}")
     parser.add_argument("--seed", type=int, default=SEED, help=f"default: {SEED}")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     makers: dict[str, Callable[[Path], Part]] = {
         "kills": lambda folder: kills(folder, arguments.kills, arguments.seed),
         "damages": lambda folder: damages(folder, arguments.damages, arguments.seed),

@@ -19,9 +19,9 @@ from measure import (
     PACKAGED_BUNDLE,
     cores,
     finish,
-    load,
     make_data,
     make_parser,
+    make_ready,
 )
 
 TARGET = 0.85
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--lists", action="store_true", help="pixels as one list column")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     flags = ("--lists",) if arguments.lists else ()
     folder: Path = arguments.data_folder
     large = make_data(folder, arguments.rows, "parquet", *flags)

@@ -152,8 +152,6 @@ def unpack_bundle(bundle: Path, folder: Path) -> Path:
 
 def make_parser(doc: str, *, rows: int | None = None, pairs: int = 5) -> argparse.ArgumentParser:
     """A parser with the flags that every benchmark has."""
-    # As pip does when it installs: otherwise a checkout may be compiled anew at every start.
-    compileall.compile_dir(ROOT / "batchdigits", quiet=1)
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -217,8 +215,13 @@ def target(value: float, wanted: float, *, at_most: bool = False) -> dict[str, A
     return {"target": f"{'<=' if at_most else '>='} {wanted:g}", "met": met}
 
 
-def load() -> float:
-    """How busy the machine was in the last minute; says so where that spoils the figures."""
+def make_ready() -> float:
+    """Compile the package, as pip does when it installs, and tell how busy the machine is.
+
+    Otherwise a checkout may be compiled anew at every start. Returns the load of the last minute,
+    and says so where that spoils the figures.
+    """
+    compileall.compile_dir(ROOT / "batchdigits", quiet=1)
     busy = os.getloadavg()[0]
     if busy > QUIET_LOAD:
         show(f"the machine is busy (load {busy:.1f}): trust the ratios at most")

@@ -25,9 +25,9 @@ from measure import (
     Usage,
     cores,
     finish,
-    load,
     make_data,
     make_parser,
+    make_ready,
     ratios,
     run,
     score,
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
     add_folder_option(parser)
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     source = make_data(folder, arguments.rows, "parquet")
     trial = make_data(folder, 1797, "parquet")

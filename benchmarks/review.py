@@ -34,9 +34,9 @@ from measure import (
     ROOT,
     finish,
     in_turn,
-    load,
     make_data,
     make_parser,
+    make_ready,
     ratios,
     run,
     show,
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=("found", "kept", "price"))
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     arguments.data_folder.mkdir(parents=True, exist_ok=True)
     bundle = arguments.bundle
     if bundle is None and arguments.only != "kept":

@@ -105,7 +105,7 @@ def _cost(results: dict[str, Any]) -> str:
 def _limits(results: dict[str, Any]) -> str:
     parquet, csv = _costs(results)
     parts = results["limit"]["parts_cpu_ns_a_row"]
-    serial = (parts["reading"]["median"] + parts["writing"]["median"]) / 1e9
+    serial = parts["reading"]["median"] / 1e9
     start = results["cold_start"]["seconds"]["predict, 1,797 rows"]["median"]
     a_file = results["small_files"]["ms_a_file"]["median"] / 1000
     rows_of = [seconds / START_SHARE / parquet.cpu for seconds in (start, a_file)]
@@ -122,7 +122,7 @@ def _limits(results: dict[str, Any]) -> str:
     task = f"{start:.2f} s: under 5 % of a task from {rows_of[0] / 1e6:.1f} million rows on"
     small = f"{1000 * a_file:.0f} ms: under 5 % of a file from {rows_of[1] / 1e6:.2f} million on"
     lines = [
-        ["one thread reads and writes", one_thread, "reading and writing in `limit`"],
+        ["one thread reads", one_thread, "reading in `limit`"],
         ["storage", storage, "rows/s a core, bytes a row"],
         ["start-up of a task", task, "`cold_start`"],
         ["small files", small, "`small_files`"],

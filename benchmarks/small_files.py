@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import Usage, finish, load, make_data, make_parser, run, score, spread, table
+from measure import Usage, finish, make_data, make_parser, make_ready, run, score, spread, table
 from measure import in_turn_usage as in_turn
 
 ROWS = 1000
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=5)
     parser.add_argument("--files", type=int, default=200, help="default: 200")
     arguments = parser.parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     one = make_data(folder, ROWS * arguments.files, "parquet")
     many = _copies(make_data(folder, ROWS, "parquet"), folder / "small-files", arguments.files)

@@ -23,8 +23,8 @@ from measure import (
     Spread,
     Usage,
     finish,
-    load,
     make_parser,
+    make_ready,
     ratios,
     run,
     spread,
@@ -41,7 +41,7 @@ QUICK_FLAGS = ("--copies", "10", "--calibration-folds", "0")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = make_parser(__doc__).parse_args(argv)
-    before = load()
+    before = make_ready()
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {

@@ -1,8 +1,8 @@
 """A graph around that of `model.onnx`, which scores many blocks of rows in one call.
 
 A block has to fit the cache, and a call for each block costs two turns of the interpreter, for
-which the workers wait for each other. So the blocks are counted in a graph. It is made as the model
-is loaded: bundles hold the plain model, and the same bits come out. Field numbers are from
+which the workers wait for each other. So the blocks are counted in a graph, which is made when it
+is first needed: bundles hold the plain model, and the same bits come out. Field numbers are from
 onnx.proto, operators from https://onnx.ai/onnx/operators/.
 """
 
@@ -17,9 +17,6 @@ from batchdigits.rows.batch import PIXELS
 FLOAT, UINT8, INT64, BOOL = 1, 2, 7, 9
 _INT_ATTRIBUTE, _GRAPH_ATTRIBUTE, _INTS_ATTRIBUTE = 2, 5, 7
 
-ALL_PIXELS = "all_pixels"
-BLOCKS = "blocks"
-
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 5, 11, 12, 15
 _GRAPH_OF_MODEL = 7
 
@@ -32,10 +29,45 @@ class Layout:
     columns: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names for what the loop adds: none of them is a name in the model."""
+
+    prefix: str
+
+    @classmethod
+    def unused(cls, model: bytes) -> Names:
+        """Names that are nowhere in the bytes of `model`."""
+        prefix = "loop"
+        while prefix.encode() in model:
+            prefix += "_"
+        return cls(prefix)
+
+    @property
+    def pixels(self) -> str:
+        """The input for the pixels of all blocks."""
+        return self.inner("pixels")
+
+    @property
+    def blocks(self) -> str:
+        """The input for the number of blocks."""
+        return self.inner("blocks")
+
+    def output(self, name: str) -> str:
+        """The output that holds what the model's output of that name was for each block."""
+        return self.inner(f"all_{name}")
+
+    def inner(self, name: str) -> str:
+        """Something inside the loop."""
+        return f"{self.prefix}/{name}"
+
+
 def loop_over_blocks(
     model: bytes,
+    names: Names,
     outputs: Mapping[str, tuple[int, ...]],
     layout: Layout,
+    *,
     rows: int,
     switches: Sequence[str],
 ) -> bytes:
@@ -45,17 +77,19 @@ def loop_over_blocks(
               lengths of their dimensions but for the first, which is the row
     switches  inputs of `model` besides `pixels`, which are true here
 
-    Its inputs are `all_pixels`, of that layout, and `blocks` (int64, no dimension): so many blocks
-    are scored. Its outputs have one dimension more than those of `model`, the block, in front.
+    Its inputs are `names.pixels`, of that layout, and `names.blocks` (int64, no dimension): so many
+    blocks are scored. Its outputs have one dimension more than those of `model`, the block, in
+    front.
     """
+    number, going, go_on = (names.inner(name) for name in ("number", "going", "go_on"))
     body = [
-        *_cut_block(layout, rows),
+        *_cut_block(layout, rows, names),
         *_parts_of(model, set(switches)),
         *(field(_INITIALIZER, _tensor(name, BOOL, (), b"\x01")) for name in switches),
-        _node("Identity", ["loop/going"], ["loop/go_on"]),
-        field(_INPUT, _port("loop/number", INT64, ())),
-        field(_INPUT, _port("loop/going", BOOL, ())),
-        field(_OUTPUT, _port("loop/go_on", BOOL, ())),
+        _node("Identity", [going], [go_on]),
+        field(_INPUT, _port(number, INT64, ())),
+        field(_INPUT, _port(going, BOOL, ())),
+        field(_OUTPUT, _port(go_on, BOOL, ())),
         *(
             field(_OUTPUT, _port(name, kind, (rows, *shape)))
             for name, (kind, *shape) in outputs.items()
@@ -63,15 +97,14 @@ def loop_over_blocks(
         field(2, "block"),
     ]
     all_shape = (PIXELS, "N") if layout.columns else ("N", PIXELS)
-    all_outputs = [f"all_{name}" for name in outputs]
     loop = _attribute("body", _GRAPH_ATTRIBUTE, field(6, b"".join(body)))
     graph = [
-        _node("Loop", [BLOCKS, ""], all_outputs, loop),
+        _node("Loop", [names.blocks, ""], [names.output(name) for name in outputs], loop),
         field(2, "blocks"),
-        field(_INPUT, _port(ALL_PIXELS, layout.kind, all_shape)),
-        field(_INPUT, _port(BLOCKS, INT64, ())),
+        field(_INPUT, _port(names.pixels, layout.kind, all_shape)),
+        field(_INPUT, _port(names.blocks, INT64, ())),
         *(
-            field(_OUTPUT, _port(f"all_{name}", kind, ("blocks", rows, *shape)))
+            field(_OUTPUT, _port(names.output(name), kind, ("blocks", rows, *shape)))
             for name, (kind, *shape) in outputs.items()
         ),
     ]
@@ -83,21 +116,22 @@ def loop_over_blocks(
     return b"".join((*around, field(_GRAPH_OF_MODEL, b"".join(graph))))
 
 
-def _cut_block(layout: Layout, rows: int) -> Iterator[bytes]:
-    """What takes block `loop/number` out of all pixels, as the model wants it."""
+def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
+    """What takes the block at hand out of all pixels, as the model wants it."""
     steps: list[tuple[str, bytes]] = []
     if layout.columns:
         turned = field(8, 1) + field(8, 0)
         steps.append(("Transpose", _attribute("perm", _INTS_ATTRIBUTE, turned)))
     if layout.kind != FLOAT:
         steps.append(("Cast", _attribute("to", _INT_ATTRIBUTE, field(3, FLOAT))))
-    names = [*(f"loop/cut_{place}" for place in range(len(steps))), "pixels"]
-    yield _node("Mul", ["loop/number", "loop/rows"], ["loop/begin"])
-    yield _node("Add", ["loop/begin", "loop/rows"], ["loop/end"])
-    yield _node("Slice", [ALL_PIXELS, "loop/begin", "loop/end", "loop/axis"], names[:1])
+    cuts = [*(names.inner(f"cut_{place}") for place in range(len(steps))), "pixels"]
+    number, length, axis, begin, end = map(names.inner, ("number", "rows", "axis", "begin", "end"))
+    yield _node("Mul", [number, length], [begin])
+    yield _node("Add", [begin, length], [end])
+    yield _node("Slice", [names.pixels, begin, end, axis], cuts[:1])
     for place, (operator, attribute) in enumerate(steps):
-        yield _node(operator, [names[place]], [names[place + 1]], attribute)
-    for name, value in (("loop/rows", rows), ("loop/axis", int(layout.columns))):
+        yield _node(operator, [cuts[place]], [cuts[place + 1]], attribute)
+    for name, value in ((length, rows), (axis, int(layout.columns))):
         data = value.to_bytes(8, "little")
         yield field(_INITIALIZER, _tensor(name, INT64, (1,), data))
 
@@ -114,9 +148,8 @@ def _parts_of(model: bytes, without: set[str]) -> Iterator[bytes]:
 
 
 def _name_of_tensor(tensor: memoryview) -> str:
-    return next(
-        (bytes(as_bytes(value)).decode() for number, value in fields(tensor) if number == 8), ""
-    )
+    names = [as_bytes(value) for number, value in fields(tensor) if number == 8]
+    return bytes(names[-1]).decode("utf-8", "replace") if names else ""
 
 
 def _node(
@@ -125,7 +158,6 @@ def _node(
     parts = [
         *(field(1, name) for name in inputs),
         *(field(2, name) for name in outputs),
-        field(3, f"loop/{operator}"),
         field(4, operator),
         *(field(5, attribute) for attribute in attributes),
     ]

@@ -95,9 +95,10 @@ class ParquetSource:
     def _batches(
         self, file: pq.ParquetFile, columns: list[str], rows: int
     ) -> Generator[pa.RecordBatch, None, None]:
-        """In the file's order of columns."""
         # pyarrow's own threads would only get in the way of the workers'.
-        yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+            # By the name `a.b` pyarrow gives the field b of a struct a too.
+            yield batch.select(columns)
 
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
         """Columns of cells of one length many rows at a time, beside them the others in pieces."""
@@ -106,8 +107,7 @@ class ParquetSource:
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
-            for batch in self._batches(self._file, fixed, rows):
-                yield batch.select(self._columns)
+            yield from self._batches(self._file, self._columns, rows)
             return
         pieces = _Pieces(self._batches(self._file, long, min(rows, PIECE_ROWS)))
         if not fixed:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from batchdigits import open_bundle
 from batchdigits.engines.onnx import BLOCK_ROWS, OnnxEngine
-from batchdigits.engines.onnx_loop import FLOAT, INT64, UINT8, Layout, loop_over_blocks
+from batchdigits.engines.onnx_loop import FLOAT, INT64, UINT8, Layout, Names, loop_over_blocks
 from batchdigits.engines.onnx_session import Session
 from batchdigits.errors import BundleError
 
@@ -77,7 +77,9 @@ def test_only_many_rows_are_looped(digits: np.ndarray, monkeypatch: pytest.Monke
 )
 def test_the_graph_is_valid_onnx(layout: Layout) -> None:
     outputs = {**OUTPUTS, "strangeness": (FLOAT,)}
-    model = loop_over_blocks(packaged_model(), outputs, layout, 1024, ["with_strangeness"])
+    switches = ["with_strangeness"]
+    names = Names.unused(packaged_model())
+    model = loop_over_blocks(packaged_model(), names, outputs, layout, rows=1024, switches=switches)
     made = onnx.load_from_string(model)
     onnx.checker.check_model(made, full_check=True)
     assert [node.op_type for node in made.graph.node] == ["Loop"]
@@ -91,23 +93,76 @@ def test_the_graph_is_valid_onnx(layout: Layout) -> None:
     ]
 
 
-def test_an_output_of_another_length_is_refused(model_maker: Any, digits: np.ndarray) -> None:
+def change_length(model: Any) -> None:
     """Two numbers a row, which look like twice as many rows."""
-    model = model_maker(3, best=True)
     model.graph.node[-1].output[0] = "once"
     twice = helper.make_node("Concat", ["once", "once"], ["confidence"], axis=0)
     model.graph.node.append(twice)
-    engine = OnnxEngine(model.SerializeToString(), 3)
-    for rows in (900, ROWS):
-        with pytest.raises(BundleError, match="gave confidence of shape"):
-            engine.most_probable(digits[:rows])
 
 
-def test_a_model_whose_names_are_those_of_the_loop_is_refused(model_maker: Any) -> None:
-    """In one line; train never makes such a model."""
+def change_width(model: Any) -> None:
+    """A row without any number; ONNX Runtime can't tell before it runs."""
+    graph = model.graph
+    graph.node[-3].output[0] = "whole"
+    for name in ("start", "one", "axis"):
+        tensor = helper.make_tensor(name, TensorProto.INT64, [1], [int(name != "start")])
+        graph.initializer.append(tensor)
+    for node in graph.node[-2:]:
+        node.input[0] = "whole"
+    sliced = ["whole", "start", "stop", "axis"]
+    graph.node.extend(
+        [
+            helper.make_node("Size", ["pixels"], ["size"]),
+            helper.make_node("Sub", ["size", "size"], ["nothing"]),
+            helper.make_node("Reshape", ["nothing", "one"], ["stop"]),
+            helper.make_node("Slice", sliced, ["probabilities"]),
+        ]
+    )
+
+
+@pytest.mark.parametrize("rows", [900, ROWS])
+@pytest.mark.parametrize(
+    ("change", "asked"), [(change_length, "most_probable"), (change_width, "probabilities")]
+)
+def test_an_output_of_another_shape_is_refused(
+    change: Any, asked: str, rows: int, model_maker: Any, digits: np.ndarray
+) -> None:
+    """In the same way, however many rows there are."""
     model = model_maker(3, best=True)
-    clash = helper.make_tensor("loop/begin", TensorProto.INT64, [1], [0])
-    model.graph.initializer.append(clash)
+    change(model)
     engine = OnnxEngine(model.SerializeToString(), 3)
-    with pytest.raises(BundleError, match="rebuild the bundle with train"):
-        engine.most_probable(np.zeros((ROWS, 64), np.uint8))
+    with pytest.raises(BundleError, match=r"gave \w+ of shape .* rebuild the bundle with train"):
+        getattr(engine, asked)(digits[:rows])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "name", ["loop/begin", "loop/pixels", "loop/blocks", "loop/all_best", b"\xff\xfe"]
+)
+def test_a_model_may_have_any_names(
+    name: str | bytes, order: Any, model_maker: Any, digits: np.ndarray
+) -> None:
+    """What the loop adds is named otherwise, and nothing is computed of the wrong pixels."""
+    model = model_maker(3, best=True)
+    text = name if isinstance(name, str) else "??"
+    zeros = helper.make_tensor(text, TensorProto.UINT8, [ROWS, 64], bytes(ROWS * 64), raw=True)
+    model.graph.initializer.append(zeros)
+    data = model.SerializeToString()
+    if isinstance(name, bytes):
+        assert data.count(b"\x42\x02??") == 1
+        data = data.replace(b"\x42\x02??", b"\x42\x02" + name)
+    engine = OnnxEngine(data, 3)
+    found = engine.most_probable(np.asarray(digits, order=order))[1]
+    few = [engine.most_probable(digits[at : at + 900])[1] for at in range(0, ROWS, 900)]
+    assert np.array_equal(found, np.concatenate(few))
+
+
+def test_a_model_of_an_operator_set_without_such_a_loop_is_scored_block_by_block(
+    model_maker: Any, digits: np.ndarray
+) -> None:
+    model = model_maker(3)
+    model.opset_import[0].version = 9
+    engine = OnnxEngine(model.SerializeToString(), 3)
+    found = engine.probabilities(digits)
+    few = [engine.probabilities(digits[at : at + 900]) for at in range(0, ROWS, 900)]
+    assert np.array_equal(found, np.concatenate(few))

@@ -1,5 +1,6 @@
 """Parquet files come through whole, in order, or are refused before data is read."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,57 @@ def test_a_list_of_pixels_of_any_length_may_be_the_only_column(tmp_path: Path) -
     parts = read(path)
     assert sum(len(part.pixels) for part in parts) == 200
     assert sum(len(part.rejects) for part in parts) == 400
+
+
+@pytest.mark.parametrize("read_ahead", [False, True])
+def test_a_name_with_a_dot_is_no_field_of_another_column(tmp_path: Path, read_ahead: bool) -> None:
+    """pyarrow takes `a.b` for both, and what is missing of the struct would become nulls."""
+    path = tmp_path / "a.parquet"
+    structs = pa.array([{"b": i, "c": f"x{i}"} for i in range(50)])
+    table = table_of(50).append_column("a", structs).append_column("a.b", pa.array(range(50)))
+    pq.write_table(table, path)
+    (part,) = read(path, read_ahead=read_ahead)
+    assert part.passthrough["a"].to_pylist() == structs.to_pylist()
+    assert part.passthrough["a.b"].to_pylist() == list(range(50))
+
+
+def with_texts(rows: int) -> pa.Table:
+    return table_of(rows).append_column("text", pa.array([f"t{i}" for i in range(rows)]))
+
+
+def test_reading_ahead_gives_the_same_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(with_texts(9000), path, row_group_size=2500)
+    for mine, theirs in zip(
+        read(path, batch_rows=2000, read_ahead=True), read(path, batch_rows=2000), strict=True
+    ):
+        assert mine.passthrough.equals(theirs.passthrough)
+        assert np.array_equal(mine.pixels, theirs.pixels)
+
+
+def test_damage_is_told_alike_when_it_is_read_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(with_texts(9000), path, row_group_size=2500, write_page_checksum=True)
+    metadata = pq.read_metadata(path)
+    chunk = metadata.row_group(2).column(metadata.schema.names.index("pixel_9"))
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 0xFF
+    path.write_bytes(data)
+    told = []
+    for read_ahead in (False, True):
+        with pytest.raises(UnusableInputError, match="can't be read as Parquet") as caught:
+            read(path, batch_rows=1000, read_ahead=read_ahead)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
+def test_closing_amid_reading_ahead_leaves_no_thread(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(with_texts(9000), path)
+    before = threading.active_count()
+    source = ParquetSource(path, RowOptions(batch_rows=500, read_ahead=True), "a.parquet")
+    blocks = source.blocks()
+    next(blocks)
+    assert threading.active_count() == before + 1
+    source.close()
+    assert threading.active_count() == before
