@@ -170,6 +170,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _score(arguments: argparse.Namespace) -> RunSummary:
+    workers = _workers(arguments.workers)  # wrong usage must not wait for imports
     from batchdigits.api import score
 
     progress = Progress()
@@ -197,7 +198,7 @@ def _score(arguments: argparse.Namespace) -> RunSummary:
             allow_suspect=arguments.allow_suspect,
             check=arguments.check,
             batch_size=arguments.batch_size,
-            workers=_workers(arguments.workers),
+            workers=workers,
             on_progress=progress,
         )
     finally:
