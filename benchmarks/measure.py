@@ -141,9 +141,11 @@ def make_data(folder: Path, rows: int, kind: str, *flags: str) -> Path:
 
 def unpack_bundle(bundle: Path, folder: Path) -> Path:
     """The members of a bundle as files, as a hand-written script would have them."""
+    import shutil
     import zipfile
 
     target = folder / "model"
+    shutil.rmtree(target, ignore_errors=True)  # a peer keeps there what it made of an older bundle
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(bundle) as archive:
         archive.extractall(target)

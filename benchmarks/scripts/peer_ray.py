@@ -30,7 +30,7 @@ class Scorer:
     def __call__(self, batch: Any) -> Any:
         """The other columns, prediction and confidence."""
         pixels = np.column_stack([batch[name].to_numpy() for name in PIXELS]).astype(np.float32)
-        (found,) = self.session.run(None, {"pixels": pixels})
+        (found,) = self.session.run(["probabilities"], {"pixels": pixels})
         others = batch.drop_columns(PIXELS)
         others = others.append_column("prediction", pa.array(found.argmax(axis=1)))
         return others.append_column("confidence", pa.array(found.max(axis=1)))

@@ -43,7 +43,7 @@ def main() -> None:
         session = onnxruntime.InferenceSession(data, options)
         for batch in batches:
             pixels = np.column_stack([batch[name].to_numpy() for name in PIXELS])
-            (found,) = session.run(None, {"pixels": pixels.astype(np.float32)})
+            (found,) = session.run(["probabilities"], {"pixels": pixels.astype(np.float32)})
             columns = [batch["id"], batch["form"]]
             columns += [pa.array(found.argmax(axis=1)), pa.array(found.max(axis=1))]
             names = ["id", "form", "prediction", "confidence"]
