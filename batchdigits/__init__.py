@@ -8,9 +8,7 @@
 
 from __future__ import annotations
 
-from batchdigits import startup
-
-__version__ = "0.1.0"
+from batchdigits._version import __version__
 
 TYPE_CHECKING = False  # `typing` takes a tenth of the time of --help
 if TYPE_CHECKING:
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
 
     from batchdigits.api import Bundle, open_bundle, score
     from batchdigits.scoring.run import RunSummary
-
-if startup.is_our_command():
-    startup.catch_interrupt()
 
 __all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
 

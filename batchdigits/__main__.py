@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(_usage())
         return 0 if arguments else 2
     if name == "--version":
-        from batchdigits import __version__
+        from batchdigits._version import __version__
 
         sys.stdout.write(f"batchdigits {__version__}\n")
         return 0
@@ -43,7 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = ", ".join(COMMANDS)
         sys.stderr.write(f"batchdigits: error: unknown command {name!r}; known: {known}\n")
         return 2
-    code: int = import_module(f"batchdigits.{name}").main(arguments[1:])
+    module = import_module(f"batchdigits.{name}")
+    if hasattr(module, "__path__"):  # a command of several files
+        module = import_module(f"batchdigits.{name}.__main__")
+    code: int = module.main(arguments[1:])
     return code
 
 
@@ -54,7 +57,7 @@ def _usage() -> str:
 
 def run() -> NoReturn:
     """Run the console script."""
-    from batchdigits.cli import end
+    from batchdigits.cli.boundary import end
 
     end(main())
 

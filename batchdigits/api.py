@@ -9,18 +9,22 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.manifest import Manifest
 from batchdigits.archive.signing import open_trust
-from batchdigits.archive.store import load_bundle
-from batchdigits.engines.engine import DEFAULT_ENGINE, Engine, check_engine, open_engine
-from batchdigits.errors import BundleError, UnusableInputError, UsageError, count_of, listing
+from batchdigits.engines.contract import Engine
+from batchdigits.engines.open import DEFAULT_ENGINE, check_engine, open_engine
+from batchdigits.errors import BundleError, UnusableInputError, UsageError
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
-from batchdigits.rows.batch import BATCH_ROWS, PIXELS, RowOptions, Rows
+from batchdigits.images import PIXELS
+from batchdigits.rows.contract import Rows
+from batchdigits.rows.options import BATCH_ROWS, ReadOptions
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.rows.rejects import REJECT_COLUMNS
-from batchdigits.scoring.ledger import Limit
+from batchdigits.scoring.options import Limit
+from batchdigits.store.choice import load_bundle
+from batchdigits.text import count_of, listing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from batchdigits.engines.engine import MeasuringEngine
+    from batchdigits.engines.contract import MeasuringEngine
     from batchdigits.scoring.one_input import OnProgress, Work
     from batchdigits.scoring.run import RunSummary
     from batchdigits.scoring.scorer import Scorer
@@ -91,7 +95,7 @@ class Bundle:
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
         reserved = frozenset(field.name for field in scorer.columns)
-        options = RowOptions(pixels=pixels, reserved=reserved)
+        options = ReadOptions(pixels=pixels, reserved=reserved)
         schema, checked = check_table(to_table(rows), options)
         parts = list(checked)
         _refuse_rejects(parts)
@@ -128,7 +132,7 @@ class Bundle:
         )
 
     def _measuring(self) -> MeasuringEngine:
-        from batchdigits.engines.onnx import OnnxEngine
+        from batchdigits.engines.onnx.engine import OnnxEngine
 
         if not isinstance(self.engine, OnnxEngine) or not self.engine.measures:
             raise BundleError(
@@ -207,7 +211,7 @@ def score(
     found = expand_inputs([os.fspath(argument) for argument in arguments])
     targets = plan_targets(found, _text(output))
     limit = Limit.parse(str(max_rejects))
-    rows = RowOptions(
+    rows = ReadOptions(
         pixels=pixels,
         header=header,
         delimiter=delimiter,
@@ -225,10 +229,10 @@ def score(
 
     # From here on there is work to do. Whatever a usage error did not wait for is imported now.
     from batchdigits.archive.reference import read_reference
+    from batchdigits.cpus import available_workers
     from batchdigits.scoring.one_input import Work
     from batchdigits.scoring.receipt import Key
     from batchdigits.scoring.run import score_inputs
-    from batchdigits.scoring.workers import available_workers
 
     def open_work() -> Work:
         opened = open_bundle(
@@ -267,7 +271,7 @@ def score(
 
     planned = list(zip(found.inputs, targets, strict=True))
     if check:
-        from batchdigits.scoring.check import check_inputs
+        from batchdigits.scoring.dry_run import check_inputs
 
         return check_inputs(planned, open_work)
     return score_inputs(planned, open_work)
@@ -286,10 +290,10 @@ def check_decisions(review_below: float | None, engine: str, *, strangeness: boo
         )
 
 
-def check_row_options(rows: RowOptions) -> None:
+def check_row_options(rows: ReadOptions) -> None:
     """Raise UsageError for values that no input could make sense of."""
     if rows.delimiter != ",":
-        from batchdigits.rows.csv_header import delimiter_byte
+        from batchdigits.rows.csv.header import delimiter_byte
 
         delimiter_byte(rows.delimiter, "--delimiter")
     if rows.scale is not None and not 0 < rows.scale < float("inf"):
@@ -305,13 +309,13 @@ def check_row_options(rows: RowOptions) -> None:
         )
 
 
-def _with_reserved(rows: RowOptions, scorer: Scorer) -> RowOptions:
+def _with_reserved(rows: ReadOptions, scorer: Scorer) -> ReadOptions:
     """The options with the names of the output columns, which no input column may have."""
     names = (field.name for field in scorer.columns)
     return replace(rows, reserved=frozenset([*names, *REJECT_COLUMNS]))
 
 
-def _output_options(rows: RowOptions, engine: str) -> dict[str, Any]:
+def _output_options(rows: ReadOptions, engine: str) -> dict[str, Any]:
     """The options of reading that change what is written, as the receipt keeps them."""
     return {
         "engine": engine,

@@ -7,18 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from batchdigits.text import one_line
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
-
-SHOWN_PROBLEMS = 20
-LONGEST_LINE = 4000
-
-
-def one_line(text: str) -> str:
-    """`text` with every kind of line break folded, and cut where it is longer than anyone reads."""
-    folded = " ".join(text.splitlines())
-    return folded if len(folded) <= LONGEST_LINE else f"{folded[:LONGEST_LINE]} …"
 
 
 class BatchdigitsError(Exception):
@@ -110,16 +103,3 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     present = set(codes)
     unlisted = present.difference(PRECEDENCE)
     return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
-
-
-def count_of(count: int, noun: str) -> str:
-    """A count with its noun, which takes an s: `1 row`, `2 rows`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def listing(problems: Iterable[str]) -> str:
-    """At most 20 problems joined by commas, and how many more there are."""
-    found = list(problems)
-    text = ", ".join(found[:SHOWN_PROBLEMS])
-    left = len(found) - SHOWN_PROBLEMS
-    return f"{text} and {left} more" if left > 0 else text

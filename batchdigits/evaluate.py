@@ -7,19 +7,16 @@ import os
 import time
 from collections.abc import Sequence
 
-from batchdigits.cli import (
+from batchdigits.cli.boundary import end, pandas_kept_out, run_command
+from batchdigits.cli.flags import (
     Parser,
-    Progress,
     add_bundle_options,
     add_common_options,
     add_row_options,
     column_names,
-    end,
     make_parser,
-    pandas_kept_out,
-    print_json,
-    run_command,
 )
+from batchdigits.cli.terminal import Progress, print_json
 from batchdigits.errors import OutputError, UsageError
 
 TYPE_CHECKING = False
@@ -28,9 +25,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchdigits.api import Bundle
-    from batchdigits.files.formats import Input
-    from batchdigits.scoring.evaluation import Evaluation
-    from batchdigits.scoring.ledger import Limit
+    from batchdigits.evaluation.summary import Evaluation
+    from batchdigits.files.names import InputFile
+    from batchdigits.scoring.options import Limit
 
 EXAMPLES = (
     "python -m batchdigits.evaluate labelled.parquet",
@@ -111,7 +108,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from batchdigits.scoring.ledger import Limit
+    from batchdigits.scoring.options import Limit
 
     started = time.monotonic()
     limit = Limit.parse(arguments.max_rejects)
@@ -137,12 +134,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
     from batchdigits.api import check_decisions, check_row_options, open_bundle
-    from batchdigits.engines.engine import DEFAULT_ENGINE
+    from batchdigits.engines.open import DEFAULT_ENGINE
+    from batchdigits.evaluation.files import evaluate_files
     from batchdigits.files.inputs import expand_inputs
-    from batchdigits.rows.batch import RowOptions
-    from batchdigits.scoring.labelled import evaluate_files
+    from batchdigits.rows.options import ReadOptions
 
-    options = RowOptions(
+    options = ReadOptions(
         pixels=arguments.pixels,
         header=arguments.header,
         delimiter=arguments.delimiter,
@@ -151,9 +148,9 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
     )
     check_row_options(options)
     check_decisions(arguments.review_below, DEFAULT_ENGINE, strangeness=False)
-    entries = expand_inputs(arguments.inputs).inputs
-    _refuse_twice(entries)
-    _refuse_input(output, entries)
+    input_files = expand_inputs(arguments.inputs).inputs
+    _refuse_twice(input_files)
+    _refuse_input(output, input_files)
     bundle = open_bundle(
         arguments.bundle,
         store=arguments.store,
@@ -164,7 +161,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
     progress = Progress()
     try:
         found = evaluate_files(
-            entries,
+            input_files,
             arguments.label,
             options,
             engine=bundle.engine,
@@ -222,24 +219,28 @@ def _check_output(name: str | None, *, overwrite: bool) -> Path | None:
     return path
 
 
-def _refuse_twice(entries: Sequence[Input]) -> None:
+def _refuse_twice(input_files: Sequence[InputFile]) -> None:
     """Rows that count twice would make every figure look surer than it is."""
     seen: dict[tuple[int, int], str] = {}
-    for entry in entries:
-        if entry.path is None or not entry.path.exists():
+    for input_file in input_files:
+        if input_file.path is None or not input_file.path.exists():
             continue
-        found = entry.path.stat()
+        found = input_file.path.stat()
         file = found.st_dev, found.st_ino
         if file in seen:
-            raise UsageError(f"{entry.name}: is the same file as {seen[file]}; name it once")
-        seen[file] = entry.name
+            raise UsageError(f"{input_file.name}: is the same file as {seen[file]}; name it once")
+        seen[file] = input_file.name
 
 
-def _refuse_input(output: Path | None, entries: Sequence[Input]) -> None:
+def _refuse_input(output: Path | None, input_files: Sequence[InputFile]) -> None:
     if output is None or not output.exists():
         return
-    for entry in entries:
-        if entry.path is not None and entry.path.exists() and output.samefile(entry.path):
+    for input_file in input_files:
+        if (
+            input_file.path is not None
+            and input_file.path.exists()
+            and output.samefile(input_file.path)
+        ):
             raise UsageError(f"--output {output}: is an input; name another file")
 
 

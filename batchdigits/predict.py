@@ -7,19 +7,16 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from batchdigits.cli import (
+from batchdigits.cli.boundary import end, pandas_kept_out, run_command
+from batchdigits.cli.flags import (
     Parser,
-    Progress,
     add_bundle_options,
     add_common_options,
     add_row_options,
     column_names,
-    end,
     make_parser,
-    pandas_kept_out,
-    print_json,
-    run_command,
 )
+from batchdigits.cli.terminal import Progress, print_json
 from batchdigits.errors import UsageError
 
 TYPE_CHECKING = False

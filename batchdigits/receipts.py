@@ -8,15 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.cli import (
-    Parser,
-    add_common_options,
-    end,
-    make_parser,
-    print_json,
-    print_result,
-    run_command,
-)
+from batchdigits.cli.boundary import end, run_command
+from batchdigits.cli.flags import Parser, add_common_options, make_parser
+from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import (
     BatchdigitsError,
     BundleError,
@@ -24,14 +18,14 @@ from batchdigits.errors import (
     NoInputError,
     UnusableInputError,
     UsageError,
-    count_of,
     worst_exit_code,
 )
+from batchdigits.text import count_of
 
 if TYPE_CHECKING:
     from batchdigits.scoring.receipt import Receipt
+    from batchdigits.scoring.replay import Verified
     from batchdigits.scoring.scorer import Scorer
-    from batchdigits.scoring.verify import Verified
 
 _LOGGER = logging.getLogger("batchdigits")
 
@@ -102,7 +96,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _verify_one(path: Path, arguments: argparse.Namespace) -> int:
     """Verify one receipt and say what came of it; the exit code for it."""
     from batchdigits.scoring.receipt import open_receipt
-    from batchdigits.scoring.verify import Verified, verify_receipt
+    from batchdigits.scoring.replay import Verified, verify_receipt
 
     receipt = None
     try:
@@ -177,8 +171,8 @@ def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Sco
 
 def _find_bundle(receipt: Receipt, store: str | None) -> Path:
     """The bundle with the receipt's digest among the store's of its name and the packaged one."""
-    from batchdigits.archive.store import open_store, packaged_bundle
     from batchdigits.files.digest import digest_file
+    from batchdigits.store.choice import open_store, packaged_bundle
 
     digest, name = receipt.bundle["digest"], receipt.bundle["name"]
     folder = open_store(store)

@@ -6,23 +6,16 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from batchdigits.cli import (
-    Parser,
-    StatusLine,
-    add_common_options,
-    add_row_options,
-    end,
-    make_parser,
-    print_json,
-    run_command,
-    table,
-)
+from batchdigits.cli.boundary import end, run_command
+from batchdigits.cli.flags import Parser, add_common_options, add_row_options, make_parser
+from batchdigits.cli.terminal import StatusLine, print_json
 from batchdigits.errors import UsageError
+from batchdigits.text import table
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
     from batchdigits.training.options import TrainOptions
-    from batchdigits.training.sweep_result import SweepResult
+    from batchdigits.training.sweep.result import SweepResult
 
 SHOWN_COMBINATIONS = 20
 
@@ -205,10 +198,10 @@ def _train(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> TrainOptions:
     from dataclasses import fields
 
-    from batchdigits.rows.batch import RowOptions
+    from batchdigits.rows.options import ReadOptions
     from batchdigits.training.options import TrainOptions
 
-    rows = RowOptions(
+    rows = ReadOptions(
         pixels=arguments.pixels,
         header=arguments.header,
         delimiter=arguments.delimiter,

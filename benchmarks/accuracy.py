@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(ROOT))
 
 from batchdigits.training.calibration import measure_reliability
+from batchdigits.training.cross_validation import at_other_folds_temperature
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.fit import fit
 from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.job import TrainResult, train
-from batchdigits.training.judging import at_other_folds_temperature
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.recipes import Settings, make_settings
+from batchdigits.training.settings import Settings, make_settings
 from batchdigits.training.split import split_folds
 
 BLOCKS = 5

@@ -82,7 +82,7 @@ def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
     from batchdigits.training.data import load_tutorial_digits
     from batchdigits.training.fit import fit
     from batchdigits.training.onnx_export import export_onnx
-    from batchdigits.training.recipes import make_settings
+    from batchdigits.training.settings import make_settings
     from batchdigits.training.split import split_rows
 
     data = load_tutorial_digits()

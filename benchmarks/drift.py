@@ -29,16 +29,16 @@ sys.path.insert(0, str(ROOT))
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.reference import parse_reference
-from batchdigits.rows.batch import Rows
-from batchdigits.scoring.drift import Drift, DriftEvidence, count_predictions
+from batchdigits.monitoring.drift import Drift, DriftEvidence, count_predictions
+from batchdigits.rows.contract import Rows
 from batchdigits.training.calibration import fold_in
+from batchdigits.training.cross_validation import cross_validate, fit_rows
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.fit import Fitted
 from batchdigits.training.frameworks import prepare_frameworks
-from batchdigits.training.judging import cross_validate, fit_rows
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.recipes import make_settings
 from batchdigits.training.reference import build_reference, measure_unseen
+from batchdigits.training.settings import make_settings
 
 HALF = 900
 FOLDS = 5

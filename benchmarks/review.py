@@ -50,17 +50,17 @@ sys.path.insert(0, str(ROOT))
 
 from batchdigits import open_bundle
 from batchdigits import score as score_files
-from batchdigits.archive.bundle import build_bundle, read_bundle
+from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.errors import UnusableInputError
 from batchdigits.scoring import one_input
-from batchdigits.scoring.causes import CAUSES
+from batchdigits.scoring.decision import CAUSES
+from batchdigits.training.cross_validation import judge_training_rows
 from batchdigits.training.data import load_tutorial_digits
 from batchdigits.training.frameworks import prepare_frameworks
-from batchdigits.training.judging import judge_training_rows
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.recipes import make_settings
+from batchdigits.training.review_threshold import find_review_threshold
+from batchdigits.training.settings import make_settings
 from batchdigits.training.split import split_rows
-from batchdigits.training.thresholds import find_review_threshold
 
 MAX_ERROR = 0.005
 PROMISED = (

@@ -24,9 +24,10 @@ from many_files import Part
 from measure import in_turn, make_data, ratios, spread
 
 import batchdigits
-from batchdigits.files.formats import Input
-from batchdigits.rows.batch import RowOptions, Rows
+from batchdigits.files.names import InputFile
+from batchdigits.rows.contract import Rows
 from batchdigits.rows.open import OpenSource
+from batchdigits.rows.options import ReadOptions
 
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
 CSV_BLOCK = 1 << 20
@@ -61,7 +62,7 @@ class _Bare:
 
 
 class _BareParquet(_Bare):
-    def __init__(self, path: Path, options: RowOptions) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         self._file = pq.ParquetFile(path)
         self._batch_rows = options.batch_rows
         others = [field for field in self._file.schema_arrow if field.name not in PIXEL_NAMES]
@@ -138,7 +139,7 @@ class _NoHash:
         return NO_DIGEST.removeprefix("sha256:")
 
 
-def _open(entry: Input, options: RowOptions) -> OpenSource:
+def _open(entry: InputFile, options: ReadOptions) -> OpenSource:
     if entry.path is None:
         raise ValueError("a file is expected")
     parquet = entry.kind == "parquet"

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from batchdigits.archive.bundle import build_bundle, read_bundle
-from batchdigits.archive.store import Store, packaged_bundle
+from batchdigits.archive.bundle_file import build_bundle, read_bundle
+from batchdigits.store.choice import packaged_bundle
+from batchdigits.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"

@@ -28,19 +28,21 @@ from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.keys import create_keys, read_private_key
 from batchdigits.archive.signing import write_signature
-from batchdigits.archive.store import Store, packaged_bundle
-from batchdigits.files.formats import DATA_SUFFIXES, Input, Inputs, split_name
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.lock import lock_name
+from batchdigits.files.names import DATA_SUFFIXES, InputFile, InputFiles, split_name
 from batchdigits.files.targets import plan_targets
-from batchdigits.rows.csv_layout import LINE_LIMIT, RECORD_LIMIT
-from batchdigits.rows.parquet_source import LONGEST_CELL
+from batchdigits.monitoring import suspicion
+from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
+from batchdigits.rows.parquet.source import LONGEST_CELL
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 from batchdigits.rows.rejects import RAW_LIMIT, REASONS
-from batchdigits.scoring import suspicion, verify
-from batchdigits.scoring.causes import CAUSES
+from batchdigits.scoring import replay as verify
+from batchdigits.scoring.decision import CAUSES
+from batchdigits.store.choice import packaged_bundle
+from batchdigits.store.store import Store
 from batchdigits.training.networks import NETWORKS
-from batchdigits.training.recipes import RECIPES, make_settings
+from batchdigits.training.settings import RECIPES, make_settings
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"
@@ -286,7 +288,9 @@ def test_outputs_are_named_as_the_table_says(
 
 
 def test_temporary_names_are_all_there() -> None:
-    (targets,) = plan_targets(Inputs((Input(Path("forms.csv"), "csv"),), several=False), None)
+    (targets,) = plan_targets(
+        InputFiles((InputFile(Path("forms.csv"), "csv"),), several=False), None
+    )
     documented = {
         name for row in table("Files on the disk", "name", "what") for name in codes(row[0])
     }

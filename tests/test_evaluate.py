@@ -18,10 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 import batchdigits
-from batchdigits.archive.bundle import build_bundle
+from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.evaluate import main
+from batchdigits.evaluation import groups
 from batchdigits.files.digest import digest_file
-from batchdigits.scoring import groups
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"

@@ -1,77 +1,130 @@
 """The architecture is the layout: imports go one way through the floors."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import PACKAGE
 
-PACKAGE = Path(__file__).parents[1] / "batchdigits"
-
+# Lowest first. A room imports rooms on floors below its own, never one beside it; a subfolder is
+# a floor of its own where its folder has one in FLOORS_INSIDE.
 FLOORS = [
-    {"errors", "clock", "startup"},
-    {"files"},
-    {"rows", "archive"},
-    {"engines"},
+    {"text", "images", "clock", "_version", "html", "threads", "cpus"},
+    {"errors"},
+    {"files", "cli"},
+    {"rows"},
+    {"archive"},
+    {"store"},
+    {"engines", "monitoring"},
     {"scoring"},
-    {"training"},
-    {"report"},
+    {"evaluation"},
+    {"packing"},
+    {"training", "report"},
     {"api"},
     {"exports"},
-    {"cli"},
-    {"bundle_commands"},
-    {"predict", "train", "evaluate", "bundles", "receipts"},
+    {"predict", "train", "evaluate", "receipts", "bundles"},
     {"__main__"},
 ]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
+
 HEAVY = {"tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "tf2onnx", "mlflow"}
-HEAVY |= {"optuna", "matplotlib"}
-HEAVY_ALLOWED = {"training", "engines", "exports"}
+HEAVY |= {"optuna", "matplotlib", "h5py", "scipy"}
+HEAVY_ALLOWED = {"training", "packing", "engines", "exports"}
+
+MOST_FILES = 15
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = sorted({path.parent for path in MODULES})
 
 
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports_of(path: Path, tree: ast.Module) -> list[tuple[str, ast.AST]]:
-    found: list[tuple[str, ast.AST]] = []
+def name_of(path: Path) -> str:
+    """The module's dotted name, `batchdigits.rows.csv` for the folder's `__init__`."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def imports_of(path: Path, tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Every module that a file imports, at its top or inside a function: `from a import b` too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [(alias.name, node) for alias in node.names]
+            yield from ((alias.name, node) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            found.append((node.module or "", node))
-    return found
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner if inner in NAMES else str(node.module)), node
 
 
-def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def ours(path: Path) -> set[str]:
+    """The modules of the package that a file imports."""
+    found = {name for name, _ in imports_of(path, tree_of(path))}
+    return {name for name in found if name.split(".")[0] == "batchdigits"}
+
+
+def room_of(name: str) -> str:
+    return (name.split(".") + [""])[1]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_only(path: Path) -> None:
-    """A module imports its own folder, or floors below it; never a neighbour, never upwards."""
-    part = part_of(path)
-    if part == "__init__":
+    """A module imports its own room, or rooms on floors below it; never beside it, never up."""
+    name = name_of(path)
+    if name == "batchdigits":
         pytest.skip("the package's door: it hands out the API lazily")
-    assert part in FLOOR_OF, f"{part} stands on no floor: add it to FLOORS"
-    for name, _ in imports_of(path, tree_of(path)):
-        parts = name.split(".")
-        if parts[0] != "batchdigits" or len(parts) < 2 or parts[1] == part:
-            continue
-        assert FLOOR_OF[parts[1]] < FLOOR_OF[part], f"{path} imports {name}"
+    room = room_of(name)
+    assert room in FLOOR_OF, f"{room} is on no floor: add it to FLOORS"
+    for imported in ours(path):
+        assert imported != "batchdigits", f"{path} imports the package itself, whose door is above"
+        other = room_of(imported)
+        if other != room:
+            assert FLOOR_OF[other] < FLOOR_OF[room], f"{path} imports {imported}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """There is no circle, not even inside a room."""
+    graph = {name: ours(path) & set(NAMES) for name, path in NAMES.items()}
+    graph.pop("batchdigits")
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way[way.index(name) :], name))
+        if name in done or name not in graph:
+            return
+        for imported in sorted(graph[name]):
+            visit(imported, (*way, name))
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_a_folder_has_one_subject_that_its_init_names(folder: Path) -> None:
+    """At most fifteen files beside the subfolders, and a docstring that says what lives there."""
+    files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(files) <= MOST_FILES, f"{folder.name} has {len(files)} files: two subjects?"
+    text = ast.get_docstring(tree_of(folder / "__init__.py"))
+    assert text
+    assert "TODO" not in text
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
-    """Nothing pays for TensorFlow at import time, and only training and engines may use it."""
+    """Nothing pays for TensorFlow at import time, and few rooms may use it."""
     tree = tree_of(path)
     at_module_level = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     for name, node in imports_of(path, tree):
         if name.split(".")[0] in HEAVY and not _is_typing_only(tree, node):
             assert node not in at_module_level, f"{path} imports {name} at module level"
-            assert part_of(path) in HEAVY_ALLOWED, f"{path} imports {name}"
+            assert room_of(name_of(path)) in HEAVY_ALLOWED, f"{path} imports {name}"
 
 
 def _is_typing_only(tree: ast.Module, node: ast.AST) -> bool:
@@ -81,3 +134,15 @@ def _is_typing_only(tree: ast.Module, node: ast.AST) -> bool:
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
     ]
     return any(node in ast.walk(block) for block in blocks)
+
+
+def test_few_functions_take_many_parameters() -> None:
+    """At most eight, but for the public `score`, whose keywords are the flags of predict."""
+    many = []
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                count = len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs)
+                if count > 8 and (path.name, node.name) != ("api.py", "score"):
+                    many.append(f"{path.relative_to(PACKAGE)}: {node.name} takes {count}")
+    assert not many

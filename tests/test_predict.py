@@ -18,8 +18,8 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.bundle import read_bundle
-from batchdigits.archive.store import packaged_bundle
+from batchdigits.archive.bundle_file import read_bundle
+from batchdigits.store.choice import packaged_bundle
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"
@@ -208,7 +208,7 @@ def test_parquet_needs_neither_csv_nor_the_functions_of_arrow(digits: Path) -> N
     modules = imported(str(digits))
     assert {"pyarrow.parquet", "onnxruntime"} <= modules
     rows = "batchdigits.rows"
-    unused = {"pyarrow.compute", "numpy.ma", "pandas", f"{rows}.csv_source", f"{rows}.csv_sink"}
+    unused = {"pyarrow.compute", "numpy.ma", "pandas", f"{rows}.csv.source", f"{rows}.csv.sink"}
     assert not modules & unused
 
 

@@ -16,21 +16,23 @@ import pytest
 from numpy.typing import NDArray
 
 import batchdigits
-from batchdigits.archive.bundle import MANIFEST, build_bundle, read_bundle
+from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.reference import read_reference
-from batchdigits.archive.store import Store, packaged_bundle
-from batchdigits.engines.engine import MostProbable, most_probable
+from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.receipts import main
-from batchdigits.rows.batch import Pixels, RowOptions
-from batchdigits.scoring.ledger import Limit
+from batchdigits.rows.contract import Pixels
+from batchdigits.rows.options import ReadOptions
 from batchdigits.scoring.one_input import Work
+from batchdigits.scoring.options import Limit
 from batchdigits.scoring.receipt import Key, open_receipt
+from batchdigits.scoring.replay import verify_receipt
 from batchdigits.scoring.run import score_inputs
 from batchdigits.scoring.scorer import Scorer
-from batchdigits.scoring.verify import verify_receipt
+from batchdigits.store.choice import packaged_bundle
+from batchdigits.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"
@@ -328,7 +330,7 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
     work = Work(
         scorer=scorer,
         reference=read_reference(read_bundle(packaged_bundle())),
-        rows=RowOptions(batch_rows=30),
+        rows=ReadOptions(batch_rows=30),
         key=Key(
             {"name": "n", "version": "1", "digest": "sha256:0"},
             {**options, "delimiter": ",", "scale": None, "keep": None},

@@ -1,1 +1,5 @@
-"""The bundle as bytes and facts: manifest, ZIP container and store. No engine."""
+"""The bundle as bytes and facts.
+
+The container gives members, the manifest and the signature say whether they are the right ones,
+and each document is parsed once into a frozen type.
+"""

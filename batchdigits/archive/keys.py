@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from batchdigits.errors import BundleError, MissingExtraError, OutputError, UsageError
 from batchdigits.files.atomic import create_file
+from batchdigits.files.plain import open_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -165,15 +166,6 @@ def require_cryptography() -> None:
         raise MissingExtraError(
             "signatures need cryptography, which is not installed: pip install 'batchdigits[sign]'"
         ) from error
-
-
-def open_plain(path: str, flags: int, folder: int | None = None) -> int:
-    """An opener, as `open` takes it, for what should be a regular file: it follows no link.
-
-    `folder` is the descriptor of the one that a relative path begins in.
-    """
-    # Without O_NONBLOCK a FIFO in the file's place would hang the run.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
 
 
 def _create(path: Path, data: bytes, mode: int) -> None:

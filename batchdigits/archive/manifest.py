@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 from batchdigits.archive.classes import Classes, parse_classes, wrong_fact
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.archive.thresholds import parse_thresholds
-from batchdigits.errors import BundleError, listing
+from batchdigits.errors import BundleError
+from batchdigits.text import listing
 
 FORMAT = 1
 READER = "batchdigits 0.1 or later"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.manifest import FEATURES, Classes
 from batchdigits.archive.strict_json import parse_json

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchdigits.archive.keys import key_id, open_plain, read_trusted_keys, short_id
+from batchdigits.archive.keys import key_id, read_trusted_keys, short_id
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.clock import utc_text
-from batchdigits.errors import BundleError, OutputError, UsageError, listing
+from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.files.plain import open_plain
+from batchdigits.text import listing
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -7,7 +7,8 @@ import math
 from collections import Counter
 from typing import Any
 
-from batchdigits.errors import BundleError, listing
+from batchdigits.errors import BundleError
+from batchdigits.text import listing
 
 
 def parse_json(text: bytes, name: str, most: int) -> Any:

@@ -1,1 +1,4 @@
-"""What turns pixels into probabilities: ONNX Runtime, and Keras as the reference."""
+"""Pixels to probabilities.
+
+A checked bundle becomes an engine whose golden rows were replayed before it scores anything.
+"""

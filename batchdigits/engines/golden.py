@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.manifest import Classes
-from batchdigits.engines.engine import Engine
+from batchdigits.engines.contract import Engine
 from batchdigits.errors import BundleError
-from batchdigits.rows.batch import PIXELS
+from batchdigits.images import PIXELS
 
 # Ten times what float32 leaves between engines and machines (1e-5), and a hundredth of what the
 # mildest mistake makes (another scaler moves some probability by more than 1e-2).

@@ -1,1 +1,4 @@
-"""What leaves a bundle for other tools: the ONNX graph, the Keras model, an MLflow model."""
+"""A bundle for other tools.
+
+Members are written as files of their own, or the whole as an MLflow model.
+"""

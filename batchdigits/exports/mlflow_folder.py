@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from batchdigits.archive.bundle import BundleFile
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import ClassType
 from batchdigits.archive.container import pack
 from batchdigits.archive.manifest import FEATURES

@@ -1,1 +1,5 @@
-"""Files as the operator sees them: inputs, digests, locks, atomic writes and the commit."""
+"""Files on the local disk, as names and bytes.
+
+An argument becomes input files, their first bytes are checked, streams read and write them, and
+the commit gives finished outputs their final names.
+"""

@@ -18,12 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits.errors import (
-    BatchdigitsError,
-    InternalError,
-    InterruptedRunError,
-    IOFailedError,
-)
+from batchdigits.errors import BatchdigitsError, InternalError, InterruptedRunError, IOFailedError
 from batchdigits.files.atomic import (
     fsync_folder,
     move_file,
@@ -32,7 +27,7 @@ from batchdigits.files.atomic import (
     temporary_name,
 )
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import split_name
+from batchdigits.files.names import split_name
 from batchdigits.files.targets import Targets
 
 Record = dict[str, Any]

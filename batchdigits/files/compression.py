@@ -8,7 +8,7 @@ from typing import Protocol
 
 from batchdigits.files.content import GZIP_MAGIC
 from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
-from batchdigits.files.formats import Compression
+from batchdigits.files.names import Compression
 
 _CHUNK = 1 << 20
 _GZIP_WINDOW = 31  # zlib's number for "a gzip header and trailer, the largest window"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from batchdigits.errors import NoInputError, UnusableInputError
-from batchdigits.files.formats import Compression, Input, Kind, data_suffix
+from batchdigits.files.names import Compression, InputFile, Kind, data_suffix
 
 HEAD_BYTES = 8
 
@@ -52,49 +52,49 @@ def format_of(head: bytes) -> tuple[Kind, Compression]:
     return "csv", _compression_of(head)
 
 
-def refuse_content(head: bytes, source: Input) -> None:
+def refuse_content(head: bytes, input_file: InputFile) -> None:
     """Raises UnusableInputError when an input's first bytes are not what its name says."""
-    _refuse_nothing(head, source)
+    _refuse_nothing(head, input_file)
     if head.startswith(_ENCRYPTED_PARQUET):
-        _refuse(source, "is an encrypted Parquet file", "write it without encryption")
+        _refuse(input_file, "is an encrypted Parquet file", "write it without encryption")
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            _refuse(source, f"is {what}", "make it CSV or Parquet")
-    if format_of(head) != (source.kind, source.compression):
-        _refuse_format(head, source)
-    if source.kind == "csv" and source.compression is None:
-        refuse_text(head, source)
+            _refuse(input_file, f"is {what}", "make it CSV or Parquet")
+    if format_of(head) != (input_file.kind, input_file.compression):
+        _refuse_format(head, input_file)
+    if input_file.kind == "csv" and input_file.compression is None:
+        refuse_text(head, input_file)
 
 
-def refuse_text(head: bytes, source: Input) -> None:
+def refuse_text(head: bytes, input_file: InputFile) -> None:
     """Raises UnusableInputError when the first (decompressed) bytes can't be those of a CSV."""
-    _refuse_nothing(head, source)
+    _refuse_nothing(head, input_file)
     kind, compression = format_of(head)
     if kind == "parquet" or compression is not None:
         what = _describe(kind, compression)
-        _refuse(source, f"holds {what} inside its compression", "decompress it once")
+        _refuse(input_file, f"holds {what} inside its compression", "decompress it once")
     for mark, encoding in _WIDE_TEXT.items():
         if head.startswith(mark):
-            _refuse(source, f"is {encoding} text", "save it as UTF-8")
+            _refuse(input_file, f"is {encoding} text", "save it as UTF-8")
     if len(head) >= 4 and b"\0\0" in (head[0:4:2], head[1:4:2]):
-        _refuse(source, "looks like UTF-16 text without a byte order mark", "save it as UTF-8")
+        _refuse(input_file, "looks like UTF-16 text without a byte order mark", "save it as UTF-8")
 
 
-def _refuse_nothing(head: bytes, source: Input) -> None:
+def _refuse_nothing(head: bytes, input_file: InputFile) -> None:
     if not head:
-        _refuse(source, "is empty", "give it a header line, or leave it out")
+        _refuse(input_file, "is empty", "give it a header line, or leave it out")
 
 
-def _refuse_format(head: bytes, source: Input) -> NoReturn:
+def _refuse_format(head: bytes, input_file: InputFile) -> NoReturn:
     kind, compression = format_of(head)
-    if source.path is None:
+    if input_file.path is None:
         fix = "decompress it before the pipe" if compression else "give it as a file"
     else:
-        fix = f"rename it to {source.stem}{data_suffix(kind, compression)}"
+        fix = f"rename it to {input_file.stem}{data_suffix(kind, compression)}"
     expected, found = (
-        _describe(*f) for f in ((source.kind, source.compression), (kind, compression))
+        _describe(*f) for f in ((input_file.kind, input_file.compression), (kind, compression))
     )
-    _refuse(source, f"is {found} by its content, not {expected}", fix)
+    _refuse(input_file, f"is {found} by its content, not {expected}", fix)
 
 
 def _describe(kind: Kind, compression: Compression) -> str:
@@ -107,5 +107,5 @@ def _compression_of(head: bytes) -> Compression:
     return next((c for magic, c in _COMPRESSIONS.items() if head.startswith(magic)), None)
 
 
-def _refuse(source: Input, what: str, fix: str) -> NoReturn:
-    raise UnusableInputError(f"{source.name}: {what}; {fix}")
+def _refuse(input_file: InputFile, what: str, fix: str) -> NoReturn:
+    raise UnusableInputError(f"{input_file.name}: {what}; {fix}")

@@ -10,21 +10,17 @@ from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from batchdigits.errors import NoInputError, UsageError, count_of
-from batchdigits.files.content import (
-    format_of,
-    read_head,
-    refuse_content,
-    refuse_text,
-)
-from batchdigits.files.formats import DATA_SUFFIXES, Input, Inputs, split_name
+from batchdigits.errors import NoInputError, UsageError
+from batchdigits.files.content import format_of, read_head, refuse_content, refuse_text
+from batchdigits.files.names import DATA_SUFFIXES, InputFile, InputFiles, split_name
 from batchdigits.files.streams import open_input, read_first
+from batchdigits.text import count_of
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
-def expand_inputs(arguments: Sequence[str]) -> Inputs:
+def expand_inputs(arguments: Sequence[str]) -> InputFiles:
     """Files, folders (not recursive), globs, or `-` alone for standard input.
 
     What folders and globs give is sorted by name, without hidden names, names that begin with
@@ -34,31 +30,31 @@ def expand_inputs(arguments: Sequence[str]) -> Inputs:
     are two inputs; two that would write one name are refused by plan_targets.
     """
     if list(arguments) == ["-"]:
-        return Inputs((Input(None, "csv"),), several=False)
+        return InputFiles((InputFile(None, "csv"),), several=False)
     if "-" in arguments:
         raise UsageError("-: standard input goes alone; for a file of that name write ./-")
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
         raise NoInputError("no input or an empty name; name files, folders, globs or -")
-    found = tuple(source for argument in arguments for source in _expand(argument))
-    return Inputs(found, several=len(arguments) > 1 or _means_several(arguments[0]))
+    found = tuple(input_file for argument in arguments for input_file in _expand(argument))
+    return InputFiles(found, several=len(arguments) > 1 or _means_several(arguments[0]))
 
 
-def check_content(source: Input) -> None:
+def check_content(input_file: InputFile) -> None:
     """Refuses an input whose first bytes are not what its name says. `-` is judged on opening.
 
     Raises NoInputError when it can't be read or is no regular file, UnusableInputError when it is
     empty, in another format or encoding, or can't be decompressed.
     """
-    if source.path is None:
+    if input_file.path is None:
         return
-    _refuse_special(source.path)
-    refuse_content(read_head(source.path), source)
-    if source.compression is not None:
-        with closing(open_input(source)) as stream:
-            refuse_text(read_first(stream), source)
+    _refuse_special(input_file.path)
+    refuse_content(read_head(input_file.path), input_file)
+    if input_file.compression is not None:
+        with closing(open_input(input_file)) as stream:
+            refuse_text(read_first(stream), input_file)
 
 
-def _expand(argument: str) -> Iterator[Input]:
+def _expand(argument: str) -> Iterator[InputFile]:
     if not _means_several(argument):
         yield _seen(Path(argument))
     elif _is_folder(argument):
@@ -67,15 +63,15 @@ def _expand(argument: str) -> Iterator[Input]:
         yield from _matching(argument)
 
 
-def _named(path: Path, head: bytes) -> Input:
+def _named(path: Path, head: bytes) -> InputFile:
     """An input whose suffix decides, or whose first bytes do where the suffix says nothing."""
     _, kind, compression = split_name(path.name)
     if kind is None:
         kind, compression = format_of(head)
-    return Input(path, kind, compression)
+    return InputFile(path, kind, compression)
 
 
-def _in_folder(folder: Path) -> list[Input]:
+def _in_folder(folder: Path) -> list[InputFile]:
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError as error:
@@ -89,7 +85,7 @@ def _in_folder(folder: Path) -> list[Input]:
     return [_named(folder / name, b"") for name in wanted]
 
 
-def _matching(pattern: str) -> list[Input]:
+def _matching(pattern: str) -> list[InputFile]:
     paths = [Path(match) for match in sorted(glob.glob(pattern)) if not Path(match).is_dir()]
     wanted = [path for path in paths if not _is_skipped(path.name)]
     if not wanted:
@@ -100,7 +96,7 @@ def _matching(pattern: str) -> list[Input]:
     return [_seen(path) for path in wanted]
 
 
-def _seen(path: Path) -> Input:
+def _seen(path: Path) -> InputFile:
     """An input of that path, told by its content where it can be read."""
     try:
         return _named(path, read_head(path) if os.path.isfile(path) else b"")  # noqa: PTH113  # as below

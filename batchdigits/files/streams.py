@@ -21,7 +21,7 @@ from batchdigits.files.atomic import explained, open_temporary
 from batchdigits.files.compression import Decoder, Encoder, open_decoder, open_encoder
 from batchdigits.files.content import HEAD_BYTES, refuse_content
 from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
-from batchdigits.files.formats import Compression, Input
+from batchdigits.files.names import Compression, InputFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class InputStream:
     """
 
     def __init__(
-        self, source: Input, raw: HashingReader, decoder: Decoder, snapshot: Snapshot | None
+        self, input_file: InputFile, raw: HashingReader, decoder: Decoder, snapshot: Snapshot | None
     ) -> None:
-        self._source = source
+        self._input_file = input_file
         self._raw = raw
         self._decoder = decoder
         self._snapshot = snapshot
@@ -93,7 +93,7 @@ class InputStream:
         except OSError as error:
             if error.errno is None:  # pyarrow's word for data it can't decompress
                 raise self._damaged(error) from error
-            message = f"{self._source.name}: reading failed: {error.strerror}; check the disk"
+            message = f"{self._input_file.name}: reading failed: {error.strerror}; check the disk"
             raise IOFailedError(message) from error
         self._ended = not data
         return data
@@ -101,39 +101,41 @@ class InputStream:
     def digest(self) -> str:
         """`sha256:…` of the whole file as it stands, known once read() gave its end."""
         if not self._ended:
-            raise InternalError(f"{self._source.name}: digest asked for before its end was read")
+            raise InternalError(
+                f"{self._input_file.name}: digest asked for before its end was read"
+            )
         return self._raw.digest()
 
     def verify_unchanged(self) -> None:
         """Raises TryAgainError when the file was replaced, changed or removed since the opening."""
-        if self._snapshot is not None and self._source.path is not None:
-            self._snapshot.verify(self._source.path)
+        if self._snapshot is not None and self._input_file.path is not None:
+            self._snapshot.verify(self._input_file.path)
 
     def close(self) -> None:
         self._raw.close()
 
     def _damaged(self, error: Exception) -> UnusableInputError:
         return UnusableInputError(
-            f"{self._source.name}: its {self._source.compression} data can't be decompressed "
-            f"({error}); fetch or make the file again"
+            f"{self._input_file.name}: its {self._input_file.compression} data can't be "
+            f"decompressed ({error}); fetch or make the file again"
         )
 
 
-def open_input(source: Input) -> InputStream:
+def open_input(input_file: InputFile) -> InputStream:
     """Opens a CSV input; `-` is standard input, whose first bytes are judged here.
 
     Raises NoInputError when it can't be opened, IOFailedError when reading standard input
     failed, UnusableInputError when it is empty or no plain CSV.
     """
-    if source.path is None:
-        return _open_standard_input(source)
+    if input_file.path is None:
+        return _open_standard_input(input_file)
     try:
-        raw = io.FileIO(source.path)
+        raw = io.FileIO(input_file.path)
     except OSError as error:
-        raise NoInputError(f"{source.name}: can't be read: {error.strerror}") from error
+        raise NoInputError(f"{input_file.name}: can't be read: {error.strerror}") from error
     reader = HashingReader(raw)
     snapshot = Snapshot.of(raw.fileno())
-    return InputStream(source, reader, open_decoder(reader, source.compression), snapshot)
+    return InputStream(input_file, reader, open_decoder(reader, input_file.compression), snapshot)
 
 
 def read_first(stream: InputStream) -> bytes:
@@ -144,16 +146,16 @@ def read_first(stream: InputStream) -> bytes:
     return head
 
 
-def _open_standard_input(source: Input) -> InputStream:
+def _open_standard_input(input_file: InputFile) -> InputStream:
     # Python sets it to None when a parent has closed it; descriptor 0 may be any file then.
     if sys.stdin is None:
         raise NoInputError("-: standard input is closed; pipe a CSV into it")
     os.set_blocking(0, True)  # a parent may have left it otherwise, and "nothing yet" is no end
     reader = HashingReader(io.FileIO(0, closefd=False))
     replay = _Replay(reader)
-    stream = InputStream(source, reader, replay, None)
+    stream = InputStream(input_file, reader, replay, None)
     head = read_first(stream)
-    refuse_content(head, source)
+    refuse_content(head, input_file)
     replay.unread(head)
     return stream
 

@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batchdigits.errors import OutputError, UsageError, listing
+from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.atomic import explained, fsync_folder, temporary_name
-from batchdigits.files.formats import (
+from batchdigits.files.lock import lock_name
+from batchdigits.files.names import (
     DATA_SUFFIXES,
     Compression,
-    Input,
-    Inputs,
+    InputFile,
+    InputFiles,
     Kind,
     data_suffix,
     split_name,
 )
-from batchdigits.files.lock import lock_name
+from batchdigits.text import listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Targets:
         return _identity(path) in self.inputs
 
 
-def plan_targets(inputs: Inputs, output: str | None) -> list[Targets]:
+def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:
     """The outputs of each input: beside it, as `output` names them, or in the folder it names.
 
     Creates nothing. Raises UsageError for `-` without a file as output, for one file and several
@@ -102,12 +103,16 @@ def make_folder(targets: Targets) -> None:
         fsync_folder(folder.parent)
 
 
-def _plan(inputs: Inputs, output: str | None) -> list[Targets]:
-    piped = any(source.path is None for source in inputs.inputs)
+def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
+    piped = any(input_file.path is None for input_file in inputs.inputs)
     if output is None:
         if piped:
             raise UsageError("-: standard input has no place beside it; name a file with --output")
-        return [_beside(source, source.path.parent) for source in inputs.inputs if source.path]
+        return [
+            _beside(input_file, input_file.path.parent)
+            for input_file in inputs.inputs
+            if input_file.path
+        ]
     if not output:
         raise UsageError("--output is empty; name a file or a folder")
     if inputs.several or output.endswith("/") or Path(output).is_dir():
@@ -116,18 +121,18 @@ def _plan(inputs: Inputs, output: str | None) -> list[Targets]:
                 f"--output {output}: is a folder, and standard input has no name; name a file"
             )
         _refuse_file_for_several(output)
-        return [_beside(source, Path(output)) for source in inputs.inputs]
+        return [_beside(input_file, Path(output)) for input_file in inputs.inputs]
     return [_named(Path(output))]
 
 
-def _beside(source: Input, folder: Path) -> Targets:
-    suffix = data_suffix(source.kind, source.compression)
+def _beside(input_file: InputFile, folder: Path) -> Targets:
+    suffix = data_suffix(input_file.kind, input_file.compression)
     return Targets(
-        predictions=folder / f"{source.stem}.predictions{suffix}",
-        rejects=folder / f"{source.stem}.rejects{suffix}",
-        receipt=folder / f"{source.stem}.receipt.json",
-        kind=source.kind,
-        compression=source.compression,
+        predictions=folder / f"{input_file.stem}.predictions{suffix}",
+        rejects=folder / f"{input_file.stem}.rejects{suffix}",
+        receipt=folder / f"{input_file.stem}.receipt.json",
+        kind=input_file.kind,
+        compression=input_file.compression,
     )
 
 
@@ -157,15 +162,15 @@ def _refuse_file_for_several(output: str) -> None:
         )
 
 
-def _refuse_collisions(sources: Sequence[Input], planned: Sequence[Targets]) -> None:
-    writers: dict[str, Input] = {}
-    for source, targets in zip(sources, planned, strict=True):
+def _refuse_collisions(input_files: Sequence[InputFile], planned: Sequence[Targets]) -> None:
+    writers: dict[str, InputFile] = {}
+    for input_file, targets in zip(input_files, planned, strict=True):
         folder = os.path.realpath(targets.folder)
         for path in targets.finals:
-            first = writers.setdefault(f"{folder}/{path.name}", source)
-            if first is not source:
+            first = writers.setdefault(f"{folder}/{path.name}", input_file)
+            if first is not input_file:
                 raise UsageError(
-                    f"{first.name} and {source.name} would both write {path}; run "
+                    f"{first.name} and {input_file.name} would both write {path}; run "
                     "them apart, each with its own --output"
                 )
 
@@ -183,11 +188,11 @@ def _refuse_inputs_as_targets(
                 )
 
 
-def _identities(sources: Sequence[Input]) -> Iterator[tuple[tuple[int, int], str]]:
-    for source in sources:
-        identity = _identity(0 if source.path is None else source.path)
+def _identities(input_files: Sequence[InputFile]) -> Iterator[tuple[tuple[int, int], str]]:
+    for input_file in input_files:
+        identity = _identity(0 if input_file.path is None else input_file.path)
         if identity is not None:
-            yield identity, source.name
+            yield identity, input_file.name
 
 
 def _identity(path: Path | int) -> tuple[int, int] | None:

@@ -1,1 +1,4 @@
-"""What people look at."""
+"""Results as text for people.
+
+Figures and tables come in as values, aligned text goes out.
+"""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from batchdigits.errors import count_of, listing
-from batchdigits.scoring.class_scores import (
+from batchdigits.evaluation.confusion import (
     MATRIX_CLASSES,
-    aligned,
     matrix_lines,
     score_lines,
     share_interval,
 )
-from batchdigits.scoring.evaluation import Evaluation
+from batchdigits.evaluation.summary import Evaluation
+from batchdigits.text import aligned, count_of, listing
 
 WIDEST_CELL = 40
 

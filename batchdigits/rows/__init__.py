@@ -1,1 +1,5 @@
-"""Rows of 64 pixels: found by name, read from CSV, Parquet and Arrow, checked, and written."""
+"""Rows of 64 pixels.
+
+A source reads an input file in blocks, checks turn each block into rows and rejects, and a sink
+writes what became of them; each file format is one folder.
+"""

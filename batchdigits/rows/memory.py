@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from batchdigits.errors import UsageError
-from batchdigits.rows.batch import PIXELS, RowOptions, Rows
-from batchdigits.rows.checks import ArrowLayout, check_batch, check_types
+from batchdigits.images import PIXELS
+from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
+from batchdigits.rows.contract import Rows
+from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 
 WHERE = "rows"
@@ -39,7 +41,7 @@ def to_table(rows: Any) -> pa.Table:
     )
 
 
-def check_table(table: pa.Table, options: RowOptions) -> tuple[pa.Schema, Iterator[Rows]]:
+def check_table(table: pa.Table, options: ReadOptions) -> tuple[pa.Schema, Iterator[Rows]]:
     """The pass-through schema, and checked rows batch by batch in the table's order.
 
     Raises UnusableInputError or UsageError for columns that can't be scored.

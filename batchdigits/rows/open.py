@@ -9,9 +9,10 @@ from typing import Any
 
 from batchdigits.errors import NoInputError
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import Input
+from batchdigits.files.names import InputFile
 from batchdigits.files.streams import Snapshot, open_input
-from batchdigits.rows.batch import RowOptions, Source
+from batchdigits.rows.contract import Source
+from batchdigits.rows.options import ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +28,36 @@ class OpenSource:
     verify_unchanged: Callable[[], None]
 
 
-def open_source(entry: Input, options: RowOptions) -> OpenSource:
+def open_source(input_file: InputFile, options: ReadOptions) -> OpenSource:
     """Open an input whose content `check_content` has let pass, and read its header or schema.
 
     Raises NoInputError, UnusableInputError or UsageError, each naming the input and the fix.
     """
-    if entry.kind == "parquet":
-        return _open_parquet(entry, options)
-    from batchdigits.rows.csv_source import CsvSource
+    if input_file.kind == "parquet":
+        return _open_parquet(input_file, options)
+    from batchdigits.rows.csv.source import CsvSource
 
-    stream = open_input(entry)
+    stream = open_input(input_file)
     try:
-        source = CsvSource(stream, options, entry.name)
+        source = CsvSource(stream, options, input_file.name)
     except BaseException:
         stream.close()
         raise
     return OpenSource(source, stream.digest, stream.verify_unchanged)
 
 
-def _open_parquet(entry: Input, options: RowOptions) -> OpenSource:
-    from batchdigits.rows.parquet_source import ParquetSource
+def _open_parquet(input_file: InputFile, options: ReadOptions) -> OpenSource:
+    from batchdigits.rows.parquet.source import ParquetSource
 
-    path = _path(entry)
+    path = _path(input_file)
     snapshot = Snapshot.of(path)
-    source = ParquetSource(path, options, entry.name)
+    source = ParquetSource(path, options, input_file.name)
     return OpenSource(source, lambda: digest_file(path), lambda: snapshot.verify(path))
 
 
-def _path(entry: Input) -> Path:
-    if entry.path is None:
-        raise NoInputError(f"{entry.name}: Parquet can't be read from standard input; name a file")
-    return entry.path
+def _path(input_file: InputFile) -> Path:
+    if input_file.path is None:
+        raise NoInputError(
+            f"{input_file.name}: Parquet can't be read from standard input; name a file"
+        )
+    return input_file.path

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batchdigits.errors import UnusableInputError, UsageError, listing
-from batchdigits.rows.batch import PIXELS, RowOptions
+from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.images import PIXELS
+from batchdigits.rows.options import ReadOptions
+from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
 
@@ -92,7 +94,7 @@ def parse_pixel_spec(spec: str) -> tuple[str, ...]:
 
 
 def select_passthrough(
-    names: Sequence[str], pixels: PixelColumns, options: RowOptions, where: str
+    names: Sequence[str], pixels: PixelColumns, options: ReadOptions, where: str
 ) -> list[int]:
     """Positions in `names` of the columns to pass through, in the order they are written.
 

@@ -1,1 +1,5 @@
-"""One input through one bundle: pipeline, ledger, receipt, run."""
+"""The pipeline.
+
+An input file goes through source, engine and sink, every row is counted, and the commit publishes
+predictions, rejects and a receipt.
+"""

@@ -12,21 +12,12 @@ from typing import Any
 
 from batchdigits.archive.reference import Reference
 from batchdigits.clock import utc_text
-from batchdigits.errors import (
-    InternalError,
-    IOFailedError,
-    OutputError,
-    UnusableInputError,
-    one_line,
-)
+from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.commit import discard, publish, recover
-from batchdigits.files.formats import Input
 from batchdigits.files.lock import hold_lock
+from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets, make_folder
-from batchdigits.rows.batch import RowOptions, Rows, Source
-from batchdigits.rows.open import OpenSource, open_source
-from batchdigits.rows.rejects import REASONS
-from batchdigits.scoring.drift import (
+from batchdigits.monitoring.drift import (
     LARGE,
     NOT_MEASURED,
     Counts,
@@ -35,7 +26,13 @@ from batchdigits.scoring.drift import (
     count_predictions,
     exceeds,
 )
-from batchdigits.scoring.ledger import Ledger, Limit
+from batchdigits.monitoring.suspicion import Suspicion
+from batchdigits.rows.contract import Rows, Source
+from batchdigits.rows.open import OpenSource, open_source
+from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.ledger import Ledger
+from batchdigits.scoring.options import Limit
 from batchdigits.scoring.outputs import Outputs
 from batchdigits.scoring.receipt import (
     Key,
@@ -45,8 +42,8 @@ from batchdigits.scoring.receipt import (
     why_not_finished,
 )
 from batchdigits.scoring.scorer import Scored, Scorer
-from batchdigits.scoring.suspicion import Suspicion
-from batchdigits.scoring.workers import in_order
+from batchdigits.text import one_line
+from batchdigits.threads import in_order
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -70,7 +67,7 @@ class Work:
 
     scorer: Scorer
     reference: Reference
-    rows: RowOptions
+    rows: ReadOptions
     key: Key
     max_rejects: Limit
     max_drift: float | None
@@ -106,7 +103,7 @@ class InputResult:
     error: str | None = None
 
 
-def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
+def score_input(input_file: InputFile, targets: Targets, work: Work) -> InputResult:
     """Score one input and publish its predictions, rejects and receipt; or find it done already.
 
     Raises BatchdigitsError when nothing was published.
@@ -115,34 +112,34 @@ def score_input(entry: Input, targets: Targets, work: Work) -> InputResult:
     with hold_lock(targets.receipt):
         try:
             recover(targets)
-            receipt = finished_receipt(entry, targets, work.key)
+            receipt = finished_receipt(input_file, targets, work.key)
             if receipt is not None:
                 return result_of(
-                    entry, targets, receipt, receipt.drift, status="unchanged", work=work
+                    input_file, targets, receipt, receipt.drift, status="unchanged", work=work
                 )
-            refuse_foreign(entry, targets, work)
-            ledger, drift = _score_and_publish(entry, targets, work)
+            refuse_foreign(input_file, targets, work)
+            ledger, drift = _score_and_publish(input_file, targets, work)
         except BaseException:
             discard(targets)
             raise
-        return result_of(entry, targets, ledger, drift, status="scored", work=work)
+        return result_of(input_file, targets, ledger, drift, status="scored", work=work)
 
 
-def _score_and_publish(entry: Input, targets: Targets, work: Work) -> tuple[Ledger, Drift]:
+def _score_and_publish(input_file: InputFile, targets: Targets, work: Work) -> tuple[Ledger, Drift]:
     started = time.time()
-    opened = open_source(entry, work.rows)
+    opened = open_source(input_file, work.rows)
     with (
         closing(opened.source) as source,
-        _outputs(targets, source, work, entry.name) as outputs,
+        _outputs(targets, source, work, input_file.name) as outputs,
         _held_still(opened),
     ):
-        ledger, suspicion, drift = _stream(source, work, outputs, entry.name)
-        ledger.check(entry.name, source.expected_rows)
+        ledger, suspicion, drift = _stream(source, work, outputs, input_file.name)
+        ledger.check(input_file.name, source.expected_rows)
         if source.has_lines:
             no_rows = source.first_line - 1 + source.tail_lines
-            ledger.check_lines(entry.name, source.expected_lines, no_rows)
+            ledger.check_lines(input_file.name, source.expected_lines, no_rows)
         written = outputs.close()
-        _refuse_hopeless(entry, ledger)
+        _refuse_hopeless(input_file, ledger)
         digest = opened.digest()
     times = {
         "started": utc_text(started),
@@ -150,7 +147,7 @@ def _score_and_publish(entry: Input, targets: Targets, work: Work) -> tuple[Ledg
         "seconds": round(time.time() - started, 3),
     }
     receipt = new_receipt(
-        entry=entry,
+        input_file=input_file,
         digest=digest,
         key=work.key,
         ledger=ledger,
@@ -238,17 +235,17 @@ def _allowed(suspicion: str | None, work: Work, name: str) -> str | None:
     return suspicion
 
 
-def refuse_foreign(entry: Input, targets: Targets, work: Work) -> None:
+def refuse_foreign(input_file: InputFile, targets: Targets, work: Work) -> None:
     """Never replace what another input, bundle or options wrote, unless told to."""
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
     if present and not work.overwrite:
         raise OutputError(
-            f"{present[0]}: is there already {why_not_finished(entry, targets, work.key)}; move it "
-            "away, or replace it with --overwrite"
+            f"{present[0]}: is there already {why_not_finished(input_file, targets, work.key)}; "
+            "move it away, or replace it with --overwrite"
         )
 
 
-def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
+def _refuse_hopeless(input_file: InputFile, ledger: Ledger) -> None:
     """An input of which no row could be scored is not a bad row many times, but a bad input."""
     if ledger.rows_in and not ledger.rows_predicted:
         reason, count = ledger.reasons.most_common(1)[0]
@@ -259,7 +256,7 @@ def _refuse_hopeless(entry: Input, ledger: Ledger) -> None:
         )
         verb = "is" if count == 1 else "are"
         raise UnusableInputError(
-            f"{entry.name}: {none} be scored, {count} {verb} {reason} "
+            f"{input_file.name}: {none} be scored, {count} {verb} {reason} "
             f"({REASONS[reason]}); nothing was published; check the file and the flags it needs "
             "(--scale, --delimiter, --pixels)"
         )
@@ -272,7 +269,7 @@ def _exit_code(counts: Ledger | Receipt, drift: Drift, work: Work) -> int:
 
 
 def result_of(
-    entry: Input,
+    input_file: InputFile,
     targets: Targets,
     counts: Ledger | Receipt,
     drift: Drift,
@@ -284,7 +281,7 @@ def result_of(
     rejected = counts.rows_rejected
     causes = None if counts.causes is None else dict(counts.causes)
     return InputResult(
-        input=entry.name,
+        input=input_file.name,
         output=str(targets.predictions),
         rejects=str(targets.rejects) if rejected else None,
         receipt=str(targets.receipt),

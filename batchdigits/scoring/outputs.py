@@ -10,12 +10,12 @@ from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import WrittenFile
 from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.targets import Targets
-from batchdigits.rows.batch import Source
+from batchdigits.rows.contract import Sink, Source
+from batchdigits.rows.formats import check_schema, open_sink
 from batchdigits.rows.rejects import reject_batch
-from batchdigits.rows.sinks import Sink, check_schema, open_sink
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.scorer import Scored
-from batchdigits.scoring.workers import Behind
+from batchdigits.threads import Behind
 
 
 class Outputs:

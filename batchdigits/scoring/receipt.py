@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits import __version__
+from batchdigits._version import __version__
 from batchdigits.errors import NoInputError, UnusableInputError
 from batchdigits.files.commit import WrittenFile, named_outputs, outputs_match, read_receipt
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import Input
+from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
-from batchdigits.rows.batch import RowOptions
-from batchdigits.scoring.drift import NOT_MEASURED, Drift
+from batchdigits.monitoring.drift import NOT_MEASURED, Drift
+from batchdigits.rows.options import ReadOptions
 from batchdigits.scoring.ledger import Ledger
 
 RECEIPT_FORMAT = 1
@@ -46,7 +46,7 @@ class Key:
 
 def new_receipt(
     *,
-    entry: Input,
+    input_file: InputFile,
     digest: str,
     key: Key,
     ledger: Ledger,
@@ -61,7 +61,7 @@ def new_receipt(
         "batchdigits": __version__,
         "exit_code": exit_code,
         **times,
-        "input": {"path": entry.name, "sha256": digest},
+        "input": {"path": input_file.name, "sha256": digest},
         "bundle": {**key.bundle, "signed_by": key.signed_by},
         "options": key.options,
         "rows_in": ledger.rows_in,
@@ -75,25 +75,25 @@ def new_receipt(
     }
 
 
-def finished_receipt(entry: Input, targets: Targets, key: Key) -> Receipt | None:
+def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Receipt | None:
     """The receipt that says this very work is done and its outputs are whole, else None.
 
     None also for a receipt that is damaged or of another format. Raises IOFailedError when it, the
     input or an output can't be read.
     """
-    if entry.path is None:
+    if input_file.path is None:
         return None
     try:
         receipt = open_receipt(targets.receipt)
     except (NoInputError, UnusableInputError):
         return None
-    if not key.is_of(receipt) or receipt.input_digest != digest_file(entry.path):
+    if not key.is_of(receipt) or receipt.input_digest != digest_file(input_file.path):
         return None
     outputs = [output for output in (receipt.predictions, receipt.rejects) if output is not None]
     return receipt if outputs_match(targets, outputs) else None
 
 
-def why_not_finished(entry: Input, targets: Targets, key: Key) -> str:
+def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:
     """What tells the outputs that are there from those that this work would write, in a few words.
 
     For outputs that `finished_receipt` does not vouch for.
@@ -111,7 +111,7 @@ def why_not_finished(entry: Input, targets: Targets, key: Key) -> str:
             f"{n}: {receipt.options.get(n)!r}, now {key.options[n]!r}" for n in changed
         )
         return f"and was written with other options ({flags})"
-    if entry.path is None or receipt.input_digest != digest_file(entry.path):
+    if input_file.path is None or receipt.input_digest != digest_file(input_file.path):
         return f"and came from other content of {receipt.input}"
     return "and its outputs were moved or changed since they were written"
 
@@ -135,7 +135,7 @@ class Receipt:
     input_digest: str
     bundle: Mapping[str, str]
     options: Mapping[str, Any]
-    rows: RowOptions
+    rows: ReadOptions
     engine: str
     probabilities: bool
     rows_in: int
@@ -202,7 +202,7 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
     raise _damaged(path, "a field is missing or of another type")
 
 
-def _row_options(path: Path, options: Mapping[str, Any]) -> RowOptions:
+def _row_options(path: Path, options: Mapping[str, Any]) -> ReadOptions:
     match options:
         case {
             "pixels": (str() | None) as pixels,
@@ -212,7 +212,7 @@ def _row_options(path: Path, options: Mapping[str, Any]) -> RowOptions:
             "keep": (list() | None) as keep,
         }:
             kept = None if keep is None else tuple(map(str, keep))
-            return RowOptions(pixels, header, delimiter, scale, kept)
+            return ReadOptions(pixels, header, delimiter, scale, kept)
     raise _damaged(path, "its options are not those of predict")
 
 

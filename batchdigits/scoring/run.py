@@ -15,17 +15,16 @@ from batchdigits.errors import (
     InternalError,
     InterruptedRunError,
     IOFailedError,
-    listing,
-    one_line,
     worst_exit_code,
 )
-from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content
+from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets, check_targets
+from batchdigits.monitoring.drift import exceeds
 from batchdigits.rows.rejects import REASONS
-from batchdigits.scoring.causes import CAUSES
-from batchdigits.scoring.drift import exceeds
+from batchdigits.scoring.decision import CAUSES
 from batchdigits.scoring.one_input import InputResult, Work, score_input
+from batchdigits.text import listing, one_line
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -35,7 +34,7 @@ _OUT_OF_MEMORY = (
     "out of memory, nothing was published; give the run more, or fewer --workers or a smaller "
     "--batch-size"
 )
-Step = Callable[[Input, Targets, Work], InputResult]
+Step = Callable[[InputFile, Targets, Work], InputResult]
 """What is done with one input; raises BatchdigitsError where it is refused."""
 
 
@@ -65,14 +64,14 @@ class RunSummary:
         """The summary as the JSON line holds it."""
         result = asdict(self)
         result["inputs"] = [
-            {k: v for k, v in entry.items() if k not in _ONLY_IN_TOTAL}
-            for entry in result["inputs"]
+            {k: v for k, v in input_file.items() if k not in _ONLY_IN_TOTAL}
+            for input_file in result["inputs"]
         ]
         return result
 
 
 def score_inputs(
-    planned: Sequence[tuple[Input, Targets]], open_work: OpenWork, step: Step = score_input
+    planned: Sequence[tuple[InputFile, Targets]], open_work: OpenWork, step: Step = score_input
 ) -> RunSummary:
     """Score the inputs one after another; one that is refused does not stop the others.
 
@@ -82,27 +81,27 @@ def score_inputs(
     """
     started = time.monotonic()
     results: dict[int, InputResult] = {}
-    for i, (entry, targets) in enumerate(planned):
-        refused = _guarded(entry, partial(_check_paths, entry, targets))
+    for i, (input_file, targets) in enumerate(planned):
+        refused = _guarded(input_file, partial(_check_paths, input_file, targets))
         if refused is not None:
             results[i] = refused
     work = open_work() if len(results) < len(planned) else None
-    for i, (entry, targets) in enumerate(planned):
+    for i, (input_file, targets) in enumerate(planned):
         if work is not None and i not in results:
-            results[i] = _score(entry, partial(step, entry, targets, work), work)
+            results[i] = _score(input_file, partial(step, input_file, targets, work), work)
     ordered = tuple(results[i] for i in range(len(planned)))
     return _summary(ordered, work, time.monotonic() - started)
 
 
-def _check_paths(entry: Input, targets: Targets) -> None:
+def _check_paths(input_file: InputFile, targets: Targets) -> None:
     """What can be known before the bundle is loaded: the input is there, the output can be."""
-    check_content(entry)
+    check_content(input_file)
     check_targets(targets)
 
 
-def _score(entry: Input, step: Callable[[], InputResult], work: Work) -> InputResult:
+def _score(input_file: InputFile, step: Callable[[], InputResult], work: Work) -> InputResult:
     scored: list[InputResult] = []
-    refused = _guarded(entry, lambda: scored.append(step()))
+    refused = _guarded(input_file, lambda: scored.append(step()))
     for result in scored:
         if not work.max_rejects.allows(result.rows_rejected, result.rows_in):
             logger.error("%s", _too_many_rejects(result))
@@ -127,22 +126,24 @@ def _too_much_drift(result: InputResult, work: Work) -> str:
     )
 
 
-def _guarded(entry: Input, step: Callable[[], None]) -> InputResult | None:
+def _guarded(input_file: InputFile, step: Callable[[], None]) -> InputResult | None:
     """What refused the input, logged as its one line; None when `step` went through."""
     try:
         step()
     except InterruptedRunError:
         raise
     except BatchdigitsError as error:
-        return _refused(entry, error)
+        return _refused(input_file, error)
     except OSError as error:
-        where = error.filename or entry.name
-        return _refused(entry, IOFailedError(f"{where}: {error.strerror or error}"))
+        where = error.filename or input_file.name
+        return _refused(input_file, IOFailedError(f"{where}: {error.strerror or error}"))
     except MemoryError:
-        swollen = _refused(entry, InternalError(f"{entry.name}: {_OUT_OF_MEMORY}"))
+        swollen = _refused(input_file, InternalError(f"{input_file.name}: {_OUT_OF_MEMORY}"))
     except Exception as error:  # noqa: BLE001  # what nobody foresaw in one must not stop the others
         fault = f"fault in batchdigits: {type(error).__name__}: {error}"
-        return _refused(entry, InternalError(f"{entry.name}: {fault}; --debug shows the traceback"))
+        return _refused(
+            input_file, InternalError(f"{input_file.name}: {fault}; --debug shows the traceback")
+        )
     else:
         return None
     # Only now does nothing refer to the error any more, and with it to what was in its frames.
@@ -160,10 +161,10 @@ def _give_memory_back() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def _refused(entry: Input, error: BatchdigitsError) -> InputResult:
+def _refused(input_file: InputFile, error: BatchdigitsError) -> InputResult:
     logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))
     return InputResult(
-        input=entry.name,
+        input=input_file.name,
         output=None,
         rejects=None,
         receipt=None,

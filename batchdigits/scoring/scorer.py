@@ -12,17 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.engines.engine import Engine, MeasuringEngine, most_probable
-from batchdigits.rows.batch import Pixels, Rows
-from batchdigits.rows.columns import joined, numbers, pick, positions, take
+from batchdigits.engines.contract import Engine, MeasuringEngine, most_probable
+from batchdigits.rows.arrow import joined, numbers, pick, positions, take
+from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.rejects import Reject
-from batchdigits.scoring.decision import (
-    Codes,
-    Decider,
-    cause_column,
-    count_causes,
-    decision_column,
-)
+from batchdigits.scoring.decision import Codes, Decider, cause_column, count_causes, decision_column
 
 
 @dataclass(frozen=True, slots=True)

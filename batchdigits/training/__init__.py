@@ -1,1 +1,5 @@
-"""Labelled rows to a bundle: data, networks, fitting, evaluation, export."""
+"""Labelled rows to a trained network.
+
+Rows are split, the network is fitted and judged by rows that it has not seen, and the result goes
+to packing.
+"""

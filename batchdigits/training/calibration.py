@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.scoring.reliability import Bin, ConfidenceCounts
+from batchdigits.evaluation.reliability import Bin, ConfidenceCounts
 from batchdigits.training.fit import Fitted
 
 LARGEST_TEMPERATURE = 20.0

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batchdigits.errors import UnusableInputError, UsageError, count_of, listing
-from batchdigits.files.formats import Input
+from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.files.inputs import check_content, expand_inputs
-from batchdigits.rows.batch import RowOptions, Rows, Source
-from batchdigits.rows.csv_values import MISSING
+from batchdigits.files.names import InputFile
+from batchdigits.rows.contract import Rows, Source
+from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.open import open_source
+from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.rejects import REASONS, Reject
+from batchdigits.text import count_of, listing
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
@@ -66,7 +68,7 @@ def load_tutorial_digits() -> Labelled:
     )
 
 
-def read_labelled(path: str, label: str, options: RowOptions) -> Labelled:
+def read_labelled(path: str, label: str, options: ReadOptions) -> Labelled:
     """The rows of a CSV or Parquet file and the labels in its column `label`.
 
     Labels are whole numbers, floats that are whole, booleans or text; a CSV's are text, unless
@@ -76,16 +78,16 @@ def read_labelled(path: str, label: str, options: RowOptions) -> Labelled:
     found = expand_inputs([path])
     if found.several or found.inputs[0].path is None:
         raise UsageError(f"--data {path}: name one file of labelled rows")
-    entry = found.inputs[0]
-    check_content(entry)
-    _check_label_column(entry, label, options)
-    opened = open_source(entry, replace(options, keep=(label,)))
+    input_file = found.inputs[0]
+    check_content(input_file)
+    _check_label_column(input_file, label, options)
+    opened = open_source(input_file, replace(options, keep=(label,)))
     try:
         pixels, labels = _read(opened.source, path)
     finally:
         opened.source.close()
     opened.verify_unchanged()
-    values = _label_values(labels, label, path, is_text_file=entry.kind == "csv")
+    values = _label_values(labels, label, path, is_text_file=input_file.kind == "csv")
     return _labelled(
         pixels, values, f"labelled rows of {path}, column {label}", opened.digest(), path
     )
@@ -104,14 +106,15 @@ def _labelled(
     return Labelled(pixels.astype(np.float64), targets, binarizer, description, digest, source)
 
 
-def _check_label_column(entry: Input, label: str, options: RowOptions) -> None:
+def _check_label_column(input_file: InputFile, label: str, options: ReadOptions) -> None:
     """Refuse a file without the column, listing those it has, before a row is read."""
-    source = open_source(entry, replace(options, keep=None)).source
+    source = open_source(input_file, replace(options, keep=None)).source
     names = source.schema.names
     source.close()
     if label not in names:
         raise UnusableInputError(
-            f"{entry.name}: no column {label!r} to learn from; the columns besides the pixels are "
+            f"{input_file.name}: no column {label!r} to learn from; the columns besides the pixels "
+            "are "
             f"{listing(map(repr, names)) or 'none'}; name the labels' with --label"
         )
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.scoring.class_scores import (
+from batchdigits.evaluation.confusion import (
     KEPT_MATRIX_CLASSES,
     MATRIX_CLASSES,
     ClassScore,
-    aligned,
     class_scores,
     matrix_lines,
     score_lines,
 )
+from batchdigits.text import aligned, markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +73,13 @@ def format_evaluation(evaluation: Evaluation) -> str:
 def markdown_evaluation(evaluation: Evaluation) -> str:
     """The evaluation as Markdown tables."""
     header = ["class", "precision", "recall", "F1", "rows"]
-    text = _markdown(header, score_lines(evaluation.scores))
+    text = markdown(header, score_lines(evaluation.scores))
     if len(evaluation.scores) <= MATRIX_CLASSES:
         header, *rows = _matrix(evaluation)
         text += "\n\nConfusion matrix (rows: true class, columns: predicted class):\n\n"
-        text += _markdown(header, rows)
+        text += markdown(header, rows)
     return text
 
 
 def _matrix(evaluation: Evaluation) -> list[list[str]]:
     return matrix_lines(evaluation.confusion, [one.label for one in evaluation.scores])
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
-    lines = [f"| {' | '.join(line)} |" for line in escaped]
-    lines.insert(1, "|" + "---|" * len(header))
-    return "\n".join(lines)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.images import SIDE
 from batchdigits.training.augmentation import copies_for, with_copies
 from batchdigits.training.ensemble import fill_in
-from batchdigits.training.networks import NETWORKS, SIDE, receptive_fields
-from batchdigits.training.recipes import RECIPES, Settings
+from batchdigits.training.networks import NETWORKS, receptive_fields
 from batchdigits.training.schedule import learning_rates
+from batchdigits.training.settings import RECIPES, Settings
 
 OnEpoch = Callable[[int, int, float], None]
 """Told after each epoch: epochs done, epochs at most, mean loss of the epoch."""

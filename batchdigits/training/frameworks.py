@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Mapping
 
-from batchdigits.engines.keras import import_keras
+from batchdigits.engines.keras.engine import import_keras
 from batchdigits.errors import MissingExtraError
 
 # Import name and the name it is installed by.

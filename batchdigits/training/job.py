@@ -10,19 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle import digest_bytes, read_bundle
+from batchdigits.archive.bundle_file import digest_bytes, read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.reference import Unseen
-from batchdigits.archive.store import open_store
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, OutputError, UnusableInputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.store.choice import open_store
 from batchdigits.training.calibration import Calibration, fold_in
-from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
-from batchdigits.training.evaluation import Evaluation
-from batchdigits.training.fit import Fitted
-from batchdigits.training.frameworks import prepare_frameworks
-from batchdigits.training.judging import (
+from batchdigits.training.cross_validation import (
     OnProgress,
     OutOfFold,
     cross_validate,
@@ -30,21 +26,25 @@ from batchdigits.training.judging import (
     judge_held,
     judge_training_rows,
 )
+from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
+from batchdigits.training.evaluation import Evaluation
+from batchdigits.training.fit import Fitted
+from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.onnx_export import Agreement, check_agreement, export_onnx
 from batchdigits.training.onnx_strangeness import check_strangeness
 from batchdigits.training.options import TrainOptions, command_line, settings_of
 from batchdigits.training.pack import Trained, pack_bundle
-from batchdigits.training.recipes import Settings
 from batchdigits.training.reference import measure_unseen
-from batchdigits.training.split import Split, split_rows
-from batchdigits.training.strangeness import Usual, fit_usual
-from batchdigits.training.sweep import plan_sweep, run_sweep, winner_options
-from batchdigits.training.sweep_result import SweepResult
-from batchdigits.training.thresholds import (
+from batchdigits.training.review_threshold import (
     ReviewThreshold,
     find_review_threshold,
     parse_max_error,
 )
+from batchdigits.training.settings import Settings
+from batchdigits.training.split import Split, split_rows
+from batchdigits.training.strangeness import Usual, fit_usual
+from batchdigits.training.sweep.result import SweepResult
+from batchdigits.training.sweep.search import plan_sweep, run_sweep, winner_options
 
 
 @dataclass(frozen=True, slots=True)

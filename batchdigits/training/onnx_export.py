@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
-from batchdigits.rows.batch import PIXELS
+from batchdigits.images import PIXELS
 from batchdigits.training.fit import Fitted
 from batchdigits.training.onnx_graph import tidy
 from batchdigits.training.onnx_strangeness import add_strangeness

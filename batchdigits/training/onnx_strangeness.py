@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
 from batchdigits.training.onnx_graph import INPUT
 from batchdigits.training.strangeness import Usual, distance

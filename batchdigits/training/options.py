@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from batchdigits.rows.batch import RowOptions
-from batchdigits.training.recipes import Settings, make_settings
+from batchdigits.rows.options import ReadOptions
+from batchdigits.training.settings import Settings, make_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class TrainOptions:
     recipe: str = "default"
     data: str | None = None
     label: str = "label"
-    rows: RowOptions = field(default_factory=RowOptions)
+    rows: ReadOptions = field(default_factory=ReadOptions)
     layers: int | None = None
     units: int | None = None
     dropout: float | None = None
@@ -91,13 +91,13 @@ def command_line(options: TrainOptions) -> str:
     return shlex.join(words + _row_words(options.rows))
 
 
-def _row_words(rows: RowOptions) -> list[str]:
+def _row_words(rows: ReadOptions) -> list[str]:
     words: list[str] = []
     if rows.pixels is not None:
         words += ["--pixels", rows.pixels]
     if not rows.header:
         words.append("--no-header")
-    if rows.delimiter != RowOptions().delimiter:
+    if rows.delimiter != ReadOptions().delimiter:
         words += ["--delimiter", rows.delimiter]
     if rows.scale is not None:
         words += ["--scale", f"{rows.scale:g}"]

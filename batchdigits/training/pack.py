@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle import build_bundle
+from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.manifest import Classes, Manifest
 from batchdigits.archive.reference import Unseen
 from batchdigits.engines.golden import build_golden
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.training.calibration import Calibration
 from batchdigits.training.card import write_card
 from batchdigits.training.data import Labelled
@@ -24,11 +24,11 @@ from batchdigits.training.frameworks import library_versions
 from batchdigits.training.golden_rows import choose_golden
 from batchdigits.training.keras_file import keras_bytes
 from batchdigits.training.onnx_export import Agreement
-from batchdigits.training.recipes import Settings
 from batchdigits.training.reference import build_reference
+from batchdigits.training.review_threshold import ReviewThreshold
+from batchdigits.training.settings import Settings
 from batchdigits.training.split import Split
 from batchdigits.training.strangeness import Usual
-from batchdigits.training.thresholds import ReviewThreshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.reference import Unseen, count_confidences
-from batchdigits.rows.batch import PIXELS
+from batchdigits.images import PIXELS
 
 LEVELS = 17
 

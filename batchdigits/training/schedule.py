@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.training.recipes import Settings
+from batchdigits.training.settings import Settings
 
 WARM_UP_SHARE = 0.1
 WARM_UP_FROM = 0.1

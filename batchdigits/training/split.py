@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.errors import UnusableInputError, UsageError, listing
+from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.text import listing
 from batchdigits.training.data import Labelled
 
 Indices = NDArray[np.int64]

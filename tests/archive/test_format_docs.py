@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.archive.bundle import OPTIONAL_MEMBERS, REQUIRED_MEMBERS
+from batchdigits.archive.bundle_file import OPTIONAL_MEMBERS, REQUIRED_MEMBERS
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES, MAX_MEMBERS
 from batchdigits.archive.manifest import FORMAT, Manifest

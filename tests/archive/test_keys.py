@@ -231,7 +231,7 @@ def test_without_cryptography_the_extra_is_named(tmp_path: Path) -> None:
     script = """
 import sys
 sys.modules["cryptography"] = None
-from batchdigits import bundles
+from batchdigits.bundles import __main__ as bundles
 sys.exit(bundles.main(["keygen", "ops"]))
 """
     root = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batchdigits.archive.bundle import read_bundle
+from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.keys import create_keys, read_private_key
 from batchdigits.archive.signing import (
     MAX_SIGNATURE_FILE_BYTES,

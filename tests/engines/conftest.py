@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_bundles import DIGITS, make_bundle, make_model, make_pixels
 
-from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.bundle_file import BundleFile, read_bundle
 from batchdigits.archive.manifest import Classes
 
 

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.manifest import Classes
-from batchdigits.engines.engine import MostProbable, most_probable, open_engine
+from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, measure, replay
+from batchdigits.engines.open import open_engine
 from batchdigits.errors import BundleError
 
 CLASSES = [

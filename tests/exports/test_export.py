@@ -19,14 +19,14 @@ import pytest
 from small_bundles import make_bundle
 
 import batchdigits
-from batchdigits.archive.bundle import read_bundle
+from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.manifest import Classes
-from batchdigits.archive.store import packaged_bundle
-from batchdigits.bundles import main
-from batchdigits.engines.keras import import_keras
+from batchdigits.bundles.__main__ import main
+from batchdigits.engines.keras.engine import import_keras
 from batchdigits.errors import BundleError, OutputError
 from batchdigits.exports import mlflow_folder
 from batchdigits.exports.mlflow_folder import check_folder, write_mlflow_model
+from batchdigits.store.choice import packaged_bundle
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "digits.parquet"
 

@@ -18,7 +18,7 @@ from small_bundles import make_bundle
 
 import batchdigits
 from batchdigits.archive.manifest import Classes
-from batchdigits.archive.store import packaged_bundle
+from batchdigits.store.choice import packaged_bundle
 
 pytestmark = pytest.mark.mlflow
 

@@ -31,14 +31,14 @@ from onnx import helper, numpy_helper
 from sklearn.preprocessing import StandardScaler
 from small_bundles import make_model
 
-from batchdigits import bundles
-from batchdigits.archive import bundle as bundle_module
-from batchdigits.archive.bundle import build_bundle, read_bundle
+from batchdigits.archive import bundle_file as bundle_module
+from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.container import pack, unpack
 from batchdigits.archive.keys import create_keys, read_private_key
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.signing import write_signature
-from batchdigits.archive.store import Store
+from batchdigits.bundles import __main__ as bundles
+from batchdigits.store.store import Store
 
 Refused = Callable[..., str]
 
@@ -374,13 +374,13 @@ def test_39_no_process_is_started_and_no_other_file_opened(
 
 NO_ALLOW_LIST = """
 import io, joblib.numpy_pickle
-from batchdigits.engines import joblib_members
+from batchdigits.engines.keras import pickles as joblib_members
 joblib_members._make_unpickler = lambda data, _: joblib.numpy_pickle.NumpyUnpickler(
     "", io.BytesIO(data), ensure_native_byte_order=True
 )
 """
 NO_LOOK_AT_THE_GRAPH = """
-from batchdigits.engines import onnx
+from batchdigits.engines.onnx import engine as onnx
 onnx.check_onnx_graph = lambda _: None
 """
 
@@ -586,8 +586,8 @@ def test_43_a_bundle_that_is_swapped_all_the_time_scores_as_itself_or_not_at_all
 _EXPORT = """
 import sys
 from dataclasses import replace
-from batchdigits.archive.bundle import build_bundle, read_bundle
-from batchdigits.archive.store import Store
+from batchdigits.archive.bundle_file import build_bundle, read_bundle
+from batchdigits.store.store import Store
 store, source, count = sys.argv[1:]
 bundle = read_bundle(source)
 members = {name: data for name, data in bundle.members.items() if name != "manifest.json"}

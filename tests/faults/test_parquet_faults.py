@@ -12,7 +12,7 @@ import pytest
 from fault_data import PIXEL_NAMES, ROOT, digit_table
 from fault_runs import Job, Ran, assert_ledger, count_rows, measured, predict_here
 
-from batchdigits.rows.parquet_source import SMALL_GROUP_BYTES
+from batchdigits.rows.parquet.source import SMALL_GROUP_BYTES
 
 CAP_MB = 400
 """What a run may take, however its input is made up."""

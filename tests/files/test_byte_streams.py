@@ -30,7 +30,7 @@ from batchdigits.errors import (
     UnusableInputError,
 )
 from batchdigits.files.digest import digest_file
-from batchdigits.files.formats import Compression, Input
+from batchdigits.files.names import Compression, InputFile
 from batchdigits.files.streams import InputStream, Snapshot, open_input, open_output
 
 DATA = b"".join(b"%d,%d\n" % (i, i * i % 17) for i in range(60_000))
@@ -51,10 +51,10 @@ def drain(stream: InputStream, size: int = 7_000) -> bytes:
     return b"".join(iter(lambda: stream.read(size), b""))
 
 
-def write(folder: Path, content: bytes, compression: Compression) -> Input:
+def write(folder: Path, content: bytes, compression: Compression) -> InputFile:
     path = folder / f"in.csv.{compression}"
     path.write_bytes(content)
-    return Input(path, "csv", compression)
+    return InputFile(path, "csv", compression)
 
 
 @pytest.mark.parametrize("compression", [None, "gz", "zst"])
@@ -141,12 +141,12 @@ def test_a_digest_before_the_end_is_our_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compression", [None, "gz", "zst"])
 def test_a_disk_error_is_no_damage_of_the_data(compression: Compression) -> None:
     with pytest.raises(IOFailedError, match=r"self/mem: reading failed: Input/output error"):
-        open_input(Input(MEMORY, "csv", compression)).read(100)
+        open_input(InputFile(MEMORY, "csv", compression)).read(100)
 
 
 def test_an_absent_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoInputError, match=r"gone\.csv: can't be read: No such file"):
-        open_input(Input(tmp_path / "gone.csv", "csv"))
+        open_input(InputFile(tmp_path / "gone.csv", "csv"))
 
 
 def append(path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_change_while_reading_is_told(tmp_path: Path, change, how: str) -> Non
     path = tmp_path / "in.csv"
     path.write_bytes(DATA)
     os.utime(path, ns=(1, 1))
-    stream, snapshot = open_input(Input(path, "csv")), Snapshot.of(path)
+    stream, snapshot = open_input(InputFile(path, "csv")), Snapshot.of(path)
     stream.read(10)
     change(path)
     for verify in (stream.verify_unchanged, lambda: snapshot.verify(path)):
@@ -187,10 +187,10 @@ def piped(data: bytes | int | None) -> subprocess.CompletedProcess[bytes]:
     program = (
         "import sys\n"
         "from batchdigits.errors import BatchdigitsError\n"
-        "from batchdigits.files.formats import Input\n"
+        "from batchdigits.files.names import InputFile\n"
         "from batchdigits.files.streams import open_input\n"
         "try:\n"
-        "    stream = open_input(Input(None, 'csv'))\n"
+        "    stream = open_input(InputFile(None, 'csv'))\n"
         "    while data := stream.read(5): sys.stdout.buffer.write(data)\n"
         "    stream.verify_unchanged(); sys.stderr.write(stream.digest())\n"
         "    assert stream.raw_size is None\n"
@@ -245,7 +245,7 @@ def test_what_was_written_is_what_is_read(
     stream.close()
     assert stream.digest() == digest_file(path)
     assert stream.bytes_written == path.stat().st_size
-    assert drain(open_input(Input(path, "csv", compression))) == b"".join(parts)
+    assert drain(open_input(InputFile(path, "csv", compression))) == b"".join(parts)
 
 
 @pytest.mark.parametrize("compression", ["gz", "zst"])
@@ -291,7 +291,7 @@ def test_what_was_there_is_gone_once_it_is_opened(tmp_path: Path, compression: C
     stream = open_output(tmp_path / "out", compression)
     stream.write(b"new")
     stream.close()
-    assert drain(open_input(Input(tmp_path / "out", "csv", compression))) == b"new"
+    assert drain(open_input(InputFile(tmp_path / "out", "csv", compression))) == b"new"
 
 
 @pytest.mark.parametrize("compression", [None, "gz", "zst"])

@@ -22,7 +22,7 @@ from batchdigits.files.commit import (
     read_receipt,
     recover,
 )
-from batchdigits.files.formats import Kind
+from batchdigits.files.names import Kind
 from batchdigits.files.streams import open_output
 from batchdigits.files.targets import Targets
 

@@ -10,8 +10,8 @@ import pytest
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.content import format_of
-from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content, expand_inputs
+from batchdigits.files.names import InputFile
 
 CSV = b"pixel_0,pixel_1\n1,2\n"
 PARQUET = b"PAR1" + bytes(20) + b"PAR1"
@@ -90,7 +90,7 @@ def test_content_that_belies_its_name_is_refused_with_the_fix(
 
 
 def test_standard_input_is_judged_only_when_it_is_opened() -> None:
-    check_content(Input(None, "csv"))
+    check_content(InputFile(None, "csv"))
 
 
 def test_the_frames_of_parallel_zstd_are_known() -> None:

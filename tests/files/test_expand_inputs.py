@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from batchdigits.errors import NoInputError, UsageError
-from batchdigits.files.formats import Input
 from batchdigits.files.inputs import check_content, expand_inputs
+from batchdigits.files.names import InputFile
 from batchdigits.files.targets import plan_targets
 
 
@@ -132,7 +132,7 @@ def test_only_one_plain_file_is_not_several(tmp_path: Path) -> None:
 
 def test_a_dash_alone_is_standard_input() -> None:
     inputs = expand_inputs(["-"])
-    assert inputs.inputs == (Input(None, "csv"),)
+    assert inputs.inputs == (InputFile(None, "csv"),)
     assert inputs.inputs[0].name == "-"
     assert not inputs.several
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from batchdigits.errors import OutputError, UsageError
-from batchdigits.files.formats import Inputs
 from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.names import InputFiles
 from batchdigits.files.targets import Targets, check_targets, make_folder, plan_targets
 
 
@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
-def inputs(*names: str) -> Inputs:
+def inputs(*names: str) -> InputFiles:
     for name in names:
         if not Path(name).exists():
             Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def test_an_input_is_never_an_output(output: str) -> None:
     Path("soft.csv").symlink_to("in.csv")
     os.link("in.csv", "hard.csv")
     with pytest.raises(UsageError, match=r"in\.csv: is an input, and .* would be written over it"):
-        plan_targets(Inputs(source, several=False), output)
+        plan_targets(InputFiles(source, several=False), output)
 
 
 @pytest.mark.parametrize(

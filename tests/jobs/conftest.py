@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.store import Store
+from batchdigits.store.store import Store
 
 WriteForms = Callable[..., Path]
 WriteManyForms = Callable[[Path], None]

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.store import Store
+from batchdigits.store.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
 VERSION_1 = REPOSITORY / "tests" / "data" / "digits-format-1.bundle"

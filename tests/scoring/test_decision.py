@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 
 from batchdigits.archive.thresholds import Thresholds
-from batchdigits.scoring.causes import CAUSES
-from batchdigits.scoring.decision import Decider, cause_column, decision_column
+from batchdigits.scoring.decision import CAUSES, Decider, cause_column, decision_column
 
 LIMITS = Thresholds(
     review_below=0.9, least_ink=100, most_ink=400, least_darkest=8, strange_above=20

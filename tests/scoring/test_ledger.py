@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdigits.errors import InternalError, UsageError
-from batchdigits.scoring.ledger import Ledger, Limit
+from batchdigits.scoring.ledger import Ledger
+from batchdigits.scoring.options import Limit
 
 
 @given(*(st.integers(0, 5) for _ in range(3)), st.none() | st.integers(0, 12))

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from batchdigits.engines.engine import MostProbable, most_probable
-from batchdigits.rows.batch import Pixels, RowOptions, Rows
+from batchdigits.engines.contract import MostProbable, most_probable
+from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.memory import check_table
+from batchdigits.rows.options import ReadOptions
 from batchdigits.scoring.scorer import Scorer
 
 
@@ -32,7 +33,7 @@ CLASSES = pa.array(["a", "b", "c"])
 def rows_of(heads: list[list[float]]) -> Rows:
     pixels = [[*head, *([0.0] * 61)] for head in heads]
     table = pa.table({"id": range(len(heads)), "pixels": pa.array(pixels, pa.list_(pa.float32()))})
-    _, (rows,) = check_table(table, RowOptions())
+    _, (rows,) = check_table(table, ReadOptions())
     return rows
 
 
@@ -87,7 +88,7 @@ def test_a_row_without_a_probability_may_have_no_other_columns(bad: int) -> None
     """Rows are counted where no column passes through, too."""
     heads = [[bad, 0, 0], [9, 0, 0], [0, 1, 0]]
     pixels = pa.array([[*head, *([0] * 61)] for head in heads], pa.list_(pa.uint8()))
-    _, (rows,) = check_table(pa.table({"pixels": pixels}), RowOptions())
+    _, (rows,) = check_table(pa.table({"pixels": pixels}), ReadOptions())
     scored = Scorer(FirstPixels(), CLASSES).score(rows)
     expected = 1 + (bad == 99)
     assert scored.predictions.num_rows == 3 - expected
@@ -97,7 +98,7 @@ def test_a_row_without_a_probability_may_have_no_other_columns(bad: int) -> None
 def test_a_row_without_a_probability_keeps_its_text_view() -> None:
     pixels = pa.array([[9] * 64, [0] * 64], pa.list_(pa.uint8()))
     ids = pa.array(["a", "b"], pa.string_view())
-    _, (rows,) = check_table(pa.table({"id": ids, "pixels": pixels}), RowOptions())
+    _, (rows,) = check_table(pa.table({"id": ids, "pixels": pixels}), ReadOptions())
     scored = Scorer(FirstPixels(), CLASSES).score(rows)
     assert scored.rejected["id"].to_pylist() == ["a"]
     assert scored.predictions["id"].to_pylist() == ["b"]

@@ -9,10 +9,10 @@ import onnx
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
-from batchdigits.archive.bundle import build_bundle
+from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.manifest import Classes, Manifest
 from batchdigits.engines.golden import build_golden
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 
 DIGITS = Classes("int64", (0, 1, 2))
 

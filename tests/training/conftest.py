@@ -1,21 +1,5 @@
-"""One small training shared by the tests that look at its parts."""
+"""One small training, shared by the tests that look at its parts."""
 
-import pytest
+from training_fixtures import digits, small_fit
 
-from batchdigits.training.data import Labelled, load_tutorial_digits
-from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.frameworks import prepare_frameworks
-from batchdigits.training.recipes import make_settings
-
-
-@pytest.fixture(scope="session")
-def digits() -> Labelled:
-    pytest.importorskip("tensorflow")
-    prepare_frameworks()
-    return load_tutorial_digits()
-
-
-@pytest.fixture(scope="session")
-def small_fit(digits: Labelled) -> Fitted:
-    settings = make_settings("mlp", "default", 0, {"epochs": 6, "units": 40, "copies": 2})
-    return fit(digits.pixels, digits.targets, digits.classes, settings)
+__all__ = ["digits", "small_fit"]

@@ -4,7 +4,7 @@ import pytest
 
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import fit
-from batchdigits.training.recipes import make_settings
+from batchdigits.training.settings import make_settings
 from batchdigits.training.split import split_rows
 
 

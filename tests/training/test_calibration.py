@@ -11,10 +11,10 @@ from batchdigits.training.calibration import (
     markdown_calibration,
     measure_reliability,
 )
+from batchdigits.training.cross_validation import at_other_folds_temperature
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.judging import at_other_folds_temperature
-from batchdigits.training.recipes import make_settings
+from batchdigits.training.settings import make_settings
 
 
 def drawn(rows: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import numpy as np
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import fit
 from batchdigits.training.networks import NETWORKS
-from batchdigits.training.recipes import make_settings
+from batchdigits.training.settings import make_settings
 
 ROWS = 300
 

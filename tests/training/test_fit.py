@@ -7,8 +7,8 @@ from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit
 from batchdigits.training.networks import NETWORKS, receptive_fields
-from batchdigits.training.recipes import RECIPES, make_settings
 from batchdigits.training.schedule import learning_rates
+from batchdigits.training.settings import RECIPES, make_settings
 
 ROWS = 200
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
-from batchdigits.rows.batch import RowOptions
+from batchdigits.rows.options import ReadOptions
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
 
 NAMES = [f"pixel_{i}" for i in range(64)]
@@ -63,7 +63,7 @@ def test_csv_labels_are_text_unless_all_are_plain_whole_numbers(
     tmp_path: Path, labels: list[str], classes: list[Any]
 ) -> None:
     """`03` is an id with a leading zero, not a three."""
-    data = read_labelled(write_csv(tmp_path / "rows.csv", labels), "digit", RowOptions())
+    data = read_labelled(write_csv(tmp_path / "rows.csv", labels), "digit", ReadOptions())
     assert classes_of(data) == classes
     texts = [str(classes[target]) for target in data.targets]
     assert texts == labels
@@ -84,7 +84,7 @@ def test_parquet_labels_keep_their_type(
     tmp_path: Path, labels: pa.Array, classes: list[Any]
 ) -> None:
     path = write_parquet(tmp_path / "rows.parquet", labels)
-    found = classes_of(read_labelled(path, "digit", RowOptions()))
+    found = classes_of(read_labelled(path, "digit", ReadOptions()))
     assert found == classes
     assert [type(one) for one in found] == [type(one) for one in classes]
 
@@ -107,20 +107,20 @@ def test_labels_that_are_no_classes_are_refused(
 ) -> None:
     path = write_parquet(tmp_path / "rows.parquet", labels)
     with pytest.raises(UnusableInputError, match=told):
-        read_labelled(path, "digit", RowOptions())
+        read_labelled(path, "digit", ReadOptions())
 
 
 @pytest.mark.parametrize("missing", ["nan", "NA", " ", "null", "None"])
 def test_a_csv_cell_that_means_missing_is_no_class(tmp_path: Path, missing: str) -> None:
     path = write_csv(tmp_path / "rows.csv", ["1", missing, "2"])
     with pytest.raises(UnusableInputError, match="without a label.*: 1, the first is row 2"):
-        read_labelled(path, "digit", RowOptions())
+        read_labelled(path, "digit", ReadOptions())
 
 
 def test_a_missing_label_column_lists_the_columns(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", ["1", "2"])
     with pytest.raises(UnusableInputError, match=r"no column 'label'.*'id', 'digit'.*--label"):
-        read_labelled(path, "label", RowOptions())
+        read_labelled(path, "label", ReadOptions())
 
 
 def test_rows_that_predict_would_reject_are_counted_and_the_first_shown(tmp_path: Path) -> None:
@@ -131,22 +131,22 @@ def test_rows_that_predict_would_reject_are_counted_and_the_first_shown(tmp_path
     path = write_csv(tmp_path / "rows.csv", list("12121"), pixels)
     told = r"2 rows can't be learnt from, first row 3 \(line 4\): out-of-range, pixel_3='17'"
     with pytest.raises(UnusableInputError, match=told):
-        read_labelled(path, "digit", RowOptions())
+        read_labelled(path, "digit", ReadOptions())
 
 
 def test_scaled_pixels_come_as_0_to_16(tmp_path: Path) -> None:
     pixels = np.full((2, 64), 255)
     path = write_csv(tmp_path / "rows.csv", ["1", "2"], pixels)
-    assert (read_labelled(path, "digit", RowOptions(scale=255)).pixels == 16).all()
+    assert (read_labelled(path, "digit", ReadOptions(scale=255)).pixels == 16).all()
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(NoInputError):
-        read_labelled(str(tmp_path / "none.csv"), "digit", RowOptions())
+        read_labelled(str(tmp_path / "none.csv"), "digit", ReadOptions())
     write_csv(tmp_path / "rows.csv", ["1", "2"])
     for several in (str(tmp_path), "-"):
         with pytest.raises(UsageError, match="name one file"):
-            read_labelled(several, "digit", RowOptions())
+            read_labelled(several, "digit", ReadOptions())
 
 
 def test_the_digest_is_the_files(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_the_digest_is_the_files(tmp_path: Path) -> None:
 
     path = write_csv(tmp_path / "rows.csv", ["1", "2"])
     expected = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    assert read_labelled(path, "digit", RowOptions()).digest == f"sha256:{expected}"
+    assert read_labelled(path, "digit", ReadOptions()).digest == f"sha256:{expected}"

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.bundle import BundleFile, read_bundle
+from batchdigits.archive.bundle_file import BundleFile, read_bundle
 from batchdigits.archive.reference import read_reference
-from batchdigits.archive.store import Store, packaged_bundle
-from batchdigits.engines.engine import open_engine
 from batchdigits.engines.golden import replay
+from batchdigits.engines.open import open_engine
 from batchdigits.errors import OutputError, UsageError
+from batchdigits.store.choice import packaged_bundle
+from batchdigits.store.store import Store
 from batchdigits.training.data import load_tutorial_digits
 from batchdigits.training.job import TrainResult, train
 from batchdigits.training.options import TrainOptions, command_line
@@ -135,7 +136,7 @@ def test_the_same_seed_gives_the_same_file(published: TrainResult, tmp_path: Pat
         "from batchdigits.training.options import TrainOptions\n"
         f"print(train({replace(SMALL, output=str(tmp_path / 'again.bundle'))}).digest)"
     )
-    code = f"from batchdigits.rows.batch import RowOptions\n{code}"
+    code = f"from batchdigits.rows.contract import RowOptions\n{code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == published.digest
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.bundle import read_bundle
+from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.thresholds import parse_thresholds
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.training.job import train
 from batchdigits.training.options import TrainOptions, command_line

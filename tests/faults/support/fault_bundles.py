@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from small_bundles import DIGITS, make_bundle, make_model, make_pixels
 
 from batchdigits.engines.golden import build_golden
-from batchdigits.engines.onnx import OnnxEngine
+from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.training.reference import build_reference
 
 

@@ -20,7 +20,7 @@ from fault_data import ROOT
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from batchdigits.archive.bundle import build_bundle
+from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.container import pack, unpack
 from batchdigits.archive.manifest import Manifest, parse_manifest
 
@@ -219,7 +219,7 @@ def _put_layer(layer: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 def _lambda(ran: Path) -> dict[str, Any]:
     """A Lambda layer as Keras itself writes it, whose code makes the file."""
-    from batchdigits.engines.keras import import_keras
+    from batchdigits.engines.keras.engine import import_keras
 
     keras = import_keras()
     path = str(ran)

@@ -1,0 +1,71 @@
+"""`bundles export`: for tools that know nothing of bundles."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from batchdigits.archive.signing import open_trust
+from batchdigits.bundles.common import REFERENCE, add_command, add_expect_digest
+from batchdigits.cli.flags import add_trust_options
+from batchdigits.cli.terminal import print_json, print_result
+from batchdigits.store.choice import load_bundle
+from batchdigits.text import listing
+
+if TYPE_CHECKING:
+    from batchdigits.archive.bundle_file import BundleFile
+    from batchdigits.exports.export import Exported
+
+
+def add_export(commands: Any) -> None:
+    """Add the subcommand's parser."""
+    command = add_command(
+        commands, "export", "write a bundle's model as ONNX, Keras or MLflow", _export
+    )
+    command.add_argument("reference", metavar="REF", help=REFERENCE)
+    command.add_argument("--onnx", metavar="FILE", help="pixels to probabilities, scaler inside")
+    command.add_argument("--keras", metavar="FILE.keras", help="the network, scaler outside")
+    command.add_argument("--mlflow", metavar="DIR", help="a pyfunc model (batchdigits[mlflow])")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace files, or an MLflow model, of these names"
+    )
+    add_expect_digest(command)
+    add_trust_options(command)
+    command.add_argument("--json", action="store_true", help="what was written, as a line of JSON")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    # Listing bundles must not pay for Arrow.
+    from batchdigits.engines.golden import replay
+    from batchdigits.engines.open import open_engine
+    from batchdigits.exports.export import ExportPaths, export_bundle
+
+    paths = ExportPaths.parse(arguments.onnx, arguments.keras, arguments.mlflow)
+    trust = open_trust(arguments.require_signature, arguments.trusted_keys)
+    bundle = load_bundle(arguments.reference, arguments.store, arguments.expect_digest, trust)
+    replay(open_engine(bundle), bundle)
+    written = export_bundle(bundle, paths, overwrite=arguments.overwrite)
+    if arguments.json:
+        print_json(_as_json(bundle, written))
+    else:
+        print_result("\n".join(_as_text(bundle, one) for one in written))
+    return 0
+
+
+def _as_json(bundle: BundleFile, written: list[Exported]) -> dict[str, Any]:
+    facts = bundle.manifest
+    return {
+        "bundle": {"name": facts.name, "version": str(facts.version), "digest": bundle.digest},
+        "classes": list(facts.classes.values),
+        "exports": [{**asdict(one), "path": str(one.path)} for one in written],
+    }
+
+
+def _as_text(bundle: BundleFile, one: Exported) -> str:
+    facts = bundle.manifest
+    classes = listing(map(str, facts.classes.values))
+    return (
+        f"{one.path}: {one.kind} of {facts.name}@{facts.version}; takes {one.takes}; "
+        f"gives {one.gives}; classes {classes}"
+    )

@@ -1,0 +1,63 @@
+"""Messages on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+
+from batchdigits.cli.terminal import CLEAR_LINE, StatusLine
+from batchdigits.clock import utc_text
+from batchdigits.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+
+LOG_FORMATS = ("text", "json")
+
+
+def configure_logging(arguments: argparse.Namespace, prog: str) -> None:
+    """Send the package's messages to standard error, in the format that `arguments` ask for."""
+    import logging
+
+    log_format = arguments.log_format
+    if log_format not in LOG_FORMATS:  # argparse does not check a default, such as the variable's
+        raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_json_formatter() if log_format == "json" else _text_formatter(prog))
+    logger = logging.getLogger("batchdigits")
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if arguments.debug else logging.INFO)
+    logger.propagate = False
+
+
+def _text_formatter(prog: str) -> logging.Formatter:
+    import logging
+
+    clear = CLEAR_LINE if StatusLine().enabled else ""
+
+    class TextFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            message = super().format(record)
+            if record.levelno != logging.INFO:
+                message = f"{prog}: {record.levelname.lower()}: {message}"
+            return clear + message
+
+    return TextFormatter()
+
+
+def _json_formatter() -> logging.Formatter:
+    import logging
+
+    class JsonFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            line = json_line(record.levelname.lower(), record.getMessage(), record.created)
+            return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+    return JsonFormatter()
+
+
+def json_line(level: str, message: str, created: float) -> str:
+    """One message as one line of JSON; `created` in seconds since 1970."""
+    import json
+
+    return json.dumps({"time": utc_text(created), "level": level, "message": message})

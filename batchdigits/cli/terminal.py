@@ -1,0 +1,127 @@
+"""What commands print: results on standard output, one status line on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+
+from batchdigits.cli.interrupts import raise_if_interrupted
+from batchdigits.errors import IOFailedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CLEAR_LINE = "\r\x1b[K"
+
+
+def print_result(text: str) -> None:
+    """Write one result to standard output; a reader that has gone away is no error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        _silence_stdout()
+    except OSError as error:
+        _silence_stdout()
+        raise IOFailedError(
+            f"standard output can't be written: {error.strerror}; what was done stands"
+        ) from error
+
+
+def print_json(result: Any) -> None:
+    """Write one result to standard output as one line of JSON, in ASCII: any terminal takes it."""
+    import json
+
+    print_result(json.dumps(result))
+
+
+class StatusLine:
+    """One rewritten line on a terminal, nothing anywhere else."""
+
+    def __init__(self) -> None:
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.enabled = terminal and os.environ.get("TERM") != "dumb"
+
+    def show(self, text: str) -> None:
+        """Put `text` in the place of what was shown, cut to the terminal's width."""
+        if self.enabled:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            self._write(f"{CLEAR_LINE}{text[: width - 1]}")
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self.enabled:
+            self._write(CLEAR_LINE)
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+class Progress:
+    """How far a run is, on a status line: rows, rows a second, time left, the input's name.
+
+    Call it with the rows of the input at hand done so far, the part of it done (0..1, None if
+    unknown), and its name.
+    """
+
+    INTERVAL = 0.2
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self._line = StatusLine()
+        self._next = self.started
+        self._name: str | None = None
+
+    def __call__(self, rows: int, part: float | None, name: str) -> None:
+        """Draw the line anew, at most five times a second.
+
+        Raises InterruptedRunError if a signal has come whose exception got lost.
+        """
+        raise_if_interrupted()
+        now = time.monotonic()
+        if self._name not in (None, name):  # the next input: rate and time left are its own
+            self.started = now
+        self._name = name
+        if not self._line.enabled or now < self._next:
+            return
+        self._next = now + self.INTERVAL
+        seconds = max(now - self.started, 1e-9)
+        text = f"{rows:,} rows  {rows / seconds:,.0f} rows/s"
+        if part:
+            left = seconds * (1 - part) / part
+            text = f"{_bar(part)} {part:4.0%}  {text}  {_clock(left)} left"
+        self._line.show(f"{text}  {_shown(name)}")
+
+    def finish(self) -> None:
+        """Clear the line."""
+        self._line.clear()
+
+
+def _shown(name: str) -> str:
+    """The last part of a path, without what would move the cursor."""
+    last = name.rpartition("/")[2]
+    return "".join(letter if letter.isprintable() else "?" for letter in last)
+
+
+def _bar(part: float, width: int = 20) -> str:
+    full = round(min(part, 1.0) * width)
+    is_utf8 = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
+    done, left = ("█", "░") if is_utf8 else ("#", ".")
+    return done * full + left * (width - full)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _silence_stdout() -> None:
+    """Point standard output nowhere, or the interpreter's last flush would fail again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,155 @@
+"""Looks into `model.keras` before Keras does: known members, known layers, nothing else.
+
+A `.keras` file is a ZIP of `config.json`, which names classes to build, and of weights. Keras'
+safe mode refuses lambdas; this also refuses every class that our networks don't need, among them
+those that read files or run any function that is named to them.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from batchdigits.archive.container import MAX_FILE_BYTES
+from batchdigits.archive.strict_json import parse_json
+from batchdigits.errors import BundleError
+from batchdigits.text import listing
+
+WEIGHTS = "model.weights.h5"
+MEMBERS = {"metadata.json", "config.json", WEIGHTS}
+
+LAYERS = frozenset(
+    {
+        *("InputLayer", "Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D"),
+        *("MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"),
+        *("Reshape", "Flatten", "ZeroPadding2D", "Rescaling", "Add", "Concatenate"),
+        *("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax"),
+        *("BatchNormalization", "LayerNormalization"),
+        *("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise"),
+        *("RandomTranslation", "RandomRotation", "RandomZoom"),
+    }
+)
+_INITIALIZERS = frozenset(
+    {
+        *("Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal"),
+        *("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform"),
+        *("LecunNormal", "LecunUniform", "VarianceScaling", "Orthogonal"),
+    }
+)
+_NAMES_OF_MODULES: dict[str | None, frozenset[str]] = {
+    "keras.layers": LAYERS,
+    "keras.initializers": _INITIALIZERS,
+    "keras.regularizers": frozenset({"L1", "L2", "L1L2"}),
+    "keras": frozenset({"Sequential", "Functional", "Model", "DTypePolicy"}),
+    "keras.models": frozenset({"Sequential", "Functional", "Model"}),
+    "keras.src.models.functional": frozenset({"Functional"}),
+    # A tensor's place in the graph, and a tuple: marks that Keras reads as data.
+    None: frozenset({"__keras_tensor__", "__tuple__"}),
+}
+
+
+def check_keras_archive(data: bytes) -> None:
+    """Raise BundleError unless the bytes of `model.keras` hold an allowed network and no more."""
+    odd = sorted({_describe(node) for node in _named_nodes(_read_config(data), 0)} - {""})
+    if odd:
+        raise BundleError(f"model.keras names {listing(odd)}, which no network of ours needs")
+
+
+# What h5py raises for a file that is not as HDF5 wrote it.
+_H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+
+
+def check_keras_weights(data: bytes) -> None:
+    """Raise BundleError unless the weights of `model.keras` are all in it, as they are declared.
+
+    HDF5 can declare gigabytes that it stores in a few bytes, and Keras lets four of them pass; it
+    can also point at other files. For an archive that `check_keras_archive` let pass.
+    """
+    import h5py
+
+    bombs: list[str] = []
+    pointers: list[str] = []
+
+    def look(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            if node.external:
+                pointers.append(name)
+            elif node.nbytes > node.id.get_storage_size():
+                bombs.append(name)
+        elif isinstance(node, h5py.Group):
+            links = {entry: node.get(entry, getlink=True) for entry in node}
+            odd = (entry for entry, link in links.items() if not isinstance(link, h5py.HardLink))
+            pointers.extend(f"{name}/{entry}".lstrip("/") for entry in odd)
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            weights = io.BytesIO(archive.read(WEIGHTS))
+        with h5py.File(weights) as file:
+            look("", file)
+            file.visititems(look)  # all but the root
+    except (*_H5_ERRORS, zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"model.keras has weights that can't be read ({error})") from error
+    if pointers:
+        raise BundleError(
+            f"model.keras has weights that are links or lie in other files: {listing(pointers)}"
+        )
+    if bombs:
+        raise BundleError(
+            f"model.keras has weights that are larger than what is stored of them: {listing(bombs)}"
+        )
+
+
+def _read_config(data: bytes) -> Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            _check_entries(entries)
+            config = archive.read("config.json")
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise BundleError(f"model.keras can't be read ({error})") from error
+    except (KeyError, NotImplementedError, OSError) as error:
+        raise BundleError(f"model.keras is no archive that Keras wrote ({error})") from error
+    try:
+        return parse_json(config, "config.json", MAX_FILE_BYTES)
+    except BundleError as error:
+        raise BundleError(f"model.keras: {error}") from error
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    names = sorted(entry.filename for entry in entries)
+    if names != sorted(MEMBERS):
+        raise BundleError(
+            f"model.keras has members {listing(names)}, expected {listing(sorted(MEMBERS))}"
+        )
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if not stored or sum(entry.file_size for entry in entries) > MAX_FILE_BYTES:
+        raise BundleError("model.keras has compressed or oversized members, Keras stores them")
+
+
+def _named_nodes(node: Any, depth: int) -> Iterator[dict[str, Any]]:
+    """Every object of the config that names a class, a module, or a registered class."""
+    if depth > 64:
+        raise BundleError("model.keras has a config nested deeper than 64 levels")
+    if isinstance(node, dict):
+        if node.keys() & {"class_name", "module", "registered_name"}:
+            yield node
+        for child in node.values():
+            yield from _named_nodes(child, depth + 1)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _named_nodes(child, depth + 1)
+
+
+def _describe(node: dict[str, Any]) -> str:
+    """Nothing for an allowed node, else what it names."""
+    name, module, registered = (
+        node.get(key) for key in ("class_name", "module", "registered_name")
+    )
+    known = isinstance(module, str | None) and isinstance(name, str)
+    if known and name in _NAMES_OF_MODULES.get(module, ()) and registered in (None, name):
+        return ""
+    return f"{str(module)[:60]}.{str(name)[:60]}" + (
+        f" (as {str(registered)[:60]})" if registered not in (None, name) else ""
+    )

@@ -1,0 +1,166 @@
+"""Opens the joblib members of a bundle without letting them run anything.
+
+A pickle is a program. This unpickler knows the few names that a fitted StandardScaler and a fitted
+LabelBinarizer need, and refuses every other one before it is imported. joblib routes the pickles
+inside object arrays through `find_class` only since 1.6.0; object arrays are refused here anyway.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from batchdigits.errors import BundleError
+from batchdigits.text import listing
+
+_SCALER = ("sklearn.preprocessing._data", "StandardScaler")
+_BINARIZER = ("sklearn.preprocessing._label", "LabelBinarizer")
+_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+
+# NumPy writes "numpy._core" since 2.0, "numpy.core" before.
+_SCALARS = {("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar")}
+
+_DTYPE_CODE = re.compile(r"b1|[iuf][1248]|U[1-9][0-9]{0,5}")
+_WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap"}
+_ALIGNMENT = "numpy_array_alignment_bytes"
+
+
+def load_scaler(data: bytes) -> Any:
+    """The fitted StandardScaler in the bytes of `scaler.joblib`. BundleError for anything else."""
+    return _load(data, "scaler.joblib", _SCALER)
+
+
+def load_label_binarizer(data: bytes) -> Any:
+    """The fitted LabelBinarizer in `label_binarizer.joblib`. BundleError for anything else."""
+    return _load(data, "label_binarizer.joblib", _BINARIZER)
+
+
+def _load(data: bytes, member: str, expected: tuple[str, str]) -> Any:
+    unpickler = _make_unpickler(data, expected)
+    try:
+        with warnings.catch_warnings():
+            # Another scikit-learn than it was made with: the golden rows judge, not a warning.
+            warnings.simplefilter("ignore")
+            found = unpickler.load()
+    except BundleError as error:
+        raise BundleError(f"{member}: {error}") from error
+    except _PICKLE_ERRORS as error:
+        raise BundleError(f"{member} can't be read ({type(error).__name__}: {error})") from error
+    if type(found).__name__ != expected[1]:
+        raise BundleError(f"{member} holds a {type(found).__name__}, expected a {expected[1]}")
+    odd = sorted(key for key, value in vars(found).items() if not _is_plain(value))
+    if odd:
+        raise BundleError(f"{member} has attributes that are no numbers or text: {listing(odd)}")
+    hiding = sorted(key for key in vars(found) if hasattr(type(found), key))
+    if hiding:
+        raise BundleError(f"{member} has attributes in the place of methods: {listing(hiding)}")
+    return found
+
+
+# What hostile or damaged bytes make a pickle machine raise: nearly everything but SystemExit.
+_PICKLE_ERRORS = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
+    *(AttributeError, ImportError, NotImplementedError, RecursionError, MemoryError),
+    *(AssertionError, OverflowError, NameError, OSError, struct.error),
+)
+
+
+def _make_unpickler(data: bytes, expected: tuple[str, str]) -> Any:
+    """An unpickler over `data` that finds the class `expected`, NumPy arrays, and nothing else."""
+    from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+
+    class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no type hints
+        dispatch = NumpyUnpickler.dispatch.copy()
+
+        def find_class(self, module: str, name: str) -> Any:
+            key = (module, name)
+            if key == expected:
+                return super().find_class(module, name)
+            if key == _WRAPPER:
+                return NumpyArrayWrapper
+            if key in _SCALARS:
+                return _make_scalar
+            if key in _STAND_INS:
+                return _STAND_INS[key]
+            raise BundleError(f"names {module}.{name}, which no scaler or binarizer needs: refused")
+
+        def load_build(self) -> None:
+            state, target = self.stack[-1], self.stack[-2]
+            if isinstance(target, NumpyArrayWrapper):
+                _check_wrapper(state, len(data))
+            elif isinstance(target, np.dtype):
+                _check_dtype(target, state)
+            elif type(target).__name__ != expected[1] or not isinstance(state, dict):
+                raise BundleError(f"sets the state of a {type(target).__name__}: refused")
+            super().load_build()
+
+        dispatch[pickle.BUILD[0]] = load_build
+
+    return AllowListUnpickler("", io.BytesIO(data), ensure_native_byte_order=True)
+
+
+class _ArrayType:
+    """Stands in for `numpy.ndarray`, which the pickles name as a type and never call."""
+
+    def __init__(self, *_: Any) -> None:
+        raise BundleError("builds a NumPy array by hand: refused")
+
+
+def _make_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
+    """`numpy.dtype` for plain numbers, booleans and text alone."""
+    if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code) or align or copy is not True:
+        raise BundleError(f"has an array of dtype {str(code)[:40]!r}: refused")
+    return np.dtype(code, copy=True)
+
+
+def _make_scalar(dtype: Any, data: Any) -> Any:
+    """`numpy._core.multiarray.scalar` for plain dtypes alone."""
+    if not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
+        raise BundleError("has a NumPy scalar that is no plain number: refused")
+    return np.frombuffer(data, dtype, count=1)[0]
+
+
+_STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _ArrayType,
+    ("numpy", "dtype"): _make_dtype,
+}
+
+
+def _check_dtype(dtype: np.dtype[Any], state: Any) -> None:
+    """Refuse a state that would make a plain dtype anything else, byte order apart.
+
+    `numpy.dtype.__setstate__` believes what it is given: flags and fields set here would make
+    NumPy take numbers for object pointers.
+    """
+    order = state[1] if isinstance(state, tuple) and len(state) == 8 else None
+    plain = dtype.__reduce__()[2]
+    if order not in ("<", ">", "|", "=") or state != (plain[0], order, *plain[2:]):
+        raise BundleError("has an array dtype with a state of its own: refused")
+
+
+def _check_wrapper(state: Any, size: int) -> None:
+    """Refuse an array that is larger than the member it stands in, or is no plain array."""
+    if not isinstance(state, dict) or set(state) - {_ALIGNMENT} != _WRAPPER_STATE:
+        raise BundleError("has an array header of another kind: refused")
+    shape, dtype, alignment = state["shape"], state["dtype"], state.get(_ALIGNMENT)
+    plain_shape = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    if not plain_shape or not isinstance(dtype, np.dtype) or dtype.hasobject:
+        raise BundleError("has an array of objects: refused")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise BundleError(f"has an array of shape {shape}, more than its {size} bytes hold")
+    if state["order"] not in ("C", "F") or (alignment is not None and type(alignment) is not int):
+        raise BundleError("has an array header of another kind: refused")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
+    return value is None or isinstance(value, bool | int | float | str | np.generic)

@@ -1,0 +1,180 @@
+"""A graph around that of `model.onnx`, which scores many blocks of rows in one call.
+
+A block has to fit the cache, and a call for each block costs two turns of the interpreter, for
+which the workers wait for each other. So the blocks are counted in a graph, which is made when it
+is first needed: bundles hold the plain model, and the same bits come out. Field numbers are from
+onnx.proto, operators from https://onnx.ai/onnx/operators/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from batchdigits.engines.onnx.protobuf import as_bytes, field, fields
+from batchdigits.images import PIXELS
+
+FLOAT, UINT8, INT64, BOOL = 1, 2, 7, 9
+_INT_ATTRIBUTE, _GRAPH_ATTRIBUTE, _INTS_ATTRIBUTE = 2, 5, 7
+
+_NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 5, 11, 12, 15
+_GRAPH_OF_MODEL = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How pixels come: type of an element, and whether as 64 columns or as rows of 64."""
+
+    kind: int
+    columns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names for what the loop adds: none of them is a name in the model."""
+
+    prefix: str
+
+    @classmethod
+    def unused(cls, model: bytes) -> Names:
+        """Names that are nowhere in the bytes of `model`."""
+        prefix = "loop"
+        while prefix.encode() in model:
+            prefix += "_"
+        return cls(prefix)
+
+    @property
+    def pixels(self) -> str:
+        """The input for the pixels of all blocks."""
+        return self.inner("pixels")
+
+    @property
+    def blocks(self) -> str:
+        """The input for the number of blocks."""
+        return self.inner("blocks")
+
+    def output(self, name: str) -> str:
+        """The output that holds what the model's output of that name was for each block."""
+        return self.inner(f"all_{name}")
+
+    def inner(self, name: str) -> str:
+        """Something inside the loop."""
+        return f"{self.prefix}/{name}"
+
+
+def loop_over_blocks(
+    model: bytes,
+    names: Names,
+    outputs: Mapping[str, tuple[int, ...]],
+    layout: Layout,
+    *,
+    rows: int,
+    switches: Sequence[str],
+) -> bytes:
+    """A model that does for each block of `rows` rows what `model` does for all.
+
+    outputs   the outputs of `model` to compute: the type of their elements, and behind it the
+              lengths of their dimensions but for the first, which is the row
+    switches  inputs of `model` besides `pixels`, which are true here
+
+    Its inputs are `names.pixels`, of that layout, and `names.blocks` (int64, no dimension): so many
+    blocks are scored. Its outputs have one dimension more than those of `model`, the block, in
+    front.
+    """
+    number, going, go_on = (names.inner(name) for name in ("number", "going", "go_on"))
+    body = [
+        *_cut_block(layout, rows, names),
+        *_parts_of(model, set(switches)),
+        *(field(_INITIALIZER, _tensor(name, BOOL, (), b"\x01")) for name in switches),
+        _node("Identity", [going], [go_on]),
+        field(_INPUT, _port(number, INT64, ())),
+        field(_INPUT, _port(going, BOOL, ())),
+        field(_OUTPUT, _port(go_on, BOOL, ())),
+        *(
+            field(_OUTPUT, _port(name, kind, (rows, *shape)))
+            for name, (kind, *shape) in outputs.items()
+        ),
+        field(2, "block"),
+    ]
+    all_shape = (PIXELS, "N") if layout.columns else ("N", PIXELS)
+    loop = _attribute("body", _GRAPH_ATTRIBUTE, field(6, b"".join(body)))
+    graph = [
+        _node("Loop", [names.blocks, ""], [names.output(name) for name in outputs], loop),
+        field(2, "blocks"),
+        field(_INPUT, _port(names.pixels, layout.kind, all_shape)),
+        field(_INPUT, _port(names.blocks, INT64, ())),
+        *(
+            field(_OUTPUT, _port(names.output(name), kind, ("blocks", rows, *shape)))
+            for name, (kind, *shape) in outputs.items()
+        ),
+    ]
+    around = (
+        field(number, value)
+        for number, value in fields(memoryview(model))
+        if number != _GRAPH_OF_MODEL
+    )
+    return b"".join((*around, field(_GRAPH_OF_MODEL, b"".join(graph))))
+
+
+def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
+    """What takes the block at hand out of all pixels, as the model wants it."""
+    steps: list[tuple[str, bytes]] = []
+    if layout.columns:
+        turned = field(8, 1) + field(8, 0)
+        steps.append(("Transpose", _attribute("perm", _INTS_ATTRIBUTE, turned)))
+    if layout.kind != FLOAT:
+        steps.append(("Cast", _attribute("to", _INT_ATTRIBUTE, field(3, FLOAT))))
+    cuts = [*(names.inner(f"cut_{place}") for place in range(len(steps))), "pixels"]
+    number, length, axis, begin, end = map(names.inner, ("number", "rows", "axis", "begin", "end"))
+    yield _node("Mul", [number, length], [begin])
+    yield _node("Add", [begin, length], [end])
+    yield _node("Slice", [names.pixels, begin, end, axis], cuts[:1])
+    for place, (operator, attribute) in enumerate(steps):
+        yield _node(operator, [cuts[place]], [cuts[place + 1]], attribute)
+    for name, value in ((length, rows), (axis, int(layout.columns))):
+        data = value.to_bytes(8, "little")
+        yield field(_INITIALIZER, _tensor(name, INT64, (1,), data))
+
+
+def _parts_of(model: bytes, without: set[str]) -> Iterator[bytes]:
+    """Operators and constants of a model's graph, but for the constants of these names."""
+    for number, graph in fields(memoryview(model)):
+        if number != _GRAPH_OF_MODEL:
+            continue
+        for part, value in fields(as_bytes(graph)):
+            named = part == _INITIALIZER and _name_of_tensor(as_bytes(value)) in without
+            if part in (_NODE, _INITIALIZER, _SPARSE_INITIALIZER) and not named:
+                yield field(part, value)
+
+
+def _name_of_tensor(tensor: memoryview) -> str:
+    names = [as_bytes(value) for number, value in fields(tensor) if number == 8]
+    return bytes(names[-1]).decode("utf-8", "replace") if names else ""
+
+
+def _node(
+    operator: str, inputs: Sequence[str], outputs: Sequence[str], *attributes: bytes
+) -> bytes:
+    parts = [
+        *(field(1, name) for name in inputs),
+        *(field(2, name) for name in outputs),
+        field(4, operator),
+        *(field(5, attribute) for attribute in attributes),
+    ]
+    return field(_NODE, b"".join(parts))
+
+
+def _attribute(name: str, kind: int, value: bytes) -> bytes:
+    return field(1, name) + value + field(20, kind)
+
+
+def _tensor(name: str, kind: int, shape: Sequence[int], data: bytes) -> bytes:
+    dimensions = b"".join(field(1, size) for size in shape)
+    return dimensions + field(2, kind) + field(8, name) + field(9, data)
+
+
+def _port(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
+    """Name, type and shape of an input or an output."""
+    sizes = (field(1 if isinstance(size, int) else 2, size) for size in shape)
+    tensor = field(1, kind) + field(2, b"".join(field(1, size) for size in sizes))
+    return field(1, name) + field(2, field(1, tensor))

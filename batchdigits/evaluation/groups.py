@@ -1,0 +1,160 @@
+"""Labelled rows counted by the values of other columns: which form, which field, which writer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.errors import UsageError
+from batchdigits.evaluation.confusion import share_interval
+from batchdigits.rows.arrow import positions
+
+MAX_GROUPS = 100_000
+"""More would be ids of rows rather than groups, and memory would grow with the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The labelled rows that share `values` in the columns of the grouping.
+
+    accuracy    part of them predicted right, 0..1
+    interval    its 95 % interval
+    confidence  their mean confidence
+    """
+
+    values: tuple[Any, ...]
+    rows: int
+    errors: int
+    accuracy: float
+    interval: tuple[float, float]
+    confidence: float
+
+
+class Groups:
+    """Rows, errors and confidence by the values of the columns that `names` lists."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._places: dict[tuple[Any, ...], int] = {}
+        self._rows = np.zeros(MAX_GROUPS, np.int64)
+        self._errors = np.zeros(MAX_GROUPS, np.int64)
+        self._confidence = np.zeros(MAX_GROUPS)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(
+        self,
+        columns: Sequence[pa.Array],
+        chosen: NDArray[np.int64],
+        is_wrong: NDArray[np.bool_],
+        confidence: NDArray[np.float32],
+    ) -> None:
+        """Count the `chosen` rows of a batch; `columns` have its values, the others the chosen's.
+
+        Raises UsageError for more groups than MAX_GROUPS.
+        """
+        if not len(chosen):
+            return
+        plain = [_in_plain_type(column) for column in columns]
+        keys, numbers = _distinct([column.take(positions(chosen)) for column in plain])
+        places = np.array([self._place(key) for key in keys], np.int64)
+        for sums, weights in (
+            (self._rows, None),
+            (self._errors, is_wrong),
+            (self._confidence, confidence),
+        ):
+            counts = np.bincount(numbers, weights=weights, minlength=len(keys))
+            sums[places] += counts.astype(sums.dtype)
+
+    def worst_first(self) -> list[Group]:
+        """The groups by the upper end of their accuracy's interval: the surely bad come first.
+
+        A group with one row, and that wrong, tells less than one with nine wrong rows of ten.
+        """
+        found = [self._group(values, place) for values, place in self._places.items()]
+        return sorted(found, key=lambda one: (one.interval[1], -one.rows, _sortable(one.values)))
+
+    def _place(self, key: tuple[Any, ...]) -> int:
+        place = self._places.setdefault(key, len(self._places))
+        if place >= MAX_GROUPS:
+            raise UsageError(
+                f"--by {','.join(self.names)}: more than {MAX_GROUPS:,} groups; name columns that "
+                "many rows share, such as a form, a field or a writer"
+            )
+        return place
+
+    def _group(self, values: tuple[Any, ...], place: int) -> Group:
+        rows, errors = int(self._rows[place]), int(self._errors[place])
+        interval = share_interval(rows - errors, rows) or (0.0, 1.0)
+        confidence = float(self._confidence[place]) / rows
+        return Group(values, rows, errors, (rows - errors) / rows, interval, confidence)
+
+
+def may_group(kind: pa.DataType) -> bool:
+    """Whether values of that type can be told apart one by one: no lists, structs or bytes."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return not (
+        pa.types.is_nested(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+    )
+
+
+def _in_plain_type(column: pa.Array) -> pa.Array:
+    """The values in a type that Arrow can take from, and Python hold."""
+    kind = column.type
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_duration(kind):
+        return column.cast(pa.int64())
+    # Python's own have no nanoseconds.
+    return column.cast(pa.string()) if pa.types.is_temporal(kind) else column
+
+
+def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:
+    """The distinct rows of columns as JSON can hold them, and which of them each row is."""
+    firsts = numbers = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        codes = _codes(column)
+        _, firsts, numbers = np.unique(
+            numbers * (int(codes.max()) + 1) + codes, return_index=True, return_inverse=True
+        )
+    taken = [column.take(positions(firsts)).to_pylist() for column in columns]
+    return [tuple(map(_plain, values)) for values in zip(*taken, strict=True)], numbers
+
+
+def _codes(column: pa.Array) -> NDArray[np.int64]:
+    """A number from 0 on for each distinct value, null being one."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    encoded = column.dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(
+        zero_copy_only=False
+    )
+    return codes.astype(np.int64)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _sortable(values: tuple[Any, ...]) -> tuple[tuple[str, Any], ...]:
+    """Values of any mix of types in one order: numbers among themselves, text among itself."""
+    return tuple(
+        ("", float(value)) if isinstance(value, (int, float)) else ("text", str(value))
+        for value in values
+    )

@@ -1,0 +1,65 @@
+"""Accept or review on labelled rows: how many are accepted, and how many of those are wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.archive.thresholds import Thresholds
+from batchdigits.evaluation.confusion import share_interval
+from batchdigits.rows.contract import Pixels
+from batchdigits.scoring.decision import CAUSES, Decider, count_causes
+
+
+class DecisionCounts:
+    """Rows accepted and their errors, and rows by cause of review, by thresholds.
+
+    `review_below` of the thresholds is set; `max_error`, 0..1, is what they promise of the part of
+    accepted rows that is wrong, None if nothing. No row is judged by its strangeness.
+    """
+
+    def __init__(self, thresholds: Thresholds, max_error: float | None) -> None:
+        self.review_below = thresholds.review_below
+        self.max_error = max_error
+        self.rows = self.accepted = self.errors = 0
+        self._decider = Decider(thresholds)
+        self._causes: Counter[str] = Counter()
+
+    def add(
+        self, pixels: Pixels, confidence: NDArray[np.float32], is_right: NDArray[np.bool_]
+    ) -> None:
+        """Decide about rows (n, 64) of a confidence (n,), and count whether each is right."""
+        codes = self._decider.decide(confidence, pixels)
+        is_accepted = codes == 0
+        self.rows += len(codes)
+        self.accepted += int(is_accepted.sum())
+        self.errors += int((is_accepted & ~is_right).sum())
+        self._causes.update(count_causes(codes))
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """Rows that go to review, by cause, in the documented order."""
+        return {cause: self._causes[cause] for cause in CAUSES if self._causes[cause]}
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the part of accepted rows that is wrong; None if there are none."""
+        return share_interval(self.errors, self.accepted)
+
+    def as_facts(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        low, high = self.interval or (None, None)
+        return {
+            "review_below": self.review_below,
+            "max_error": self.max_error,
+            "rows": self.accepted,
+            "coverage": self.accepted / self.rows if self.rows else None,
+            "errors": self.errors,
+            "error": self.errors / self.accepted if self.accepted else None,
+            "error_low": low,
+            "error_high": high,
+            "causes": self.causes,
+        }

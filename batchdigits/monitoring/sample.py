@@ -1,0 +1,71 @@
+"""A sample of an input's rows in constant memory, that depends on the rows alone.
+
+Every row has a mark, made from its number in the file, and a row is in the sample if its mark is
+below a limit. The limit starts above all marks and is halved whenever the sample would outgrow its
+room: what is in it at the end does not depend on how the rows were cut into batches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.images import PIXELS
+from batchdigits.rows.contract import Pixels
+
+SAMPLED_ROWS = 8_192
+"""At most; half as many at least, of an input that has them."""
+
+# Multiplying by 2**64 divided by the golden ratio spreads consecutive numbers evenly: Knuth, The
+# Art of Computer Programming, volume 3, section 6.4.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_ALL_MARKS = 2**64 - 1
+
+
+def marks_of(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A mark for each row, uint64, evenly spread whatever the rows' numbers have in common."""
+    return numbers.astype(np.uint64) * _SPREAD
+
+
+class RowSample:
+    """Up to 8,192 rows, each as likely as any other to be among them; levels are 0..16, rounded."""
+
+    def __init__(self) -> None:
+        self._levels = np.empty((PIXELS, SAMPLED_ROWS), np.uint8)
+        self._marks = np.empty(SAMPLED_ROWS, np.uint64)
+        self._rows = 0
+        self._limit = _ALL_MARKS
+
+    def add(self, pixels: Pixels, numbers: NDArray[np.int64]) -> None:
+        """Take in rows (n, 64) whose numbers in the file, counted from 0, are `numbers`."""
+        marks = marks_of(numbers)
+        chosen = self._below(marks)
+        while self._rows + len(chosen) > SAMPLED_ROWS:
+            self._limit //= 2
+            kept = self._below(self._marks[: self._rows])
+            self._levels[:, : len(kept)] = self._levels[:, kept]
+            self._marks[: len(kept)] = self._marks[kept]
+            self._rows = len(kept)
+            chosen = self._below(marks)
+        place = slice(self._rows, self._rows + len(chosen))
+        self._levels[:, place] = _levels(pixels, chosen)
+        self._marks[place] = marks[chosen]
+        self._rows += len(chosen)
+
+    @property
+    def levels(self) -> NDArray[np.uint8]:
+        """The sampled rows as columns, uint8 (64, n)."""
+        return self._levels[:, : self._rows]
+
+    def _below(self, marks: NDArray[np.uint64]) -> NDArray[np.intp]:
+        return np.flatnonzero(marks <= np.uint64(self._limit))
+
+
+def _levels(pixels: Pixels, chosen: NDArray[np.intp]) -> NDArray[Any]:
+    """The chosen rows as columns, whole numbers of any type."""
+    if pixels.dtype == np.uint8 and pixels.flags.fnc:
+        return pixels.T.take(chosen, axis=1)
+    rows = pixels.take(chosen, axis=0).T
+    return rows if pixels.dtype == np.uint8 else np.rint(rows)

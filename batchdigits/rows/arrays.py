@@ -1,0 +1,288 @@
+"""Numeric columns of Arrow batches: checked, and laid out as rows of 64 pixels.
+
+Values are judged in the precision they come in, so that 16.0000001 in a float64 column is out of
+range just as it is in a CSV, and only then narrowed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.errors import UnusableInputError
+from batchdigits.images import DARKEST, PIXELS
+from batchdigits.rows.arrow import batch_of, take
+from batchdigits.rows.contract import Pixels, Rows
+from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.pixels import PixelColumns
+from batchdigits.rows.rejects import Reject
+from batchdigits.text import listing
+
+Numbers = NDArray[np.number[Any]]
+
+_MISSING, _NOT_FINITE, _OUT_OF_RANGE, _FINE = range(4)
+_REASON_OF_CODE = ("missing", "not-finite", "out-of-range")
+
+
+def scaled(values: Numbers, maximum: float) -> NDArray[np.float32]:
+    """Pixels of 0..`maximum` as pixels of 0..16: x * 16 / maximum, every step in float32."""
+    return values.astype(np.float32) * np.float32(DARKEST) / np.float32(maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowLayout:
+    """Which columns of an Arrow schema are pixels and which pass through."""
+
+    pixels: PixelColumns
+    passthrough: tuple[int, ...]
+    schema: pa.Schema
+
+    @property
+    def passthrough_schema(self) -> pa.Schema:
+        """The schema of the pass-through columns."""
+        return pa.schema([self.schema.field(i) for i in self.passthrough])
+
+
+def check_types(schema: pa.Schema, pixels: PixelColumns, where: str) -> None:
+    """Refuse pixel columns whose type is no number, before any data is read.
+
+    Raises UnusableInputError naming the columns, their types and the fix.
+    """
+    fields = [schema.field(name) for name in pixels.names]
+    if pixels.is_list:
+        _check_list_type(fields[0], where)
+        return
+    wrong = [f"{field.name} ({field.type})" for field in fields if not _is_number(field.type)]
+    if wrong:
+        raise UnusableInputError(
+            f"{where}: {len(wrong)} pixel columns hold no numbers: {listing(wrong)}; expected "
+            "integers, floats or decimals; cast them, or name other columns with --pixels"
+        )
+
+
+def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: ReadOptions) -> Rows:
+    """Checked rows of one batch whose schema is `layout.schema`.
+
+    Rows with a null, a NaN, an infinity, a value outside 0..`options.darkest` or a list that is not
+    64 long become rejects.
+    """
+    columns = [batch.column(i) for i in layout.passthrough]
+    passthrough = batch_of(columns, batch.num_rows, layout.passthrough_schema)
+    judged = _judge(batch, layout.pixels, options)
+    if judged.codes is not None or judged.fits is not None:
+        return _with_rejects(batch, layout.pixels, options, passthrough, judged)
+    nothing = passthrough.slice(0, 0)
+    return Rows(_narrow(judged.values, options), passthrough, (), nothing, batch.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The pixels of a batch and what is wrong with them.
+
+    values  number dtype, shape (m, 64), one row for each of the batch's rows that holds 64 pixels
+    codes   uint8, shape (m, 64): why each pixel is refused, or _FINE; None when all are fine
+    fits    bool, one for each of the batch's rows: which rows the m are; None when all are
+    """
+
+    values: Numbers
+    codes: NDArray[np.uint8] | None
+    fits: NDArray[np.bool_] | None
+
+
+def _judge(batch: pa.RecordBatch, pixels: PixelColumns, options: ReadOptions) -> _Judged:
+    if not pixels.is_list:
+        columns = [_plain(batch.column(name)) for name in pixels.names]
+        values, nulls = _matrix(columns, batch.num_rows)
+        return _Judged(values, _codes(values, nulls, options), None)
+    flat, fits = _flat_list(batch.column(pixels.names[0]))
+    values, nulls = _flat_matrix(flat)
+    return _Judged(values, _codes(values, nulls, options), fits)
+
+
+def _with_rejects(
+    batch: pa.RecordBatch,
+    pixels: PixelColumns,
+    options: ReadOptions,
+    passthrough: pa.RecordBatch,
+    judged: _Judged,
+) -> Rows:
+    rows = np.arange(batch.num_rows) if judged.fits is None else np.flatnonzero(judged.fits)
+    fine = np.ones(len(rows), bool)
+    rejects: list[Reject] = []
+    if judged.codes is not None:
+        fine = judged.codes.min(axis=1, initial=_FINE) == _FINE
+        rejects += [
+            _value_reject(batch, pixels, int(rows[i]), judged.codes[i])
+            for i in np.flatnonzero(~fine)
+        ]
+    if judged.fits is not None:
+        rejects += [_list_reject(batch, pixels, int(i)) for i in np.flatnonzero(~judged.fits)]
+        rejects.sort(key=lambda reject: reject.row)
+    good = rows[fine].astype(np.int64)
+    return Rows(
+        pixels=_narrow(_rows_of(judged.values, fine), options),
+        passthrough=take(passthrough, good),
+        rejects=tuple(rejects),
+        rejected=take(passthrough, np.array([r.row for r in rejects], np.int64)),
+        rows=batch.num_rows,
+        good=good,
+    )
+
+
+def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np.bool_] | None]:
+    dtype = np.result_type(*{_numpy_type(column.type) for column in columns})
+    whole = not any(column.null_count for column in columns)
+    if dtype == np.uint8 and whole:
+        # Columns end to end, as they came: in large batches the engine turns them far faster.
+        return _to_numpy(pa.concat_arrays(columns)).reshape(PIXELS, rows).T, None
+    matrix = np.empty((rows, PIXELS), dtype, order="F" if dtype == np.uint8 else "C")
+    nulls = None
+    for i, column in enumerate(columns):
+        if column.null_count:
+            nulls = np.zeros((rows, PIXELS), bool) if nulls is None else nulls
+            nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
+        matrix[:, i] = _to_numpy(column)
+    return matrix, nulls
+
+
+def _flat_matrix(flat: pa.Array) -> tuple[Numbers, NDArray[np.bool_] | None]:
+    flat = _plain(flat)
+    matrix = _to_numpy(flat).reshape(-1, PIXELS)
+    if not flat.null_count:
+        return matrix, None
+    return matrix, flat.is_null().to_numpy(zero_copy_only=False).reshape(-1, PIXELS)
+
+
+def _flat_list(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
+    """The values of the lists that hold 64, end to end, and which rows those are (None: all)."""
+    import pyarrow.compute as pc
+
+    lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
+    fits = lengths == PIXELS
+    if fits.all():
+        return column.flatten(), None
+    return column.filter(pa.array(fits)).flatten(), fits
+
+
+def _codes(
+    matrix: Numbers, nulls: NDArray[np.bool_] | None, options: ReadOptions
+) -> NDArray[np.uint8] | None:
+    """What is wrong with each pixel, shape (m, 64); None when nothing is."""
+    # An integer limit keeps uint8 arithmetic in uint8.
+    limit = options.darkest if matrix.dtype.kind == "f" else int(options.darkest)
+    if nulls is None and matrix.max(initial=0) <= limit and matrix.min(initial=0) >= 0:
+        return None  # a NaN spreads to the maximum and compares false
+    in_range = (matrix <= limit) & (matrix >= 0)
+    codes = np.where(in_range, np.uint8(_FINE), np.uint8(_OUT_OF_RANGE))
+    if matrix.dtype.kind == "f":
+        codes[~np.isfinite(matrix)] = _NOT_FINITE
+    if nulls is not None:
+        codes[nulls] = _MISSING
+    return None if (codes == _FINE).all() else codes
+
+
+def _narrow(matrix: Numbers, options: ReadOptions) -> Pixels:
+    """Checked values as the engine takes them: uint8 when they are whole, else float32."""
+    if options.scale is not None:
+        return scaled(matrix, options.scale)
+    if matrix.dtype.kind == "f":
+        return np.ascontiguousarray(matrix, dtype=np.float32)
+    return matrix.astype(np.uint8, copy=False)
+
+
+def _rows_of(matrix: Numbers, chosen: NDArray[np.bool_]) -> Numbers:
+    """Some rows of a matrix, in its own order of rows and columns."""
+    return matrix.T.compress(chosen, axis=1).T if matrix.flags.fnc else matrix[chosen]
+
+
+def _value_reject(
+    batch: pa.RecordBatch, pixels: PixelColumns, row: int, codes: NDArray[np.uint8]
+) -> Reject:
+    first = int(codes.argmin())
+    cells = _cells(batch, pixels, row)
+    value = cells[first]
+    return Reject(
+        row=row,
+        reason=_REASON_OF_CODE[int(codes[first])],
+        column=f"{pixels.names[0]}[{first}]" if pixels.is_list else pixels.names[first],
+        value=None if value is None else str(value),
+        raw=_json(cells),
+    )
+
+
+def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Reject:
+    name = pixels.names[0]
+    cells = batch.column(name)[row].values
+    if cells is None:
+        return Reject(row=row, reason="missing", column=name)
+    # A list may have millions of values: as Python objects they would be gigabytes.
+    raw = _json(cells[: 2 * PIXELS].to_pylist())
+    value = f"{len(cells)} values"
+    return Reject(row=row, reason="wrong-length", column=name, value=value, raw=raw)
+
+
+def _json(cells: list[object]) -> str:
+    """Cells as JSON, which has no number that is not finite: NaN and infinity are text there."""
+    finite = [str(c) if isinstance(c, float) and not math.isfinite(c) else c for c in cells]
+    return json.dumps(finite, default=str, allow_nan=False)
+
+
+def _cells(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> list[object]:
+    if pixels.is_list:
+        return list(batch.column(pixels.names[0])[row].as_py())
+    return [batch.column(name)[row].as_py() for name in pixels.names]
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Dictionary-encoded and decimal columns as plain numbers."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_decimal(column.type):
+        return column.cast(pa.float64())
+    return column
+
+
+def _to_numpy(column: pa.Array) -> Numbers:
+    """Values of a number column; what stands at a null is unspecified but in range."""
+    if column.null_count:
+        column = column.fill_null(0)
+    values: Numbers = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _numpy_type(arrow_type: pa.DataType) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(arrow_type.to_pandas_dtype())
+    return dtype
+
+
+def _is_number(arrow_type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    return bool(
+        pa.types.is_integer(arrow_type)
+        or pa.types.is_floating(arrow_type)
+        or pa.types.is_decimal(arrow_type)
+    )
+
+
+def _check_list_type(field: pa.Field, where: str) -> None:
+    kind = field.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    fixed = pa.types.is_fixed_size_list(kind)
+    if not (lists or fixed) or not _is_number(kind.value_type):
+        raise UnusableInputError(
+            f"{where}: the pixel column {field.name!r} is {kind}, expected a list of numbers such "
+            "as fixed_size_list<uint8>[64]; name other columns with --pixels"
+        )
+    if fixed and kind.list_size != PIXELS:
+        raise UnusableInputError(
+            f"{where}: the pixel column {field.name!r} holds lists of {kind.list_size} values, "
+            f"expected {PIXELS}; score 8x8 images only"
+        )

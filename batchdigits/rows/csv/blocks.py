@@ -1,0 +1,258 @@
+"""A stream of bytes to blocks of whole records, with as little looking as that takes.
+
+Every line of the stream is in exactly one block, or is blank and behind the last record. Where a
+block may be cut does not depend on its size: a record never spans a cut, a line that is too long
+is a block of its own, and blank lines wait until it is known whether something follows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT, Layout
+from batchdigits.rows.csv.records import Shape, next_line, read_line, spanning_record
+from batchdigits.rows.rejects import RAW_LIMIT
+
+HELD_LIMIT = 1 << 20
+"""Bytes of blank lines that are kept as they stood; of more only the number is."""
+
+BLOCK_LINES = 1 << 14
+"""Lines of a block, about: each may become a reject, and those are Python objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvBlock:
+    """Whole records, the last one with its line end.
+
+    `overlong`: instead, the beginning of one single line that is longer than `LINE_LIMIT`.
+    """
+
+    data: bytes
+    overlong: bool = False
+
+
+class _BlankLines:
+    """Blank lines that wait for something to follow them, in bounded memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept = b""
+        self._full = False
+
+    def hold(self, lines: bytes) -> None:
+        """Hold some more lines, each with its line end."""
+        lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self.count += lines.count(b"\n")
+        if self._full:
+            return
+        room = HELD_LIMIT - len(self._kept)
+        if len(lines) > room:
+            self._full = True
+            lines = lines[: lines.rfind(b"\n", 0, room) + 1]
+        self._kept += lines
+
+    def release(self, data: bytes) -> Iterator[CsvBlock]:
+        """What was held, and then `data`, as blocks."""
+        more = self.count - self._kept.count(b"\n")
+        held, self._kept, self._full, self.count = self._kept, b"", False, 0
+        if not more:
+            yield CsvBlock(held + data)
+            return
+        if held:
+            yield CsvBlock(held)
+        for start in range(0, more, BLOCK_LINES):
+            yield CsvBlock(b"\n" * min(BLOCK_LINES, more - start))
+        if data:
+            yield CsvBlock(data)
+
+
+class BlockCutter:
+    """Cuts what `read` gives, after `ahead`, into blocks of about `block_bytes` bytes.
+
+    `tail_lines` counts, once `blocks` has ended, the blank lines behind the last record.
+    """
+
+    def __init__(
+        self, read: Callable[[int], bytes], ahead: bytes, layout: Layout, block_bytes: int
+    ) -> None:
+        self._read = read
+        self._layout = layout
+        self._block_bytes = block_bytes
+        self._buffer = ahead
+        self._ended = False
+        self._blank = _BlankLines()
+        self._blank_bytes = layout.blanks + b"\r\n"
+
+    @property
+    def tail_lines(self) -> int:
+        """Blank lines that nothing has followed so far."""
+        return self._blank.count
+
+    def blocks(self) -> Iterator[CsvBlock]:
+        """The blocks, in order."""
+        for block in self._by_bytes():
+            yield from _by_lines(block, self._layout)
+
+    def _by_bytes(self) -> Iterator[CsvBlock]:
+        wanted = self._block_bytes
+        while self._fill(wanted):
+            buffer = self._buffer
+            wanted = self._block_bytes
+            long = _overlong_line(buffer, ended=self._ended)
+            if long >= 0:
+                yield from self._released(buffer[:long])
+                yield from self._overlong(long)
+                continue
+            cut = len(buffer) if self._ended else certain_cut(buffer, self._layout)
+            if cut == 0:
+                wanted = len(buffer) + self._block_bytes
+                continue
+            self._buffer = buffer[cut:]
+            data = buffer if cut == len(buffer) else buffer[:cut]
+            yield from self._released(data if data.endswith((b"\n", b"\r")) else data + b"\n")
+
+    def _fill(self, wanted: int) -> bool:
+        """Read until the buffer has `wanted` bytes or the stream ends; whether it has any."""
+        parts = [self._buffer]
+        size = len(self._buffer)
+        while size < wanted and not self._ended:
+            part = self._read(wanted - size)
+            self._ended = not part
+            parts.append(part)
+            size += len(part)
+        self._buffer = parts[0] if len(parts) == 1 else b"".join(parts)
+        return size > 0
+
+    def _released(self, data: bytes) -> Iterator[CsvBlock]:
+        """Whole lines as blocks, but for blank lines at their end, which are held."""
+        split = len(data)
+        end = len(data) - (2 if data.endswith(b"\r\n") else 1)
+        feed = data.rfind(b"\n", 0, end) + 1
+        last = max(feed, data.rfind(b"\r", feed, end) + 1)
+        if not data[last:].strip(self._blank_bytes):
+            filled = len(data.rstrip(self._blank_bytes))
+            split = next_line(data, _line_end(data, filled)) if filled else 0
+        if split:
+            yield from self._blank.release(data[:split])
+        self._blank.hold(data[split:])
+
+    def _overlong(self, start: int) -> Iterator[CsvBlock]:
+        """The line that begins at `start` as a block of its own, the rest of it skipped."""
+        if self._blank.count:
+            yield from self._blank.release(b"")
+        head = self._buffer[start : start + 4 * RAW_LIMIT]
+        buffer = self._buffer[start + LINE_LIMIT :]
+        while (end := _line_end(buffer, 0)) < 0 and not self._ended:
+            buffer = self._read(self._block_bytes)
+            self._ended = not buffer
+        if end < 0:
+            self._buffer = b""
+        else:
+            buffer = buffer[end:]
+            if buffer == b"\r" and not self._ended:
+                part = self._read(self._block_bytes)
+                self._ended = not part
+                buffer += part
+            self._buffer = buffer[next_line(buffer, 0) :]
+        yield CsvBlock(head, overlong=True)
+
+
+def _by_lines(block: CsvBlock, layout: Layout) -> Iterator[CsvBlock]:
+    """The block as blocks of about `BLOCK_LINES` lines, cut where no record spans."""
+    data = block.data
+    if block.overlong or count_line_ends(data) <= BLOCK_LINES:
+        yield block
+        return
+    b = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero((b == 10) | (b == 13)) + 1
+    start, lines = 0, BLOCK_LINES
+    while (last := int(np.searchsorted(ends, start, "right")) + lines - 1) < len(ends) - 1:
+        cut = certain_cut(data[start : ends[last]], layout)
+        if cut:
+            yield CsvBlock(data[start : start + cut])
+        start, lines = start + cut, BLOCK_LINES if cut else 2 * lines
+    yield CsvBlock(data[start:])
+
+
+def _overlong_line(buffer: bytes, *, ended: bool) -> int:
+    """Where the first line longer than `LINE_LIMIT` begins, -1 if there is none (yet)."""
+    start = 0
+    # What is last may be a CR, which belongs to the line or ends it.
+    while len(buffer) - start > LINE_LIMIT + (not ended):
+        stop = start + LINE_LIMIT + 1
+        last = max(buffer.rfind(b"\n", start, stop), buffer.rfind(b"\r", start, stop))
+        if last < 0:
+            return start
+        start = last + 1
+    return -1
+
+
+def certain_cut(buffer: bytes, layout: Layout) -> int:
+    """The last place in an unfinished buffer that begins a line and that no record spans.
+
+    The buffer begins with a record. 0 when more bytes are needed to tell.
+    """
+    stop = len(buffer) - buffer.endswith(b"\r")  # which may be half of a CR LF
+    cut = buffer.rfind(b"\n", 0, stop) + 1
+    cut = max(cut, buffer.rfind(b"\r", cut, stop) + 1)
+    quote = buffer.rfind(b'"', 0, cut)
+    # A record that spans the cut has a first line that reaches into the last 64 KiB and, read
+    # alone, ends inside a quote.
+    if quote < cut - RECORD_LIMIT:
+        return cut
+    if not any(shape is Shape.OPEN for shape in _shapes(buffer, cut - RECORD_LIMIT, cut, layout)):
+        return cut
+    return _serial_cut(buffer, cut, stop, layout)
+
+
+def _shapes(buffer: bytes, start: int, stop: int, layout: Layout) -> Iterator[Shape]:
+    """The shape of each line that has quotes and reaches into buffer[start:stop]."""
+    at = max(start, 0)
+    at = _line_start(buffer, at)
+    while (quote := buffer.find(b'"', at, stop)) >= 0:
+        begin, end = _line_start(buffer, quote), _line_end(buffer, quote)
+        yield read_line(buffer, begin, end, layout.delimiter).shape
+        at = end
+
+
+def _serial_cut(buffer: bytes, cut: int, stop: int, layout: Layout) -> int:
+    """`cut`, or where the record begins that spans it or can't be told yet."""
+    at = 0
+    while (quote := buffer.find(b'"', at, cut)) >= 0:
+        begin, end = _line_start(buffer, quote), _line_end(buffer, quote)
+        line = read_line(buffer, begin, end, layout.delimiter)
+        at = end
+        if line.shape is Shape.OPEN:
+            record = spanning_record(buffer, (begin, end), line.end, stop, layout)
+            if record.shape is Shape.UNDECIDED:
+                return begin
+            if record.shape is Shape.CLOSED:
+                at = record.end
+    return cut
+
+
+def count_line_ends(data: bytes) -> int:
+    """How many lines end in the bytes: with LF, CR or CR LF."""
+    # numpy needs a fifth of the time of bytes.count, and most files have no CR at all.
+    b = np.frombuffer(data, np.uint8)
+    feed = b == 10
+    count = int(np.count_nonzero(feed))
+    if b"\r" not in data:
+        return count
+    carriage = b == 13
+    return count + int(np.count_nonzero(carriage) - np.count_nonzero(carriage[:-1] & feed[1:]))
+
+
+def _line_start(buffer: bytes, at: int) -> int:
+    feed = buffer.rfind(b"\n", 0, at) + 1
+    return max(feed, buffer.rfind(b"\r", feed, at) + 1)
+
+
+def _line_end(buffer: bytes, at: int) -> int:
+    """Where the first line end at or behind `at` is, -1 if there is none."""
+    feed = buffer.find(b"\n", at)
+    carriage = buffer.find(b"\r", at, feed if feed >= 0 else len(buffer))
+    return carriage if carriage >= 0 else feed

@@ -1,0 +1,316 @@
+"""What a record is, exactly: quotes, records that span lines, and quotes gone astray.
+
+Most lines never come here: a line without quotes is a record, and so is one whose quotes are all
+in their places. This module decides the rest one by one, and writes what it found in the regular
+form that the tokenizer reads: literal quotes doubled inside a quoted cell, a stray line emptied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.rows.csv.cells import inside_quotes
+from batchdigits.rows.csv.layout import RECORD_LIMIT, Layout
+from batchdigits.rows.csv.values import acceptable
+
+LINE_END = re.compile(rb"\r\n|\n|\r")
+QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
+QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
+
+
+class Shape(Enum):
+    """How a line ends when it is read alone, or a record when it is read to its end."""
+
+    CLOSED = "closed"
+    STRAY = "a quote does not close as CSV asks"
+    OPEN = "inside a quote"
+    UNDECIDED = "more bytes are needed to tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a line or a record turned out to be.
+
+    `end` is where its line end stands; for an open line the position of the quote that is open.
+    """
+
+    shape: Shape
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A record of the rewritten text that was not a plain line of the original.
+
+    `start` is where it begins in the rewritten text, `raw` what stood in the file, `lines` how
+    many lines that was. `stray`: its quotes don't close as CSV asks, and an empty line stands for
+    it.
+    """
+
+    start: int
+    raw: bytes
+    lines: int
+    stray: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegularText:
+    """Whole records in regular form: LF at their ends, quotes only around whole cells.
+
+    `inside` are the bytes inside quotes, None where there are no quotes.
+    """
+
+    data: bytes
+    inside: NDArray[np.bool_] | None
+    specials: tuple[Special, ...] = ()
+
+
+@cache
+def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
+    """Text up to a line end outside quotes, or up to a quote that opens a cell and goes astray.
+
+    A quote opens a cell only at the cell's start; anywhere else in an unquoted cell it is a letter.
+    """
+    edges = rb"\r\n" + re.escape(delimiter)
+    quoted = rb"(?:\A|(?<=[" + edges + rb']))"(?:[^"]++|"")*+"(?=[' + edges + rb"]|\Z)"
+    letter = rb"(?<=[^" + edges + rb'])"'
+    return re.compile(rb'(?:[^"\r\n]++|' + quoted + rb"|" + letter + rb")*+")
+
+
+def read_line(data: bytes, start: int, stop: int, delimiter: bytes) -> Record:
+    """The line data[start:stop], which holds no line end, read alone."""
+    end = _reach(data, start, stop, delimiter)
+    if end == stop:
+        return Record(Shape.CLOSED, end)
+    return Record(Shape.STRAY if QUOTED.match(data, end, stop) else Shape.OPEN, end)
+
+
+def read_spanning(data: bytes, quote: int, stop: int, delimiter: bytes) -> Record:
+    """The record whose first line leaves the quote at `quote` open, read on to its end.
+
+    Nothing at or behind `stop` is looked at. STRAY when its quotes don't all close, as CSV asks
+    and within `RECORD_LIMIT`.
+    """
+    far = min(stop, quote + RECORD_LIMIT + 2)
+    end = _reach(data, quote, far, delimiter)
+    if end < far and data[end] == 34:
+        decided = far < stop or QUOTED.match(data, end, far)
+        return Record(Shape.STRAY if decided else Shape.UNDECIDED, end)
+    if end == far < stop:  # behind the limit the rest of the last line must have no quotes
+        rest = QUOTE_OR_LINE_END.search(data, end - 1, stop)
+        if rest and rest.group() == b'"':
+            return Record(Shape.STRAY, end)
+        end = rest.start() if rest else stop
+    return Record(Shape.UNDECIDED if end == stop else Shape.CLOSED, end)
+
+
+def _reach(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
+    match = _well_formed(delimiter).match(data, start, stop)
+    return match.end() if match else start
+
+
+def spanning_record(
+    data: bytes, first: tuple[int, int], quote: int, stop: int, layout: Layout
+) -> Record:
+    """The record whose first line, from and to the positions of `first`, leaves `quote` open.
+
+    CLOSED if it is one: its quotes close within `RECORD_LIMIT`, it has exactly the header's cells,
+    and no line inside it is by itself a complete valid row. The line that closes it, where all
+    before the closing quote is text, counts only if the first line, its open quote taken as a
+    letter, is complete as well: else no text of several lines could stand in the first column.
+    """
+    start, first_end = first
+    record = read_spanning(data, quote, stop, layout.delimiter)
+    if record.shape is not Shape.CLOSED:
+        return record
+    stray = Record(Shape.STRAY, record.end)
+    if _cell_count(data, start, record.end, layout.delimiter) != layout.cells:
+        return stray
+    inner = lines_between(data, next_line(data, first_end), record.end)
+    if any(_complete(data, *line, layout) for line in inner[:-1]):
+        return stray
+    last = inner[-1]
+    if not _complete(data, *last, layout):
+        return record
+    if _has_letters(data, *last, layout.delimiter) and not _complete_as_letter(
+        data, start, first_end, quote, layout
+    ):
+        return record
+    return stray
+
+
+def lines_between(data: bytes, start: int, stop: int) -> list[tuple[int, int]]:
+    """The lines of data[start:stop] as (start, end) pairs, line ends left out."""
+    lines = []
+    for match in LINE_END.finditer(data, start, stop):
+        lines.append((start, match.start()))
+        start = match.end()
+    lines.append((start, stop))
+    return lines
+
+
+def next_line(data: bytes, line_end: int) -> int:
+    """Where the line behind the line end at `line_end` begins."""
+    return line_end + (2 if data[line_end : line_end + 2] == b"\r\n" else 1)
+
+
+def cells_of(data: bytes, start: int, stop: int, delimiter: bytes) -> list[bytes]:
+    """The cells of a closed record as they stand, quotes included."""
+    cells: list[bytes] = []
+    for begin, end in _quoted_cells(data, start, stop, delimiter):
+        cells += data[start:begin].split(delimiter)[:-1]
+        cells.append(data[begin:end])
+        start = end + 1
+    return cells + data[start:stop].split(delimiter) if start <= stop else cells
+
+
+def _quoted_cells(
+    data: bytes, start: int, stop: int, delimiter: bytes
+) -> Iterator[tuple[int, int]]:
+    at = start
+    while (quote := data.find(b'"', at, stop)) >= 0:
+        at = quote + 1
+        if quote == start or data[quote - 1 : quote] == delimiter:
+            match = QUOTED.match(data, quote, stop)
+            if match:
+                yield match.span()
+                at = match.end()
+
+
+def _cell_count(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
+    quoted = sum(
+        data.count(delimiter, *span) for span in _quoted_cells(data, start, stop, delimiter)
+    )
+    return data.count(delimiter, start, stop) - quoted + 1
+
+
+def _has_letters(data: bytes, start: int, stop: int, delimiter: bytes) -> bool:
+    """Whether a closed record has quotes that are letters of unquoted cells."""
+    around = sum(data.count(b'"', *span) for span in _quoted_cells(data, start, stop, delimiter))
+    return data.count(b'"', start, stop) > around
+
+
+def _complete(data: bytes, start: int, stop: int, layout: Layout) -> bool:
+    """Whether a line alone has the header's number of cells and 64 pixels."""
+    if data.count(layout.delimiter, start, stop) < layout.cells - 1:
+        return False
+    if read_line(data, start, stop, layout.delimiter).shape is not Shape.CLOSED:
+        return False
+    cells = cells_of(data, start, stop, layout.delimiter)
+    return len(cells) == layout.cells and acceptable(cells, layout)
+
+
+def _complete_as_letter(data: bytes, start: int, stop: int, quote: int, layout: Layout) -> bool:
+    """Whether a line is a complete valid row if the quote that it leaves open is only a letter."""
+    cells = cells_of(data, start, quote, layout.delimiter)[:-1]
+    cells += data[quote:stop].split(layout.delimiter)
+    return len(cells) == layout.cells and acceptable(cells, layout)
+
+
+def regular_text(data: bytes, layout: Layout) -> RegularText:
+    """Whole records, ending in a line end, in the form that the tokenizer reads."""
+    text = _with_line_feeds(data)
+    if b'"' not in text:
+        return RegularText(text, None)
+    b = np.frombuffer(text, np.uint8)
+    inside = inside_quotes(b)
+    if _all_regular(b, inside, layout.delimiter[0]):
+        return RegularText(text, inside)
+    return _rewritten(data, layout)
+
+
+def _with_line_feeds(data: bytes) -> bytes:
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _all_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int) -> bool:
+    """Whether every quote is in its place and none is open at a line end.
+
+    An opening quote follows a delimiter or line end, a closing one precedes one. A doubled quote
+    inside a cell is a closing and an opening one side by side.
+    """
+    quote = b == 34
+    feed = b == 10
+    if (feed & inside).any():
+        return False
+    edge = feed
+    edge |= quote
+    edge |= b == delimiter
+    opening = quote & inside
+    opening[1:] &= ~edge[:-1]
+    opening[0] = False
+    closing = quote & ~inside
+    closing[:-1] &= ~edge[1:]
+    return not (opening.any() or closing.any())
+
+
+def _irregular_lines(data: bytes, delimiter: bytes) -> list[tuple[int, int]]:
+    """Lines, as (start, end) pairs, with a quote out of place or open at the line's end."""
+    b = np.frombuffer(data, np.uint8)
+    is_end = b == 10
+    if b"\r" in data:
+        is_end |= b == 13  # of CR LF both count: an empty line between them has no quotes
+    ends = np.flatnonzero(is_end)
+    quotes = np.flatnonzero(b == 34)
+    line = np.searchsorted(ends, quotes)
+    new = np.diff(line, prepend=-1) != 0
+    first = np.maximum.accumulate(np.where(new, np.arange(len(quotes)), 0))
+    closing = (np.arange(len(quotes)) - first) % 2 == 1
+    last = np.append(new[1:], True)
+    edge = np.zeros(256, np.bool_)
+    edge[[10, 13, 34, delimiter[0]]] = True
+    in_place = edge[b[np.where(closing, quotes + 1, quotes - 1)]]
+    wrong = ~in_place | (last & ~closing)
+    return [(0 if i == 0 else int(ends[i - 1]) + 1, int(ends[i])) for i in np.unique(line[wrong])]
+
+
+def _rewritten(data: bytes, layout: Layout) -> RegularText:
+    """The text with each irregular line, or record that begins in one, in regular form."""
+    pieces: list[bytes] = []
+    specials: list[Special] = []
+    size = done = 0
+    for start, end in _irregular_lines(data, layout.delimiter):
+        if start < done:
+            continue
+        before = _with_line_feeds(data[done:start])
+        size += len(before)
+        record = read_line(data, start, end, layout.delimiter)
+        if record.shape is Shape.OPEN:
+            record = spanning_record(data, (start, end), record.end, len(data), layout)
+        stray = record.shape is not Shape.CLOSED
+        stop = end if stray else record.end
+        text = b"" if stray else _in_regular_form(data, start, stop, layout)
+        lines = 1 if stop == end else len(lines_between(data, start, stop))
+        specials.append(Special(size, data[start:stop], lines, stray))
+        pieces += [before, text, b"\n"]
+        size += len(text) + 1
+        done = next_line(data, stop)
+    pieces.append(_with_line_feeds(data[done:]))
+    text = b"".join(pieces)
+    return RegularText(text, inside_quotes(np.frombuffer(text, np.uint8)), tuple(specials))
+
+
+def _in_regular_form(data: bytes, start: int, stop: int, layout: Layout) -> bytes:
+    if not _has_letters(data, start, stop, layout.delimiter):
+        return data[start:stop]
+    cells = cells_of(data, start, stop, layout.delimiter)
+    for i, cell in enumerate(cells):
+        if b'"' in cell and cell[:1] != b'"':
+            cells[i] = _regular_cell(cell, layout.blanks, pixel=i in layout.pixel_columns)
+    return layout.delimiter.join(cells)
+
+
+def _regular_cell(cell: bytes, blanks: bytes, *, pixel: bool) -> bytes:
+    trimmed = cell.strip(blanks)
+    if pixel and re.fullmatch(rb'"[^"]*"', trimmed):
+        return trimmed
+    return b'"' + cell.replace(b'"', b'""') + b'"'

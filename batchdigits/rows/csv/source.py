@@ -1,0 +1,103 @@
+"""CSV as a source of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pyarrow as pa
+
+from batchdigits.rows.contract import Rows
+from batchdigits.rows.csv.blocks import BlockCutter, CsvBlock, count_line_ends
+from batchdigits.rows.csv.header import read_header
+from batchdigits.rows.csv.rows import check_block
+from batchdigits.rows.options import ReadOptions
+
+BLOCK_BYTES = 1 << 20
+
+
+class ByteStream(Protocol):
+    """The decompressed bytes of one input; `read` may give fewer than asked, b"" is the end.
+
+    `raw_bytes_read` and `raw_size` count the bytes of the file as it is stored, for progress.
+    """
+
+    @property
+    def raw_bytes_read(self) -> int: ...
+
+    @property
+    def raw_size(self) -> int | None: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class CsvSource:
+    """Rows of one CSV, as `batchdigits.rows.batch.Source` promises.
+
+    Reads the header at once: raises UnusableInputError where the file is unusable as a whole
+    (empty, no header, doubled names, another delimiter, no UTF-8) and UsageError where a flag
+    does not fit it. Pass-through columns are text. `name` is the input in messages.
+    """
+
+    has_lines: bool = True
+    expected_rows: int | None = None
+
+    def __init__(
+        self, stream: ByteStream, options: ReadOptions, name: str, block_bytes: int = BLOCK_BYTES
+    ) -> None:
+        self._lines = _LineCounter(stream)
+        header = read_header(self._lines.read, options, name)
+        self.first_line = header.first_line
+        self._layout = header.layout
+        self.schema = pa.schema(
+            [(self._layout.names[i], pa.string()) for i in self._layout.text_columns]
+        )
+        self.tail_lines = 0
+        self._stream = stream
+        self._cutter = BlockCutter(self._lines.read, header.ahead, self._layout, block_bytes)
+
+    def blocks(self) -> Iterator[CsvBlock]:
+        """Blocks of whole records, in order; `tail_lines` holds once they have ended."""
+        yield from self._cutter.blocks()
+        self.tail_lines = self._cutter.tail_lines
+
+    def check(self, block: CsvBlock) -> Rows:
+        """Checked rows of one block; pure, and may run in any thread."""
+        return check_block(block, self._layout, self.schema)
+
+    @property
+    def expected_lines(self) -> int:
+        """Lines of the input so far, counted on its bytes and not by what was made of them."""
+        return self._lines.count
+
+    def progress(self) -> float | None:
+        """The part of the stored file that was read, None where its size is unknown."""
+        size = self._stream.raw_size
+        return min(self._stream.raw_bytes_read / size, 1.0) if size else None
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+
+
+class _LineCounter:
+    """Reads a stream and counts its lines: LF, CR and CR LF end one, and so does the end."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._ended = 0
+        self._last = b"\n"
+
+    @property
+    def count(self) -> int:
+        return self._ended + (self._last not in (b"\n", b"\r"))
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if data:
+            self._ended += count_line_ends(data)
+            self._ended -= self._last == b"\r" and data[:1] == b"\n"
+            self._last = data[-1:]
+        return data

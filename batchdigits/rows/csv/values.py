@@ -1,0 +1,309 @@
+"""Pixel cells to numbers: what a cell holds, and the reason when it is no pixel.
+
+A cell is judged in one of four ways, all with the same result. Cells of one or two digits carry
+their value as a code from the tokenizer. Other plain numbers are read together, digit by digit
+or, if they are long, by Arrow's cast. What is left is judged one by one by `judge_pixel`, which is
+the definition.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.images import PIXELS
+from batchdigits.rows.arrays import scaled
+from batchdigits.rows.arrow import flags
+from batchdigits.rows.contract import Pixels
+from batchdigits.rows.csv.cells import Grid
+from batchdigits.rows.csv.layout import REASON_RANK, Layout
+from batchdigits.rows.csv.text import slices
+
+MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"})
+"""What stands for a missing value, in lower case (`\\N` is what databases dump)."""
+
+NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
+NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)")
+Positions = NDArray[np.int32]
+
+SHORT = 15
+"""Bytes of the longest cell whose digits float64 holds exactly."""
+LONGEST_CAST = 40
+"""Longer cells are judged one by one: a cast of 400 digits would overflow."""
+AT_A_TIME = 1 << 14
+"""Cells judged at once, so that the arrays in flight stay in the processor's cache."""
+TRIMS = 8
+"""Spaces and tabs taken off each side of many cells at once, before one by one is as quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a grid line is no row of pixels: the first pixel, in pixel order, with its reason."""
+
+    reason: str
+    pixel: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelValues:
+    """The pixels of a grid.
+
+    pixels  shape (n, 64), uint8 when all of them are whole and unscaled, else float32: the lines
+            without a fault, in order
+    good    None when no line has a fault, else the positions of the lines without one
+    faults  by line of the grid
+    """
+
+    pixels: Pixels
+    good: NDArray[np.int64] | None
+    faults: dict[int, Fault]
+
+
+def pixel_text(raw: bytes, blanks: bytes) -> bytes:
+    """A cell without the spaces and tabs around it and without one pair of quotes."""
+    text = raw.strip(blanks)
+    if len(text) >= 2 and text[:1] == text[-1:] == b'"':
+        return text[1:-1].strip(blanks)
+    return text
+
+
+@lru_cache(maxsize=4096)
+def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
+    """The value of one trimmed cell and None, or 0.0 and the reason why it is no pixel."""
+    if NUMBER.fullmatch(text):
+        value = float(text)
+        return (value, None) if value <= darkest else (0.0, "out-of-range")
+    if text[:1] == b"-" and NUMBER.fullmatch(text, 1):
+        return 0.0, "out-of-range"
+    lowered = text.lower()
+    if lowered in MISSING:
+        return 0.0, "missing"
+    return 0.0, "not-finite" if NOT_FINITE.fullmatch(lowered) else "not-a-number"
+
+
+def acceptable(cells: list[bytes], layout: Layout) -> bool:
+    """Whether all 64 pixels of a record's cells are pixels."""
+    return all(
+        judge_pixel(pixel_text(cells[column], layout.blanks), layout.darkest)[1] is None
+        for column in layout.pixel_columns
+    )
+
+
+def read_pixels(grid: Grid, layout: Layout) -> PixelValues:
+    """The pixels of a grid of cells, and the faults of the lines that have one."""
+    codes = layout.pixels_of(grid.codes)
+    limit = min(int(layout.darkest), 99)
+    if not codes.size or codes.max() <= limit:
+        return PixelValues(_finished(codes, layout), None, {})
+    odd, starts, ends = _odd_cells(codes > limit, grid, layout)
+    values = np.empty(len(odd))
+    ranks = np.empty(len(odd), np.uint8)
+    for at in range(0, len(odd), AT_A_TIME):
+        part = slice(at, at + AT_A_TIME)
+        values[part], ranks[part] = judge_many(grid.data, starts[part], ends[part], layout)
+    return _merged(codes, odd, values, ranks, layout)
+
+
+def _odd_cells(
+    mask: NDArray[np.bool_], grid: Grid, layout: Layout
+) -> tuple[NDArray[np.int64], Positions, Positions]:
+    """The pixels of `mask`, as positions in it, and where their cells start and end in the text."""
+    odd = np.flatnonzero(mask)
+    lines = odd // PIXELS
+    columns = np.asarray(layout.pixel_columns).take(odd - lines * PIXELS)
+    cells = lines * layout.cells + columns
+    all_ends = grid.ends.reshape(-1)
+    ends = all_ends.take(cells)
+    starts = all_ends.take(cells - 1) + 1
+    if 0 in layout.pixel_columns:
+        starts = np.where(columns == 0, grid.first.take(lines), starts)
+    return odd, starts, ends
+
+
+def judge_many(
+    data: bytes, starts: Positions, ends: Positions, layout: Layout
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """`judge_pixel` of the cells data[start:end]: their values, and reason ranks (0 for none)."""
+    b = np.frombuffer(data, np.uint8)
+    starts, ends = _trimmed(b, starts, ends, layout.blanks)
+    values, plain = short_numbers(b, starts, ends)
+    if not plain.all():
+        left = np.flatnonzero(~plain)
+        order = np.argsort(starts[left], kind="stable")  # file order, which `slices` asks for
+        left = left[order]
+        values[left], plain[left] = _long_numbers(data, starts[left], ends[left])
+    ranks = np.where(values > layout.darkest, np.uint8(REASON_RANK["out-of-range"]), np.uint8(0))
+    for i in np.flatnonzero(~plain).tolist():
+        text = data[starts[i] : ends[i]].strip(layout.blanks)
+        value, reason = judge_pixel(text, layout.darkest)
+        values[i] = value
+        ranks[i] = 0 if reason is None else REASON_RANK[reason]
+    return values, ranks
+
+
+def short_numbers(
+    b: NDArray[np.uint8], starts: Positions, ends: Positions
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values of cells, and which of them are plain numbers of at most `SHORT` bytes.
+
+    Read from the right, all cells at once. A whole number below 2**53 divided by a power of ten up
+    to 10**22 is correctly rounded (Clinger 1990, "How to read floating point numbers accurately").
+    """
+    lengths = np.minimum(ends - starts, SHORT + 1).astype(np.uint8)
+    plain = (lengths > 0) & (lengths <= SHORT)
+    digits = np.zeros(len(starts))  # as if the dot were a 0
+    behind = np.zeros(len(starts))  # those behind the dot
+    power = np.ones(len(starts))
+    dotted = np.zeros(len(starts), np.bool_)
+    longest = int(lengths.max(initial=0, where=plain))
+    for place in range(1, longest + 1):
+        within = lengths >= place
+        char = b.take(ends - place, mode="clip")
+        digit = char - np.uint8(48)
+        is_digit = digit < 10
+        is_dot = (char == 46) & within
+        plain &= is_digit | ~within | is_dot
+        if is_dot.any():
+            misplaced = is_dot & (dotted | (lengths == place) | (place == 1))
+            plain &= ~misplaced
+            dotted |= is_dot
+            np.copyto(behind, digits, where=is_dot)
+            np.copyto(power, 10.0 ** (place - 1), where=is_dot)
+        digit *= (is_digit & within).view(np.uint8)
+        digits += digit * 10.0 ** (place - 1)
+    if dotted.any():
+        shifted = (digits - behind) / 10 + behind
+        digits = np.where(dotted, shifted, digits) / power
+    return digits, plain
+
+
+def _long_numbers(
+    data: bytes, starts: Positions, ends: Positions
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The same for cells of up to `LONGEST_CAST` bytes, in file order."""
+    lengths = ends - starts
+    plain = (lengths > SHORT) & (lengths <= LONGEST_CAST)
+    values = np.zeros(len(starts))
+    if not plain.any():
+        return values, plain
+    texts = slices(data, np.where(plain, starts, ends), ends)
+    plain &= _plain_numbers(texts)
+    if plain.all():
+        values = _cast(texts)
+    elif plain.any():
+        values[plain] = _cast(texts.filter(flags(plain)))
+    return values, plain
+
+
+def _cast(numbers: pa.StringArray) -> NDArray[np.float64]:
+    """Plain numbers as the nearest float64."""
+    cast = numbers.cast(pa.float64())
+    return np.frombuffer(cast.buffers()[1], np.float64, len(cast))
+
+
+def _trimmed(
+    b: NDArray[np.uint8], starts: Positions, ends: Positions, blanks: bytes
+) -> tuple[Positions, Positions]:
+    """Cells without their spaces and tabs (up to `TRIMS` on a side) and one pair of quotes."""
+    starts, ends = _stripped(b, starts, ends, blanks)
+    quoted = (b.take(starts) == 34) & (b.take(ends - 1, mode="clip") == 34) & (ends - starts >= 2)
+    if quoted.any():
+        starts, ends = _stripped(b, starts + quoted, ends - quoted, blanks)
+    return starts, ends
+
+
+def _stripped(
+    b: NDArray[np.uint8], starts: Positions, ends: Positions, blanks: bytes
+) -> tuple[Positions, Positions]:
+    for _ in range(TRIMS):
+        leading = _is_any(b.take(starts), blanks) & (starts < ends)
+        if not leading.any():
+            break
+        starts = starts + leading
+    for _ in range(TRIMS):
+        trailing = _is_any(b.take(ends - 1, mode="clip"), blanks) & (starts < ends)
+        if not trailing.any():
+            break
+        ends = ends - trailing
+    return starts, ends
+
+
+def _is_any(chars: NDArray[np.uint8], wanted: bytes) -> NDArray[np.bool_]:
+    found = np.zeros(len(chars), np.bool_)
+    for char in wanted:
+        found |= chars == char
+    return found
+
+
+def _plain_numbers(texts: pa.StringArray) -> NDArray[np.bool_]:
+    """Which texts are digits with an optional decimal part, and nothing else."""
+    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1)
+    size = int(offsets[-1])
+    if size == 0:
+        return np.zeros(len(texts), np.bool_)
+    x = np.frombuffer(texts.buffers()[2], np.uint8, size)
+    digit = (x - np.uint8(48)) < 10
+    # The other bytes must be one dot a text, with a digit on both sides of it.
+    others = np.flatnonzero(~digit)
+    plain = offsets[1:] > offsets[:-1]
+    if not len(others):
+        return plain
+    owner = np.searchsorted(offsets, others, side="right") - 1
+    inner = (others > offsets[owner]) & (others < offsets[owner + 1] - 1)
+    plain[owner[(x[others] != 46) | ~inner]] = False
+    plain[owner[1:][owner[1:] == owner[:-1]]] = False
+    return plain
+
+
+def _merged(
+    codes: NDArray[np.uint8],
+    odd: NDArray[np.int64],
+    values: NDArray[np.float64],
+    ranks: NDArray[np.uint8],
+    layout: Layout,
+) -> PixelValues:
+    """The grid's pixels once its odd cells are judged."""
+    good = None
+    faults: dict[int, Fault] = {}
+    if ranks.any():
+        faults = _first_faults(odd, ranks)
+        fine = np.ones(len(codes), np.bool_)
+        fine[list(faults)] = False
+        good = np.flatnonzero(fine)
+        kept = fine[odd // PIXELS]
+        moved = np.cumsum(fine) - 1
+        odd, values = odd[kept], values[kept]
+        odd = moved[odd // PIXELS] * PIXELS + odd % PIXELS
+        codes = codes[good]
+    whole = layout.scale is None and bool((values == np.floor(values)).all())
+    pixels = codes.copy() if whole else codes.astype(np.float32)
+    pixels.reshape(-1)[odd] = values
+    return PixelValues(_finished(pixels, layout), good, faults)
+
+
+def _first_faults(odd: NDArray[np.int64], ranks: NDArray[np.uint8]) -> dict[int, Fault]:
+    """Of each line with faults the first reason that fits, in the first pixel that has it."""
+    at = np.flatnonzero(ranks)
+    lines = odd[at] // PIXELS
+    pixels = odd[at] - lines * PIXELS
+    order = np.lexsort((pixels, ranks[at], lines))
+    lines, pixels, reasons = lines[order], pixels[order], ranks[at][order]
+    first = np.flatnonzero(np.diff(lines, prepend=-1))
+    names = {rank: reason for reason, rank in REASON_RANK.items()}
+    return {
+        line: Fault(names[rank], pixel)
+        for line, rank, pixel in zip(
+            lines[first].tolist(), reasons[first].tolist(), pixels[first].tolist(), strict=True
+        )
+    }
+
+
+def _finished(pixels: NDArray[np.uint8] | NDArray[np.float32], layout: Layout) -> Pixels:
+    if layout.scale is None:
+        return pixels
+    return scaled(pixels, layout.scale)

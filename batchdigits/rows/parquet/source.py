@@ -1,0 +1,254 @@
+"""Rows of a Parquet file, one record batch at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchdigits.errors import IOFailedError, UnusableInputError
+from batchdigits.images import PIXELS
+from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
+from batchdigits.rows.arrow import joined
+from batchdigits.rows.contract import Rows
+from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.pixels import find_pixels, select_passthrough
+from batchdigits.threads import drawn_ahead
+
+READ_BUFFER = 1 << 16
+"""Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
+Where pages are shorter than 16 KiB, Arrow keeps what it read of a chunk all the same."""
+
+SMALL_GROUP_BYTES = 32 << 20
+"""Up to here whole column chunks are read all the same: they are as long as the footer says, while
+through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
+
+LARGE_GROUP_BATCH_ROWS = 8192
+"""Rows read at once of a file with larger groups: each column then holds a page that it is in the
+middle of, and what it has decoded of it."""
+
+PIECE_ROWS = 1024
+"""Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
+and nothing in the file tells how many bytes its rows become."""
+
+BLOCK_BYTES = 4 << 20
+"""Bytes of such columns behind which a block ends, whatever its rows; and of columns of numbers."""
+
+LONGEST_CELL = 16 << 20
+"""Bytes that the cells of a row group may have, on average: texts of more are read by nobody, and a
+few kilobytes of them, compressed, would take all memory there is."""
+
+
+class ParquetSource:
+    """A `Source` over one Parquet file. Its blocks are record batches.
+
+    Raises UnusableInputError for a file that is no Parquet, is damaged or encrypted, or lacks the
+    64 pixel columns: the schema is judged before any data is read. Page checksums are verified
+    where the file has them, and the rows read are compared with the footer.
+    """
+
+    has_lines = False
+    first_line = 0
+    tail_lines = 0
+    expected_lines = 0
+
+    def __init__(self, path: Path, options: ReadOptions, name: str) -> None:
+        self._name = name
+        self._options = options
+        self._read = 0
+        self._beside: Generator[pa.RecordBatch, None, None] | None = None
+        with _damage_as_unusable(name):
+            self._stored = pa.OSFile(os.fsencode(path))
+            self._file = _opened(self._stored, pq.read_metadata(self._stored))
+            schema = self._file.schema_arrow
+        self.expected_rows = self._file.metadata.num_rows
+        pixels = find_pixels(schema.names, options.pixels, name)
+        check_types(schema, pixels, name)
+        kept = select_passthrough(schema.names, pixels, options, name)
+        self._columns = [*(schema.names[i] for i in kept), *pixels.names]
+        _check_cells(self._file, self._columns, name)
+        self.schema = pa.schema([schema.field(i) for i in kept])
+        self._layout = ArrowLayout(
+            pixels,
+            tuple(range(len(kept))),
+            pa.schema([schema.field(column) for column in self._columns]),
+        )
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Record batches of about `batch_rows` rows, fewer of long cells, in the file's order."""
+        fixed: list[str] = []
+        long: list[str] = []
+        for field in self._layout.schema:
+            (fixed if _is_fixed(field.type) else long).append(field.name)
+        with _damage_as_unusable(self._name):
+            for batch in self._blocks_of(fixed, long):
+                self._read += batch.num_rows
+                yield batch
+        if self._read != self.expected_rows:
+            raise UnusableInputError(
+                f"{self._name}: read {self._read} rows where the Parquet footer promises "
+                f"{self.expected_rows}: the file is damaged; restore or re-create it"
+            )
+
+    def _batches(
+        self, file: pq.ParquetFile, columns: list[str], rows: int
+    ) -> Generator[pa.RecordBatch, None, None]:
+        # pyarrow's own threads would only get in the way of the workers'.
+        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+            # By the name `a.b` pyarrow gives the field b of a struct a too.
+            yield batch.select(columns)
+
+    def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
+        """Columns of cells of one length many rows at a time, beside them the others in pieces."""
+        width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
+        rows = min(self._options.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
+        if _has_large_groups(self._file.metadata):
+            rows = min(rows, LARGE_GROUP_BATCH_ROWS)
+        if not long:
+            yield from self._batches(self._file, self._columns, rows)
+            return
+        pieces = _Pieces(self._batches(self._file, long, min(rows, PIECE_ROWS)))
+        if not fixed:
+            while (piece := pieces.next(rows)) is not None:
+                yield piece.select(self._columns)
+            return
+        # Two readers of the same bytes: one can't read its columns in batches of two sizes.
+        beside = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
+        self._beside = drawn_ahead(beside) if self._options.read_ahead else beside
+        for batch in self._beside:
+            at = 0
+            while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
+                yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
+                at += piece.num_rows
+
+    def check(self, block: pa.RecordBatch) -> Rows:
+        """Checked rows of one record batch."""
+        return check_batch(block, self._layout, self._options)
+
+    def progress(self) -> float | None:
+        """The part of the footer's rows that was read."""
+        return self._read / self.expected_rows if self.expected_rows else None
+
+    def close(self) -> None:
+        """Close the file, when nothing reads it any more."""
+        if self._beside is not None:
+            self._beside.close()
+        self._file.close(force=True)
+
+
+class _Pieces:
+    """Record batches put together to as many rows as are wanted, fewer if cells are long."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._rest: pa.RecordBatch | None = None
+
+    def next(self, rows: int) -> pa.RecordBatch | None:
+        """At least one and at most `rows` of the rows that follow; None behind the last."""
+        parts: list[pa.RecordBatch] = []
+        size = 0
+        while rows and size < BLOCK_BYTES:
+            rest = self._rest if self._rest is not None else next(self._batches, None)
+            if rest is None:
+                break
+            each = rest.get_total_buffer_size() // rest.num_rows + 1
+            fitting = min(rows, (BLOCK_BYTES - size) // each + 1)
+            part = rest if rest.num_rows <= fitting else rest.slice(0, fitting)
+            self._rest = rest.slice(fitting) if part is not rest else None
+            parts.append(part)
+            size += each * part.num_rows
+            rows -= part.num_rows
+        return joined(parts) if parts else None
+
+
+def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    names = set(left.schema.names)
+    columns = [(left if name in names else right).column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        stored,
+        metadata=metadata,
+        buffer_size=READ_BUFFER if _has_large_groups(metadata) else 0,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+def _has_large_groups(metadata: pq.FileMetaData) -> bool:
+    sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return max(sizes, default=0) > SMALL_GROUP_BYTES
+
+
+def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
+    """Raises UnusableInputError if the footer promises cells too long to be held."""
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        most = LONGEST_CELL * max(group.num_rows, 1)
+        if group.total_byte_size <= most:
+            continue
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            path = chunk.path_in_schema
+            if chunk.total_uncompressed_size > most and any(
+                path == one or path.startswith(f"{one}.") for one in columns
+            ):
+                raise UnusableInputError(
+                    f"{name}: row group {number + 1} of {group.num_rows} rows holds "
+                    f"{chunk.total_uncompressed_size:,} bytes of column {path}, more than "
+                    f"{LONGEST_CELL:,} a cell; leave the column out with --keep, or re-create the "
+                    "file without such cells"
+                )
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    """Whether every cell of a column has the same few bytes, or is the number of a text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_fixed(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size <= PIXELS and _is_fixed(kind.value_type)
+    if pa.types.is_fixed_size_binary(kind):
+        return bool(kind.byte_width <= PIXELS)
+    return bool(
+        pa.types.is_primitive(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_dictionary(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def _bytes_of(kind: pa.DataType) -> int:
+    """Bytes of a cell of a fixed type, about."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _bytes_of(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * _bytes_of(kind.value_type)
+    if pa.types.is_dictionary(kind):
+        return _bytes_of(kind.index_type)
+    return 0 if pa.types.is_null(kind) else int(kind.bit_width + 7) // 8
+
+
+@contextmanager
+def _damage_as_unusable(name: str) -> Iterator[None]:
+    """Turn what pyarrow raises for damage into one line; real I/O errors carry an errno."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
+        raise UnusableInputError(_damaged(name, error)) from error
+    except MemoryError:  # pyarrow's own is an ArrowException too, but the file may be sound
+        raise
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise UnusableInputError(_damaged(name, error)) from error
+
+
+def _damaged(name: str, error: Exception) -> str:
+    detail = " ".join(str(error).split())
+    return f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"

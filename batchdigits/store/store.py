@@ -1,0 +1,243 @@
+"""The store: a folder of bundles, a subfolder a name, and aliases that point at versions.
+
+- `STORE/NAME/NAME-1.bundle`
+- `STORE/NAME/aliases/production.json`
+- `STORE/NAME/.highest`: the highest version ever published, so that none is used twice
+- `STORE/.NAME.lock`: held while something is written
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.errors import BundleError, OutputError, TryAgainError, UsageError
+from batchdigits.files.atomic import (
+    create_file,
+    explained,
+    fsync_folder,
+    remove_file,
+    replace_under_lock,
+)
+from batchdigits.files.lock import hold_lock
+from batchdigits.store.aliases import (
+    PROMOTION,
+    AliasChange,
+    Move,
+    append_change,
+    is_alias,
+    read_history,
+)
+from batchdigits.text import listing
+
+LOCK_SECONDS = 60.0
+
+_REFERENCE = re.compile(r"([a-z0-9][a-z0-9._-]*)(?:@(.*))?", re.DOTALL)
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+
+class Store:
+    """A folder of bundles. Nothing is created before the first `publish`."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def names(self) -> list[str]:
+        """Every name that has a bundle, sorted."""
+        found = [name for name in _entries(self.folder) if is_bundle_name(name)]
+        return sorted(name for name in found if self.versions(name))
+
+    def versions(self, name: str) -> list[int]:
+        """The versions of `name`, ascending; none for an unknown name."""
+        pattern = re.compile(rf"{re.escape(name)}-({_VERSION.pattern})\.bundle")
+        matches = map(pattern.fullmatch, _entries(self.folder / name))
+        return sorted(int(match.group(1)) for match in matches if match)
+
+    def path(self, name: str, version: int) -> Path:
+        """Where that version is, or would be."""
+        return self.folder / name / f"{name}-{version}.bundle"
+
+    def publish(self, name: str, build: Callable[[int], bytes]) -> Path:
+        """Write `build(version)` as the next version of `name`; returns its path.
+
+        The version is one more than the highest there ever was. The file appears whole or not at
+        all, and never in the place of another. Raises UsageError for a name that can't be one,
+        TryAgainError if another publisher holds the name for a minute, OutputError if the store
+        can't be written.
+        """
+        if not is_bundle_name(name):
+            raise UsageError(
+                f"bundle name {name!r}: use lower-case letters, digits, '.', '_' and '-'"
+            )
+        self._create_folder(name)
+        with self.locked(name):
+            self._remove_leftovers(name)
+            version = max([self._highest(name), *self.versions(name)]) + 1
+            while True:
+                try:
+                    create_file(self.path(name, version), build(version))
+                    break
+                except FileExistsError:
+                    # Someone wrote past the lock, as a copy into the store does.
+                    version += 1
+            replace_under_lock(self.folder / name / ".highest", f"{version}\n".encode())
+        return self.path(name, version)
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the name's lock, which everybody holds who writes, waiting up to a minute for it.
+
+        Raises TryAgainError if another holds it for longer, OutputError if the store is not there
+        or can't be written.
+        """
+        with _patient_lock(self.folder / name):
+            yield
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Every alias of `name` and the version it points at, sorted by alias."""
+        entries = _entries(self.folder / name / "aliases")
+        found = sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
+        return {alias: self._select(name, alias) for alias in found if is_alias(alias)}
+
+    def history(self, name: str, alias: str) -> list[AliasChange]:
+        """What the alias pointed at, newest last; empty if there is no such alias.
+
+        Raises BundleError if the alias's file is damaged.
+        """
+        return read_history(self._alias_path(name, alias))
+
+    def set_alias(self, name: str, alias: str, version: int, move: Move = PROMOTION) -> None:
+        """Point `alias` at a version that is there, and keep what it pointed at before.
+
+        Raises UsageError for a word that can't be an alias, BundleError for an unknown version,
+        TryAgainError if the alias is not where the move saw it, OutputError if the store can't be
+        written.
+        """
+        if not is_alias(alias):
+            raise UsageError(
+                f"alias {alias!r}: use lower-case letters, digits, '.', '_' and '-', a letter "
+                "first; 'latest' is none, since the name alone means the newest"
+            )
+        path = self._alias_path(name, alias)
+        self._require(name, version)
+        with self.locked(name):
+            self._require(name, version)  # a prune may have removed it just now
+            with explained(path.parent):
+                path.parent.mkdir(exist_ok=True)
+            append_change(path, version, move)
+            fsync_folder(path.parent.parent)
+
+    def resolve(self, reference: str) -> Path:
+        """The file that `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest) means.
+
+        Raises BundleError that lists what is known.
+        """
+        name, selector = split_reference(reference)
+        versions = self.versions(name)
+        if not versions:
+            raise BundleError(
+                f"{reference}: the store {self.folder} has no bundle {name!r}; "
+                f"it has {listing(self.names()) or 'none at all'}"
+            )
+        if selector is None:
+            return self.path(name, versions[-1])
+        version = self._select(name, selector)
+        if version not in versions:
+            raise self._unknown(name, selector)
+        return self.path(name, version)
+
+    def _select(self, name: str, selector: str) -> int:
+        """The version that a version's or an alias's text means; 0 for none."""
+        if _VERSION.fullmatch(selector):
+            return int(selector)
+        changes = self.history(name, selector) if is_alias(selector) else []
+        return changes[-1].version if changes else 0
+
+    def _require(self, name: str, version: int) -> None:
+        if version not in self.versions(name):
+            raise self._unknown(name, str(version))
+
+    def _unknown(self, name: str, selector: str) -> BundleError:
+        versions = [str(version) for version in self.versions(name)]
+        aliases = [f"{alias} ({version})" for alias, version in self.aliases(name).items()]
+        return BundleError(
+            f"{name}@{selector}: the store {self.folder} has no such version or alias; versions: "
+            f"{listing(versions) or 'none'}; aliases: {listing(aliases) or 'none'}; "
+            f"{name} alone means the newest"
+        )
+
+    def _alias_path(self, name: str, alias: str) -> Path:
+        return self.folder / name / "aliases" / f"{alias}.json"
+
+    def _create_folder(self, name: str) -> None:
+        """Create the name's folder, durably."""
+        folder = self.folder / name
+        with explained(folder):
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                fsync_folder(self.folder)
+
+    def _remove_leftovers(self, name: str) -> None:
+        """Remove what publishers that were killed left half written; the caller holds the lock."""
+        # Of bundles alone: a signature's is of somebody who signs right now, and takes no lock.
+        pattern = re.compile(rf"\.{re.escape(name)}-{_VERSION.pattern}\.bundle\.[^.]+\.tmp")
+        for entry in _entries(self.folder / name):
+            if pattern.fullmatch(entry):
+                remove_file(self.folder / name / entry)
+
+    def _highest(self, name: str) -> int:
+        """The highest version ever published here, as far as was noted; 0 for none."""
+        path = self.folder / name / ".highest"
+        try:
+            text = path.read_text("ascii", errors="replace").strip()
+        except FileNotFoundError:
+            return 0
+        if not _VERSION.fullmatch(text):
+            raise OutputError(
+                f"{path}: holds {text[:20]!r}, expected the highest version published so far: "
+                "write that number into it"
+            )
+        return int(text)
+
+
+def _entries(folder: Path) -> list[str]:
+    """The names in a folder; none if there is no such folder."""
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise BundleError(f"{folder}: can't be listed: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _patient_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of `path`, waiting up to a minute: a trained model is not given up lightly."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold_lock(path))
+                break
+            except TryAgainError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """Name and, after an `@`, the version or alias of a reference. BundleError if it is none."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None or not is_bundle_name(match.group(1)):
+        raise BundleError(
+            f"{reference!r} names no bundle: give a path to a .bundle file (./{reference} for one "
+            "in this folder), NAME, NAME@VERSION or NAME@ALIAS"
+        )
+    return match.group(1), match.group(2)

@@ -1,0 +1,217 @@
+"""What a sweep searches: one TOML file, parsed strictly into frozen types."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchdigits.errors import NoInputError, UsageError
+from batchdigits.text import listing
+
+SAMPLERS = ("tpe", "random", "grid")
+
+# The settings that a sweep may vary, and of what type each is.
+_KINDS: dict[str, type] = {
+    "arch": str,
+    "layers": int,
+    "units": int,
+    "dropout": float,
+    "optimizer": str,
+    "learning_rate": float,
+    "epochs": int,
+    "batch_size": int,
+    "copies": int,
+}
+_EXPECTED = {
+    str: 'a list of texts such as ["a", "b"]',
+    int: "a list of whole numbers such as [100, 200], or { low = 100, high = 200 }",
+    float: "a list of numbers such as [0.1, 0.2], or { low = 0.1, high = 0.2 }",
+}
+_MOST_TRIALS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One setting that varies: one of `values`, or, if there are none, from `low` to `high`.
+
+    `step` is the distance between values, None for any; with `log` the search is even in the
+    logarithm. Whole numbers stay whole.
+    """
+
+    name: str
+    values: tuple[Any, ...] = ()
+    low: float = 0
+    high: float = 0
+    step: float | None = None
+    log: bool = False
+
+    @property
+    def examples(self) -> tuple[Any, ...]:
+        """Values that stand for all of them: the values, or both ends."""
+        return self.values or (self.low, self.high)
+
+    def as_facts(self) -> Any:
+        """The dimension as plain JSON values, as the file has it."""
+        if self.values:
+            return list(self.values)
+        facts: dict[str, Any] = {"low": self.low, "high": self.high}
+        if self.step is not None:
+            facts["step"] = self.step
+        return {**facts, "log": True} if self.log else facts
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """A sweep file.
+
+    trials   combinations to try
+    folds    parts of the training rows that each combination is judged by
+    sampler  one of `SAMPLERS`
+    prune    whether a combination that falls behind in its first folds is left there
+    """
+
+    path: str
+    trials: int
+    folds: int
+    seed: int
+    sampler: str
+    prune: bool
+    space: tuple[Dimension, ...]
+
+
+def read_plan(path: str) -> SweepPlan:
+    """The sweep that a TOML file describes.
+
+    Raises NoInputError if it can't be read, UsageError, which names the key, for what is not as
+    docs/sweeps.md says.
+    """
+    document = _parse(path)
+    _refuse_unknown(path, document, ("search", "space"))
+    search = _table(path, document, "search", {})
+    space = _table(path, document, "space")
+    _refuse_unknown(f"{path}: [search]", search, ("trials", "folds", "seed", "sampler", "prune"))
+    _refuse_unknown(f"{path}: [space]", space, _KINDS)
+    if not space:
+        raise UsageError(f"{path}: [space] is empty, expected a setting to vary: {listing(_KINDS)}")
+    dimensions = tuple(_dimension(f"{path}: [space] {key}", key, space[key]) for key in space)
+    where = f"{path}: [search]"
+    sampler = _choice(where, search, "sampler", SAMPLERS)
+    return SweepPlan(
+        path=path,
+        trials=_trials(where, search, sampler, dimensions),
+        folds=_whole(where, search, "folds", 5, (2, 100)),
+        seed=_whole(where, search, "seed", 0, (0, 2**32 - 1)),
+        sampler=sampler,
+        prune=_switch(where, search, "prune", default=True),
+        space=dimensions,
+    )
+
+
+def _parse(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NoInputError(f"--sweep {path}: can't be read: {error.strerror}") from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise UsageError(f"{path}: is not TOML: {error}") from error
+
+
+def _refuse_unknown(where: str, found: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        raise UsageError(f"{where}: unknown {listing(unknown)}, known are {listing(known)}")
+
+
+def _table(
+    path: str, document: Mapping[str, Any], name: str, default: Any = None
+) -> dict[str, Any]:
+    found = document.get(name, default)
+    if not isinstance(found, dict):
+        got = "nothing" if found is None else repr(found)
+        raise UsageError(f"{path}: {name} is {got}, expected a table [{name}]")
+    return found
+
+
+def _whole(
+    where: str, search: Mapping[str, Any], key: str, default: int, limits: tuple[int, int]
+) -> int:
+    found, (least, most) = search.get(key, default), limits
+    if type(found) is not int or not least <= found <= most:
+        raise UsageError(f"{where} {key} is {found!r}, expected {least} to {most}")
+    return found
+
+
+def _switch(where: str, search: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    found = search.get(key, default)
+    if not isinstance(found, bool):
+        raise UsageError(f"{where} {key} is {found!r}, expected true or false")
+    return found
+
+
+def _choice(where: str, search: Mapping[str, Any], key: str, known: tuple[str, ...]) -> str:
+    found = search.get(key, known[0])
+    if found not in known:
+        raise UsageError(f"{where} {key} is {found!r}, expected one of {listing(known)}")
+    return str(found)
+
+
+def _trials(
+    where: str, search: Mapping[str, Any], sampler: str, space: tuple[Dimension, ...]
+) -> int:
+    """As many as asked for; of a grid no more than it has, and all of them if nothing is said."""
+    if sampler != "grid":
+        return _whole(where, search, "trials", 30, (1, _MOST_TRIALS))
+    ranges = [one.name for one in space if not one.values]
+    if ranges:
+        raise UsageError(
+            f"{where} sampler is 'grid', which needs lists: write {listing(ranges)} as a list, or "
+            "take the sampler tpe or random"
+        )
+    whole = math.prod(len(one.values) for one in space)
+    if whole > _MOST_TRIALS:
+        raise UsageError(
+            f"{where} sampler is 'grid' and the space has {whole} combinations, at most "
+            f"{_MOST_TRIALS} go: take fewer values, or the sampler tpe or random"
+        )
+    return min(whole, _whole(where, search, "trials", whole, (1, _MOST_TRIALS)))
+
+
+def _dimension(where: str, name: str, found: Any) -> Dimension:
+    kind = _KINDS[name]
+    if isinstance(found, list):
+        values = tuple(_value(where, kind, one) for one in found)
+        if not values or len(set(values)) != len(values):
+            raise UsageError(f"{where} is {found!r}, expected {_EXPECTED[kind]}, none twice")
+        return Dimension(name, values)
+    if not isinstance(found, dict) or kind is str:
+        raise UsageError(f"{where} is {found!r}, expected {_EXPECTED[kind]}")
+    return _range(where, name, found, kind)
+
+
+def _value(where: str, kind: type, found: Any) -> Any:
+    if type(found) is kind:
+        return found
+    if kind is float and type(found) is int:
+        return float(found)
+    raise UsageError(f"{where} has {found!r}, expected {_EXPECTED[kind]}")
+
+
+def _range(where: str, name: str, found: Mapping[str, Any], kind: type) -> Dimension:
+    _refuse_unknown(where, found, ("low", "high", "step", "log"))
+    missing = [key for key in ("low", "high") if key not in found]
+    if missing:
+        raise UsageError(f"{where}: lacks {listing(missing)}, expected {_EXPECTED[kind]}")
+    low, high = (_value(where, kind, found[key]) for key in ("low", "high"))
+    step = _value(where, kind, found["step"]) if "step" in found else None
+    log = _switch(where, found, "log", default=False)
+    if not low < high:
+        raise UsageError(f"{where}: low is {low!r}, expected less than high, which is {high!r}")
+    if step is not None and not 0 < step <= high - low:
+        raise UsageError(f"{where}: step is {step!r}, expected above 0, at most high - low")
+    if log and (low <= 0 or step is not None):
+        raise UsageError(f"{where}: log needs a low above 0 and no step")
+    return Dimension(name, low=low, high=high, step=step, log=log)

@@ -1,0 +1,164 @@
+"""Tries combinations of settings by cross-validation of the training rows, and names the best.
+
+The rows held out to judge by have no part in it. Finished trials are kept in a file, each as a
+whole, and what a trial tries depends on the seed and the trials before it alone: a sweep that was
+killed and started again ends as if it had never been killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batchdigits.errors import OutputError, UsageError
+from batchdigits.files.atomic import replace_file
+from batchdigits.training.cross_validation import OnProgress
+from batchdigits.training.data import Labelled
+from batchdigits.training.frameworks import require_packages
+from batchdigits.training.options import TrainOptions, settings_of, settings_with
+from batchdigits.training.split import Split
+from batchdigits.training.sweep.judge import Judge
+from batchdigits.training.sweep.picture import draw_sweep
+from batchdigits.training.sweep.plan import SweepPlan, read_plan
+from batchdigits.training.sweep.result import SweepResult, picture_of, rank_trials
+from batchdigits.training.sweep.study import open_study
+
+if TYPE_CHECKING:
+    import optuna
+
+# A combination is compared with others once so many of them are there, and from its second fold on.
+_UNPRUNED_TRIALS = 5
+_UNPRUNED_FOLDS = 1
+
+
+def plan_sweep(options: TrainOptions) -> SweepPlan | None:
+    """The sweep that `options` ask for, checked before anything heavy is loaded; None if none is.
+
+    Raises MissingExtraError, NoInputError or UsageError.
+    """
+    if options.sweep is None:
+        if options.study is not None:
+            raise UsageError(
+                f"--study {options.study}: keeps the trials of a --sweep: give that too"
+            )
+        return None
+    require_packages("a sweep", {"matplotlib": "matplotlib", "optuna": "optuna"}, "sweep")
+    if options.test_share == 0:
+        raise UsageError(
+            "--sweep needs rows that judge what it chose: give a --test-share above 0; what it "
+            "chose can be trained on all rows afterwards"
+        )
+    plan = read_plan(options.sweep)
+    _check_space(plan, options)
+    return plan
+
+
+def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
+    """Refuse values that no network takes, and settings that are given twice."""
+    unset = {one.name: one.default for one in fields(TrainOptions)}
+    # Which values a network takes depends on its architecture, which may be searched as well.
+    searched = (one.examples for one in plan.space if one.name == "arch")
+    networks = [{"arch": arch} for arch in next(searched, ())] or [{}]
+    for dimension in plan.space:
+        name = dimension.name
+        where = f"{plan.path}: [space] {name}"
+        if getattr(options, name) != unset[name]:
+            raise UsageError(f"{where}: is given by a flag too: drop one of them")
+        for network, value in product(networks, dimension.examples):
+            try:
+                settings_with(options, {**network, name: value})
+            except UsageError as error:
+                of = f" with arch {network['arch']}" if network and name != "arch" else ""
+                raise UsageError(f"{where}{of}: {error}") from error
+
+
+def winner_options(options: TrainOptions, result: SweepResult) -> TrainOptions:
+    """What to train the winner by, without a sweep."""
+    return replace(options, sweep=None, study=None, **result.winner.values)
+
+
+def run_sweep(
+    plan: SweepPlan, data: Labelled, split: Split, options: TrainOptions, on_progress: OnProgress
+) -> SweepResult:
+    """Try combinations until there are `plan.trials`, those in the study's file included.
+
+    Raises TryAgainError or OutputError for the study's file, UnusableInputError for a class with
+    fewer training rows than folds.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    inner = replace(data, pixels=data.pixels[split.train], targets=data.targets[split.train])
+    judge = Judge(inner, plan, options, on_progress)
+    path = _study_path(options)
+    if not path.exists() and picture_of(path).exists():
+        raise OutputError(
+            f"{picture_of(path)}: exists and belongs to no study: move it away, or name another "
+            "study with --study"
+        )
+    with open_study(path, _identity(plan, inner, options)) as kept, warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = new_study(kept.trials)
+        # Only finished trials reach the file: a kill leaves none behind that is half done.
+        while (done := len(study.trials)) < plan.trials:
+            study.sampler = _sampler(plan, done)
+            study.optimize(judge, n_trials=1, callbacks=[lambda _, trial: kept.add_trial(trial)])
+    result = SweepResult(plan, rank_trials(study.trials), len(study.trials), path)
+    replace_file(result.picture, draw_sweep(result))
+    return result
+
+
+def new_study(trials: Iterable[optuna.trial.FrozenTrial]) -> optuna.Study:
+    """A study in memory that knows some trials and leaves what falls behind.
+
+    After a fold, a combination whose best mean so far is below the median of the others at that
+    fold is left (Golovin and others, "Google Vizier", 2017).
+    """
+    import optuna
+
+    pruner = optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, _UNPRUNED_FOLDS)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    study.add_trials(trials)
+    return study
+
+
+def _study_path(options: TrainOptions) -> Path:
+    if options.study is not None:
+        return Path(options.study)
+    return Path(str(options.sweep)).with_suffix(".study")
+
+
+def _identity(plan: SweepPlan, inner: Labelled, options: TrainOptions) -> dict[str, Any]:
+    """What decides a trial's result: all but how many trials there are to be."""
+    rows = hashlib.sha256(inner.pixels.astype("<f8").tobytes())
+    rows.update(inner.targets.astype("<i8").tobytes())
+    settings = settings_of(options).as_facts()
+    varied = {one.name for one in plan.space}
+    return {
+        "space": {one.name: one.as_facts() for one in plan.space},
+        "folds": [plan.folds, options.split_seed],
+        "sampler": plan.sampler,
+        "seed": plan.seed,
+        "prune": plan.prune,
+        "settings": {name: value for name, value in settings.items() if name not in varied},
+        "training rows": rows.hexdigest(),
+    }
+
+
+def _sampler(plan: SweepPlan, done: int) -> optuna.samplers.BaseSampler:
+    """The sampler of the next trial: seeded by the place of the trial, not by what went before."""
+    from optuna import samplers
+
+    if plan.sampler == "grid":
+        return samplers.GridSampler({one.name: one.values for one in plan.space}, seed=plan.seed)
+    seed = int(np.random.SeedSequence([plan.seed, done]).generate_state(1)[0])
+    if plan.sampler == "random":
+        return samplers.RandomSampler(seed=seed)
+    return samplers.TPESampler(seed=seed)

@@ -1,0 +1,257 @@
+"""What every command shares: one line an error, the right code, progress only for people."""
+
+import argparse
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batchdigits import __version__
+from batchdigits.__main__ import COMMANDS
+from batchdigits.__main__ import main as batchdigits_main
+from batchdigits.cli.boundary import run_command
+from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
+from batchdigits.errors import (
+    BatchdigitsError,
+    BundleError,
+    InternalError,
+    InterruptedRunError,
+    IOFailedError,
+    MissingExtraError,
+    NoInputError,
+    OutputError,
+    TryAgainError,
+    UnusableInputError,
+    UsageError,
+    worst_exit_code,
+)
+from batchdigits.text import listing, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(error: BaseException | None, *flags: str) -> int:
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+
+    def body(_arguments: argparse.Namespace) -> int:
+        if error is not None:
+            raise error
+        return 0
+
+    return run_command(parser, body, flags)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 2),
+        (UnusableInputError("x"), 65),
+        (NoInputError("x"), 66),
+        (MissingExtraError("x"), 69),
+        (InternalError("x"), 70),
+        (OutputError("x"), 73),
+        (IOFailedError("x"), 74),
+        (TryAgainError("x"), 75),
+        (BundleError("x"), 78),
+        (InterruptedRunError(15), 143),
+        (InterruptedRunError(2), 130),
+        (OSError(28, "No space left on device", "out.csv"), 74),
+        (MemoryError(), 70),
+        (ZeroDivisionError("surprise"), 70),
+        (BatchdigitsError("x"), 70),
+    ],
+)
+def test_every_failure_is_one_line_and_its_exit_code(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("batchdigits.probe: error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_message_with_line_breaks_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file name may hold a line break; a log line must not."""
+    run(NoInputError("a\nb.csv: no such file"))
+    assert capsys.readouterr().err == "batchdigits.probe: error: a b.csv: no such file\n"
+
+
+def test_json_messages_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run(NoInputError("é"), "--log-format", "json")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["message"]) == ("error", "é")
+
+
+def test_a_result_reaches_a_terminal_that_lacks_its_characters() -> None:
+    """An ASCII terminal, or a file name that is no UTF-8, must not cost the summary line."""
+    code = (
+        "from batchdigits.cli.terminal import print_json, print_result\n"
+        "import sys; sys.stdout.reconfigure(errors='backslashreplace')\n"
+        "print_json({'input': 'ü\\udcff.csv'})\nprint_result('ü')"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert json.loads(lines[0]) == {"input": "ü\udcff.csv"}
+    assert lines[1] == "\\xfc"
+
+
+def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    run(ZeroDivisionError("surprise"), "--debug")
+    assert "in body" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([0, 3, 4], 3),
+        ([3, 65, 75], 65),
+        ([2, 0], 2),
+        ([69, 3], 69),
+        ([66, 73, 74], 74),
+        ([78, 70], 70),
+    ],
+)
+def test_the_worst_code_follows_the_documented_order(codes: list[int], worst: int) -> None:
+    assert worst_exit_code(codes) == worst
+
+
+def test_listings_show_twenty_and_count_the_rest() -> None:
+    assert listing(map(str, range(3))) == "0, 1, 2"
+    assert listing(map(str, range(25))).endswith("18, 19 and 5 more")
+
+
+def test_tables_align() -> None:
+    assert table([["a", "1"], ["bcd", "22"]], ["name", "n"]) == "name  n\na     1\nbcd   22"
+
+
+def test_the_console_script_knows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert batchdigits_main(["--version"]) == 0
+    assert batchdigits_main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert __version__ in out
+    assert all(command in out for command in COMMANDS)
+    assert batchdigits_main(["frobnicate"]) == 2
+    assert "known: predict, train, evaluate, bundles" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        batchdigits_main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"examples:\n  python -m batchdigits.{command}" in text
+
+
+def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
+    """On a real terminal: a bar with rows, rate, time left and file, gone at the end."""
+    main_end, child_end = pty.openpty()
+    code = (
+        "import sys, time; from batchdigits.cli.terminal import Progress; Progress.INTERVAL = 0\n"
+        "progress = Progress(); time.sleep(0.01); progress(5_000, 0.5, 'in/a\\x1b.csv')\n"
+        "progress(7, None, 'in/b.csv'); progress.finish()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=child_end) as process:
+        process.wait(timeout=60)
+    os.close(child_end)
+    drawn = os.read(main_end, 10_000).decode()
+    os.close(main_end)
+    assert "50%" in drawn
+    assert "5,000 rows" in drawn
+    assert "rows/s" in drawn
+    assert "left" in drawn
+    assert "left  a?.csv" in drawn
+    assert "rows/s  b.csv" in drawn
+    assert drawn.endswith("\r\x1b[K")
+
+
+INTERRUPTING = """
+import importlib.abc, os, signal, sys
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+def interrupted(folder: Path, at: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """A Python that gets SIGINT when it begins to import the module `at`."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTING, encoding="utf-8")
+    environment = {"PYTHONPATH": f"{folder}:{ROOT}", "INTERRUPTED_AT": at}
+    return subprocess.run(
+        [sys.executable, *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("at", ["batchdigits.api", "numpy", "pyarrow"])
+def test_an_early_interrupt_is_one_line(tmp_path: Path, at: str) -> None:
+    """Before the command has begun, while it is imported."""
+    sample = str(ROOT / "sample_data" / "digits.csv")
+    words = ("-m", "batchdigits.predict", sample, "--output", str(tmp_path / "out.csv"))
+    ran = interrupted(tmp_path, at, *words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (130, "", 1)
+    assert "interrupted by signal 2" in ran.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_interrupt_at_exit_takes_nothing_back(tmp_path: Path) -> None:
+    """The command is done then, and its exit code stands."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "batchdigits.bundles", "list", "--store", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert "nothing was done" not in ran.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("\\t", "\t"), ("\t", "\t"), (";", ";"), ("t", "t")])
+def test_a_tab_can_be_typed_as_a_delimiter(typed: str, meant: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_row_options(parser.add_argument_group())
+    assert parser.parse_args(["--delimiter", typed]).delimiter == meant
+
+
+def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
+    """Who imports the package gets KeyboardInterrupt as ever."""
+    script = "try: import batchdigits.api\nexcept KeyboardInterrupt: print('theirs')"
+    assert interrupted(tmp_path, "batchdigits.api", "-c", script).stdout == "theirs\n"
+
+
+def test_the_code_stands_whatever_libraries_do_at_exit(tmp_path: Path) -> None:
+    """Threads of C++ libraries can abort a process that is being taken down."""
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "batchdigits", "bundles", "list", "--store", tmp_path],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "no bundles" in done.stderr

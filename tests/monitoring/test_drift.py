@@ -1,0 +1,238 @@
+"""Drift as runs tell it: in the receipt, in the summary, and as a gate."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+import batchdigits
+from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
+from batchdigits.archive.reference import REFERENCE, Unseen
+from batchdigits.engines.onnx.engine import OnnxEngine
+from batchdigits.errors import UsageError
+from batchdigits.monitoring.drift import estimate_accuracy
+from batchdigits.training.reference import build_reference, measure_unseen
+
+ROOT = Path(__file__).parents[2]
+OLD_BUNDLE = ROOT / "tests" / "data" / "digits-format-1.bundle"
+NAMES = [f"pixel_{i}" for i in range(64)]
+LIMIT = 0.1
+
+Pixels = NDArray[np.uint8]
+
+
+def read_digits() -> tuple[Pixels, NDArray[np.int64]]:
+    table = pq.read_table(ROOT / "sample_data" / "digits.parquet")
+    return np.column_stack([table[name] for name in NAMES]).astype(np.uint8), table[
+        "label"
+    ].to_numpy()
+
+
+DIGITS, LABELS = read_digits()
+DRAWN = np.random.default_rng(0).integers(0, len(DIGITS), 3_000)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An old bundle that says what to expect: predictions as those of its own digits."""
+    old = read_bundle(OLD_BUNDLE)
+    found = OnnxEngine(old.members["model.onnx"], 10).probabilities(DIGITS)
+    unseen = measure_unseen(found, LABELS)
+    text = build_reference(DIGITS.astype(float), LABELS, old.manifest.classes, unseen)
+    members = {name: data for name, data in old.members.items() if name != MANIFEST}
+    path = tmp_path_factory.mktemp("bundle") / "digits.bundle"
+    path.write_bytes(build_bundle(replace(old.manifest, members={}), {**members, REFERENCE: text}))
+    return path
+
+
+def write(path: Path, pixels: NDArray[Any]) -> Path:
+    table = pa.table({name: np.ascontiguousarray(pixels[:, i]) for i, name in enumerate(NAMES)})
+    if path.suffix == ".csv":
+        pc.write_csv(table, path)
+    else:
+        pq.write_table(table, path)
+    return path
+
+
+def receipt(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.with_name(f"{path.stem}.receipt.json").read_text())
+    return found
+
+
+def thinner(pixels: Pixels) -> Pixels:
+    """Half of each pixel's ink is gone where a neighbour has none."""
+    images = np.pad(pixels.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    sides = (images[:, :-2, 1:-1], images[:, 2:, 1:-1], images[:, 1:-1, :-2], images[:, 1:-1, 2:])
+    eroded = np.min([images[:, 1:-1, 1:-1], *sides], axis=0).reshape(-1, 64)
+    return ((pixels.astype(int) + eroded) // 2).astype(np.uint8)
+
+
+DRIFTED = {
+    "a thinner pen": ("pixels", thinner(DIGITS[DRAWN])),
+    "inverted": ("pixels", 16 - DIGITS[DRAWN]),
+    "one class only": ("classes", DIGITS[LABELS == 1][DRAWN % 100]),
+    "noise": (
+        "confidence",
+        np.clip(
+            DIGITS[DRAWN] + np.random.default_rng(1).integers(-3, 4, (3_000, 64)), 0, 16
+        ).astype(np.uint8),
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", [500, 3_000])
+def test_rows_like_those_of_the_bundle_pass_the_gate(
+    tmp_path: Path, bundle: Path, rows: int
+) -> None:
+    path = write(tmp_path / "forms.parquet", DIGITS[DRAWN[:rows]])
+    summary = batchdigits.score(path, bundle=bundle, max_drift=LIMIT)
+    assert summary.exit_code == 0
+    assert summary.inputs[0].drift == pytest.approx(0, abs=0.05)
+    drift = receipt(path)["drift"]
+    assert (drift["rows"], drift["pixels"]["rows"]) == (rows, rows)
+    assert sum(drift["classes"]["counts"].values()) == rows
+
+
+@pytest.mark.parametrize("kind", DRIFTED)
+def test_other_rows_are_published_and_end_with_4(
+    tmp_path: Path, bundle: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    part, pixels = DRIFTED[kind]
+    path = write(tmp_path / "forms.parquet", pixels)
+    summary = batchdigits.score(path, bundle=bundle, max_drift=LIMIT, allow_suspect=True)
+    assert (summary.exit_code, receipt(path)["exit_code"]) == (4, 4)
+    assert pq.read_table(path.with_name("forms.predictions.parquet")).num_rows == len(pixels)
+    found = receipt(path)["drift"]
+    beyond = {name: beyond_chance(found[name]) for name in ("pixels", "classes", "confidence")}
+    assert beyond[part] > LIMIT
+    assert found["value"] == pytest.approx(max(beyond.values()), abs=1e-5)
+    assert beyond[found["largest"]] == max(beyond.values())
+    (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert f"forms.parquet: drift {found['value']:.3f} ({found['largest']}) is more than" in line
+
+
+def beyond_chance(part: dict[str, float]) -> float:
+    return float(np.sqrt(max(0, part["distance"] ** 2 - part["by_chance"] ** 2)))
+
+
+def test_without_a_limit_large_drift_is_a_warning(
+    tmp_path: Path, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1])
+    assert batchdigits.score(path, bundle=bundle).exit_code == 0
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "forms.parquet: drift 0." in record.getMessage()
+
+
+def test_batches_workers_and_formats_make_no_difference(tmp_path: Path, bundle: Path) -> None:
+    """Also where only a sample of the rows is compared."""
+    pixels = np.vstack([thinner(DIGITS), DIGITS])[
+        np.random.default_rng(2).integers(0, 3594, 20_000)
+    ]
+    found = []
+    for name, workers, rows in (("a.parquet", 1, 20_000), ("b.parquet", 2, 777), ("c.csv", 2, 1)):
+        path = write(tmp_path / name, pixels)
+        batchdigits.score(path, bundle=bundle, workers=workers, batch_size=rows)
+        facts = receipt(path)
+        found.append((facts["drift"], facts["estimated_accuracy"]))
+    assert found[0] == found[1] == found[2]
+    assert 4_096 <= found[0][0]["pixels"]["rows"] <= 8_192
+
+
+def test_rejected_rows_and_scaled_pixels_leave_the_drift_as_it_is(
+    tmp_path: Path, bundle: Path
+) -> None:
+    plain = write(tmp_path / "plain.parquet", DIGITS[DRAWN])
+    batchdigits.score(plain, bundle=bundle)
+    bad = np.insert(DIGITS[DRAWN].astype(float) * 255 / 16, [0, 70, 2_999], 300.0, axis=0)
+    scaled = write(tmp_path / "scaled.parquet", bad)
+    assert batchdigits.score(scaled, bundle=bundle, scale=255).exit_code == 3
+    assert receipt(scaled)["drift"]["pixels"] == receipt(plain)["drift"]["pixels"]
+    assert receipt(scaled)["drift"]["classes"] == receipt(plain)["drift"]["classes"]
+
+
+def test_few_rows_are_not_judged(tmp_path: Path, bundle: Path) -> None:
+    path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1][:499])
+    summary = batchdigits.score(path, bundle=bundle, max_drift=0)
+    assert (summary.exit_code, summary.inputs[0].drift) == (0, None)
+    found = receipt(path)
+    assert (found["drift"]["value"], found["estimated_accuracy"]) == (None, None)
+    assert found["drift"]["classes"]["counts"]["1"] > 450
+
+
+def test_an_empty_input_has_no_drift(tmp_path: Path, bundle: Path) -> None:
+    path = write(tmp_path / "forms.parquet", DIGITS[:0])
+    assert batchdigits.score(path, bundle=bundle, max_drift=0).exit_code == 0
+    assert receipt(path)["drift"]["confidence"]["mean"] is None
+
+
+def test_a_bundle_of_an_older_version_compares_pixels_and_classes(tmp_path: Path) -> None:
+    path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1])
+    assert batchdigits.score(path, bundle=OLD_BUNDLE, max_drift=LIMIT).exit_code == 4
+    found = receipt(path)
+    confidence = found["drift"]["confidence"]
+    assert (confidence["distance"], confidence["expected"]) == (None, None)
+    assert found["estimated_accuracy"] == confidence["mean"]
+
+
+def test_the_limit_given_now_judges_what_is_done_already(tmp_path: Path, bundle: Path) -> None:
+    path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1])
+    first = batchdigits.score(path, bundle=bundle)
+    for check in (False, True):
+        for limit, code in ((LIMIT, 4), (1.0, 0), (None, 0)):
+            again = batchdigits.score(path, bundle=bundle, max_drift=limit, check=check)
+            assert (again.inputs[0].status, again.exit_code) == ("unchanged", code)
+            assert again.inputs[0].drift == first.inputs[0].drift
+
+
+def test_every_input_is_judged_by_itself_and_rejects_come_first(
+    tmp_path: Path, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drifted = DRIFTED["one class only"][1]
+    write(tmp_path / "a.parquet", DIGITS[DRAWN])
+    write(tmp_path / "b.parquet", drifted)
+    write(tmp_path / "c.parquet", np.vstack([drifted, np.full((1, 64), 17, np.uint8)]))
+    summary = batchdigits.score(tmp_path, bundle=bundle, max_drift=LIMIT)
+    assert [one.exit_code for one in summary.inputs] == [0, 4, 3]
+    assert summary.exit_code == 3
+    told = [r.getMessage().removeprefix(f"{tmp_path}/")[:20] for r in caplog.records]
+    assert told == ["b.parquet: drift 0.8", "c.parquet: 1 of 3001", "c.parquet: drift 0.8"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [({"drift": None}, "unchanged"), ({"drift": []}, "refused")]
+)
+def test_a_receipt_may_have_no_drift_but_none_of_another_kind(
+    tmp_path: Path, bundle: Path, change: dict[str, Any], status: str
+) -> None:
+    path = write(tmp_path / "forms.parquet", DIGITS[:600])
+    batchdigits.score(path, bundle=bundle)
+    place = tmp_path / "forms.receipt.json"
+    place.write_text(json.dumps(receipt(path) | change))
+    summary = batchdigits.score(path, bundle=bundle, max_drift=0)
+    assert summary.inputs[0].status == status
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
+def test_a_limit_is_a_number_from_0_to_1(limit: float) -> None:
+    with pytest.raises(UsageError, match="--max-drift"):
+        batchdigits.score("forms.csv", max_drift=limit)
+
+
+def test_as_much_less_sure_as_much_less_right() -> None:
+    """The estimate is exact for what the bundle knows, and never leaves 0..1."""
+    nothing = np.zeros(0, np.int64)
+    unseen = Unseen(1_000, 980, nothing, nothing, 0.97)
+    assert estimate_accuracy(0.97, unseen) == pytest.approx(0.98)
+    assert estimate_accuracy(0.90, unseen) == pytest.approx(0.91)
+    assert estimate_accuracy(1.0, unseen) == 1
+    assert estimate_accuracy(0.9, None) == 0.9

@@ -1,0 +1,54 @@
+"""The bundle that ships: made by the command its card names, read by every later version."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batchdigits.archive.bundle_file import BundleFile, read_bundle
+from batchdigits.engines.golden import replay
+from batchdigits.engines.open import open_engine
+from batchdigits.store.choice import packaged_bundle
+from batchdigits.training.data import load_tutorial_digits
+
+KEPT = Path(__file__).parents[1] / "data" / "digits-format-1.bundle"
+
+
+@pytest.fixture(scope="module", params=[packaged_bundle(), KEPT], ids=["packaged", "kept"])
+def bundle(request: pytest.FixtureRequest) -> BundleFile:
+    return read_bundle(request.param)
+
+
+def test_it_is_small_and_named(bundle: BundleFile) -> None:
+    assert bundle.path.stat().st_size < 2 * 1024 * 1024
+    version = 1 if bundle.path == KEPT else 2
+    assert (bundle.manifest.name, bundle.manifest.version) == ("digits", version)
+
+
+def test_its_golden_rows_hold(bundle: BundleFile) -> None:
+    assert replay(open_engine(bundle), bundle).differing == 0
+
+
+def test_its_accuracy_is_of_rows_not_seen(bundle: BundleFile) -> None:
+    """Ten-fold: the 1.0 on the rows that trained it stands apart, marked as such."""
+    least, most = (0.985, 0.995) if bundle.path == KEPT else (0.994, 0.998)
+    assert least < bundle.manifest.accuracy < most
+    assert "10-fold cross-validation" in bundle.manifest.metrics["measured_on"]
+    card = bundle.members["card.md"].decode()
+    assert "python -m batchdigits.train --arch mlp --test-share 0 --folds 10\n" in card
+    assert "seen in training" in card
+
+
+def test_the_confidence_of_the_packaged_one_is_honest() -> None:
+    """Over rows not seen: what it promises and what it keeps differ by less than 1 %."""
+    calibration = read_bundle(packaged_bundle()).manifest.metrics["calibration"]
+    assert calibration["after"]["calibration_error"] <= 0.01
+    assert calibration["after"]["log_loss"] < calibration["before"]["log_loss"]
+
+
+def test_it_reads_the_tutorials_digits(bundle: BundleFile) -> None:
+    data = load_tutorial_digits()
+    found = open_engine(bundle).probabilities(data.pixels.astype(np.uint8))
+    labels = np.array(bundle.manifest.classes.values)[found.argmax(axis=1)]
+    right = (labels == data.binarizer.classes_[data.targets]).mean()
+    assert right == bundle.manifest.metrics["seen_in_training"]["accuracy"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.training.review_threshold import (
+    find_review_threshold,
+    parse_max_error,
+    rows_to_prove,
+    upper_bound,
+)
+
+
+def graded(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Confidences, whether each is right, and how likely it was: surer rows err less."""
+    generator = np.random.default_rng(seed)
+    confidence = 1 - generator.random(rows) ** 3 / 2
+    likely = 1 - (1 - confidence) / 5
+    return confidence, generator.random(rows) < likely, likely
+
+
+@pytest.mark.parametrize("text", ["0.5%", "0.005", ".5%"])
+def test_a_share_may_be_written_either_way(text: str) -> None:
+    assert parse_max_error(text) == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0%", "100%", "1", "-1%", "nan", "0.5 %", "1e-3"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="such as 0.5% or 0.005"):
+        parse_max_error(text)
+
+
+def test_the_bound_is_that_of_clopper_and_pearson() -> None:
+    """540 rows without an error prove 0.55 %, not 0.5 %: 598 do."""
+    assert upper_bound(0, 540) == pytest.approx(1 - 0.05 ** (1 / 540))
+    assert upper_bound(0, 540) > 0.005 >= upper_bound(0, rows_to_prove(0.005))
+    assert rows_to_prove(0.005) == 598
+    assert (
+        upper_bound(10, rows_to_prove(0.01, 10))
+        <= 0.01
+        < upper_bound(10, rows_to_prove(0.01, 10) - 1)
+    )
+
+
+def test_the_promise_is_kept_as_often_as_said() -> None:
+    """Accepted rows err more than promised in at most one of twenty draws, give or take chance."""
+    kept = 0
+    for seed in range(200):
+        confidence, is_right, likely = graded(3000, seed)
+        found = find_review_threshold(confidence, is_right, 0.02)
+        accepted = confidence.astype(np.float32) >= np.float32(found.review_below)
+        kept += 1 - likely[accepted].mean() <= 0.02
+        assert found.coverage == accepted.mean() > 0.3
+        assert found.errors == (accepted & ~is_right).sum()
+    assert kept >= 184
+
+
+def test_rows_that_are_never_accepted_count_against_coverage_only() -> None:
+    is_right = np.arange(2000) >= 100
+    confidence = np.where(is_right, 0.99, np.nan)
+    found = find_review_threshold(confidence, is_right, 0.01)
+    assert (found.review_below, found.accepted, found.errors) == (0.0, 1900, 0)
+    assert found.coverage == 0.95
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrong", "says"),
+    [
+        (540, 0, "label at least 58 more, or ask for 0.0056"),
+        (1000, 20, "no number of such rows can"),
+        (1400, 4, "more rows as good as these could"),
+    ],
+)
+def test_where_nothing_is_proven_the_line_says_what_could(rows: int, wrong: int, says: str) -> None:
+    is_right = np.arange(rows) >= wrong
+    with pytest.raises(UnusableInputError, match=says):
+        find_review_threshold(np.full(rows, 0.9), is_right, 0.005)
+
+
+@pytest.mark.parametrize("rows", [60, 300, 540, 3000])
+def test_what_a_refusal_offers_can_be_proven(rows: int) -> None:
+    with pytest.raises(UnusableInputError, match="ask for") as caught:
+        find_review_threshold(np.full(rows, 0.9), np.ones(rows, bool), 0.0001)
+    offered = float(str(caught.value).split("ask for ")[1].split(";")[0])
+    assert find_review_threshold(np.full(rows, 0.9), np.ones(rows, bool), offered).errors == 0
