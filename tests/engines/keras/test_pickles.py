@@ -133,6 +133,10 @@ class Calls:
     def __reduce__(self) -> tuple[Any, ...]:
         return self.value
 
+    def __repr__(self) -> str:
+        function, *rest = self.value
+        return f"{function.__name__} {rest}"  # no address: a test's name is the same everywhere
+
 
 @pytest.mark.parametrize(
     "hidden",
@@ -151,7 +155,7 @@ class Calls:
         StandardScaler,
         np.float64,
     ],
-    ids=lambda hidden: str(getattr(hidden, "value", hidden))[:40],
+    ids=lambda hidden: repr(hidden)[:60],
 )
 def test_whatever_no_scaler_needs_is_refused(hidden: Any, scaler: StandardScaler) -> None:
     """Functions, dtypes of objects or with a state of their own, arrays built by hand, classes."""
