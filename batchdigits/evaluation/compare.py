@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.classes import Classes, ClassValue
+from batchdigits.evaluation.confusion import pair_counts
 from batchdigits.evaluation.evaluator import UNSCORED, Evaluator, Outcomes, Tally, evaluate_all
 from batchdigits.evaluation.labels import UNLABELLED, Examples, label_keys, label_places
 from batchdigits.rows.contract import Rows
@@ -106,7 +107,7 @@ class _Book:
         old, new = outcomes
         both = np.flatnonzero((old.places != UNSCORED) & (new.places != UNSCORED))
         before, after = old.places[both], self._of_new[new.places[both]]
-        np.add.at(self.matrix, (before, after), 1)
+        self.matrix += pair_counts(before, after, len(self.labels))
         flipped = both[before != after]
         was_right = old.places[flipped] == old.truth[flipped]
         is_right = new.places[flipped] == new.truth[flipped]

@@ -14,6 +14,7 @@ from batchdigits.archive.reference import read_reference
 from batchdigits.archive.thresholds import parse_thresholds
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.evaluation.confusion import ConfusionMatrix, pair_counts
 from batchdigits.evaluation.evaluator import (
     UNSCORED,
     Evaluator,
@@ -82,10 +83,9 @@ def evaluate_files(
     refuse_useless(listing(one.name for one in inputs), label, [total])
     groups = tuple(book.groups.worst_first()) if book.groups else ()
     return Evaluation(
-        labels=classes.values,
         inputs=tuple(inputs),
         total=total,
-        matrix=book.matrix,
+        matrix=ConfusionMatrix(classes.values, book.counts),
         confidence=book.confidence,
         decisions=book.decisions,
         by=by,
@@ -135,9 +135,9 @@ def _find(input_file: InputFile, label: str, options: ReadOptions) -> Examples:
     for name in options.keep or ():
         if name not in schema.names:
             raise UnusableInputError(
-                f"{input_file.name}: no column {name!r} to group by; the columns besides the pixels "
-                "are "
-                f"{listing(map(repr, schema.names)) or 'none'}; name one of them with --by"
+                f"{input_file.name}: no column {name!r} to group by; the columns besides the "
+                f"pixels are {listing(map(repr, schema.names)) or 'none'}; name one of them "
+                "with --by"
             )
         if not may_group(schema.field(name).type):
             raise UsageError(
@@ -157,7 +157,7 @@ class _Book:
         self.decisions = decisions
         self.groups = Groups(by) if by else None
         self._classes = len(classes)
-        self.matrix = np.zeros((self._classes + 2, self._classes + 2), np.int64)
+        self.counts = np.zeros((self._classes + 2, self._classes + 2), np.int64)
 
     def add(self, rows: Rows, one: Outcomes) -> None:
         chosen = np.flatnonzero(one.is_labelled)
@@ -174,8 +174,6 @@ class _Book:
             self.groups.add(columns, chosen, ~is_right, confidence)
 
     def _count(self, truth: NDArray[np.int64], places: NDArray[np.int64]) -> None:
-        size = self._classes + 2
         true = np.where(truth == UNKNOWN, self._classes, truth)
         predicted = np.where(places == UNSCORED, self._classes + 1, places)
-        counts = np.bincount(true * size + predicted, minlength=size * size)
-        self.matrix += counts.reshape(size, size)
+        self.counts += pair_counts(true, predicted, self._classes + 2)

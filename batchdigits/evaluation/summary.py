@@ -5,21 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from batchdigits.evaluation.confusion import (
-    KEPT_MATRIX_CLASSES,
-    ClassScore,
-    Confusion,
-    balanced_accuracy,
-    class_scores,
-    cohen_kappa,
-    macro_f1,
-    matthews,
-    most_confused,
-    share_interval,
-)
+from batchdigits.evaluation.confusion import ConfusionMatrix, share_interval
 from batchdigits.evaluation.evaluator import Tally
 from batchdigits.evaluation.groups import Group
 from batchdigits.evaluation.reliability import ConfidenceCounts
@@ -60,40 +46,27 @@ class InputTally:
 class Evaluation:
     """What a bundle made of the labelled rows of all inputs.
 
-    labels      the k classes of the bundle
     inputs      counts of each input, in order; `total` those of all
-    matrix      int64 (k + 2, k + 2): row = true class, column = predicted class; behind the classes
-                row k holds labels that are none of them, column k + 1 rows without a prediction
+    matrix      (k + 2, k + 2): after the classes row k holds labels that are no class, column k + 1
+                rows without a prediction
     confidence  how right the labelled rows are at which confidence
     decisions   what became of them by the bundle's thresholds, or a given one; None without any
     by          the columns that rows were grouped by, if any; `groups` the worst first
     """
 
-    labels: tuple[Any, ...]
     inputs: tuple[InputTally, ...]
     total: Tally
-    matrix: NDArray[np.int64]
+    matrix: ConfusionMatrix
     confidence: ConfidenceCounts
     decisions: DecisionCounts | None
     by: tuple[str, ...]
     groups: tuple[Group, ...]
 
-    @property
-    def scores(self) -> tuple[ClassScore, ...]:
-        """Precision, recall and F1 of each class."""
-        return class_scores(self.matrix, self.labels)
-
-    @property
-    def confused(self) -> tuple[Confusion, ...]:
-        """The pairs of classes that are most often confused."""
-        return most_confused(self.matrix, self.labels, SHOWN_CONFUSIONS)
-
     def as_facts(self, keep_groups: int) -> dict[str, Any]:
         """The evaluation as plain JSON values, with so many groups; null where nothing is known."""
-        total, scores = self.total, self.scores
-        counted = total.as_facts()
+        total, matrix = self.total, self.matrix
+        counted, confusion = total.as_facts(), matrix.as_facts()
         low, high = share_interval(total.right, total.labelled) or (None, None)
-        is_small = len(self.labels) <= KEPT_MATRIX_CLASSES
         return {
             "inputs": [one.as_facts() for one in self.inputs],
             "rows_in": total.ledger.rows_in,
@@ -107,29 +80,24 @@ class Evaluation:
             "accuracy": total.accuracy,
             "accuracy_low": low,
             "accuracy_high": high,
-            "balanced_accuracy": balanced_accuracy(scores),
-            "macro_f1": macro_f1(self.matrix, scores),
-            "cohen_kappa": cohen_kappa(self.matrix),
-            "matthews": matthews(self.matrix),
+            "balanced_accuracy": matrix.balanced_accuracy,
+            "macro_f1": matrix.macro_f1,
+            "cohen_kappa": matrix.cohen_kappa,
+            "matthews": matrix.matthews,
             "log_loss": counted["log_loss"],
             "brier_score": counted["brier_score"],
             "calibration_error": self.confidence.calibration_error,
             "mean_confidence": counted["mean_confidence"],
             "mean_confidence_right": counted["mean_confidence_right"],
             "mean_confidence_wrong": counted["mean_confidence_wrong"],
-            "classes": [asdict(score) for score in scores],
-            "confusion_matrix": self._shown_matrix() if is_small else None,
-            "confused": [asdict(pair) for pair in self.confused],
+            "classes": confusion["per_class"],
+            "confusion_matrix": confusion.get("confusion_matrix"),
+            "confused": [asdict(pair) for pair in matrix.most_confused(SHOWN_CONFUSIONS)],
             "reliability": [asdict(one) for one in self.confidence.bins()],
             "coverage": [asdict(one) for one in self.confidence.curve()],
             "decision": None if self.decisions is None else self.decisions.as_facts(),
             **self._group_facts(keep_groups),
         }
-
-    def _shown_matrix(self) -> list[list[int]]:
-        classes = len(self.labels)
-        shown: list[list[int]] = self.matrix[:classes, :classes].tolist()
-        return shown
 
     def _group_facts(self, keep: int) -> dict[str, Any]:
         if not self.by:

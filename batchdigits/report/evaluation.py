@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from batchdigits.evaluation.confusion import (
-    MATRIX_CLASSES,
-    matrix_lines,
-    score_lines,
-    share_interval,
-)
-from batchdigits.evaluation.summary import Evaluation
+from batchdigits.evaluation.confusion import share_interval
+from batchdigits.evaluation.summary import SHOWN_CONFUSIONS, Evaluation
 from batchdigits.text import aligned, count_of, listing
 
 WIDEST_CELL = 40
@@ -80,15 +75,17 @@ def _figures(found: Evaluation) -> str:
 
 
 def _classes(found: Evaluation) -> list[str]:
-    parts = [_table(["class", "precision", "recall", "f1", "rows"], score_lines(found.scores))]
-    if len(found.labels) <= MATRIX_CLASSES:
-        header, *lines = matrix_lines(found.matrix, found.labels)
-        parts.append(_titled("rows: true class, columns: predicted class", header, lines))
+    header, *lines = found.matrix.score_lines()
+    parts = [_table(header, lines)]
+    matrix = found.matrix.matrix_lines()
+    if matrix:
+        parts.append(_titled("rows: true class, columns: predicted class", matrix[0], matrix[1:]))
     return parts
 
 
 def _confused(found: Evaluation) -> str:
-    lines = [[str(one.label), str(one.prediction), f"{one.rows:,}"] for one in found.confused]
+    pairs = found.matrix.most_confused(SHOWN_CONFUSIONS)
+    lines = [[str(pair.label), str(pair.prediction), f"{pair.rows:,}"] for pair in pairs]
     return _titled("most confused", ["true", "predicted", "rows"], lines)
 
 

@@ -11,14 +11,14 @@ PREDICTED = np.array([0, 1, 1, 1, 0, 0])
 def test_figures_are_those_of_hand_counting() -> None:
     found = evaluate(TRUTH, PREDICTED, ["a", "b", "c"], "six rows")
     assert found.accuracy == 0.5
-    assert found.confusion.tolist() == [[1, 1, 0], [1, 2, 0], [1, 0, 0]]
-    one = found.scores[1]
+    assert found.matrix.counts.tolist() == [[1, 1, 0], [1, 2, 0], [1, 0, 0]]
+    one = found.matrix.scores[1]
     assert (one.label, one.precision, one.recall, one.support) == ("b", 2 / 3, 2 / 3, 3)
 
 
 def test_a_class_never_predicted_scores_nothing() -> None:
     """And warns nobody: its precision is 0 of 0."""
-    last = evaluate(TRUTH, PREDICTED, ["a", "b", "c"], "six rows").scores[2]
+    last = evaluate(TRUTH, PREDICTED, ["a", "b", "c"], "six rows").matrix.scores[2]
     assert (last.precision, last.recall, last.f1) == (0, 0, 0)
 
 
