@@ -1,11 +1,10 @@
-"""The pages say what the code does: every table of docs/reference.md against the code or a run."""
+"""The pages say what the code does: every table of docs/reference/ against the code or a run."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import csv
-import importlib
 import inspect
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command_parsers import parser_of
 
 import batchdigits
 from batchdigits import errors
@@ -41,12 +41,17 @@ from batchdigits.scoring import replay as verify
 from batchdigits.scoring.decision import CAUSES
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
+from batchdigits.text import SHOWN_PROBLEMS
 from batchdigits.training.networks import NETWORKS
 from batchdigits.training.settings import RECIPES, make_settings
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample_data"
-REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+REFERENCE_PAGES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "docs" / "reference").glob("*.md"))
+}
+REFERENCE = "".join(REFERENCE_PAGES.values())
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -57,7 +62,9 @@ Row = list[str]
 
 
 def section(title: str, text: str = REFERENCE) -> str:
-    """What stands between a heading and the next one."""
+    """A page of the reference by its name, or the text between a heading and the next one."""
+    if text is REFERENCE and title in REFERENCE_PAGES:
+        return REFERENCE_PAGES[title]
     _, _, after = re.split(rf"^(#+ {re.escape(title)}\n)", text, maxsplit=1, flags=re.MULTILINE)
     return re.split(r"^#+ ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -96,7 +103,7 @@ def code(cell: str) -> str:
 
 def parsers_of(command: str) -> Iterator[argparse.ArgumentParser]:
     """The parser of a command and those of its subcommands."""
-    top = importlib.import_module(f"batchdigits.{command}").parser()
+    top = parser_of(command)
     yield top
     for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -250,7 +257,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"{LINE_LIMIT >> 20} MiB",
         f"{RECORD_LIMIT >> 10} KiB",
         f"{RAW_LIMIT:,} characters",
-        str(errors.SHOWN_PROBLEMS),
+        str(SHOWN_PROBLEMS),
         f"{LONGEST_CELL >> 20} MiB on average",
         f"{MAX_FILE_BYTES >> 20} MiB",
         f"2 to {MAX_CLASSES}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_parsers import parser_of
 
 from batchdigits.__main__ import COMMANDS
 
@@ -85,14 +85,14 @@ def test_every_command_on_every_page_is_one_we_have(page: Path) -> None:
     """Commands and flags exist and take what is given to them; a bare name is only a name."""
     for line in shell_lines(page.read_text(encoding="utf-8")):
         for name, arguments in our_commands(line):
-            parser = importlib.import_module(f"batchdigits.{name}").parser()
+            parser = parser_of(name)
             if arguments:
                 parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_examples_in_the_help_are_commands_we_have(command: str) -> None:
-    parser = importlib.import_module(f"batchdigits.{command}").parser()
+    parser = parser_of(command)
     examples = [found for line in parser.epilog.splitlines() for found in our_commands(line)]
     assert len(examples) == len(parser.epilog.splitlines()) - 1
     for name, arguments in examples:

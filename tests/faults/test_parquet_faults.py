@@ -123,7 +123,7 @@ def test_21_what_we_write_carries_checksums(tmp_path: Path) -> None:
 
 def test_21_what_no_checksum_covers_is_in_the_docs() -> None:
     """A flip that decodes to a valid value can't be seen: whoever reads on must know."""
-    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
     section = text.split("## What can't be detected")[1].split("\n## ")[0]
     assert "flipped bit" in section
     assert "without page checksums" in section
