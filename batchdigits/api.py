@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -19,8 +18,7 @@ from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.images import PIXELS
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import BATCH_ROWS, ReadOptions
-from batchdigits.rows.pixels import parse_pixel_spec
+from batchdigits.rows.options import BATCH_ROWS, Machine, ReadOptions
 from batchdigits.rows.rejects import REJECT_COLUMNS
 from batchdigits.scoring.options import Limit
 from batchdigits.store.choice import load_bundle
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from batchdigits.scoring.scorer import Scorer
 
     TableLike: TypeAlias = pa.Table | pa.RecordBatch | NDArray[np.generic] | pd.DataFrame
-
-MAX_BATCH_ROWS = 1 << 24
 
 PathLike = str | os.PathLike[str]
 
@@ -89,14 +85,14 @@ class Bundle:
         """
         import pyarrow as pa
 
-        from batchdigits.rows.memory import check_table, to_table
+        from batchdigits.rows.memory import WHERE, check_table, to_table
+        from batchdigits.rows.pixels import refuse_reserved
 
         scorer = self.scorer(
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
-        reserved = frozenset(field.name for field in scorer.columns)
-        options = ReadOptions(pixels=pixels, reserved=reserved)
-        schema, checked = check_table(to_table(rows), options)
+        schema, checked = check_table(to_table(rows), ReadOptions(pixels=pixels))
+        refuse_reserved(schema.names, [field.name for field in scorer.columns], WHERE)
         parts = list(checked)
         _refuse_rejects(parts)
         batches = [scorer.score(part).predictions for part in parts]
@@ -217,19 +213,15 @@ def score(
         delimiter=delimiter,
         scale=scale,
         keep=_names(keep),
-        batch_rows=batch_size,
-    )
-    check_row_options(rows)
+    ).checked()
+    machine = Machine(workers, batch_size).checked()
     check_engine(engine)
     check_decisions(review_below, engine, strangeness=strangeness)
     if max_drift is not None and not 0 <= max_drift <= 1:
         raise UsageError(f"--max-drift {max_drift}: expected a number from 0 to 1, such as 0.25")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers}: expected 1 or more")
 
     # From here on there is work to do. Whatever a usage error did not wait for is imported now.
     from batchdigits.archive.reference import read_reference
-    from batchdigits.cpus import available_workers
     from batchdigits.scoring.one_input import Work
     from batchdigits.scoring.receipt import Key
     from batchdigits.scoring.run import score_inputs
@@ -246,15 +238,17 @@ def score(
         scorer = opened.scorer(
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
-        threads = workers or available_workers()
         return Work(
             scorer=scorer,
             reference=read_reference(opened.file),
-            rows=replace(_with_reserved(rows, scorer), read_ahead=threads > 1),
+            rows=rows,
+            machine=machine,
+            reserved=frozenset([*(field.name for field in scorer.columns), *REJECT_COLUMNS]),
             key=Key(
                 opened.facts,
                 {
-                    **_output_options(rows, engine),
+                    "engine": engine,
+                    **rows.facts(),
                     "probabilities": probabilities,
                     "review_below": review_below,
                     "strangeness": strangeness,
@@ -263,7 +257,6 @@ def score(
             ),
             max_rejects=limit,
             max_drift=max_drift,
-            workers=threads,
             overwrite=overwrite,
             allow_suspect=allow_suspect,
             on_progress=on_progress or _no_progress,
@@ -288,43 +281,6 @@ def check_decisions(review_below: float | None, engine: str, *, strangeness: boo
             f"--strangeness: the {engine} engine can't measure it, only {DEFAULT_ENGINE} can: "
             "leave --engine or --strangeness out"
         )
-
-
-def check_row_options(rows: ReadOptions) -> None:
-    """Raise UsageError for values that no input could make sense of."""
-    if rows.delimiter != ",":
-        from batchdigits.rows.csv.header import delimiter_byte
-
-        delimiter_byte(rows.delimiter, "--delimiter")
-    if rows.scale is not None and not 0 < rows.scale < float("inf"):
-        raise UsageError(f"--scale {rows.scale}: expected the largest pixel value, such as 255")
-    if not 1 <= rows.batch_rows <= MAX_BATCH_ROWS:
-        raise UsageError(f"--batch-size {rows.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
-    if rows.pixels is not None:
-        parse_pixel_spec(rows.pixels)
-    doubled = [name for name, count in Counter(rows.keep or ()).items() if count > 1]
-    if doubled:
-        raise UsageError(
-            f"--keep names {listing(map(repr, doubled))} more than once; name each column once"
-        )
-
-
-def _with_reserved(rows: ReadOptions, scorer: Scorer) -> ReadOptions:
-    """The options with the names of the output columns, which no input column may have."""
-    names = (field.name for field in scorer.columns)
-    return replace(rows, reserved=frozenset([*names, *REJECT_COLUMNS]))
-
-
-def _output_options(rows: ReadOptions, engine: str) -> dict[str, Any]:
-    """The options of reading that change what is written, as the receipt keeps them."""
-    return {
-        "engine": engine,
-        "pixels": rows.pixels,
-        "header": rows.header,
-        "delimiter": rows.delimiter,
-        "scale": rows.scale,
-        "keep": None if rows.keep is None else list(rows.keep),
-    }
 
 
 def _refuse_rejects(parts: Sequence[Rows]) -> None:

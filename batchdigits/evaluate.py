@@ -133,7 +133,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
-    from batchdigits.api import check_decisions, check_row_options, open_bundle
+    from batchdigits.api import check_decisions, open_bundle
     from batchdigits.engines.open import DEFAULT_ENGINE
     from batchdigits.evaluation.files import evaluate_files
     from batchdigits.files.inputs import expand_inputs
@@ -145,8 +145,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
         delimiter=arguments.delimiter,
         scale=arguments.scale,
         keep=arguments.by,
-    )
-    check_row_options(options)
+    ).checked()
     check_decisions(arguments.review_below, DEFAULT_ENGINE, strangeness=False)
     input_files = expand_inputs(arguments.inputs).inputs
     _refuse_twice(input_files)

@@ -206,7 +206,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
         header=arguments.header,
         delimiter=arguments.delimiter,
         scale=arguments.scale,
-    )
+    ).checked()
     given = dict(vars(arguments))
     if arguments.folds is None:
         del given["folds"]

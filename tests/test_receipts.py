@@ -24,7 +24,7 @@ from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.scoring.one_input import Work
 from batchdigits.scoring.options import Limit
 from batchdigits.scoring.receipt import Key, open_receipt
@@ -330,14 +330,15 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
     work = Work(
         scorer=scorer,
         reference=read_reference(read_bundle(packaged_bundle())),
-        rows=ReadOptions(batch_rows=30),
+        rows=ReadOptions(),
+        machine=Machine(1, 30),
+        reserved=frozenset(),
         key=Key(
             {"name": "n", "version": "1", "digest": "sha256:0"},
             {**options, "delimiter": ",", "scale": None, "keep": None},
         ),
         max_drift=None,
         max_rejects=Limit(400),
-        workers=1,
         overwrite=False,
         allow_suspect=False,
         on_progress=lambda _rows, _part, _name: None,

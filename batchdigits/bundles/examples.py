@@ -28,7 +28,6 @@ def read_examples(arguments: argparse.Namespace, keep: tuple[str, ...] | None = 
 
     Raises UsageError, NoInputError or UnusableInputError for flags or a file that won't do.
     """
-    from batchdigits.api import check_row_options
     from batchdigits.evaluation.labels import find_examples
     from batchdigits.rows.options import ReadOptions
 
@@ -38,6 +37,5 @@ def read_examples(arguments: argparse.Namespace, keep: tuple[str, ...] | None = 
         delimiter=arguments.delimiter,
         scale=arguments.scale,
         keep=keep,
-    )
-    check_row_options(options)
+    ).checked()
     return find_examples(arguments.data, arguments.label, options)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from batchdigits.cli.interrupts import ignore_signals, raise_if_interrupted, signals_caught
 from batchdigits.cli.logs import configure_logging, json_line
+from batchdigits.cli.quiet import as_command
 from batchdigits.errors import BatchdigitsError
 from batchdigits.text import one_line
 
@@ -50,7 +51,7 @@ def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
-    with signals_caught():
+    with signals_caught(), as_command():
         return _bounded(parser, body, argv)
 
 

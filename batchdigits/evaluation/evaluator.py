@@ -234,7 +234,7 @@ def run_through(
     Who comes first on a batch takes turns, so that neither has the warmer cache. Raises
     UnusableInputError for a file that can't be read, TryAgainError if it changed meanwhile.
     """
-    opened = open_source(examples.input_file, examples.rows)
+    opened = open_source(examples.input_file, examples.rows, examples.machine)
     with closing(opened.source) as source:
         first_row = 1
         for turn, block in enumerate(source.blocks()):

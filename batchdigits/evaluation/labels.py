@@ -17,7 +17,7 @@ from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.open import open_source
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.text import listing
 
 DEFAULT_LABEL = "label"
@@ -35,9 +35,12 @@ class Examples:
     input_file: InputFile
     rows: ReadOptions
     label: str | None
+    machine: Machine = ONE_THREAD
 
 
-def find_examples(path: str, label: str | None, options: ReadOptions) -> Examples:
+def find_examples(
+    path: str, label: str | None, options: ReadOptions, machine: Machine = ONE_THREAD
+) -> Examples:
     """The rows in the file at `path`, with the other columns that `options.keep` names.
 
     Without `label` the column `label` is taken, where there is one. Raises UsageError for more
@@ -49,7 +52,8 @@ def find_examples(path: str, label: str | None, options: ReadOptions) -> Example
         raise UsageError(f"--data {path}: name one CSV or Parquet file, it may be read twice")
     input_file = found.inputs[0]
     check_content(input_file)
-    return examples_of(input_file, label, options, read_schema(input_file, options))
+    examples = examples_of(input_file, label, options, read_schema(input_file, options))
+    return replace(examples, machine=machine)
 
 
 def read_schema(input_file: InputFile, options: ReadOptions) -> pa.Schema:

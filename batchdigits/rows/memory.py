@@ -13,7 +13,7 @@ from batchdigits.errors import UsageError
 from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import BATCH_ROWS, ReadOptions
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 
 WHERE = "rows"
@@ -41,16 +41,18 @@ def to_table(rows: Any) -> pa.Table:
     )
 
 
-def check_table(table: pa.Table, options: ReadOptions) -> tuple[pa.Schema, Iterator[Rows]]:
+def check_table(
+    table: pa.Table, options: ReadOptions, batch_rows: int = BATCH_ROWS
+) -> tuple[pa.Schema, Iterator[Rows]]:
     """The pass-through schema, and checked rows batch by batch in the table's order.
 
     Raises UnusableInputError or UsageError for columns that can't be scored.
     """
     pixels = find_pixels(table.column_names, options.pixels, WHERE)
     check_types(table.schema, pixels, WHERE)
-    kept = select_passthrough(table.column_names, pixels, options, WHERE)
+    kept = select_passthrough(table.column_names, pixels, options.keep, WHERE)
     layout = ArrowLayout(pixels, tuple(kept), table.schema)
-    batches = table.to_batches(max_chunksize=options.batch_rows)
+    batches = table.to_batches(max_chunksize=batch_rows)
     return layout.passthrough_schema, (check_batch(batch, layout, options) for batch in batches)
 
 

@@ -12,7 +12,7 @@ from batchdigits.files.digest import digest_file
 from batchdigits.files.names import InputFile
 from batchdigits.files.streams import Snapshot, open_input
 from batchdigits.rows.contract import Source
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,15 @@ class OpenSource:
     verify_unchanged: Callable[[], None]
 
 
-def open_source(input_file: InputFile, options: ReadOptions) -> OpenSource:
+def open_source(
+    input_file: InputFile, options: ReadOptions, machine: Machine = ONE_THREAD
+) -> OpenSource:
     """Open an input whose content `check_content` has let pass, and read its header or schema.
 
     Raises NoInputError, UnusableInputError or UsageError, each naming the input and the fix.
     """
     if input_file.kind == "parquet":
-        return _open_parquet(input_file, options)
+        return _open_parquet(input_file, options, machine)
     from batchdigits.rows.csv.source import CsvSource
 
     stream = open_input(input_file)
@@ -46,12 +48,12 @@ def open_source(input_file: InputFile, options: ReadOptions) -> OpenSource:
     return OpenSource(source, stream.digest, stream.verify_unchanged)
 
 
-def _open_parquet(input_file: InputFile, options: ReadOptions) -> OpenSource:
+def _open_parquet(input_file: InputFile, options: ReadOptions, machine: Machine) -> OpenSource:
     from batchdigits.rows.parquet.source import ParquetSource
 
     path = _path(input_file)
     snapshot = Snapshot.of(path)
-    source = ParquetSource(path, options, input_file.name)
+    source = ParquetSource(path, options, input_file.name, machine)
     return OpenSource(source, lambda: digest_file(path), lambda: snapshot.verify(path))
 
 

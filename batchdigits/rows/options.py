@@ -1,27 +1,32 @@
-"""How the rows of input files are read: the flags that every command shares."""
+"""How input files are read: the flags that every command shares, and what the machine gives."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
+from batchdigits.cpus import available_workers
+from batchdigits.errors import UsageError
 from batchdigits.images import DARKEST
+from batchdigits.rows.pixels import parse_pixel_spec
+from batchdigits.text import listing
 
 BATCH_ROWS = 32_768
+MAX_BATCH_ROWS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How the rows of an input are to be read: the flags that every command shares.
+    """How the rows of an input file are read.
 
     pixels     names of the pixel columns: 'PREFIX{0..63}', 64 names joined by commas, or one
                list column; None finds them by the known spellings
     header     False for a CSV that begins with data (`--no-header`)
     delimiter  one character (CSV)
     scale      None: pixels are 0..16. MAX: pixels are 0..MAX and become x * 16 / MAX in float32
-    keep       pass-through columns to keep, in this order; None keeps all in the input's order
-    batch_rows rows of a block, about (CSV blocks are cut by bytes)
-    reserved   output column names that a pass-through column must not have
-    read_ahead whether a thread besides the caller's may read
+    keep       pass-through columns to keep, in this order; None keeps all in the file's order
     """
 
     pixels: str | None = None
@@ -29,11 +34,102 @@ class ReadOptions:
     delimiter: str = ","
     scale: float | None = None
     keep: tuple[str, ...] | None = None
-    batch_rows: int = BATCH_ROWS
-    reserved: frozenset[str] = frozenset()
-    read_ahead: bool = False
 
     @property
     def darkest(self) -> float:
-        """The largest value a pixel may have on the input."""
+        """The largest value that a pixel of the input file may have."""
         return float(DARKEST) if self.scale is None else self.scale
+
+    def checked(self) -> Self:
+        """The same options. Raises UsageError for values that no input file could be read by."""
+        if self.delimiter != ",":
+            delimiter_byte(self.delimiter, "--delimiter")
+        if self.scale is not None and not 0 < self.scale < float("inf"):
+            raise UsageError(f"--scale {self.scale}: expected the largest pixel value, such as 255")
+        if self.pixels is not None:
+            parse_pixel_spec(self.pixels)
+        doubled = [name for name, count in Counter(self.keep or ()).items() if count > 1]
+        if doubled:
+            raise UsageError(
+                f"--keep names {listing(map(repr, doubled))} more than once; name each column once"
+            )
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """The options as a receipt keeps them."""
+        facts = asdict(self)
+        return {**facts, "keep": None if self.keep is None else list(self.keep)}
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """The options that a receipt holds. Raises ValueError where they are not as `facts` writes.
+
+        Keys that are no options of reading are ignored.
+        """
+        match facts:
+            case {
+                "pixels": (str() | None) as pixels,
+                "header": bool(header),
+                "delimiter": str(delimiter),
+                "scale": (float() | int() | None) as scale,
+                "keep": (list() | None) as keep,
+            }:
+                kept = None if keep is None else tuple(map(str, keep))
+                return cls(pixels, header, delimiter, scale, kept)
+        raise ValueError("its options are not those of predict")
+
+    def words(self) -> list[str]:
+        """The flags that ask for the same, as few as possible."""
+        words: list[str] = []
+        if self.pixels is not None:
+            words += ["--pixels", self.pixels]
+        if not self.header:
+            words.append("--no-header")
+        if self.delimiter != ",":
+            words += ["--delimiter", self.delimiter]
+        if self.scale is not None:
+            words += ["--scale", f"{self.scale:g}"]
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What one machine gives to a run; no value that is written depends on it.
+
+    workers     threads that score; None: the CPUs that this process may use
+    batch_rows  rows of a Parquet batch at most (CSV blocks are cut by bytes)
+    """
+
+    workers: int | None = None
+    batch_rows: int = BATCH_ROWS
+
+    @property
+    def threads(self) -> int:
+        """How many threads score."""
+        return available_workers() if self.workers is None else self.workers
+
+    def checked(self) -> Self:
+        """The same. Raises UsageError for what no machine has."""
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: expected 1 or more")
+        if not 1 <= self.batch_rows <= MAX_BATCH_ROWS:
+            raise UsageError(f"--batch-size {self.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
+        return self
+
+
+ONE_THREAD = Machine(workers=1)
+
+
+def delimiter_byte(delimiter: str, name: str) -> bytes:
+    """The delimiter as one byte; a backslash and a t, as typed in a shell, are a tab.
+
+    Raises UsageError for what can't delimit cells.
+    """
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    usable = delimiter.isascii() and not delimiter.isalnum() and delimiter not in '"\r\n\0.+-'
+    if len(delimiter) != 1 or not usable:
+        raise UsageError(
+            f"{name}: the delimiter is {delimiter!r}, expected one ASCII character that is no "
+            "letter, digit, quote, dot or sign, such as --delimiter ';'"
+        )
+    return delimiter.encode()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import PIXELS
-from batchdigits.rows.options import ReadOptions
 from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
@@ -94,31 +93,34 @@ def parse_pixel_spec(spec: str) -> tuple[str, ...]:
 
 
 def select_passthrough(
-    names: Sequence[str], pixels: PixelColumns, options: ReadOptions, where: str
+    names: Sequence[str], pixels: PixelColumns, keep: Sequence[str] | None, where: str
 ) -> list[int]:
     """Positions in `names` of the columns to pass through, in the order they are written.
 
-    Raises UnusableInputError when `--keep` names a column that is not there or is a pixel, and
-    when a kept column has the name of an output column.
+    Raises UnusableInputError when `--keep` names a column that is not there or is a pixel.
     """
     pixel_names = set(pixels.names)
     others = [i for i, name in enumerate(names) if name not in pixel_names]
-    if options.keep is not None:
+    if keep is not None:
         position = {names[i]: i for i in others}
-        unknown = [name for name in options.keep if name not in position]
+        unknown = [name for name in keep if name not in position]
         if unknown:
             raise UnusableInputError(
                 f"{where}: --keep names {listing(map(repr, unknown))}, which is no column besides "
                 f"the pixels; there are: {listing(position) or 'none'}"
             )
-        others = [position[name] for name in options.keep]
-    taken = [names[i] for i in others if names[i] in options.reserved]
+        others = [position[name] for name in keep]
+    return others
+
+
+def refuse_reserved(names: Sequence[str], reserved: Collection[str], where: str) -> None:
+    """Raise UnusableInputError for pass-through columns with the name of an output column."""
+    taken = [name for name in names if name in reserved]
     if taken:
         raise UnusableInputError(
             f"{where}: the column {listing(map(repr, taken))} has the name of an output column; "
             "choose the columns to pass through with --keep COL,… or rename it in the input"
         )
-    return others
 
 
 def _refuse_doubled(names: Sequence[str], where: str) -> None:

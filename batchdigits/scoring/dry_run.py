@@ -17,6 +17,7 @@ from batchdigits.monitoring.drift import NOT_MEASURED
 from batchdigits.rows.contract import Source
 from batchdigits.rows.formats import check_schema
 from batchdigits.rows.open import open_source
+from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
 from batchdigits.scoring.receipt import finished_receipt
@@ -52,7 +53,8 @@ def _check_input(input_file: InputFile, targets: Targets, work: Work, room: _Roo
                 input_file, targets, receipt, receipt.drift, status="unchanged", work=work
             )
         refuse_foreign(input_file, targets, work)
-    with closing(open_source(input_file, work.rows).source) as source:
+    with closing(open_source(input_file, work.rows, work.machine).source) as source:
+        refuse_reserved(source.schema.names, work.reserved, input_file.name)
         schema = work.scorer.schema(source.schema)
         check_schema(targets.kind, schema, input_file.name)
         room.take(input_file, targets, _bytes_to_write(input_file, targets, source, len(schema)))

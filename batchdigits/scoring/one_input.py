@@ -29,7 +29,8 @@ from batchdigits.monitoring.drift import (
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.open import OpenSource, open_source
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import Machine, ReadOptions
+from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.options import Limit
@@ -68,10 +69,11 @@ class Work:
     scorer: Scorer
     reference: Reference
     rows: ReadOptions
+    machine: Machine
+    reserved: frozenset[str]
     key: Key
     max_rejects: Limit
     max_drift: float | None
-    workers: int
     overwrite: bool
     allow_suspect: bool
     on_progress: OnProgress
@@ -127,7 +129,7 @@ def score_input(input_file: InputFile, targets: Targets, work: Work) -> InputRes
 
 def _score_and_publish(input_file: InputFile, targets: Targets, work: Work) -> tuple[Ledger, Drift]:
     started = time.time()
-    opened = open_source(input_file, work.rows)
+    opened = open_source(input_file, work.rows, work.machine)
     with (
         closing(opened.source) as source,
         _outputs(targets, source, work, input_file.name) as outputs,
@@ -161,7 +163,8 @@ def _score_and_publish(input_file: InputFile, targets: Targets, work: Work) -> t
 
 
 def _outputs(targets: Targets, source: Source[Any], work: Work, name: str) -> Outputs:
-    return Outputs(targets, source, work.scorer.schema(source.schema), name, work.workers)
+    refuse_reserved(source.schema.names, work.reserved, name)
+    return Outputs(targets, source, work.scorer.schema(source.schema), name, work.machine.threads)
 
 
 @contextmanager
@@ -199,7 +202,7 @@ def _stream(
     evidence = Suspicion(work.reference, work.rows.scale)
     drift = DriftEvidence(work.reference, labels)
     first = None
-    with closing(in_order(source.blocks(), score, work.workers)) as results:
+    with closing(in_order(source.blocks(), score, work.machine.threads)) as results:
         for rows, scored, counts, encoded in results:
             outputs.write_predictions(encoded)
             outputs.write_rejects(scored, ledger)

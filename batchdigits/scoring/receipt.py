@@ -187,7 +187,7 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
                 input_digest=digest,
                 bundle=bundle,
                 options={**_LATER_OPTIONS, **options},
-                rows=_row_options(path, options),
+                rows=_read_options(path, options),
                 engine=engine,
                 probabilities=probabilities,
                 rows_in=rows_in,
@@ -202,18 +202,11 @@ def _parse(path: Path, found: Mapping[str, Any]) -> Receipt:
     raise _damaged(path, "a field is missing or of another type")
 
 
-def _row_options(path: Path, options: Mapping[str, Any]) -> ReadOptions:
-    match options:
-        case {
-            "pixels": (str() | None) as pixels,
-            "header": bool(header),
-            "delimiter": str(delimiter),
-            "scale": (float() | int() | None) as scale,
-            "keep": (list() | None) as keep,
-        }:
-            kept = None if keep is None else tuple(map(str, keep))
-            return ReadOptions(pixels, header, delimiter, scale, kept)
-    raise _damaged(path, "its options are not those of predict")
+def _read_options(path: Path, options: Mapping[str, Any]) -> ReadOptions:
+    try:
+        return ReadOptions.of_facts(options)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _causes(path: Path, found: Mapping[str, Any]) -> Mapping[str, int] | None:

@@ -132,9 +132,7 @@ def _check(options: TrainOptions) -> Settings:
         _check_store(open_store(options.store).folder)
     if not 0 <= options.split_seed < 2**32:
         raise UsageError(f"--split-seed is {options.split_seed}, expected 0 to 4294967295")
-    scale = options.rows.scale
-    if scale is not None and not 0 < scale < float("inf"):
-        raise UsageError(f"--scale {scale}: expected the largest pixel value, such as 255")
+    options.rows.checked()
     settings = settings_of(options)
     if options.max_error is not None:
         parse_max_error(options.max_error)

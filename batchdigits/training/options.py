@@ -88,17 +88,4 @@ def command_line(options: TrainOptions) -> str:
         is_default = bool(options.test_share) if one.name == "folds" else value == one.default
         if one.name not in {*_ABOUT_PLACE, "arch"} and not is_default:
             words += [f"--{one.name.replace('_', '-')}", str(value).removesuffix(".0")]
-    return shlex.join(words + _row_words(options.rows))
-
-
-def _row_words(rows: ReadOptions) -> list[str]:
-    words: list[str] = []
-    if rows.pixels is not None:
-        words += ["--pixels", rows.pixels]
-    if not rows.header:
-        words.append("--no-header")
-    if rows.delimiter != ReadOptions().delimiter:
-        words += ["--delimiter", rows.delimiter]
-    if rows.scale is not None:
-        words += ["--scale", f"{rows.scale:g}"]
-    return words
+    return shlex.join(words + options.rows.words())

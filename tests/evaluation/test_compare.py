@@ -20,7 +20,7 @@ from batchdigits.evaluation.compare import Comparison, compare, regression
 from batchdigits.evaluation.evaluator import Evaluator, evaluate_all, evaluate_bundle
 from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, find_examples, label_keys
 from batchdigits.evaluation.labels import label_places as places_of
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import Machine, ReadOptions
 
 OLD = Classes("int64", (0, 1, 2))
 
@@ -69,7 +69,8 @@ def write(path: Path, rows: list[tuple[int, int, int, int]], **columns: Any) -> 
 
 def run(path: Path, label: str | None = None, **options: Any) -> Comparison:
     keep = options.pop("keep_flips", 20)
-    examples = find_examples(str(path), label, ReadOptions(**options))
+    machine = Machine(1, options.pop("batch_rows", 32_768))
+    examples = find_examples(str(path), label, ReadOptions(**options), machine)
     return compare(examples, old(), new(), keep_flips=keep)
 
 

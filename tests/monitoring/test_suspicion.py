@@ -69,7 +69,7 @@ def judge(
     evidence = Suspicion(reference, scale)
     first = None
     for part in parts:
-        _, checked = check_table(to_table(part), ReadOptions(scale=scale, batch_rows=1_000_000))
+        _, checked = check_table(to_table(part), ReadOptions(scale=scale), 1_000_000)
         for rows in checked:
             first = evidence.add(rows) or first
     return first, evidence.verdict()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import Classes
+from batchdigits.cli.quiet import quiet_descriptor
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
 from batchdigits.engines.keras.pickles import load_label_binarizer, load_scaler
@@ -90,8 +91,9 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
-        import keras
-        import tensorflow as tf
+        with quiet_descriptor():
+            import keras
+            import tensorflow as tf
     except ImportError as error:
         package = (error.name or str(error)).partition(".")[0]
         raise MissingExtraError(f"{package} is not installed: {_INSTALL}") from error

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.errors import UnusableInputError
 from batchdigits.images import PIXELS
 from batchdigits.rows.csv.layout import LINE_LIMIT, Layout
 from batchdigits.rows.csv.records import (
@@ -24,7 +24,7 @@ from batchdigits.rows.csv.records import (
     read_spanning,
 )
 from batchdigits.rows.csv.values import acceptable
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import ReadOptions, delimiter_byte
 from batchdigits.rows.pixels import PixelColumns, find_pixels, select_passthrough
 
 CHUNK = 1 << 16
@@ -47,21 +47,6 @@ class Header:
     layout: Layout
     ahead: bytes
     first_line: int
-
-
-def delimiter_byte(delimiter: str, name: str) -> bytes:
-    """The delimiter as one byte; a backslash and a t, as typed in a shell, are a tab.
-
-    Raises UsageError for what can't delimit cells.
-    """
-    delimiter = "\t" if delimiter == "\\t" else delimiter
-    usable = delimiter.isascii() and not delimiter.isalnum() and delimiter not in '"\r\n\0.+-'
-    if len(delimiter) != 1 or not usable:
-        raise UsageError(
-            f"{name}: the delimiter is {delimiter!r}, expected one ASCII character that is no "
-            "letter, digit, quote, dot or sign, such as --delimiter ';'"
-        )
-    return delimiter.encode()
 
 
 def read_header(read: Callable[[int], bytes], options: ReadOptions, name: str) -> Header:
@@ -126,7 +111,7 @@ def _layout(
         delimiter=delimiter,
         names=names,
         pixel_columns=tuple(position[column] for column in found.names),
-        text_columns=tuple(select_passthrough(names, found, options, name)),
+        text_columns=tuple(select_passthrough(names, found, options.keep, name)),
         darkest=options.darkest,
         scale=options.scale,
         header=header,

@@ -15,7 +15,7 @@ from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.arrow import joined
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import drawn_ahead
 
@@ -56,9 +56,12 @@ class ParquetSource:
     tail_lines = 0
     expected_lines = 0
 
-    def __init__(self, path: Path, options: ReadOptions, name: str) -> None:
+    def __init__(
+        self, path: Path, options: ReadOptions, name: str, machine: Machine = ONE_THREAD
+    ) -> None:
         self._name = name
         self._options = options
+        self._machine = machine
         self._read = 0
         self._beside: Generator[pa.RecordBatch, None, None] | None = None
         with _damage_as_unusable(name):
@@ -68,7 +71,7 @@ class ParquetSource:
         self.expected_rows = self._file.metadata.num_rows
         pixels = find_pixels(schema.names, options.pixels, name)
         check_types(schema, pixels, name)
-        kept = select_passthrough(schema.names, pixels, options, name)
+        kept = select_passthrough(schema.names, pixels, options.keep, name)
         self._columns = [*(schema.names[i] for i in kept), *pixels.names]
         _check_cells(self._file, self._columns, name)
         self.schema = pa.schema([schema.field(i) for i in kept])
@@ -105,7 +108,7 @@ class ParquetSource:
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
         """Columns of cells of one length many rows at a time, beside them the others in pieces."""
         width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
-        rows = min(self._options.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
+        rows = min(self._machine.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
@@ -118,7 +121,7 @@ class ParquetSource:
             return
         # Two readers of the same bytes: one can't read its columns in batches of two sizes.
         beside = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
-        self._beside = drawn_ahead(beside) if self._options.read_ahead else beside
+        self._beside = drawn_ahead(beside) if self._machine.threads > 1 else beside
         for batch in self._beside:
             at = 0
             while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:

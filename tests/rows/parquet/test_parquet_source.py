@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 
 from batchdigits.errors import BatchdigitsError, UnusableInputError
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.parquet.source import BLOCK_BYTES, ParquetSource
 
 
@@ -21,8 +22,11 @@ def table_of(rows: int) -> pa.Table:
     return pa.table(columns)
 
 
-def read(path: Path, **options: object) -> list[Rows]:
-    source = ParquetSource(path, ReadOptions(**options), path.name)  # type: ignore[arg-type]
+def read(
+    path: Path, *, batch_rows: int = 32_768, read_ahead: bool = False, **options: Any
+) -> list[Rows]:
+    machine = Machine(2 if read_ahead else 1, batch_rows)
+    source = ParquetSource(path, ReadOptions(**options), path.name, machine)
     try:
         return [source.check(block) for block in source.blocks()]
     finally:
@@ -62,7 +66,7 @@ def test_only_what_is_kept_is_read_and_types_stay(tmp_path: Path) -> None:
 def test_progress_follows_the_rows_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(table_of(100), path)
-    source = ParquetSource(path, ReadOptions(batch_rows=25), "a.parquet")
+    source = ParquetSource(path, ReadOptions(), "a.parquet", Machine(1, 25))
     seen = [source.progress() for _ in source.blocks()]
     assert seen == [0.25, 0.5, 0.75, 1.0]
     source.close()
@@ -202,7 +206,7 @@ def test_closing_amid_reading_ahead_leaves_no_thread(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(with_texts(9000), path)
     before = threading.active_count()
-    source = ParquetSource(path, ReadOptions(batch_rows=500, read_ahead=True), "a.parquet")
+    source = ParquetSource(path, ReadOptions(), "a.parquet", Machine(2, 500))
     blocks = source.blocks()
     next(blocks)
     assert threading.active_count() == before + 1
