@@ -33,30 +33,18 @@ def listing(problems: Iterable[str]) -> str:
     return f"{text} and {left} more" if left > 0 else text
 
 
-def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
-    """Rows of text as aligned columns under a header."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells with their columns aligned to the right."""
+def table(lines: Sequence[Sequence[str]], *, right: bool = False) -> str:
+    """Lines of cells, the header first, as columns aligned to the left or to the right."""
+    align = str.rjust if right else str.ljust
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    ]
+    return "\n".join("  ".join(map(align, line, widths)).rstrip() for line in lines)
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as a Markdown table under a header; a `|` in a cell is escaped."""
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
-    lines = [f"| {' | '.join(line)} |" for line in escaped]
-    lines.insert(1, "|" + "---|" * len(header))
-    return "\n".join(lines)
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells, the header first, as a Markdown table; a `|` in a cell is escaped."""
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    header, *rows = (f"| {' | '.join(line)} |" for line in escaped)
+    return "\n".join([header, "|" + "---|" * len(lines[0]), *rows])
 
 
 def parse_share(text: str) -> Fraction:

@@ -258,8 +258,9 @@ def _sweep_table(sweep: SweepResult) -> str:
         for one in shown
     ]
     more = len(sweep.tried) - len(shown)
+    header = ["accuracy", "spread", "log loss", "folds", *names]
     return (
-        f"{table(rows, ['accuracy', 'spread', 'log loss', 'folds', *names])}\n"
+        f"{table([header, *rows])}\n"
         f"{f'and {more} more; ' if more else ''}the first was chosen by its accuracy in folds of "
         f"the training rows; trials are in {sweep.study}, their picture in {sweep.picture}"
     )

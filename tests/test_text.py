@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from batchdigits.text import count_of, listing, markdown, one_line, parse_share
+from batchdigits.text import count_of, listing, markdown, one_line, parse_share, table
 
 
 @pytest.mark.parametrize(
@@ -44,5 +44,11 @@ def test_counts_and_lists_read_like_english() -> None:
     assert listing(map(str, range(22))).endswith("19 and 2 more")
 
 
+def test_columns_are_aligned_to_either_side_and_end_without_spaces() -> None:
+    lines = [["NAME", "ROWS"], ["a", "10"], ["bcdef", ""]]
+    assert table(lines).splitlines() == ["NAME   ROWS", "a      10", "bcdef"]
+    assert table(lines, right=True).splitlines() == [" NAME  ROWS", "    a    10", "bcdef"]
+
+
 def test_a_markdown_table_escapes_its_bars() -> None:
-    assert markdown(["a|b"], [["1"]]) == "| a\\|b |\n|---|\n| 1 |"
+    assert markdown([["a|b"], ["1"]]) == "| a\\|b |\n|---|\n| 1 |"

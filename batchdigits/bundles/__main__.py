@@ -21,7 +21,7 @@ from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import BundleError
 from batchdigits.store.choice import load_bundle, open_store
 from batchdigits.store.store import Store
-from batchdigits.text import table as as_table
+from batchdigits.text import table
 
 _LOGGER = logging.getLogger("batchdigits")
 
@@ -128,6 +128,7 @@ def _describe(store: Store, name: str, version: int, aliases: dict[str, int]) ->
 
 
 def _format_list(entries: list[dict[str, Any]]) -> str:
+    header = ("NAME", "VERSION", "CREATED", "ACCURACY", "ALIASES", "DIGEST")
     rows = [
         (
             entry["name"],
@@ -139,7 +140,7 @@ def _format_list(entries: list[dict[str, Any]]) -> str:
         )
         for entry in entries
     ]
-    return as_table(rows, ("NAME", "VERSION", "CREATED", "ACCURACY", "ALIASES", "DIGEST"))
+    return table([header, *rows])
 
 
 def _show(arguments: argparse.Namespace) -> int:

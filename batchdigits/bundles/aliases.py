@@ -17,8 +17,7 @@ from batchdigits.errors import BundleError, UnusableInputError, UsageError
 from batchdigits.store.aliases import AliasChange, Move, previous
 from batchdigits.store.choice import open_store
 from batchdigits.store.store import Store
-from batchdigits.text import listing
-from batchdigits.text import table as as_table
+from batchdigits.text import listing, table
 
 if TYPE_CHECKING:
     from batchdigits.api import Bundle
@@ -124,8 +123,8 @@ def _history(arguments: argparse.Namespace) -> int:
         for alias, change in moves:
             print_json(_as_facts(name, alias, change))
     elif moves:
-        rows = [_row(alias, change) for alias, change in moves]
-        print_result(as_table(rows, ("WHEN", "ALIAS", "WAS", "IS", "HOW", "BY", "WHY")))
+        header = ("WHEN", "ALIAS", "WAS", "IS", "HOW", "BY", "WHY")
+        print_result(table([header, *(_row(alias, change) for alias, change in moves)]))
     else:
         _LOGGER.info("%s has no alias; `bundles promote` sets one", name)
     return 0

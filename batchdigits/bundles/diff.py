@@ -13,8 +13,7 @@ from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import UsageError
-from batchdigits.text import listing
-from batchdigits.text import table as as_table
+from batchdigits.text import listing, table
 
 if TYPE_CHECKING:
     from batchdigits.api import Bundle
@@ -150,7 +149,7 @@ def _figures(found: Comparison) -> str:
         for name, key, style in _FIGURES
         if old[key] is not None or new[key] is not None
     ]
-    return as_table(rows, ("", "OLD", "NEW", "CHANGE"))
+    return table([("", "OLD", "NEW", "CHANGE"), *rows])
 
 
 def _cell(value: float | None, style: str) -> str:
@@ -186,14 +185,15 @@ def _matrix(found: Comparison) -> str:
         (label, *("." if i == j or not count else f"{count:,}" for j, count in enumerate(counts)))
         for i, (label, counts) in enumerate(zip(labels, found.matrix.tolist(), strict=True))
     ]
-    return as_table(rows, (r"OLD \ NEW", *labels))
+    return table([(r"OLD \ NEW", *labels), *rows])
 
 
 def _flips(examples: Examples, found: Comparison) -> str:
     columns = list(found.flips[0].columns)
     labels = ["LABEL"] if examples.label else []
     header = ("ROW", *columns, *labels, "OLD", "NEW", "CONFIDENCE")
-    text = as_table([_flip(flip, columns, has_label=bool(labels)) for flip in found.flips], header)
+    rows = [_flip(flip, columns, has_label=bool(labels)) for flip in found.flips]
+    text = table([header, *rows])
     left = found.flip_count - len(found.flips)
     return f"{text}\nand {left:,} more: --flips lists them" if left else text
 

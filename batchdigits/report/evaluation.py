@@ -7,7 +7,7 @@ from typing import Any
 
 from batchdigits.evaluation.confusion import share_interval
 from batchdigits.evaluation.summary import SHOWN_CONFUSIONS, Evaluation
-from batchdigits.text import aligned, count_of, listing
+from batchdigits.text import count_of, listing, table
 
 WIDEST_CELL = 40
 
@@ -75,18 +75,16 @@ def _figures(found: Evaluation) -> str:
 
 
 def _classes(found: Evaluation) -> list[str]:
-    header, *lines = found.matrix.score_lines()
-    parts = [_table(header, lines)]
-    matrix = found.matrix.matrix_lines()
-    if matrix:
-        parts.append(_titled("rows: true class, columns: predicted class", matrix[0], matrix[1:]))
-    return parts
+    return [
+        table(found.matrix.score_lines(), right=True),
+        _titled("rows: true class, columns: predicted class", found.matrix.matrix_lines()),
+    ]
 
 
 def _confused(found: Evaluation) -> str:
     pairs = found.matrix.most_confused(SHOWN_CONFUSIONS)
     lines = [[str(pair.label), str(pair.prediction), f"{pair.rows:,}"] for pair in pairs]
-    return _titled("most confused", ["true", "predicted", "rows"], lines)
+    return _titled("most confused", [["true", "predicted", "rows"], *lines])
 
 
 def _reliability(found: Evaluation) -> str:
@@ -101,7 +99,7 @@ def _reliability(found: Evaluation) -> str:
         for one in found.confidence.bins()
     ]
     header = ["above", "up to", "rows", "mean confidence", "part right"]
-    return _titled("rows by their confidence", header, lines)
+    return _titled("rows by their confidence", [header, *lines])
 
 
 def _curve(found: Evaluation) -> str:
@@ -110,7 +108,7 @@ def _curve(found: Evaluation) -> str:
         for one in found.confidence.curve()
     ]
     header = ["at least", "accepted", "errors", "error"]
-    return _titled("if only rows of a confidence were accepted", header, lines)
+    return _titled("if only rows of a confidence were accepted", [header, *lines])
 
 
 def _decisions(found: Evaluation) -> str:
@@ -148,15 +146,12 @@ def _groups(found: Evaluation, keep: int) -> str:
     header = [*found.by, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
     left = len(found.groups) - len(lines)
     more = f"\nand {left:,} more: --groups lists them" if left else ""
-    return _titled("worst groups first", header, lines) + more
+    return _titled("worst groups first", [header, *lines]) + more
 
 
-def _titled(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return f"{title}\n{_table(header, lines)}" if lines else ""
-
-
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(aligned([header, *lines]))
+def _titled(title: str, lines: Sequence[Sequence[str]]) -> str:
+    """A table under its title; nothing where there is only a header, or not even that."""
+    return f"{title}\n{table(lines, right=True)}" if len(lines) > 1 else ""
 
 
 def _share(value: float | None) -> str:

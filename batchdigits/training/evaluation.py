@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.evaluation.confusion import ConfusionMatrix
-from batchdigits.text import aligned, markdown
+from batchdigits.text import markdown, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,19 @@ def evaluate(
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """The evaluation as text with aligned columns."""
-    lines = aligned(evaluation.matrix.score_lines())
+    scores = table(evaluation.matrix.score_lines(), right=True)
     matrix = evaluation.matrix.matrix_lines()
-    text = [f"accuracy {evaluation.accuracy:.4f} on {evaluation.measured_on}", "", *lines]
+    text = [f"accuracy {evaluation.accuracy:.4f} on {evaluation.measured_on}", "", scores]
     if matrix:
-        text += ["", "rows: true class, columns: predicted class", *aligned(matrix)]
+        text += ["", "rows: true class, columns: predicted class", table(matrix, right=True)]
     return "\n".join(text)
 
 
 def markdown_evaluation(evaluation: Evaluation) -> str:
     """The evaluation as Markdown tables."""
-    header, *lines = evaluation.matrix.score_lines()
-    text = markdown(header, lines)
+    text = markdown(evaluation.matrix.score_lines())
     matrix = evaluation.matrix.matrix_lines()
     if matrix:
         text += "\n\nConfusion matrix (rows: true class, columns: predicted class):\n\n"
-        text += markdown(matrix[0], matrix[1:])
+        text += markdown(matrix)
     return text
