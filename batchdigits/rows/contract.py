@@ -63,7 +63,9 @@ class Source(Protocol[BlockT]):
     single rows; when it ends without an error, every byte of the input was read and every row
     was in exactly one block. `tail_lines` then counts the lines behind the last record that are
     no rows, and `expected_lines` all lines as they were counted on the bytes, header and tail
-    included (0 where it has none). `progress()` is the part of the input's bytes (or rows) that was
+    included (0 where it has none). `verify(rows, lines)`, called after that with the rows and
+    lines of all checked blocks, raises InternalError unless they account for the whole input.
+    `progress()` is the part of the input's bytes (or rows) that was
     read, 0..1, or None where the whole is unknown. `close()` may be called at any time and more
     than once.
     """
@@ -80,6 +82,8 @@ class Source(Protocol[BlockT]):
     def blocks(self) -> Iterator[BlockT]: ...
 
     def check(self, block: BlockT) -> Rows: ...
+
+    def verify(self, rows: int, lines: int) -> None: ...
 
     def progress(self) -> float | None: ...
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from batchdigits.errors import InternalError
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.csv.blocks import BlockCutter, CsvBlock, count_line_ends
 from batchdigits.rows.csv.header import read_header
@@ -47,6 +48,7 @@ class CsvSource:
     def __init__(
         self, stream: ByteStream, options: ReadOptions, name: str, block_bytes: int = BLOCK_BYTES
     ) -> None:
+        self._name = name
         self._lines = _LineCounter(stream)
         header = read_header(self._lines.read, options, name)
         self.first_line = header.first_line
@@ -66,6 +68,16 @@ class CsvSource:
     def check(self, block: CsvBlock) -> Rows:
         """Checked rows of one block; pure, and may run in any thread."""
         return check_block(block, self._layout, self.schema)
+
+    def verify(self, rows: int, lines: int) -> None:
+        """Raise InternalError unless every line is in a row, the header or the blank end."""
+        others = self.first_line - 1 + self.tail_lines
+        if lines + others != self._lines.count:
+            raise InternalError(
+                f"{self._name}: the lines do not add up: {self._lines.count} in the input, {lines} "
+                f"in its {rows} rows, {others} in the header and the blank end; nothing was "
+                "published; please report this"
+            )
 
     @property
     def expected_lines(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchdigits.errors import IOFailedError, UnusableInputError
+from batchdigits.errors import InternalError, IOFailedError, UnusableInputError
 from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.arrow import joined
@@ -131,6 +131,15 @@ class ParquetSource:
     def check(self, block: pa.RecordBatch) -> Rows:
         """Checked rows of one record batch."""
         return check_batch(block, self._layout, self._options)
+
+    def verify(self, rows: int, lines: int) -> None:
+        """Raise InternalError unless the rows are as many as the footer states."""
+        if (rows, lines) != (self.expected_rows, 0):
+            raise InternalError(
+                f"{self._name}: the rows do not add up: the Parquet footer states "
+                f"{self.expected_rows}, {rows} were counted, and {lines} lines; nothing was "
+                "published; please report this"
+            )
 
     def progress(self) -> float | None:
         """The part of the footer's rows that was read."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batchdigits.errors import BatchdigitsError, UnusableInputError, UsageError
+from batchdigits.errors import BatchdigitsError, InternalError, UnusableInputError, UsageError
 from batchdigits.rows.csv.blocks import BLOCK_LINES
 from batchdigits.rows.csv.source import CsvSource
 from batchdigits.rows.options import ReadOptions
@@ -410,6 +410,15 @@ assert len(rows.rejects) == 3
 assert "pandas" not in sys.modules
 """
     run(code)
+
+
+@pytest.mark.parametrize(("rows", "lines"), [(1, 1), (3, 3)])
+def test_counts_that_miss_or_double_a_line_are_an_internal_error(rows, lines):
+    source = source_of(f"{HEADER}\n{line('a')}\n{line('b')}\n\n")
+    (part,) = read(source)
+    source.verify(part.rows, part.lines)
+    with pytest.raises(InternalError, match="x.csv: the lines do not add up"):
+        source.verify(rows, lines)
 
 
 def test_a_stream_may_give_one_byte_at_a_time():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.errors import BatchdigitsError, UnusableInputError
+from batchdigits.errors import BatchdigitsError, InternalError, UnusableInputError
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.parquet.source import BLOCK_BYTES, ParquetSource
@@ -69,6 +69,17 @@ def test_progress_follows_the_rows_read(tmp_path: Path) -> None:
     source = ParquetSource(path, ReadOptions(), "a.parquet", Machine(1, 25))
     seen = [source.progress() for _ in source.blocks()]
     assert seen == [0.25, 0.5, 0.75, 1.0]
+    source.close()
+
+
+def test_counts_that_are_not_the_footers_are_an_internal_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_of(100), path)
+    source = ParquetSource(path, ReadOptions(), "a.parquet")
+    rows = sum(source.check(block).rows for block in source.blocks())
+    source.verify(rows, 0)
+    with pytest.raises(InternalError, match="a.parquet: the rows do not add up"):
+        source.verify(rows - 1, 0)
     source.close()
 
 
