@@ -16,17 +16,13 @@ from pathlib import Path
 
 import pytest
 from command_parsers import parser_of
+from pages import PAGES, name_of
+from paths import ROOT, SAMPLE_DATA
 
 from batchdigits.__main__ import COMMANDS
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = README.splitlines()
-PAGES = [
-    *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-    ROOT / "sample_data" / "README.md",
-]
 
 IMAGES = """
 import pyarrow.parquet as pq, numpy as np
@@ -72,7 +68,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def checkout(tmp_path: Path) -> Path:
     """A folder with a copy of the sample data as they are in the repository."""
     outputs = shutil.ignore_patterns("*.predictions.*", "*.rejects.*", "*.receipt.json")
-    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data", ignore=outputs)
+    shutil.copytree(SAMPLE_DATA, tmp_path / "sample_data", ignore=outputs)
     return tmp_path
 
 
@@ -80,7 +76,7 @@ def test_it_is_short() -> None:
     assert len(LINES) <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_on_every_page_is_one_we_have(page: Path) -> None:
     """Commands and flags exist and take what is given to them; a bare name is only a name."""
     for line in shell_lines(page.read_text(encoding="utf-8")):

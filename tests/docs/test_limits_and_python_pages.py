@@ -1,0 +1,38 @@
+"""docs/reference/limits.md and python.md against the constants and the signatures."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from pages import code, codes, reference, table
+
+import batchdigits
+from batchdigits.archive.classes import MAX_CLASSES
+from batchdigits.archive.container import MAX_FILE_BYTES
+from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
+from batchdigits.rows.parquet.source import LONGEST_CELL
+from batchdigits.rows.rejects import RAW_LIMIT
+from batchdigits.text import SHOWN_PROBLEMS
+
+
+def test_limits_are_those_of_the_code() -> None:
+    limits = {row[0]: row[1] for row in table(reference("limits"), "what")}
+    assert list(limits.values()) == [
+        f"{LINE_LIMIT >> 20} MiB",
+        f"{RECORD_LIMIT >> 10} KiB",
+        f"{RAW_LIMIT:,} characters",
+        str(SHOWN_PROBLEMS),
+        f"{LONGEST_CELL >> 20} MiB on average",
+        f"{MAX_FILE_BYTES >> 20} MiB",
+        f"2 to {MAX_CLASSES}",
+    ]
+
+
+def test_python_calls_take_the_arguments_in_the_table() -> None:
+    for call, arguments in table(reference("python"), "call"):
+        target: Any = batchdigits
+        for part in code(call).split("."):
+            target = getattr(target, part)
+        names = [name for name in inspect.signature(target).parameters if name != "self"]
+        assert codes(arguments) == names, call

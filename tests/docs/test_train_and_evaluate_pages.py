@@ -1,0 +1,50 @@
+"""docs/reference/train.md and evaluate.md: recipes, and the fields that both commands print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from documented_fields import check_fields
+from pages import reference, table
+from paths import SAMPLE_DATA
+from processes import run_command
+
+from batchdigits.training.networks import NETWORKS
+from batchdigits.training.settings import RECIPES, make_settings
+
+
+def test_recipes_hold_what_the_table_says() -> None:
+    rows = table(reference("train"), "recipe")
+    assert [row[:2] for row in rows] == [[r, arch] for r in RECIPES for arch in NETWORKS]
+    for recipe, arch, *values in rows:
+        made = make_settings(arch, recipe, 0, {})
+        seen = f"{made.window or 8} {made.noise:g} {made.members} {made.teachers}"
+        shape = f"{made.layers} {made.units} {made.dropout:g} {seen}"
+        steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
+        extra = f"{made.copies} {made.calibration_folds}"
+        assert values == f"{shape} {steps} {extra}".split()
+
+
+@pytest.mark.slow
+def test_train_prints_the_fields_in_the_table(tmp_path: Path) -> None:
+    flags = ("--epochs", "1", "--copies", "0", "--output", "one.bundle")
+    ran = run_command("train", *flags, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    check_fields(table(reference("train"), "field"), json.loads(ran.stdout))
+
+
+def test_evaluate_prints_the_fields_in_the_table(tmp_path: Path) -> None:
+    """A wrong label makes every list hold something."""
+    rows = pq.read_table(SAMPLE_DATA / "digits.parquet")
+    at, labels = rows.schema.names.index("label"), rows["label"].to_pylist()
+    wrong = pa.array([(labels[0] + 1) % 10, *labels[1:]], rows["label"].type)
+    pq.write_table(rows.set_column(at, "label", wrong), tmp_path / "rows.parquet")
+    flags = ("--by", "form_id", "--review-below", "0.9")
+    ran = run_command("evaluate", "rows.parquet", *flags, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    fields = table(reference("evaluate"), "field")
+    check_fields(fields, json.loads(ran.stdout), "bundle", "group", "causes")
