@@ -39,5 +39,9 @@ def test_decisions_are_dated_and_short(page: Path) -> None:
     assert len(text.splitlines()) <= 40
 
 
-def test_every_other_page_in_the_folder_of_decisions_is_its_index() -> None:
-    assert set((DOCS / "decisions").iterdir()) - set(RECORDS) <= {DOCS / "decisions" / "index.md"}
+def test_the_index_of_decisions_lists_every_record_by_its_title() -> None:
+    index = (DOCS / "decisions" / "index.md").read_text(encoding="utf-8")
+    titles = {page.name: page.read_text(encoding="utf-8").splitlines()[0] for page in RECORDS}
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", index, re.MULTILINE)
+    assert {name: f"# {title}" for title, name in listed} == titles
+    assert set((DOCS / "decisions").iterdir()) - set(RECORDS) == {DOCS / "decisions" / "index.md"}
