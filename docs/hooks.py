@@ -38,7 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
             outside += linked_outside_docs(path)
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Return the page with its links to files of the repository as links within the site.
 
     In a cell of a table GitHub wants a pipe in code escaped, mkdocs wants it plain.
