@@ -50,7 +50,7 @@ def check_table(
     """
     pixels = find_pixels(table.column_names, options.pixels, WHERE)
     check_types(table.schema, pixels, WHERE)
-    kept = select_passthrough(table.column_names, pixels, options.keep, WHERE)
+    kept = select_passthrough(table.column_names, pixels, options.select, WHERE)
     layout = ArrowLayout(pixels, tuple(kept), table.schema)
     batches = table.to_batches(max_chunksize=batch_rows)
     return layout.passthrough_schema, (check_batch(batch, layout, options) for batch in batches)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from batchdigits.cpus import available_workers
-from batchdigits.errors import UsageError
+from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import DARKEST
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.text import listing
@@ -54,6 +54,22 @@ class ReadOptions:
                 f"--keep names {listing(map(repr, doubled))} more than once; name each column once"
             )
         return self
+
+    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
+        """Choose the pass-through columns of an input file that has these besides the pixels.
+
+        Raises UnusableInputError, naming the input file as `where`, if `keep` names another.
+        """
+        if self.keep is None:
+            return names
+        known = set(names)
+        unknown = [name for name in self.keep if name not in known]
+        if unknown:
+            raise UnusableInputError(
+                f"{where}: --keep names {listing(map(repr, unknown))}, which is no column besides "
+                f"the pixels; there are: {listing(names) or 'none'}"
+            )
+        return self.keep
 
     def facts(self) -> dict[str, Any]:
         """The options as a receipt keeps them."""

@@ -14,6 +14,10 @@ from batchdigits.text import listing
 LIST_COLUMN = "pixels"
 
 
+Select = Callable[[Sequence[str], str], Sequence[str]]
+"""Chooses pass-through columns of these, besides the pixels, of the input file named second."""
+
+
 @dataclass(frozen=True, slots=True)
 class PixelColumns:
     """Where the pixels are: 64 column names in pixel order, or the name of one list column."""
@@ -93,24 +97,16 @@ def parse_pixel_spec(spec: str) -> tuple[str, ...]:
 
 
 def select_passthrough(
-    names: Sequence[str], pixels: PixelColumns, keep: Sequence[str] | None, where: str
+    names: Sequence[str], pixels: PixelColumns, select: Select, where: str
 ) -> list[int]:
     """Positions in `names` of the columns to pass through, in the order they are written.
 
-    Raises UnusableInputError when `--keep` names a column that is not there or is a pixel.
+    `select` is that of the options of reading; raises what it raises.
     """
+    position = {name: i for i, name in enumerate(names)}
     pixel_names = set(pixels.names)
-    others = [i for i, name in enumerate(names) if name not in pixel_names]
-    if keep is not None:
-        position = {names[i]: i for i in others}
-        unknown = [name for name in keep if name not in position]
-        if unknown:
-            raise UnusableInputError(
-                f"{where}: --keep names {listing(map(repr, unknown))}, which is no column besides "
-                f"the pixels; there are: {listing(position) or 'none'}"
-            )
-        others = [position[name] for name in keep]
-    return others
+    others = [name for name in names if name not in pixel_names]
+    return [position[name] for name in select(others, where)]
 
 
 def refuse_reserved(names: Sequence[str], reserved: Collection[str], where: str) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import (
     SPELLINGS,
     PixelColumns,
@@ -93,7 +94,7 @@ def test_a_spec_that_names_absent_columns_lists_them() -> None:
 
 def select(columns: list[str], keep: tuple[str, ...] | None = None) -> list[int]:
     pixels = find_pixels(columns, None, "f.csv")
-    return select_passthrough(columns, pixels, keep, "f.csv")
+    return select_passthrough(columns, pixels, ReadOptions(keep=keep).select, "f.csv")
 
 
 def test_everything_else_passes_through_in_the_inputs_order() -> None:

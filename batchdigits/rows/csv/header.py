@@ -111,7 +111,7 @@ def _layout(
         delimiter=delimiter,
         names=names,
         pixel_columns=tuple(position[column] for column in found.names),
-        text_columns=tuple(select_passthrough(names, found, options.keep, name)),
+        text_columns=tuple(select_passthrough(names, found, options.select, name)),
         darkest=options.darkest,
         scale=options.scale,
         header=header,

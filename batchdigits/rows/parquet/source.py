@@ -71,7 +71,7 @@ class ParquetSource:
         self.expected_rows = self._file.metadata.num_rows
         pixels = find_pixels(schema.names, options.pixels, name)
         check_types(schema, pixels, name)
-        kept = select_passthrough(schema.names, pixels, options.keep, name)
+        kept = select_passthrough(schema.names, pixels, options.select, name)
         self._columns = [*(schema.names[i] for i in kept), *pixels.names]
         _check_cells(self._file, self._columns, name)
         self.schema = pa.schema([schema.field(i) for i in kept])
