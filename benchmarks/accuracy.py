@@ -27,10 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, finish, make_parser, make_ready, show, spread, table, target
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(ROOT))
+from support.measure import finish, make_parser, make_ready, show, spread, table, target
 
 from batchdigits.training.calibration import measure_reliability
 from batchdigits.training.cross_validation import at_other_folds_temperature

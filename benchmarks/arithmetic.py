@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from measure import finish, in_turn, make_parser, make_ready, ratios, show, spread, table
 from numpy.typing import NDArray
+from support.measure import finish, in_turn, make_parser, make_ready, ratios, show, spread, table
 
 PACKED = "float32, as packed"
 ROWS = 16_384

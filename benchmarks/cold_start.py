@@ -13,12 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import (
+from support.measure import (
     PACKAGED_BUNDLE,
     SAMPLE,
     SCRIPTS,
     Usage,
     finish,
+    in_turn,
     make_parser,
     make_ready,
     ratios,
@@ -30,7 +31,6 @@ from measure import (
     target,
     unpack_bundle,
 )
-from measure import in_turn_usage as in_turn
 
 TARGET = 1.6
 HELP_TARGET = 2.0
@@ -105,7 +105,7 @@ def _script(folder: Path) -> list[Usage]:
 
 def _sample_of_script(folder: Path) -> Path:
     """Rows as data.py makes them: the script knows its columns' names."""
-    from measure import make_data
+    from support.measure import make_data
 
     return make_data(folder, 1797, "parquet")
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import (
+from support.measure import (
     PACKAGED_BUNDLE,
     cores,
     finish,
@@ -45,15 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object]:
-    import bare
+    from support import bare
 
     large, small = make_data(folder, rows, kind), make_data(folder, rows // 10, kind)
     output = folder / f"cores.{kind}"
     bare.score_here(small, output, PACKAGED_BUNDLE)
 
     def rate(workers: int) -> float:
-        long = bare.score_here(large, output, PACKAGED_BUNDLE, workers)
-        short = bare.score_here(small, output, PACKAGED_BUNDLE, workers)
+        long = bare.score_here(large, output, PACKAGED_BUNDLE, workers=workers)
+        short = bare.score_here(small, output, PACKAGED_BUNDLE, workers=workers)
         return 1 / bare.steady(long, short, rows - rows // 10).seconds
 
     every = cores()

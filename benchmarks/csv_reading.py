@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from environments import add_folder_option, python_of
-from measure import (
+from support.environments import add_folder_option, python_of
+from support.measure import (
     PACKAGED_BUNDLE,
     SCRIPTS,
     cores,
@@ -48,36 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder: Path = arguments.data_folder
     large = make_data(folder, arguments.rows, "csv")
     small = make_data(folder, arguments.rows // 10, "csv")
-    plain = make_data(folder, arguments.rows, "parquet")
     # polars and DuckDB first: they are processes of their own.
     readers = {} if arguments.no_readers else _readers(large, arguments.peers_folder)
 
-    import bare
-    from against import compare, print_comparison
+    # Imported late, so that --help answers at once.
+    from support.against import against_bound
+    from support.bare import csv_reading, csv_writing, parquet_writing
 
-    predictions = folder / "bare.parquet"
-    bare.score_here(plain, predictions, arguments.bundle)
-    scored = bare.load_scored(plain, predictions)
     output = folder / f"csv-reading.{arguments.output_kind}"
-    writing = bare.csv_writing if arguments.output_kind == "csv" else bare.parquet_writing
-    bare.score_here(small, output, arguments.bundle)
-    parts = [
-        bare.csv_reading(large),
-        bare.engine(arguments.bundle, scored.pixels),
-        writing(scored.columns, folder / f"bare.{arguments.output_kind}"),
-    ]
-    found = compare(
-        lambda path: bare.score_here(path, output, arguments.bundle, arguments.workers),
-        (large, small),
-        arguments.rows - arguments.rows // 10,
-        parts,
-        arguments.pairs,
-    )
-    figures = print_comparison(found, parts, arguments.workers, TARGET)
+    write = csv_writing if arguments.output_kind == "csv" else parquet_writing
+    reading = csv_reading(large)
+    figures = against_bound(arguments, (large, small), reading, write, output=output, wanted=TARGET)
     if readers:
         print("\n" + _table(readers))
     name = "csv_reading" if arguments.output_kind == "csv" else "csv_to_parquet"
-    result = {"rows": arguments.rows, **figures, "readers": readers}
+    result = {**figures, "readers": readers}
     finish(name, result, save=arguments.save, load_before=before)
     return 0
 

@@ -22,10 +22,8 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from measure import ROOT, finish, make_parser, make_ready, show, table
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(ROOT))
+from support.measure import finish, make_parser, make_ready, show, table
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.reference import parse_reference

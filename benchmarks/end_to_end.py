@@ -14,11 +14,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from measure import (
+from support.measure import (
     PACKAGED_BUNDLE,
     SCRIPTS,
     Usage,
     finish,
+    in_turn,
     make_data,
     make_parser,
     make_ready,
@@ -30,7 +31,6 @@ from measure import (
     target,
     unpack_bundle,
 )
-from measure import in_turn_usage as in_turn
 
 PRODUCT, SMALL = "batchdigits", "batchdigits, small network"
 TUNED, DEFAULT = "script, batch 8192", "script, Keras' batch"

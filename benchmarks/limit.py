@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import (
+from support.measure import (
     PACKAGED_BUNDLE,
     cores,
     finish,
@@ -40,28 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     large = make_data(folder, arguments.rows, "parquet", *flags)
     small = make_data(folder, arguments.rows // 10, "parquet", *flags)
 
-    import bare
-    from against import compare, print_comparison
+    # Imported late, so that --help answers at once.
+    from support.against import against_bound
+    from support.bare import parquet_reading, parquet_writing
 
+    reading = parquet_reading(large)
     output = folder / "limit.parquet"
-    bare.score_here(large, output, arguments.bundle)
-    plain = make_data(folder, arguments.rows, "parquet")
-    scored = bare.load_scored(plain, output)
-    parts = [
-        bare.parquet_reading(large),
-        bare.engine(arguments.bundle, scored.pixels),
-        bare.parquet_writing(scored.columns, folder / "bare.parquet"),
-    ]
-    found = compare(
-        lambda path: bare.score_here(path, output, arguments.bundle, arguments.workers),
-        (large, small),
-        arguments.rows - arguments.rows // 10,
-        parts,
-        arguments.pairs,
+    figures = against_bound(
+        arguments, (large, small), reading, parquet_writing, output=output, wanted=TARGET
     )
-    figures = print_comparison(found, parts, arguments.workers, TARGET)
     name = "limit_lists" if arguments.lists else "limit"
-    finish(name, {"rows": arguments.rows, **figures}, save=arguments.save, load_before=before)
+    finish(name, figures, save=arguments.save, load_before=before)
     return 0
 
 

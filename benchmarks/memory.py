@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import (
+from support.measure import (
     finish,
     make_data,
     make_parser,

@@ -8,14 +8,15 @@ is shown as not measured: nothing is filled in by hand.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, fill, table
+from support.measure import RESULTS, fill, table
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
@@ -24,8 +25,12 @@ CHART = HERE / "chart.svg"
 Result = dict[str, Any]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(argv)
     results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     CHART.write_text(draw(_rate_bars(results), _start_bars(results)))
     fill(README, {"targets": _targets(results)})

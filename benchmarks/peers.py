@@ -17,14 +17,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from environments import add_folder_option, python_of
-from measure import (
+from support.environments import add_folder_option, python_of
+from support.measure import (
     PACKAGED_BUNDLE,
     ROOT,
     SCRIPTS,
     Usage,
     cores,
     finish,
+    in_turn,
     make_data,
     make_parser,
     make_ready,
@@ -37,7 +38,6 @@ from measure import (
     target,
     unpack_bundle,
 )
-from measure import in_turn_usage as in_turn
 
 PRODUCT = "batchdigits"
 START_ROUNDS = 3

@@ -21,17 +21,18 @@ Without --bundle one is trained: the tutorial's split, `--max-error 0.5%`.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
-from measure import (
-    ROOT,
+from numpy.typing import NDArray
+from support.bare import score_here
+from support.measure import (
     finish,
     in_turn,
     make_data,
@@ -43,15 +44,12 @@ from measure import (
     table,
     target,
 )
-from numpy.typing import NDArray
-from strangers import strangers
-
-sys.path.insert(0, str(ROOT))
+from support.strangers import strangers
 
 from batchdigits import open_bundle
-from batchdigits import score as score_files
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.errors import UnusableInputError
+from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence
 from batchdigits.scoring import one_input
 from batchdigits.scoring.decision import CAUSES
 from batchdigits.training.cross_validation import judge_training_rows
@@ -205,19 +203,14 @@ def _price(bundle: Path, folder: Path, rows: int, pairs: int) -> dict[str, Any]:
     plain.write_bytes(build_bundle(replace(file.manifest, thresholds={}), members))
     output = folder / "review-out.parquet"
     sides = {
-        "without": partial(_seconds, source, output, plain, drift=False),
-        "rules, decision, drift": partial(_seconds, source, output, bundle),
-        "and strangeness": partial(_seconds, source, output, bundle, strangeness=True),
+        "without": _no_drift()(partial(score_here, source, output, plain)),
+        "rules, decision, drift": partial(score_here, source, output, bundle),
+        "and strangeness": partial(score_here, source, output, bundle, strangeness=True),
     }
     sides["without"]()  # imports and caches
-    cpu: dict[str, list[float]] = {name: [] for name in sides}
-
-    def timed(name: str) -> float:
-        seconds, cpu_seconds = sides[name]()
-        cpu[name].append(cpu_seconds)
-        return seconds
-
-    clock = in_turn(pairs, {name: partial(timed, name) for name in sides})
+    runs = in_turn(pairs, sides)
+    clock = {name: [run.seconds for run in side] for name, side in runs.items()}
+    cpu = {name: [run.cpu_seconds for run in side] for name, side in runs.items()}
     figures, lines = {}, []
     for name, wanted in (("rules, decision, drift", 0.9), ("and strangeness", 0.6)):
         by_clock, by_cpu = (ratios(times["without"], times[name]) for times in (clock, cpu))
@@ -227,29 +220,15 @@ def _price(bundle: Path, folder: Path, rows: int, pairs: int) -> dict[str, Any]:
     return {"rows": rows, "pairs": pairs, **figures}
 
 
-def _seconds(
-    source: Path, output: Path, bundle: Path, *, strangeness: bool = False, drift: bool = True
-) -> tuple[float, float]:
-    """Seconds by the clock, and of CPU time, of one run."""
-    for path in (output, output.with_suffix(".receipt.json")):
-        path.unlink(missing_ok=True)
-    started, busy = time.perf_counter(), time.process_time()
-    with _drift(measured=drift):
-        summary = score_files(source, output=output, bundle=bundle, strangeness=strangeness)
-    if summary.exit_code != 0:
-        raise SystemExit(f"the run ended with {summary.exit_code}: {summary.inputs[0].error}")
-    return time.perf_counter() - started, time.process_time() - busy
-
-
 @contextmanager
-def _drift(*, measured: bool) -> Iterator[None]:
-    """No flag switches drift off; the field of `Work` does."""
-    original = one_input.Work
-    one_input.Work = partial(original, drift=measured)  # type: ignore[assignment,misc]
-    try:
+def _no_drift() -> Iterator[None]:
+    """Runs within gather no evidence of drift: no flag of the product does this."""
+    with (
+        patch.object(one_input, "count_predictions", lambda *_: None),
+        patch.object(DriftEvidence, "add", lambda *_: None),
+        patch.object(DriftEvidence, "measure", lambda _: NOT_MEASURED),
+    ):
         yield
-    finally:
-        one_input.Work = original  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ Every line names the figures that it comes from.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from measure import RESULTS, ROOT, fill, table
+from support.measure import RESULTS, ROOT, fill, table
 
 PAGE = ROOT / "docs" / "scaling.md"
 BILLION = 1e9
@@ -41,8 +43,12 @@ class Costs:
         return self.rate / self.workers
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(argv)
     results = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     missing = [name for name in NEEDED if name not in results]
     if missing:

@@ -13,8 +13,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import Usage, finish, make_data, make_parser, make_ready, run, score, spread, table
-from measure import in_turn_usage as in_turn
+from support.measure import (
+    Usage,
+    finish,
+    in_turn,
+    make_data,
+    make_parser,
+    make_ready,
+    run,
+    score,
+    spread,
+    table,
+)
 
 ROWS = 1000
 

@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from measure import (
+from support.measure import (
     SCRIPTS,
     Spread,
     Usage,
     finish,
+    in_turn,
     make_parser,
     make_ready,
     ratios,
@@ -31,7 +32,6 @@ from measure import (
     table,
     target,
 )
-from measure import in_turn_usage as in_turn
 
 TARGET = 8.0
 TUTORIAL, QUICK, DEFAULT = "tutorial's script", "batchdigits.train, quick", "batchdigits.train"

@@ -1,12 +1,13 @@
 """Damage that nobody thought of: whatever is done to a file, its ledger balances.
 
-Entries 1 to 13 and 21 to 22 once more, by a generator. `python benchmarks/faults.py` runs hundreds.
+Entries 1 to 13 and 21 to 22 once more, by a generator. `.ci/faults` runs hundreds.
 """
 
 from __future__ import annotations
 
 import pytest
 from fault_damage import CsvUnderDamage, Damage, ParquetUnderDamage, compressed, damaged, damages
+from fault_runs import TIMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ def parquet_file(tmp_path_factory: pytest.TempPathFactory) -> ParquetUnderDamage
     return ParquetUnderDamage(tmp_path_factory.mktemp("parquet"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * TIMES)
 @given(changes=damages())
 def test_damage_to_a_csv_costs_only_the_lines_it_hits(
     csv_file: CsvUnderDamage, changes: list[Damage]
@@ -29,7 +30,7 @@ def test_damage_to_a_csv_costs_only_the_lines_it_hits(
     csv_file.check_text(damaged(csv_file.whole, changes))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20 * TIMES)
 @given(changes=damages(), inside=st.booleans())
 def test_damage_to_a_compressed_csv_is_refused_or_balanced(
     csv_file: CsvUnderDamage, changes: list[Damage], inside: bool
@@ -46,7 +47,7 @@ def test_damage_to_a_compressed_csv_is_refused_or_balanced(
     assert scored.code == 65 or set(map(tuple, scored.rows)) <= set(map(tuple, whole.rows))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40 * TIMES)
 @given(changes=damages())
 def test_damage_to_a_parquet_file_is_refused_or_balanced(
     parquet_file: ParquetUnderDamage, changes: list[Damage]

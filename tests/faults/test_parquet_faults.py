@@ -159,7 +159,7 @@ def test_23_no_rows_give_a_valid_output_of_no_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", [False, True])
 def test_24_one_giant_row_group_stays_under_the_cap(tmp_path: Path, lists: bool) -> None:
-    """benchmarks/faults.py takes five million rows; these show that memory does not follow."""
+    """benchmarks/memory.py takes five million rows; these show that memory does not follow."""
     rows = 600_000
     assert giant_row_group(tmp_path / "in.parquet", rows, lists=lists) == 1
     job = Job(tmp_path / "in.parquet", tmp_path / "out" / "p.parquet")

@@ -14,6 +14,7 @@ from fault_data import csv_bytes, digit_rows
 from fault_kills import AIMS, kill_and_heal
 from fault_runs import (
     PUBLISHED,
+    TIMES,
     Job,
     Outcome,
     assert_heals,
@@ -31,13 +32,14 @@ from fault_strace import at_each_call
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    """Enough rows for several blocks, some of them bad."""
+def job(tmp_path: Path, request: pytest.FixtureRequest) -> Job:
+    """Enough rows for several blocks, some of them bad; a parameter is the suffix of the output."""
+    output = f"p{getattr(request, 'param', '.csv')}"
     rows = digit_rows(12_000)
     for row in rows[3::370]:
         row[50] = "99"
     (tmp_path / "in.csv").write_bytes(csv_bytes(rows))
-    return Job(tmp_path / "in.csv", tmp_path / "out" / "p.csv").elsewhere(tmp_path / "out")
+    return Job(tmp_path / "in.csv", tmp_path / "out" / output).elsewhere(tmp_path / "out")
 
 
 def put(outcome: Path, job: Job) -> None:
@@ -46,13 +48,13 @@ def put(outcome: Path, job: Job) -> None:
     shutil.copytree(outcome, job.output.parent)
 
 
+@pytest.mark.parametrize("job", [".csv", ".parquet"], indirect=True)
 @pytest.mark.parametrize("aim", AIMS)
 def test_26_what_a_kill_leaves_misleads_nobody_and_the_next_run_mends_it(
     job: Job, after: Outcome, aim: str
 ) -> None:
-    """benchmarks/faults.py kills two hundred times."""
     chance = random.Random(aim)  # noqa: S311  # seeded, so that it can be done again
-    for _ in range(2):
+    for _ in range(TIMES):
         kill_and_heal(job, {}, after, aim, chance)
         emptied(job)
 
@@ -64,7 +66,7 @@ def test_26_a_kill_over_an_old_output_leaves_old_or_new(
     new = Job(job.source, job.output, ("--overwrite",))
     before = undisturbed(old, tmp_path / "old")
     chance = random.Random(26)  # noqa: S311
-    for aim in AIMS[1:]:
+    for aim in AIMS[1:] * TIMES:
         put(tmp_path / "old", job)
         kill_and_heal(new, before, after, aim, chance)
 
@@ -102,20 +104,20 @@ def test_26_a_kill_at_each_call_over_an_old_output(
 def test_26_a_killed_run_over_a_folder_is_resumed_where_it_was(job: Job, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for i in range(5):
-        shutil.copy(job.source, folder / f"{i}.csv")
+    for i in range(5 * TIMES):
+        shutil.copy(job.source, folder / f"{i:03}.csv")
     expected = tmp_path / "expected"
     assert predict_here(folder, "--output", expected).code == 3
     out = tmp_path / "out"
     process = start(folder, "--output", out)
-    wait_for(out / "2.receipt.json", process)
+    wait_for(out / f"{3 * TIMES - 1:03}.receipt.json", process)
     process.kill()
     finish(process)
-    done = sorted(path.name[0] for path in out.glob("*.receipt.json"))
-    assert done in (["0", "1", "2"], ["0", "1", "2", "3"])
+    done = sorted(int(path.name[:3]) for path in out.glob("*.receipt.json"))
+    assert done in (list(range(3 * TIMES)), list(range(3 * TIMES + 1)))
     again = predict_here(folder, "--output", out)
     statuses = [entry["status"] for entry in again.summary["inputs"]]
-    assert statuses == ["unchanged"] * len(done) + ["scored"] * (5 - len(done))
+    assert statuses == ["unchanged"] * len(done) + ["scored"] * (5 * TIMES - len(done))
     for path in expected.glob("*.csv"):
         assert (out / path.name).read_bytes() == path.read_bytes()
     assert not list(out.glob(".*"))
@@ -130,7 +132,7 @@ def test_27_a_signal_at_any_time_leaves_no_temporaries(
 ) -> None:
     """From the lock on: before, Python or an import may have the say, and there is nothing yet."""
     chance = random.Random(number)  # noqa: S311
-    for _ in range(3):
+    for _ in range(3 * TIMES):
         process = start(*job.arguments)
         wait_for(job.receipt.with_name(f".{job.receipt.name}.lock"), process)
         time.sleep(chance.uniform(0, 0.15))
@@ -178,7 +180,7 @@ def test_28_of_two_runs_on_one_output_one_is_told_to_try_again(job: Job, after: 
 
 
 def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:
-    for _ in range(2):
+    for _ in range(2 * TIMES):
         processes = [start(*job.arguments) for _ in range(3)]
         ran = [finish(process) for process in processes]
         assert {r.code for r in ran} <= {3, 75}
@@ -192,7 +194,6 @@ def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:
 def test_37_exit_codes_are_stable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int
 ) -> None:
-    """benchmarks/faults.py runs each a hundred times."""
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert {predict_here(*arguments).code for _ in range(10)} == {code}
+    assert {predict_here(*arguments).code for _ in range(10 * TIMES)} == {code}

@@ -8,7 +8,6 @@ and renames are the product's own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,19 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
-from many_files import Part
-from measure import in_turn, make_data, ratios, spread
 
-import batchdigits
 from batchdigits.files.names import InputFile
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.open import OpenSource
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import Machine, ReadOptions
 
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
 CSV_BLOCK = 1 << 20
 _PARQUET_WRITER = pq.ParquetWriter
-Cpu = dict[str, list[float]]
 NO_DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -65,9 +60,9 @@ class _Bare:
 
 
 class _BareParquet(_Bare):
-    def __init__(self, path: Path, options: ReadOptions) -> None:
+    def __init__(self, path: Path, machine: Machine) -> None:
         self._file = pq.ParquetFile(path)
-        self._batch_rows = options.batch_rows
+        self._batch_rows = machine.batch_rows
         others = [field for field in self._file.schema_arrow if field.name not in PIXEL_NAMES]
         self.schema = pa.schema(others)
 
@@ -142,11 +137,11 @@ class _NoHash:
         return NO_DIGEST.removeprefix("sha256:")
 
 
-def _open(entry: InputFile, options: ReadOptions) -> OpenSource:
+def _open(entry: InputFile, _options: ReadOptions, machine: Machine) -> OpenSource:
     if entry.path is None:
         raise ValueError("a file is expected")
     parquet = entry.kind == "parquet"
-    source: Any = _BareParquet(entry.path, options) if parquet else _BareCsv(entry.path)
+    source: Any = _BareParquet(entry.path, machine) if parquet else _BareCsv(entry.path)
     return OpenSource(source, lambda: NO_DIGEST, lambda: None)
 
 
@@ -162,52 +157,6 @@ _REPLACED: dict[str, Any] = {
     "batchdigits.scoring.one_input.open_source": _open,
     "batchdigits.scoring.one_input.Suspicion": _NoSuspicion,
     "batchdigits.files.digest.hashlib": SimpleNamespace(sha256=_NoHash),
-    "batchdigits.rows.parquet_sink.pq.ParquetWriter": _without_checksums,
+    "batchdigits.rows.parquet.sink.pq.ParquetWriter": _without_checksums,
     "os.fsync": _nothing,
 }
-
-
-def price(folder: Path, rows: int, pairs: int) -> Part:
-    """Rows a second and CPU time of the same pipeline in this process, checked and unchecked."""
-    part = Part({})
-    for kind in ("parquet", "csv"):
-        source = make_data(folder, rows, kind)
-        output = folder / f"price{source.suffix}"
-        _score(source, output, rows)
-        cpu: dict[str, list[float]] = {"checked": [], "unchecked": []}
-
-        def checked(source: Path = source, output: Path = output, cpu: Cpu = cpu) -> float:
-            return _timed(source, output, rows, cpu["checked"])
-
-        def bare(source: Path = source, output: Path = output, cpu: Cpu = cpu) -> float:
-            with unchecked():
-                return _timed(source, output, rows, cpu["unchecked"])
-
-        found = in_turn(pairs, {"checked": checked, "unchecked": bare})
-        for side, times in found.items():
-            rates = spread(rows / one / 1e6 for one in times)
-            part.counts[f"{kind}, million rows/s, {side}"] = rates
-            part.counts[f"{kind}, CPU ns a row, {side}"] = spread(1e9 * c / rows for c in cpu[side])
-        part.counts[f"{kind}, rows/s checked over unchecked"] = ratios(
-            found["unchecked"], found["checked"]
-        )
-        part.counts[f"{kind}, CPU time unchecked over checked"] = ratios(
-            cpu["unchecked"], cpu["checked"]
-        )
-    return part
-
-
-def _timed(source: Path, output: Path, rows: int, cpu: list[float]) -> float:
-    """Seconds to score the file into an output that is not there yet; its CPU time is appended."""
-    started, worked = time.perf_counter(), time.process_time()
-    _score(source, output, rows)
-    cpu.append(time.process_time() - worked)
-    return time.perf_counter() - started
-
-
-def _score(source: Path, output: Path, rows: int) -> None:
-    summary = batchdigits.score(source, output=output, overwrite=True)
-    if summary.rows_predicted != rows:
-        raise SystemExit(f"{source}: {summary.rows_predicted} of {rows} rows were predicted")
-    for path in (output, output.with_name(f"{output.stem}.receipt.json")):
-        path.unlink()

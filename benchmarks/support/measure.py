@@ -18,15 +18,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SCRIPTS = ROOT / "benchmarks" / "scripts"
 PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-2.bundle"
 SAMPLE = ROOT / "sample_data" / "digits.parquet"
 MEGABYTE = 1e6
 QUIET_LOAD = 1.5
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +71,14 @@ def ratios(tops: Sequence[float], bottoms: Sequence[float]) -> Spread:
     return spread(top / bottom for top, bottom in zip(tops, bottoms, strict=True))
 
 
-def in_turn(rounds: int, sides: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Each side once a round, in the order given (A B A B …); what each gave, round by round."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+def in_turn(rounds: int, sides: dict[str, Callable[[], Result]]) -> dict[str, list[Result]]:
+    """Run each side once a round, in the order given (A B A B …); return each side's results."""
+    results: dict[str, list[Result]] = {name: [] for name in sides}
     for number in range(1, rounds + 1):
         for name, side in sides.items():
             show(f"round {number} of {rounds}: {name}")
-            found[name].append(side())
-    return found
-
-
-def in_turn_usage(rounds: int, sides: dict[str, Callable[[], Usage]]) -> dict[str, list[Usage]]:
-    """`in_turn` for sides that are whole processes."""
-    found: dict[str, list[Usage]] = {name: [] for name in sides}
-    for number in range(1, rounds + 1):
-        for name, side in sides.items():
-            show(f"round {number} of {rounds}: {name}")
-            found[name].append(side())
-    return found
+            results[name].append(side())
+    return results
 
 
 def run(command: Sequence[str | os.PathLike[str]], env: dict[str, str] | None = None) -> Usage:

@@ -9,7 +9,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from measure import show
+from support.measure import show
 
 REQUIREMENTS = {
     "mlflow": ("mlflow", "onnx", "onnxruntime", "pandas", "pyarrow"),

@@ -20,8 +20,9 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
-from measure import cores, show
 from numpy.typing import NDArray
+
+from support.measure import cores, show
 
 Work = Callable[[], int]
 
@@ -212,14 +213,14 @@ class Run:
     cpu_seconds: float
 
 
-def score_here(source: Path, target: Path, bundle: Path, workers: int | None = None) -> Run:
-    """Score a file in this process, whose imports are done, all safety checks on."""
+def score_here(source: Path, target: Path, bundle: Path, **options: Any) -> Run:
+    """Score a file in this process, whose imports are done, with options of `batchdigits.score`."""
     import batchdigits
 
     for path in (target, target.with_name(f"{target.stem}.receipt.json")):
         path.unlink(missing_ok=True)
     started, cpu = time.perf_counter(), time.process_time()
-    summary = batchdigits.score(source, output=target, bundle=bundle, workers=workers)
+    summary = batchdigits.score(source, output=target, bundle=bundle, **options)
     run = Run(time.perf_counter() - started, time.process_time() - cpu)
     if summary.exit_code != 0:
         raise SystemExit(f"{source}: ended with {summary.exit_code}: {summary.inputs[0].error}")

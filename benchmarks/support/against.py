@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bare import Part, Run, steady
-from measure import ratios, show, spread, table, target
+import pyarrow as pa
+
+from support.bare import Part, Run, engine, load_scored, score_here, steady
+from support.measure import make_data, ratios, show, spread, table, target
 
 NANO = 1e9
 MILLION = 1e6
@@ -27,31 +30,52 @@ class Comparison:
     busy: dict[str, list[float]]
 
 
+def against_bound(
+    arguments: argparse.Namespace,
+    files: tuple[Path, Path],
+    reading: Part,
+    write: Callable[[list[pa.RecordBatch], Path], Part],
+    *,
+    output: Path,
+    wanted: float,
+) -> dict[str, Any]:
+    """Compare scoring a large and a small file into `output` with its bare parts; print the table.
+
+    `arguments` has the benchmark's folder, bundle, workers, rows of the large file and rounds; the
+    small file has a tenth of the rows. Returns the figures for the JSON line.
+    """
+    _, small = files
+    workers = arguments.workers
+    folder = output.parent
+    plain = make_data(folder, arguments.rows, "parquet")
+    predictions = folder / "bare.parquet"
+    score_here(plain, predictions, arguments.bundle)
+    scored = load_scored(plain, predictions)
+    parts = [
+        reading,
+        engine(arguments.bundle, scored.pixels),
+        write(scored.columns, folder / f"bare{output.suffix}"),
+    ]
+    score_here(small, output, arguments.bundle)
+    names = [part.name for part in parts]
+    comparison = Comparison([], {name: [] for name in names}, {name: [] for name in names})
+    for number in range(1, arguments.pairs + 1):
+        show(f"round {number} of {arguments.pairs}")
+        runs = (score_here(path, output, arguments.bundle, workers=workers) for path in files)
+        comparison.product.append(steady(*runs, arguments.rows - arguments.rows // 10))
+        for part in parts:
+            comparison.alone[part.name].append(part.alone())
+            comparison.busy[part.name].append(part.on_all_cores())
+    figures = _print_comparison(comparison, parts, workers, wanted)
+    return {"rows": arguments.rows, **figures}
+
+
 def _bound(parts: dict[str, list[float]], workers: int) -> list[float]:
     """Seconds a row that the parts need, spread evenly over the workers."""
     return [sum(times) / workers for times in zip(*parts.values(), strict=True)]
 
 
-def compare(
-    product: Callable[[Path], Run],
-    files: tuple[Path, Path],
-    rows: int,
-    parts: Sequence[Part],
-    rounds: int,
-) -> Comparison:
-    """`rounds` times: the product on a large and a small file (`rows` apart), then every part."""
-    large, small = files
-    found = Comparison([], {part.name: [] for part in parts}, {part.name: [] for part in parts})
-    for number in range(1, rounds + 1):
-        show(f"round {number} of {rounds}")
-        found.product.append(steady(product(large), product(small), rows))
-        for part in parts:
-            found.alone[part.name].append(part.alone())
-            found.busy[part.name].append(part.on_all_cores())
-    return found
-
-
-def print_comparison(
+def _print_comparison(
     found: Comparison, parts: Sequence[Part], workers: int, wanted: float
 ) -> dict[str, Any]:
     """Print the table; the figures for the JSON line."""

@@ -1,0 +1,63 @@
+"""The benchmark commands run: each answers --help, and what two of them patch is there."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+import batchdigits
+
+FOLDER = ROOT / "benchmarks"
+COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _as_a_script_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_benchmark_answers_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(command).main(["--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: ")
+
+
+def test_a_benchmark_is_started_from_the_root_of_the_repository() -> None:
+    command = [sys.executable, "benchmarks/limit.py", "--help"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--pairs" in ran.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_of_the_benchmarks_names_every_command(command: str) -> None:
+    assert f"{command}.py" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("module", "switch"), [("support.unchecked", "unchecked"), ("review", "_no_drift")]
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_run_without_checks_still_predicts_every_row(
+    tmp_path: Path, module: str, switch: str, kind: str
+) -> None:
+    """The names that these switches patch exist, and the pipeline runs without them."""
+    without = getattr(importlib.import_module(module), switch)
+    source = tmp_path / f"in.{kind}"
+    importlib.import_module("data").write(source, 600)
+    measured = batchdigits.score(source, output=tmp_path / f"checked.{kind}").inputs[0].drift
+    with without():
+        summary = batchdigits.score(source, output=tmp_path / f"out.{kind}")
+    assert summary.rows_predicted == 600
+    assert summary.inputs[0].drift == (None if switch == "_no_drift" else measured)
+
+
+def test_benchmarks_import_nothing_from_the_tests() -> None:
+    for path in FOLDER.rglob("*.py"):
+        assert '"tests"' not in path.read_text(encoding="utf-8"), path
