@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.manifest import Manifest
-from batchdigits.archive.signing import open_trust
 from batchdigits.engines.contract import Engine
-from batchdigits.engines.open import DEFAULT_ENGINE, check_engine, open_engine
+from batchdigits.engines.open import DEFAULT_ENGINE, check_engine, open_checked
 from batchdigits.errors import BundleError, UnusableInputError, UsageError
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
@@ -21,7 +20,7 @@ from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import BATCH_ROWS, Machine, ReadOptions
 from batchdigits.rows.rejects import REJECT_COLUMNS
 from batchdigits.scoring.options import Limit
-from batchdigits.store.choice import load_bundle
+from batchdigits.store.choice import BundleChoice
 from batchdigits.text import count_of, listing
 
 if TYPE_CHECKING:
@@ -41,16 +40,13 @@ PathLike = str | os.PathLike[str]
 
 
 class Bundle:
-    """A checked bundle, ready to predict: its golden rows were replayed when it was opened.
+    """A checked bundle with the engine that `open_checked` opened for it, ready to predict.
 
     `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read,
     `signed_by` the id of the trusted key that signed it (None if no signature was checked).
     """
 
     def __init__(self, file: BundleFile, engine: Engine) -> None:
-        from batchdigits.engines.golden import replay
-
-        replay(engine, file)
         self.file = file
         self.path = file.path
         self.digest = file.digest
@@ -138,13 +134,9 @@ class Bundle:
         return self.engine
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str]:
         """Name, version and digest, as summaries and receipts show them."""
-        return {
-            "name": self.manifest.name,
-            "version": str(self.manifest.version),
-            "digest": self.digest,
-        }
+        return self.file.facts
 
 
 def open_bundle(
@@ -164,9 +156,16 @@ def open_bundle(
     not signed as it must be, or fails its golden rows; UsageError if a store is given without a
     reference; MissingExtraError if what the engine or a signature needs is not installed.
     """
-    trust = open_trust(require_signature, trusted_keys)
-    file = load_bundle(_text(reference), _text(store), expect_digest, trust)
-    return Bundle(file, open_engine(file, engine))
+    choice = BundleChoice(
+        bundle=reference,
+        store=store,
+        expect_digest=expect_digest,
+        require_signature=require_signature,
+        trusted_keys=trusted_keys,
+        engine=engine,
+    )
+    file = choice.load()
+    return Bundle(file, open_checked(file, engine))
 
 
 def score(

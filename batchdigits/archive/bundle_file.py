@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,8 @@ from types import MappingProxyType
 from batchdigits.archive.container import MAX_FILE_BYTES, pack, unpack
 from batchdigits.archive.manifest import Manifest, MemberFact, parse_manifest
 from batchdigits.archive.signing import ANY_BUNDLE, Trust, check_signature
-from batchdigits.errors import BundleError, UsageError
+from batchdigits.errors import BundleError
+from batchdigits.files.digest import digest_bytes, parse_digest
 from batchdigits.files.plain import open_plain
 from batchdigits.text import listing
 
@@ -36,8 +36,6 @@ REQUIRED_MEMBERS = frozenset(
 # every batchdigits that came before.
 OPTIONAL_MEMBERS: frozenset[str] = frozenset()
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
 
 @dataclass(frozen=True, slots=True)
 class BundleFile:
@@ -56,20 +54,14 @@ class BundleFile:
     members: Mapping[str, bytes]
     signed_by: str | None = None
 
-
-def digest_bytes(data: bytes) -> str:
-    """The digest of a file that holds these bytes: "sha256:" and 64 hexadecimal digits."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def parse_digest(text: str) -> str:
-    """`text` if it is a digest as `digest_bytes` writes it, else UsageError."""
-    if not _DIGEST.fullmatch(text):
-        raise UsageError(
-            f"expected digest {text!r}: give sha256: and the 64 lower-case hexadecimal digits that "
-            "sha256sum prints"
-        )
-    return text
+    @property
+    def facts(self) -> dict[str, str]:
+        """Name, version and digest, as summaries, receipts and exports show them."""
+        return {
+            "name": self.manifest.name,
+            "version": str(self.manifest.version),
+            "digest": self.digest,
+        }
 
 
 def read_bundle(

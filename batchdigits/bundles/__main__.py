@@ -19,7 +19,7 @@ from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import make_parser
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import BundleError
-from batchdigits.store.choice import load_bundle, open_store
+from batchdigits.store.choice import BundleChoice, open_store
 from batchdigits.store.store import Store
 from batchdigits.text import table
 
@@ -144,7 +144,7 @@ def _format_list(entries: list[dict[str, Any]]) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    bundle = load_bundle(arguments.reference, arguments.store, None)
+    bundle = BundleChoice(arguments.reference, arguments.store).load()
     if arguments.json:
         manifest = json.loads(bundle.members["manifest.json"])
         print_json({"path": str(bundle.path), "digest": bundle.digest, "manifest": manifest})

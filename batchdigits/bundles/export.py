@@ -6,11 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.archive.signing import open_trust
 from batchdigits.bundles.common import REFERENCE, add_command, add_expect_digest
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_json, print_result
-from batchdigits.store.choice import load_bundle
+from batchdigits.store.choice import BundleChoice
 from batchdigits.text import listing
 
 if TYPE_CHECKING:
@@ -37,14 +36,12 @@ def add_export(commands: Any) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     # Listing bundles must not pay for Arrow.
-    from batchdigits.engines.golden import replay
-    from batchdigits.engines.open import open_engine
+    from batchdigits.engines.open import open_checked
     from batchdigits.exports.export import ExportPaths, export_bundle
 
     paths = ExportPaths.parse(arguments.onnx, arguments.keras, arguments.mlflow)
-    trust = open_trust(arguments.require_signature, arguments.trusted_keys)
-    bundle = load_bundle(arguments.reference, arguments.store, arguments.expect_digest, trust)
-    replay(open_engine(bundle), bundle)
+    bundle = BundleChoice.of_flags(arguments, bundle=arguments.reference).load()
+    open_checked(bundle)
     written = export_bundle(bundle, paths, overwrite=arguments.overwrite)
     if arguments.json:
         print_json(_as_json(bundle, written))
@@ -54,10 +51,9 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(bundle: BundleFile, written: list[Exported]) -> dict[str, Any]:
-    facts = bundle.manifest
     return {
-        "bundle": {"name": facts.name, "version": str(facts.version), "digest": bundle.digest},
-        "classes": list(facts.classes.values),
+        "bundle": bundle.facts,
+        "classes": list(bundle.manifest.classes.values),
         "exports": [{**asdict(one), "path": str(one.path)} for one in written],
     }
 

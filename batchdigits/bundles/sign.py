@@ -72,12 +72,13 @@ def _sign(arguments: argparse.Namespace) -> int:
     from batchdigits.archive.container import pack
     from batchdigits.archive.keys import key_id, read_private_key, short_id
     from batchdigits.archive.signing import write_signature
-    from batchdigits.bundles.verify import replay_golden
-    from batchdigits.store.choice import load_bundle
+    from batchdigits.engines.open import open_checked
+    from batchdigits.store.choice import BundleChoice
 
     key = read_private_key(Path(arguments.key), _passphrase(arguments))
-    bundle = load_bundle(arguments.reference, arguments.store, arguments.expect_digest)
-    replay_golden(bundle, "onnx")
+    choice = BundleChoice.of_flags(arguments, bundle=arguments.reference)
+    bundle = choice.load()
+    open_checked(bundle)
     # What was read once and checked is what is signed: a bundle is the packing of its members.
     data = pack(bundle.members)
     target = write_signature(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
-from batchdigits.archive.bundle_file import BundleFile, parse_digest
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.keys import short_id
-from batchdigits.archive.signing import Trust, is_signed, open_trust
+from batchdigits.archive.signing import is_signed
 from batchdigits.bundles.common import REFERENCE, add_command, add_expect_digest
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_json, print_result
-from batchdigits.engines.open import ENGINES
+from batchdigits.engines.open import ENGINES, replay_bundle
 from batchdigits.errors import BundleError
-from batchdigits.store.choice import load_bundle
+from batchdigits.store.choice import BundleChoice
 
 
 def add_verify(commands: Any) -> None:
@@ -33,22 +34,11 @@ def add_verify(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
 
 
-def replay_golden(bundle: BundleFile, engine_name: str) -> dict[str, Any]:
-    """Digest, number of golden rows and the worst difference; BundleError if one differs."""
-    from batchdigits.engines.golden import replay
-    from batchdigits.engines.open import open_engine
-
-    result = replay(open_engine(bundle, engine_name), bundle)
-    return {"digest": bundle.digest, "golden_rows": result.rows, "worst": result.worst}
-
-
 def _verify(arguments: argparse.Namespace) -> int:
-    if arguments.expect_digest is not None:
-        parse_digest(arguments.expect_digest)
-    trust = open_trust(arguments.require_signature, arguments.trusted_keys)
+    choice = BundleChoice.of_flags(arguments).checked()
     results = []
     for reference in arguments.references:
-        result = _verify_one(reference, arguments, trust)
+        result = _verify_one(replace(choice, bundle=reference))
         results.append(result)
         if arguments.json:
             print_json(result)
@@ -57,12 +47,19 @@ def _verify(arguments: argparse.Namespace) -> int:
     return BundleError.exit_code if any(result["error"] for result in results) else 0
 
 
-def _verify_one(reference: str, arguments: argparse.Namespace, trust: Trust) -> dict[str, Any]:
-    result: dict[str, Any] = {"bundle": reference, "engine": arguments.engine, "error": None}
+def _verify_one(choice: BundleChoice) -> dict[str, Any]:
+    result: dict[str, Any] = {"bundle": choice.bundle, "engine": choice.engine, "error": None}
     try:
-        bundle = load_bundle(reference, arguments.store, arguments.expect_digest, trust)
-        signature = {"signature": _state(bundle), "signed_by": bundle.signed_by}
-        return {**result, **replay_golden(bundle, arguments.engine), **signature}
+        bundle = choice.load()
+        golden = replay_bundle(bundle, choice.engine)
+        return {
+            **result,
+            "digest": bundle.digest,
+            "golden_rows": golden.rows,
+            "worst": golden.worst,
+            "signature": _state(bundle),
+            "signed_by": bundle.signed_by,
+        }
     except BundleError as error:
         return {**result, "error": str(error)}
 

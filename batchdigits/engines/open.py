@@ -1,40 +1,65 @@
-"""Opening an engine: by its name, over the checked bytes of a bundle."""
+"""The only way from a checked bundle to an engine: open it by name, then replay the golden rows.
+
+A model that is not yet in a bundle has no golden rows. Packing makes an engine of it through the
+class itself: `OnnxEngine(model_bytes, classes)`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import BundleError, UsageError
 
-ENGINES = ("onnx", "keras")
+if TYPE_CHECKING:
+    from batchdigits.engines.golden import Replay
+
+
+def _open_onnx(bundle: BundleFile) -> Engine:
+    from batchdigits.engines.onnx.engine import OnnxEngine
+
+    return OnnxEngine(bundle.members["model.onnx"], len(bundle.manifest.classes))
+
+
+def _open_keras(bundle: BundleFile) -> Engine:
+    from batchdigits.engines.keras.engine import KerasEngine
+
+    return KerasEngine(bundle.members, bundle.manifest.classes, bundle.manifest.libraries)
+
+
+# Each opener imports a framework that the users of the other engines need not have.
+ENGINES: dict[str, Callable[[BundleFile], Engine]] = {"onnx": _open_onnx, "keras": _open_keras}
 DEFAULT_ENGINE = "onnx"
 
 
 def check_engine(name: str) -> None:
-    """Raise UsageError for an engine that there is not."""
+    """Raise UsageError for an unknown engine."""
     if name not in ENGINES:
         raise UsageError(f"engine {name!r} is unknown, known are {' and '.join(ENGINES)}")
 
 
-def open_engine(bundle: BundleFile, name: str = DEFAULT_ENGINE) -> Engine:
-    """The engine of that name for a checked bundle; its golden rows are not replayed here.
+def open_checked(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Engine:
+    """Open the engine of that name for a bundle and replay the bundle's golden rows through it.
 
-    Raises UsageError for an unknown name, BundleError for a model that can't be used,
-    MissingExtraError where the keras engine's packages are not installed.
+    Raises UsageError for an unknown name, BundleError for a model that can't be used or golden
+    rows that differ, MissingExtraError where the engine's packages are not installed.
     """
+    return _open_and_replay(bundle, engine)[0]
+
+
+def replay_bundle(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Replay:
+    """Open a bundle as `open_checked` does, and return how its golden rows did."""
+    return _open_and_replay(bundle, engine)[1]
+
+
+def _open_and_replay(bundle: BundleFile, name: str) -> tuple[Engine, Replay]:
     check_engine(name)
+    from batchdigits.engines.golden import replay
+
     try:
-        return _open(bundle, name)
+        engine = ENGINES[name](bundle)
     except BundleError as error:
         raise BundleError(f"{bundle.path}: {error}") from error
-
-
-def _open(bundle: BundleFile, name: str) -> Engine:
-    # Each engine imports a framework that the other one's user need not have.
-    if name == "keras":
-        from batchdigits.engines.keras.engine import KerasEngine
-
-        return KerasEngine(bundle.members, bundle.manifest.classes, bundle.manifest.libraries)
-    from batchdigits.engines.onnx.engine import OnnxEngine
-
-    return OnnxEngine(bundle.members["model.onnx"], len(bundle.manifest.classes))
+    return engine, replay(engine, bundle)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits.archive.bundle_file import BundleFile, digest_bytes
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
 from batchdigits.errors import BundleError, OutputError, UsageError
 from batchdigits.exports.mlflow_folder import check_folder, check_mlflow, write_mlflow_model
 from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.files.digest import digest_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,11 +70,6 @@ def write_mlflow_model(bundle: BundleFile, path: Path, *, overwrite: bool) -> No
 
 def _save(bundle: BundleFile, data: Path, path: Path) -> None:
     mlflow = _import_mlflow()
-    facts = {
-        "name": bundle.manifest.name,
-        "version": str(bundle.manifest.version),
-        "digest": bundle.digest,
-    }
     mlflow.pyfunc.save_model(
         path,
         loader_module=mlflow_model.__name__,
@@ -83,7 +78,7 @@ def _save(bundle: BundleFile, data: Path, path: Path) -> None:
         signature=_signature(mlflow, bundle.manifest.classes.type),
         input_example=_example(bundle),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
-        metadata={"batchdigits": facts},
+        metadata={"batchdigits": bundle.facts},
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from batchdigits.errors import IOFailedError, OutputError
+from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files.digest import HashingWriter
 
 # The name or its folder is at fault, not the disk below: another --output would help.
@@ -30,6 +30,8 @@ _UNUSABLE_NAME = {
 # Some network and FUSE file systems can't sync a folder at all; they order renames themselves.
 _UNSYNCABLE_FOLDER = {errno.EINVAL, errno.ENOTSUP}
 _MODE = 0o666
+
+OVERWRITE = "give --overwrite, or name another file"
 
 
 def temporary_name(path: Path) -> Path:
@@ -79,6 +81,57 @@ def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     finally:
         remove_file(temporary)
     fsync_folder(path.parent)
+
+
+def write_output(
+    path: Path, data: bytes, *, overwrite: bool, fix: str = OVERWRITE, mode: int = _MODE
+) -> None:
+    """Write a file that a user named, whole or not at all.
+
+    overwrite  replace a file of that name; without it, raise OutputError that ends with `fix`
+    mode       permissions of a new file, before the umask
+
+    Raises OutputError when the name can't be written, IOFailedError when writing failed.
+    """
+    if overwrite:
+        replace_file(path, data)
+        return
+    try:
+        create_file(path, data, mode=mode)
+    except FileExistsError as error:
+        raise _taken(path, fix) from error
+
+
+def check_output(
+    name: str, *, overwrite: bool, suffix: str = "", flag: str = "--output", fix: str = OVERWRITE
+) -> Path:
+    """Check that `write_output` can write the file `name` before work begins; return its path.
+
+    Raises UsageError for an empty name or one that lacks `suffix`, OutputError if the folder is
+    missing, if `name` is a folder, or if it exists and `overwrite` is false.
+    """
+    if not name:  # an unset variable in a script
+        raise UsageError(f"{flag} is empty: name a file, or leave the flag out")
+    if not name.endswith(suffix):
+        raise UsageError(f"{flag} {name!r}: expected a file name that ends in {suffix}")
+    path = Path(name)
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file")
+    if not overwrite:
+        refuse_existing(path, fix)
+    return path
+
+
+def refuse_existing(path: Path, fix: str = OVERWRITE) -> None:
+    """Raise OutputError that ends with `fix` if anything is at `path`, even a broken link."""
+    if os.path.lexists(path):
+        raise _taken(path, fix)
+
+
+def _taken(path: Path, fix: str) -> OutputError:
+    return OutputError(f"{path}: exists; {fix}")
 
 
 def open_temporary(path: Path, mode: int = _MODE) -> HashingWriter:

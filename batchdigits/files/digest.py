@@ -1,31 +1,60 @@
-"""SHA-256 of files, taken in one pass while their bytes go by."""
+"""SHA-256 digests, written as `sha256:` and 64 hexadecimal digits."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import IO
 
-from batchdigits.errors import IOFailedError
+from batchdigits.errors import IOFailedError, UsageError
 
 BytesLike = bytes | bytearray | memoryview
 
+_PREFIX = "sha256:"
+_DIGEST = re.compile(f"{_PREFIX}[0-9a-f]{{64}}")
+
+
+def digest_text(hexadecimal: str) -> str:
+    """Return the digest that has these 64 hexadecimal digits."""
+    return f"{_PREFIX}{hexadecimal}"
+
+
+def short_digest(digest: str, digits: int = 12) -> str:
+    """Return a digest cut to its first hexadecimal digits, for people to read."""
+    return digest[: len(_PREFIX) + digits]
+
+
+def digest_bytes(data: BytesLike) -> str:
+    """Return the digest of a file that holds these bytes."""
+    return digest_text(hashlib.sha256(data).hexdigest())
+
 
 def digest_file(path: str | os.PathLike[str]) -> str:
-    """`sha256:` and the hexadecimal digest of a file's bytes, as sha256sum prints it.
+    """Return the digest of a file's bytes.
 
     Raises IOFailedError when the file is absent or can't be read.
     """
     try:
         with Path(path).open("rb", buffering=0) as raw:
-            return f"sha256:{hashlib.file_digest(raw, 'sha256').hexdigest()}"
+            return digest_text(hashlib.file_digest(raw, "sha256").hexdigest())
     except OSError as error:
         raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
+def parse_digest(text: str) -> str:
+    """Return `text` if it is a digest. Raises UsageError for anything else."""
+    if not _DIGEST.fullmatch(text):
+        raise UsageError(
+            f"expected digest {text!r}: give sha256: and the 64 lower-case hexadecimal digits that "
+            "sha256sum prints"
+        )
+    return text
+
+
 class HashingReader:
-    """Reads a raw binary file and hashes what was read so far. An OSError passes through."""
+    """Reads a raw binary file and hashes what it has read. An OSError passes through."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
@@ -40,12 +69,12 @@ class HashingReader:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """1 to `size` bytes (all that are left when negative); none at the end of the file."""
+        """Return 1 to `size` bytes (all that are left if negative); none at the end of the file."""
         return self._account(self._raw.read(size))
 
     def digest(self) -> str:
-        """`sha256:…` of what was read so far."""
-        return f"sha256:{self._hash.hexdigest()}"
+        """Return the digest of what was read so far."""
+        return digest_text(self._hash.hexdigest())
 
     def close(self) -> None:
         self._raw.close()
@@ -57,7 +86,7 @@ class HashingReader:
 
 
 class HashingWriter:
-    """Writes to a raw binary file and hashes what landed there. An OSError passes through."""
+    """Writes to a raw binary file and hashes what it has written. An OSError passes through."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
@@ -72,7 +101,7 @@ class HashingWriter:
         return True
 
     def write(self, data: BytesLike) -> int:
-        """Writes all of `data`: a raw file may take a part of it at a time."""
+        """Write all of `data`: a raw file may take only a part of it at a time."""
         left = memoryview(data).cast("B")
         length = len(left)
         while left:
@@ -83,19 +112,19 @@ class HashingWriter:
         return length
 
     def tell(self) -> int:
-        """The number of bytes written, which is where the next one goes."""
+        """Return the number of bytes written, which is the place of the next one."""
         return self.bytes_written
 
     def flush(self) -> None:
         self._raw.flush()
 
     def sync(self) -> None:
-        """Waits until what was written is on the disk."""
+        """Wait until what was written is on the disk."""
         os.fsync(self._raw.fileno())
 
     def digest(self) -> str:
-        """`sha256:…` of what was written so far."""
-        return f"sha256:{self._hash.hexdigest()}"
+        """Return the digest of what was written so far."""
+        return digest_text(self._hash.hexdigest())
 
     def close(self) -> None:
         self._raw.close()

@@ -1,91 +1,127 @@
-"""Which bundle a command means: a path, a name in the store, or the one inside the package."""
+"""The choice of a bundle: a path, a name in the store, or the bundle inside the package."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
-from batchdigits.archive.signing import ANY_BUNDLE, Trust
+from batchdigits.archive.signing import open_trust
+from batchdigits.engines.open import DEFAULT_ENGINE, check_engine
 from batchdigits.errors import BundleError, UsageError
+from batchdigits.files.digest import parse_digest
 from batchdigits.store.store import Store
 from batchdigits.text import listing
+
+if TYPE_CHECKING:
+    import argparse
 
 DEFAULT_STORE = "bundles"
 
 
-def open_reference(reference: str | None, store: str | None) -> Path:
-    """The bundle file that a command's `--bundle` and `--store` mean, the environment included.
+@dataclass(frozen=True, slots=True)
+class BundleChoice:
+    """Which bundle to use, on what conditions, and with which engine; named as the flags are.
 
-    reference  a path, NAME@VERSION, NAME@ALIAS or NAME (its newest); None: $BATCHDIGITS_BUNDLE,
-               else the bundle inside the package
-    store      a folder; None: $BATCHDIGITS_STORE, else ./bundles
-
-    What has a '/' or ends in '.bundle' is a path, everything else a name. Raises UsageError if a
-    store is given without a bundle, BundleError, listing the known, for what is not there.
+    bundle             a path, NAME@VERSION, NAME@ALIAS or NAME (its newest); None:
+                       $BATCHDIGITS_BUNDLE, else the bundle inside the package
+    store              the folder of bundles; None: $BATCHDIGITS_STORE, else ./bundles
+    expect_digest      the digest that the bundle file must have; None: any
+    require_signature  whether a trusted key must have signed it; None:
+                       $BATCHDIGITS_REQUIRE_SIGNATURE
+    trusted_keys       the folder of public keys; None: $BATCHDIGITS_TRUSTED_KEYS
+    engine             the engine's name
     """
-    _refuse_empty(store)
-    given_store = store or os.environ.get("BATCHDIGITS_STORE") or None
-    given = reference if reference is not None else os.environ.get("BATCHDIGITS_BUNDLE") or None
-    if given is None:
-        if given_store is not None:
-            raise UsageError(
-                f"the store {given_store} is given but no bundle of it: name one (predict: with "
-                f"--bundle), known are {listing(Store(given_store).names()) or 'none'}"
+
+    bundle: str | os.PathLike[str] | None = None
+    store: str | os.PathLike[str] | None = None
+    expect_digest: str | None = None
+    require_signature: bool | None = None
+    trusted_keys: str | os.PathLike[str] | None = None
+    engine: str = DEFAULT_ENGINE
+
+    @classmethod
+    def of_flags(cls, arguments: argparse.Namespace, **others: str | None) -> Self:
+        """Take the choice from a command's flags; flags that the command lacks keep defaults.
+
+        `others` are fields that the command's flags call by another name.
+        """
+        given = vars(arguments) | others
+        return cls(**{f.name: given[f.name] for f in fields(cls) if f.name in given})
+
+    def checked(self) -> Self:
+        """Return this choice. Raises UsageError for values that no bundle could fit."""
+        open_store(self.store)
+        if self.expect_digest is not None:
+            parse_digest(self.expect_digest)
+        open_trust(self.require_signature, self.trusted_keys)
+        check_engine(self.engine)
+        return self
+
+    def load(self) -> BundleFile:
+        """Find the bundle file, read it and check it whole.
+
+        Raises UsageError for values that no bundle could fit and for a store without a bundle,
+        what `read_bundle` raises, and BundleError for a file of the store that holds another name
+        or version.
+        """
+        self.checked()
+        store = open_store(self.store)
+        path = self.find(store)
+        trust = open_trust(self.require_signature, self.trusted_keys)
+        file = read_bundle(path, expect_digest=self.expect_digest, trust=trust)
+        facts = file.manifest
+        in_store = path.parent.parent == store.folder
+        if in_store and path.name != f"{facts.name}-{facts.version}.bundle":
+            raise BundleError(
+                f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
+                "or publish it anew with train"
             )
-        return packaged_bundle()
-    folder = open_store(store)
-    if not is_path(given):
-        return folder.resolve(given)
-    path = Path(given)
-    if not os.path.lexists(path):
-        raise BundleError(
-            f"{given}: no such file; the store {folder.folder} has "
-            f"{listing(folder.names()) or 'none'}"
-        )
-    return path
+        return file
+
+    def find(self, store: Store) -> Path:
+        """Return the path of the bundle, looking names up in `store`.
+
+        Raises BundleError, listing the known, for a bundle that is absent, UsageError for a store
+        without a bundle.
+        """
+        reference = self.bundle
+        if reference is None:
+            reference = os.environ.get("BATCHDIGITS_BUNDLE") or None
+        if reference is None:
+            if self.store is not None or os.environ.get("BATCHDIGITS_STORE"):
+                raise UsageError(
+                    f"the store {store.folder} is given but no bundle of it: name one (predict: "
+                    f"with --bundle), known are {listing(store.names()) or 'none'}"
+                )
+            return packaged_bundle()
+        text = os.fspath(reference)
+        if not is_path(text):
+            return store.resolve(text)
+        if not os.path.lexists(text):
+            raise BundleError(
+                f"{text}: no such file; the store {store.folder} has "
+                f"{listing(store.names()) or 'none'}"
+            )
+        return Path(text)
 
 
-def load_bundle(
-    reference: str | None,
-    store: str | None,
-    expect_digest: str | None = None,
-    trust: Trust = ANY_BUNDLE,
-) -> BundleFile:
-    """The checked bundle that `open_reference` finds, and that it is the one its name says.
-
-    Raises what `open_reference` and `read_bundle` raise, and BundleError for a file of the store
-    that holds another name or version.
-    """
-    path = open_reference(reference, store)
-    bundle = read_bundle(path, expect_digest=expect_digest, trust=trust)
-    facts = bundle.manifest
-    in_store = path.parent.parent == open_store(store).folder
-    if in_store and path.name != f"{facts.name}-{facts.version}.bundle":
-        raise BundleError(
-            f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
-            "or publish it anew with train"
-        )
-    return bundle
-
-
-def open_store(store: str | None) -> Store:
-    """The store that `--store` means: else $BATCHDIGITS_STORE, else ./bundles."""
-    _refuse_empty(store)
+def open_store(store: str | os.PathLike[str] | None) -> Store:
+    """Return the store that `--store` means: a folder, else $BATCHDIGITS_STORE, else ./bundles."""
+    if store is not None and not os.fspath(store):
+        # An unset variable in a crontab must not mean another store.
+        raise UsageError("--store is empty: name the folder of bundles, or leave the flag out")
     return Store(store or os.environ.get("BATCHDIGITS_STORE") or DEFAULT_STORE)
 
 
-def _refuse_empty(store: str | None) -> None:
-    if store == "":  # an unset variable in a crontab must not mean another store
-        raise UsageError("--store is empty: name the folder of bundles, or leave the flag out")
-
-
 def packaged_bundle() -> Path:
-    """The bundle that ships inside the package."""
+    """Return the path of the bundle that ships inside the package."""
     # An installer may have linked the file into place; that link is ours, not an attacker's.
     return (Path(__file__).parents[1] / "data" / "digits-2.bundle").resolve()
 
 
 def is_path(reference: str) -> bool:
-    """Whether a reference is a path to a file, not a name in the store."""
+    """Return whether a reference is a path to a file, not a name in the store."""
     return "/" in reference or reference.endswith(".bundle")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batchdigits.archive.bundle_file import digest_bytes
 from batchdigits.archive.manifest import Manifest
+from batchdigits.files.digest import digest_bytes
 from batchdigits.training.calibration import Calibration, markdown_calibration
 from batchdigits.training.evaluation import Evaluation, markdown_evaluation
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.bundle_file import digest_bytes, read_bundle
+from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.archive.reference import Unseen
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, OutputError, UnusableInputError, UsageError
 from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.files.digest import digest_bytes
 from batchdigits.store.choice import open_store
 from batchdigits.training.calibration import Calibration, fold_in
 from batchdigits.training.cross_validation import (

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.archive.bundle_file import build_bundle, check_bundle, parse_digest, read_bundle
+from batchdigits.archive.bundle_file import build_bundle, check_bundle, read_bundle
 from batchdigits.archive.container import pack, unpack
 from batchdigits.archive.manifest import Manifest
 from batchdigits.errors import BundleError, UsageError
+from batchdigits.files.digest import parse_digest
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, measure, replay
-from batchdigits.engines.open import open_engine
+from batchdigits.engines.onnx.engine import OnnxEngine
+from batchdigits.engines.open import replay_bundle
 from batchdigits.errors import BundleError
 
 CLASSES = [
@@ -26,7 +27,7 @@ CLASSES = [
 def test_a_good_bundle_replays_its_golden_rows(classes: Classes, bundle_maker: Any) -> None:
     """Labels of any type, probabilities to the last bit."""
     bundle = bundle_maker(classes)
-    result = replay(open_engine(bundle), bundle)
+    result = replay_bundle(bundle)
     assert (result.rows, result.differing, result.worst) == (40, 0, 0.0)
     assert result.tolerance == DEFAULT_TOLERANCE
 
@@ -35,11 +36,11 @@ def test_a_good_bundle_replays_its_golden_rows(classes: Classes, bundle_maker: A
 def test_permuted_classes_are_caught(classes: Classes, bundle_maker: Any) -> None:
     """The probabilities are right and every label is wrong."""
     bundle = bundle_maker(Classes(classes.type, classes.values[::-1]), golden_classes=classes)
-    result = measure(open_engine(bundle), bundle)
+    result = measure(OnnxEngine(bundle.members["model.onnx"], len(classes)), bundle)
     assert result.worst == 0.0
     assert 0 < result.wrong_labels == result.differing
     with pytest.raises(BundleError, match="golden rows differ with the onnx engine"):
-        replay(open_engine(bundle), bundle)
+        replay_bundle(bundle)
 
 
 def test_another_network_is_caught(bundle_maker: Any, model_maker: Any) -> None:
@@ -49,14 +50,14 @@ def test_another_network_is_caught(bundle_maker: Any, model_maker: Any) -> None:
         r"4\d? of 40 golden rows.*worst difference 0\.\d+, allowed 0\.0001.*rebuild it with train"
     )
     with pytest.raises(BundleError, match=told):
-        replay(open_engine(bundle), bundle)
+        replay_bundle(bundle)
 
 
 def test_labels_of_another_bundle_are_caught(bundle_maker: Any) -> None:
     """Values that are no class at all."""
     bundle = bundle_maker(golden_classes=Classes("int64", (7, 8, 9)))
     with pytest.raises(BundleError, match="40 in their label"):
-        replay(open_engine(bundle), bundle)
+        replay_bundle(bundle)
 
 
 class FixedEngine:
@@ -191,7 +192,7 @@ def test_golden_rows_that_are_not_as_they_should_be_are_refused(
     """The bundle is named, and what is wrong."""
     bundle = bundle_maker(golden__parquet=data)
     with pytest.raises(BundleError, match=rf"digits-1\.bundle: golden.*{told}"):
-        replay(open_engine(bundle), bundle)
+        replay_bundle(bundle)
 
 
 def test_a_flipped_bit_in_a_page_is_noticed(bundle_maker: Any) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
-from batchdigits.engines.golden import replay
-from batchdigits.engines.open import open_engine
+from batchdigits.engines.open import open_checked, replay_bundle
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.training.data import load_tutorial_digits
 
@@ -26,7 +25,7 @@ def test_it_is_small_and_named(bundle: BundleFile) -> None:
 
 
 def test_its_golden_rows_hold(bundle: BundleFile) -> None:
-    assert replay(open_engine(bundle), bundle).differing == 0
+    assert replay_bundle(bundle).differing == 0
 
 
 def test_its_accuracy_is_of_rows_not_seen(bundle: BundleFile) -> None:
@@ -48,7 +47,7 @@ def test_the_confidence_of_the_packaged_one_is_honest() -> None:
 
 def test_it_reads_the_tutorials_digits(bundle: BundleFile) -> None:
     data = load_tutorial_digits()
-    found = open_engine(bundle).probabilities(data.pixels.astype(np.uint8))
+    found = open_checked(bundle).probabilities(data.pixels.astype(np.uint8))
     labels = np.array(bundle.manifest.classes.values)[found.argmax(axis=1)]
     right = (labels == data.binarizer.classes_[data.targets]).mean()
     assert right == bundle.manifest.metrics["seen_in_training"]["accuracy"]

@@ -14,8 +14,7 @@ import pytest
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
 from batchdigits.archive.reference import read_reference
-from batchdigits.engines.golden import replay
-from batchdigits.engines.open import open_engine
+from batchdigits.engines.open import open_checked, replay_bundle
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
@@ -51,7 +50,7 @@ def write_labelled(path: Path, labels: list[Any], rows: int) -> str:
 
 def test_both_engines_replay_the_golden_rows(bundle: BundleFile) -> None:
     for name in ("onnx", "keras"):
-        assert replay(open_engine(bundle, name), bundle).rows == 64
+        assert replay_bundle(bundle, name).rows == 64
 
 
 def test_the_reference_tells_of_the_rows_held_out(bundle: BundleFile) -> None:
@@ -103,7 +102,7 @@ def test_confidence_is_calibrated_on_rows_not_seen(bundle: BundleFile) -> None:
     assert f"Temperature {found['temperature']:.4f}" in bundle.members["card.md"].decode()
     digits = load_tutorial_digits()
     held = digits.pixels[split_rows(digits, 0.3, 0).held].astype(np.float32)
-    confidence = open_engine(bundle).probabilities(held).max(axis=1).mean()
+    confidence = open_checked(bundle).probabilities(held).max(axis=1).mean()
     told = sum(one["rows"] * one["confidence"] for one in found["after"]["bins"]) / 540
     assert confidence == pytest.approx(told, abs=1e-4)
 
@@ -191,7 +190,7 @@ def test_labels_of_every_kind_come_back(tmp_path: Path, labels: list[Any], class
     assert bundle.manifest.classes.values == tuple(sorted(labels))
     assert bundle.manifest.accuracy > 0.9
     assert "written by 13 people" not in bundle.members["card.md"].decode()
-    replay(open_engine(bundle, "keras"), bundle)
+    replay_bundle(bundle, "keras")
 
 
 def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:

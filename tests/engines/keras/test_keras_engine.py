@@ -20,7 +20,6 @@ from batchdigits.engines.golden import build_golden, measure
 from batchdigits.engines.keras import engine as engine_module
 from batchdigits.engines.keras.engine import KerasEngine, import_keras
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
-from batchdigits.engines.open import open_engine
 from batchdigits.errors import BundleError, MissingExtraError
 
 CLASSES = Classes("string", ("eins", "null", "zwei"))
@@ -285,7 +284,7 @@ def test_a_scaler_from_another_bundle_is_caught(
         bundle = bundle_maker(
             CLASSES, **{name.replace(".", "__"): data for name, data in parts.items()}
         )
-        assert measure(open_engine(bundle, "keras"), bundle).differing == differing
+        assert measure(KerasEngine(bundle.members, CLASSES), bundle).differing == differing
 
 
 def test_weights_are_all_in_their_file(tmp_path: Path) -> None:

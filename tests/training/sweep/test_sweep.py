@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.bundle_file import read_bundle
-from batchdigits.engines.golden import replay
-from batchdigits.engines.open import open_engine
+from batchdigits.engines.open import replay_bundle
 from batchdigits.errors import OutputError, TryAgainError, UsageError
 from batchdigits.files.lock import hold_lock
 from batchdigits.training.data import Labelled
@@ -80,7 +79,7 @@ def test_the_winner_is_the_most_accurate_of_all(swept: TrainResult) -> None:
 def test_the_bundle_is_the_winners_and_says_so(swept: TrainResult) -> None:
     assert swept.sweep is not None
     bundle = read_bundle(swept.path, expect_digest=swept.digest)
-    replay(open_engine(bundle), bundle)
+    replay_bundle(bundle)
     manifest, winner = bundle.manifest, swept.sweep.winner
     assert {name: manifest.recipe[name] for name in winner.values} == winner.values
     assert manifest.metrics["sweep"]["combinations"] == 4
