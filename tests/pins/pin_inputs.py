@@ -18,6 +18,8 @@ from pin_runs import packaged_bundle
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data"
 OLD_BUNDLE = HERE.parent / "data" / "digits-format-1.bundle"
+# Three classes from random weights, with NaN for rows whose last pixel has ink: what `sound_bundle`
+# and `overflowing_model` of tests/faults/support/fault_bundles.py gave, kept as a file.
 NAN_BUNDLE = HERE / "data" / "nan.bundle"
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
