@@ -17,7 +17,7 @@ from batchdigits.engines.contract import Engine
 from batchdigits.errors import UnusableInputError
 from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, Examples, label_keys, label_places
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.open import open_source
+from batchdigits.rows.formats import open_source
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.text import listing

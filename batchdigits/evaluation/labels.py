@@ -16,7 +16,7 @@ from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
 from batchdigits.rows.csv.values import MISSING
-from batchdigits.rows.open import open_source
+from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.text import listing
 

@@ -1,4 +1,4 @@
-"""Which files a run reads: arguments to inputs, and whether their content is what they say."""
+"""The input files of a run: arguments become input files, whose content is then checked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 
 from batchdigits.errors import NoInputError, UsageError
-from batchdigits.files.content import format_of, read_head, refuse_content, refuse_text
-from batchdigits.files.names import DATA_SUFFIXES, InputFile, InputFiles, split_name
+from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
+from batchdigits.files.names import (
+    DATA_SUFFIXES,
+    STANDARD_INPUT,
+    InputFile,
+    InputFiles,
+    split_name,
+)
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.text import count_of
 
@@ -21,29 +28,32 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 
 def expand_inputs(arguments: Sequence[str]) -> InputFiles:
-    """Files, folders (not recursive), globs, or `-` alone for standard input.
+    """Expand files, folders (not recursive), globs, or `-` alone for standard input.
 
-    What folders and globs give is sorted by name, without hidden names, names that begin with
-    `_` and our own outputs. A named file that is missing or can't be read is an input all the same:
-    check_content refuses it in its turn, so that it does not stop the others. Raises NoInputError
-    for a folder or glob that gives nothing, UsageError for `-` among others. Two names of one file
-    are two inputs; two that would write one name are refused by plan_targets.
+    Folders and globs are sorted by name. Hidden names, names that begin with `_` and our own
+    outputs are left out. A named file that is missing or can't be read is an input file too:
+    check_content refuses it in its turn, so that it does not stop the others. Two names of one file
+    are two input files. Raises NoInputError for a folder or glob without an input file, UsageError
+    for `-` among others.
     """
     if list(arguments) == ["-"]:
-        return InputFiles((InputFile(None, "csv"),), several=False)
+        return InputFiles((InputFile(None, STANDARD_INPUT),), several=False)
     if "-" in arguments:
-        raise UsageError("-: standard input goes alone; for a file of that name write ./-")
+        raise UsageError(
+            "-: standard input can't be read together with other inputs; name it alone, or "
+            "write ./- for a file of that name"
+        )
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
-        raise NoInputError("no input or an empty name; name files, folders, globs or -")
-    found = tuple(input_file for argument in arguments for input_file in _expand(argument))
-    return InputFiles(found, several=len(arguments) > 1 or _means_several(arguments[0]))
+        raise NoInputError("no input, or an empty name; name files, folders, globs or -")
+    several = len(arguments) > 1 or _means_several(arguments[0])
+    return InputFiles(tuple(chain.from_iterable(map(_expand, arguments))), several)
 
 
 def check_content(input_file: InputFile) -> None:
-    """Refuses an input whose first bytes are not what its name says. `-` is judged on opening.
+    """Refuse an input file whose first bytes contradict its name. `-` is checked on opening.
 
-    Raises NoInputError when it can't be read or is no regular file, UnusableInputError when it is
-    empty, in another format or encoding, or can't be decompressed.
+    Raises NoInputError when the file can't be read or is not a regular file, UnusableInputError
+    when it is empty, in another format or encoding, or can't be decompressed.
     """
     if input_file.path is None:
         return
@@ -51,24 +61,16 @@ def check_content(input_file: InputFile) -> None:
     refuse_content(read_head(input_file.path), input_file)
     if input_file.compression is not None:
         with closing(open_input(input_file)) as stream:
-            refuse_text(read_first(stream), input_file)
+            refuse_decompressed(read_first(stream), input_file)
 
 
 def _expand(argument: str) -> Iterator[InputFile]:
     if not _means_several(argument):
-        yield _seen(Path(argument))
+        yield _named_file(Path(argument))
     elif _is_folder(argument):
         yield from _in_folder(Path(argument))
     else:
         yield from _matching(argument)
-
-
-def _named(path: Path, head: bytes) -> InputFile:
-    """An input whose suffix decides, or whose first bytes do where the suffix says nothing."""
-    _, kind, compression = split_name(path.name)
-    if kind is None:
-        kind, compression = format_of(head)
-    return InputFile(path, kind, compression)
 
 
 def _in_folder(folder: Path) -> list[InputFile]:
@@ -79,10 +81,10 @@ def _in_folder(folder: Path) -> list[InputFile]:
     wanted = [n for n in names if n.lower().endswith(DATA_SUFFIXES) and not _is_skipped(n)]
     if not wanted:
         raise NoInputError(
-            f"{folder}: no input among its {count_of(len(names), 'file')}; looked for "
-            f"{' '.join(DATA_SUFFIXES)}, leaving out hidden names, _* and outputs"
+            f"{folder}: no input among its {count_of(len(names), 'file')}; expected "
+            f"{' '.join(DATA_SUFFIXES)}; hidden names, _* and outputs don't count"
         )
-    return [_named(folder / name, b"") for name in wanted]
+    return [_named_file(folder / name) for name in wanted]
 
 
 def _matching(pattern: str) -> list[InputFile]:
@@ -90,18 +92,21 @@ def _matching(pattern: str) -> list[InputFile]:
     wanted = [path for path in paths if not _is_skipped(path.name)]
     if not wanted:
         raise NoInputError(
-            f"{pattern}: matches no input; {count_of(len(paths), 'file')} found, leaving out "
-            "hidden names, _* and outputs"
+            f"{pattern}: matches no input among {count_of(len(paths), 'file')}; hidden names, _* "
+            "and outputs don't count"
         )
-    return [_seen(path) for path in wanted]
+    return [_named_file(path) for path in wanted]
 
 
-def _seen(path: Path) -> InputFile:
-    """An input of that path, told by its content where it can be read."""
-    try:
-        return _named(path, read_head(path) if os.path.isfile(path) else b"")  # noqa: PTH113  # as below
-    except NoInputError:
-        return _named(path, b"")
+def _named_file(path: Path) -> InputFile:
+    """The input file at a path: the suffix decides its format, else the first bytes do."""
+    _, kind, compression = split_name(path.name)
+    if kind is None:
+        head = b""
+        with suppress(NoInputError):  # check_content refuses the file in its turn
+            head = read_head(path) if os.path.isfile(path) else b""  # noqa: PTH113  # as below
+        kind, compression = format_of(head)
+    return InputFile(path, kind, compression)
 
 
 def _is_skipped(name: str) -> bool:
@@ -117,8 +122,8 @@ def _means_several(argument: str) -> bool:
 
 
 def _is_folder(argument: str) -> bool:
-    """Whether a folder can be seen there. os.path takes what may not be looked at for absent."""
-    return os.path.isdir(argument)  # noqa: PTH112  # Path.is_dir() raises PermissionError
+    # os.path.isdir() is False where permission is denied; Path.is_dir() raises there.
+    return os.path.isdir(argument)  # noqa: PTH112
 
 
 def _refuse_special(path: Path) -> None:
@@ -129,4 +134,4 @@ def _refuse_special(path: Path) -> None:
     except OSError as error:
         raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
     if not regular:
-        raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it into - instead")
+        raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it to - instead")

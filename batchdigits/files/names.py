@@ -1,4 +1,4 @@
-"""What an input is by its name: CSV or Parquet, its compression, its stem."""
+"""The table of file formats, and an input file by its name: format, compression, stem."""
 
 from __future__ import annotations
 
@@ -6,25 +6,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["csv", "parquet"]
 Compression = Literal["gz", "zst"] | None
 
-# What a folder is searched for, and what an output can be.
-DATA_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
-_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".data")
+COMPRESSIONS: dict[Compression, str] = {"gz": "gzip", "zst": "Zstandard"}
+"""Each compression by the suffix of its files, with its title in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """The names and first bytes of a format's files; the folder `rows/NAME/` reads and writes them.
+
+    title           the format in messages
+    suffixes        those that are read; the first is written
+    magic           the first bytes of every file; empty for the one format of plain text, which
+                    is what a file is taken for that begins with no format's bytes
+    compressions    those that a file may have as a whole
+    standard_input  whether `-` is read as this format; true of one
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    magic: bytes = b""
+    compressions: tuple[Compression, ...] = ()
+    standard_input: bool = False
+
+
+FORMATS: dict[str, FileFormat] = {
+    file_format.name: file_format
+    for file_format in (
+        FileFormat(
+            "csv",
+            "CSV",
+            (".csv", ".tsv", ".txt", ".data"),
+            compressions=("gz", "zst"),
+            standard_input=True,
+        ),
+        FileFormat("parquet", "Parquet", (".parquet",), magic=b"PAR1"),
+    )
+}
+PLAIN_TEXT = next(name for name, facts in FORMATS.items() if not facts.magic)
+STANDARD_INPUT = next(name for name, facts in FORMATS.items() if facts.standard_input)
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input as the operator named it; `path` None is standard input."""
+    """One input file as the user named it; `path` None is standard input, `kind` its format."""
 
     path: Path | None
-    kind: Kind
+    kind: str
     compression: Compression = None
 
     @property
     def name(self) -> str:
-        """How messages and receipts call it."""
+        """The name in messages and receipts."""
         return "-" if self.path is None else str(self.path)
 
     @property
@@ -35,35 +70,44 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
-    """The inputs of a run, in order. `several`: --output then names a folder, even for one."""
+    """The input files of a run, in order. `several`: --output names a folder, even for one file."""
 
     inputs: tuple[InputFile, ...]
     several: bool
 
 
-def split_name(name: str) -> tuple[str, Kind | None, Compression]:
-    """A file name as stem, kind and compression; kind None where the suffix tells nothing.
+def split_name(name: str) -> tuple[str, str | None, Compression]:
+    """Split a file name into stem, format and compression; format None for an unknown suffix.
 
-    A name that is nothing but a suffix is all stem.
+    A name that is only a suffix is all stem.
     """
     base, compression = _split_compression(name)
-    if compression is None and (stem := _without(base, (".parquet",))):
-        return stem, "parquet", None
-    if stem := _without(base, _TEXT_SUFFIXES):
-        return stem, "csv", compression
+    for kind, facts in FORMATS.items():
+        if compression is None or compression in facts.compressions:
+            stem = _without(base, facts.suffixes)
+            if stem:
+                return stem, kind, compression
     return base, None, compression
 
 
-def data_suffix(kind: Kind, compression: Compression) -> str:
-    """The suffix of a file of this kind: `.csv.gz`."""
-    return f".{kind}" if compression is None else f".{kind}.{compression}"
+def data_suffix(kind: str, compression: Compression) -> str:
+    """The suffix that a file of this format is written with: `.csv.gz`."""
+    suffix = FORMATS[kind].suffixes[0]
+    return suffix if compression is None else f"{suffix}.{compression}"
+
+
+DATA_SUFFIXES = tuple(
+    data_suffix(kind, compression)
+    for kind, facts in FORMATS.items()
+    for compression in (None, *facts.compressions)
+)
+"""The suffixes that a folder is searched for, and that an output may have."""
 
 
 def _split_compression(name: str) -> tuple[str, Compression]:
-    if stem := _without(name, (".gz",)):
-        return stem, "gz"
-    if stem := _without(name, (".zst",)):
-        return stem, "zst"
+    for compression in COMPRESSIONS:
+        if stem := _without(name, (f".{compression}",)):
+            return stem, compression
     return name, None
 
 

@@ -1,4 +1,4 @@
-"""What a run writes: the names beside or apart from an input, planned before any work."""
+"""The names of a run's outputs, beside the input file or elsewhere, planned before any work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from batchdigits.files.names import (
     Compression,
     InputFile,
     InputFiles,
-    Kind,
     data_suffix,
     split_name,
 )
@@ -25,15 +24,15 @@ from batchdigits.text import listing
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The final names of one input's outputs, all in one folder, and their format."""
+    """The final names of one input file's outputs, all in one folder, and their format `kind`."""
 
     predictions: Path
     rejects: Path
     receipt: Path
-    kind: Kind
+    kind: str
     compression: Compression = None
     inputs: frozenset[tuple[int, int]] = frozenset()
-    """Device and inode of every input of the run."""
+    """Device and inode of every input file of the run."""
 
     @property
     def folder(self) -> Path:
@@ -41,9 +40,9 @@ class Targets:
 
     @property
     def commit(self) -> Path:
-        """The receipt to be, there only while the outputs are being renamed.
+        """The future receipt, which exists only while the outputs are being renamed.
 
-        Named after the receipt like the lock: other outputs may share it.
+        It is named after the receipt, as the lock is: other outputs may share both.
         """
         return self.receipt.with_name(f".{self.receipt.name}.commit")
 
@@ -53,38 +52,40 @@ class Targets:
 
     @property
     def leftovers(self) -> tuple[Path, ...]:
-        """Temporaries of a run that did not end, `commit` aside."""
+        """The temporary files that a killed run may leave, `commit` not among them."""
         return tuple(map(temporary_name, (*self.finals, self.commit)))
 
     def reads(self, path: Path) -> bool:
-        """Whether the file is an input of the run, under whatever name."""
+        """Whether the file is an input file of the run, under this name or another."""
         return _identity(path) in self.inputs
 
 
 def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:
-    """The outputs of each input: beside it, as `output` names them, or in the folder it names.
+    """Plan the outputs of each input file: beside it, or in the file or folder `output`.
 
-    Creates nothing. Raises UsageError for `-` without a file as output, for one file and several
-    inputs, an unknown suffix, two inputs that would write one name, and an input that would be
-    written over.
+    Creates nothing. Raises UsageError for `-` without an output file, for one output file and
+    several inputs, an unknown suffix, two inputs that would write one name, and an input that
+    would be overwritten.
     """
     planned = _plan(inputs, output)
     _refuse_collisions(inputs.inputs, planned)
-    read = dict(_identities(inputs.inputs))
-    _refuse_inputs_as_targets(read, planned)
-    return [replace(targets, inputs=frozenset(read)) for targets in planned]
+    identities = dict(_identities(inputs.inputs))
+    _refuse_inputs_as_targets(identities, planned)
+    return [replace(targets, inputs=frozenset(identities)) for targets in planned]
 
 
 def check_targets(targets: Targets) -> None:
-    """Refuses, before any work, names that can't be written or are no plain files.
+    """Refuse, before any work, names that can't be written or are not regular files.
 
-    Raises OutputError, one line with all that is wrong. Creates nothing.
+    Raises OutputError with every problem in one line. Creates nothing.
     """
     folder = targets.folder
     problem = _folder_problem(folder)
     if problem:
         raise OutputError(f"{targets.predictions}: {folder} {problem}; choose another --output")
-    problems = [f"{path.name} {what}" for path in _all_names(targets) if (what := _oddity(path))]
+    problems = [
+        f"{path.name} {problem}" for path in _all_names(targets) if (problem := _problem(path))
+    ]
     if problems:
         raise OutputError(
             f"{targets.predictions}: can't be written: {listing(problems)}; choose another --output"
@@ -92,11 +93,12 @@ def check_targets(targets: Targets) -> None:
 
 
 def make_folder(targets: Targets) -> None:
-    """Creates the folder of the outputs, its parents too, and syncs what was created.
+    """Create the folder of the outputs with its parents, and sync every folder created.
 
     Raises OutputError or IOFailedError.
     """
-    missing = [f for f in (targets.folder, *targets.folder.parents) if not f.exists()]
+    folders = (targets.folder, *targets.folder.parents)
+    missing = [folder for folder in folders if not folder.exists()]
     with explained(targets.folder):
         targets.folder.mkdir(parents=True, exist_ok=True)
     for folder in missing:
@@ -104,28 +106,26 @@ def make_folder(targets: Targets) -> None:
 
 
 def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
-    piped = any(input_file.path is None for input_file in inputs.inputs)
-    if output is None:
-        if piped:
-            raise UsageError("-: standard input has no place beside it; name a file with --output")
-        return [
-            _beside(input_file, input_file.path.parent)
-            for input_file in inputs.inputs
-            if input_file.path
-        ]
-    if not output:
+    if output == "":
         raise UsageError("--output is empty; name a file or a folder")
-    if inputs.several or output.endswith("/") or Path(output).is_dir():
-        if piped:
-            raise UsageError(
-                f"--output {output}: is a folder, and standard input has no name; name a file"
-            )
+    is_folder = output and (inputs.several or output.endswith("/") or Path(output).is_dir())
+    if output and not is_folder:
+        return [_named(Path(output))]
+    if any(input_file.path is None for input_file in inputs.inputs):
+        raise UsageError(
+            "-: standard input has no folder and no name to derive those of outputs from; name an "
+            "output file, such as --output forms.csv"
+        )
+    if output:
         _refuse_file_for_several(output)
-        return [_beside(input_file, Path(output)) for input_file in inputs.inputs]
-    return [_named(Path(output))]
+    return [
+        _in_folder(Path(output) if output else input_file.path.parent, input_file)
+        for input_file in inputs.inputs
+        if input_file.path
+    ]
 
 
-def _beside(input_file: InputFile, folder: Path) -> Targets:
+def _in_folder(folder: Path, input_file: InputFile) -> Targets:
     suffix = data_suffix(input_file.kind, input_file.compression)
     return Targets(
         predictions=folder / f"{input_file.stem}.predictions{suffix}",
@@ -141,8 +141,8 @@ def _named(output: Path) -> Targets:
     suffix = output.name[len(stem) :]
     if kind is None or suffix.lower() not in DATA_SUFFIXES:
         raise UsageError(
-            f"--output {output}: its suffix names no format; known are "
-            f"{' '.join(DATA_SUFFIXES)}, and a folder ends in /"
+            f"--output {output}: expected a name that ends in one of "
+            f"{' '.join(DATA_SUFFIXES)}, or in / for a folder"
         )
     return Targets(
         predictions=output,
@@ -157,8 +157,8 @@ def _refuse_file_for_several(output: str) -> None:
     names_file = output.lower().endswith(DATA_SUFFIXES)
     if names_file and not Path(output).is_dir():
         raise UsageError(
-            f"--output {output}: names one file, but several inputs (or a folder or "
-            f"glob) need a folder; end it in / to make it one"
+            f"--output {output}: names one file, but several inputs (or a folder or glob) need a "
+            "folder; add / to its end"
         )
 
 
@@ -170,21 +170,21 @@ def _refuse_collisions(input_files: Sequence[InputFile], planned: Sequence[Targe
             first = writers.setdefault(f"{folder}/{path.name}", input_file)
             if first is not input_file:
                 raise UsageError(
-                    f"{first.name} and {input_file.name} would both write {path}; run "
-                    "them apart, each with its own --output"
+                    f"{first.name} and {input_file.name} would both write {path}; score each in a "
+                    "run of its own with another --output"
                 )
 
 
 def _refuse_inputs_as_targets(
-    read: Mapping[tuple[int, int], str], planned: Sequence[Targets]
+    identities: Mapping[tuple[int, int], str], planned: Sequence[Targets]
 ) -> None:
     for targets in planned:
         for path in _all_names(targets):
             identity = _identity(path)
-            if identity is not None and identity in read:
+            if identity is not None and identity in identities:
                 raise UsageError(
-                    f"{read[identity]}: is an input, and {path} would be written "
-                    "over it; name another --output"
+                    f"{identities[identity]}: is an input, and {path} would overwrite it; name "
+                    "another --output"
                 )
 
 
@@ -196,7 +196,7 @@ def _identities(input_files: Sequence[InputFile]) -> Iterator[tuple[tuple[int, i
 
 
 def _identity(path: Path | int) -> tuple[int, int] | None:
-    """Device and inode of what is behind a path or descriptor, links followed; None if absent."""
+    """Device and inode of the file at a path or descriptor, links followed; None if absent."""
     try:
         status = os.stat(path)  # noqa: PTH116  # takes descriptors too
     except OSError:
@@ -209,17 +209,17 @@ def _all_names(targets: Targets) -> tuple[Path, ...]:
 
 
 def _folder_problem(folder: Path) -> str:
-    """Why nothing can be written in a folder that may yet have to be created; else empty."""
-    present = next(f for f in (folder, *folder.parents) if os.path.lexists(f))
+    """The reason why a folder, which may not exist yet, can't be written; else empty."""
+    present = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     if not present.is_dir():
-        return f"can't be a folder: {present} is none"
+        return f"can't be created: {present} is not a folder"
     if not os.access(present, os.W_OK | os.X_OK):
         return f"is not writable: this user can't write in {present}"
     return ""
 
 
-def _oddity(path: Path) -> str:
-    """What keeps a name from being written as a plain file; else empty."""
+def _problem(path: Path) -> str:
+    """The reason why a name can't be written as a regular file; else empty."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

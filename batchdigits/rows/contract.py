@@ -1,17 +1,20 @@
-"""What flows: the contract between a source of rows and everything behind it.
+"""The contract between a source of rows, the pipeline behind it, and the sinks at its end.
 
-A source yields blocks, cheaply and in the input's order, from one thread: `blocks()`. Turning a
-block into checked rows is the dear part, is a pure function of the block, and may run in any
-thread and in any order: `check(block)`. Numbers inside a checked block are offsets; whoever puts
-the blocks back in order adds up `rows` and `lines` and so knows where on the file each stood.
+A source yields blocks: cheaply, in the order of the file, from one thread. `check` turns a block
+into checked rows: that is expensive, depends on nothing but the block, and may run in any thread
+and in any order. Numbers inside a checked block are offsets; whoever puts the blocks back in order
+adds up `rows` and `lines`, and so knows where each row is in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from batchdigits.files.names import InputFile
+from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.rejects import Reject
 
 if TYPE_CHECKING:
@@ -27,16 +30,16 @@ BlockT = TypeVar("BlockT")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Checked rows: what can be scored, and what can't with the reason.
+    """Checked rows: those that can be scored, and the rejects with their reasons.
 
     pixels       uint8 or float32, shape (n, 64), every value finite and in 0..16; C-contiguous, or,
                  uint8 only, Fortran-contiguous
     passthrough  n rows: the input's other columns, in the input's order
-    rejects      what was not scored, ascending by row
-    rejected     their pass-through columns, one row a reject, same schema as `passthrough`
+    rejects      the rows that can't be scored, ascending by row
+    rejected     the pass-through columns of the rejects, same schema as `passthrough`
                  (null where the row had no such cell)
-    rows         rows on the physical input: n + len(rejects)
-    lines        lines on the physical input; 0 where it has none
+    rows         rows of the physical file: n + len(rejects)
+    lines        lines of the physical file; 0 where it has none
     good         for each scorable row its offset among `rows`; None when nothing was rejected
     good_lines   for each scorable row the offset of its first line; None when that is its offset
                  among `rows`, and where there are no lines
@@ -53,21 +56,20 @@ class Rows:
 
 
 class Source(Protocol[BlockT]):
-    """Rows of one input, once through, in the input's order.
+    """The reader of one input file: its rows once through, in their order.
 
-    `schema` is that of the pass-through columns, `has_lines` whether rows stand on numbered
-    lines, `first_line` the 1-based number of the line after the header. `expected_rows` is the
-    count that the input itself states (a Parquet footer), None where it states none.
-
-    `blocks()` may be called once. It raises UnusableInputError for damage that can't be laid on
-    single rows; when it ends without an error, every byte of the input was read and every row
-    was in exactly one block. `tail_lines` then counts the lines behind the last record that are
-    no rows, and `expected_lines` all lines as they were counted on the bytes, header and tail
-    included (0 where it has none). `verify(rows, lines)`, called after that with the rows and
-    lines of all checked blocks, raises InternalError unless they account for the whole input.
-    `progress()` is the part of the input's bytes (or rows) that was
-    read, 0..1, or None where the whole is unknown. `close()` may be called at any time and more
-    than once.
+    schema             the pass-through columns
+    has_lines          whether rows have line numbers
+    first_line         the 1-based number of the line after the header
+    expected_rows      the number of rows that the file itself states (a Parquet footer); else None
+    blocks()           the blocks; may be called once. Raises UnusableInputError for damage that
+                       can't be assigned to single rows. When it ends without an error, every byte
+                       was read and every row was in exactly one block
+    check(block)       the checked rows of a block
+    verify(rows,       called after the last block with the rows and lines of all checked blocks:
+      lines)           raises InternalError unless they account for the whole file
+    progress()         the part of the file's bytes (or rows) that was read, 0..1; None if unknown
+    close()            may be called at any time and more than once
     """
 
     schema: pa.Schema
@@ -90,17 +92,55 @@ class Source(Protocol[BlockT]):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source and the file that it reads.
+
+    `digest()` is the sha256 of the file's bytes; a stream has it after it was read to its end.
+    `verify_unchanged()` raises TryAgainError if the file is no longer the one that was opened.
+    """
+
+    source: Source[Any]
+    digest: Callable[[], str]
+    verify_unchanged: Callable[[], None]
+
+
 class Stream(Protocol):
-    """What a sink writes to: a binary file, or anything with its `write`."""
+    """The target of a sink: a binary file, or anything with its `write`."""
 
     def write(self, data: Any, /) -> int: ...
 
 
 class Sink(Protocol):
-    """What takes the rows of one output file, in order."""
+    """The writer of one output file.
+
+    `encode` depends on nothing but its batch and may run in any thread; `write` takes its results
+    in order, in one thread. `close` completes the file and leaves the stream open.
+    """
 
     def encode(self, batch: pa.RecordBatch) -> Any: ...
 
     def write(self, encoded: Any) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The functions of one file format, which `rows/NAME/format.py` defines.
+
+    open_source   opens an input file whose content `check_content` has accepted
+    open_sink     opens an output file; the names are those of columns with few different values
+    unwritable    the columns of a schema that the format can't hold
+    read_columns  some columns of an output file, batch by batch. Raises pyarrow's exceptions,
+                  OSError or ValueError for a file that can't be read
+    cell_bytes    bytes of a cell of an output file, on average
+    is_text       whether every pass-through cell is text, without a type of its own
+    """
+
+    open_source: Callable[[InputFile, ReadOptions, Machine], OpenSource]
+    open_sink: Callable[[Stream, pa.Schema, Collection[str]], Sink]
+    unwritable: Callable[[pa.Schema], Sequence[pa.Field]]
+    read_columns: Callable[[Path, Sequence[str]], Iterator[pa.RecordBatch]]
+    cell_bytes: int
+    is_text: bool

@@ -1,57 +1,57 @@
-"""Where scored rows and rejects go: Parquet or CSV, onto any binary stream.
-
-`encode` is a pure function of its batch and may run in any thread; `write` takes what it gave, in
-order, in one thread. `close` completes the file but leaves the stream open.
-"""
+"""The table of formats: each is a line of `files/names.py` and a folder `rows/NAME/`."""
 
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Collection
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.rows.contract import Sink, Stream
+from batchdigits.files.names import FORMATS, InputFile
+from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.text import listing
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def open_sink(kind: str, stream: Stream, schema: pa.Schema) -> Sink:
-    """The sink for `kind`, "csv" or "parquet"."""
-    # Each imports functions of Arrow that the other one does without.
-    if kind == "csv":
-        from batchdigits.rows.csv.sink import CsvSink
+FEW_VALUES = frozenset({"prediction", "decision", "cause"})
 
-        return CsvSink(stream, schema)
-    from batchdigits.rows.parquet.sink import ParquetSink
 
-    return ParquetSink(stream, schema)
+def find_format(kind: str) -> Format:
+    """The functions of the format `kind`, a key of `FORMATS`; no other format is imported."""
+    file_format: Format = import_module(f"batchdigits.rows.{kind}.format").FORMAT
+    return file_format
+
+
+def open_source(
+    input_file: InputFile, options: ReadOptions, machine: Machine = ONE_THREAD
+) -> OpenSource:
+    """Open an input file that `check_content` has accepted, and read its header or schema.
+
+    Raises NoInputError, UnusableInputError or UsageError, each with the file's name and the fix.
+    """
+    return find_format(input_file.kind).open_source(input_file, options, machine)
+
+
+def open_sink(
+    kind: str, stream: Stream, schema: pa.Schema, few_values: Collection[str] = FEW_VALUES
+) -> Sink:
+    """Open a sink for rows with `schema` in the format `kind`.
+
+    few_values  columns whose values repeat a lot, which some formats store smaller for that
+    """
+    return find_format(kind).open_sink(stream, schema, few_values)
 
 
 def check_schema(kind: str, schema: pa.Schema, where: str) -> None:
     """Refuse columns that the output format can't hold, before any work.
 
-    Raises UnusableInputError naming them and the fix.
+    Raises UnusableInputError with their names and the fix.
     """
-    if kind != "csv":
-        return
-    wrong = [f"{f.name!r} ({f.type})" for f in schema if not _fits_csv(f.type)]
-    if wrong:
+    columns = [f"{f.name!r} ({f.type})" for f in find_format(kind).unwritable(schema)]
+    if columns:
         raise UnusableInputError(
-            f"{where}: a CSV can't hold the columns {listing(wrong)}; leave them out with --keep, "
-            "or write Parquet with --output NAME.parquet"
+            f"{where}: {FORMATS[kind].title} can't hold the columns {listing(columns)}; leave them "
+            "out with --keep, or write Parquet with --output NAME.parquet"
         )
-
-
-def _fits_csv(arrow_type: pa.DataType) -> bool:
-    if isinstance(arrow_type, pa.BaseExtensionType):
-        return _fits_csv(arrow_type.storage_type)
-    if pa.types.is_dictionary(arrow_type):
-        return _fits_csv(arrow_type.value_type)
-    return not (pa.types.is_nested(arrow_type) or _is_binary(arrow_type))
-
-
-def _is_binary(arrow_type: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(arrow_type)
-        or pa.types.is_large_binary(arrow_type)
-        or pa.types.is_fixed_size_binary(arrow_type)
-        or pa.types.is_binary_view(arrow_type)
-    )

@@ -15,8 +15,7 @@ from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
 from batchdigits.monitoring.drift import NOT_MEASURED
 from batchdigits.rows.contract import Source
-from batchdigits.rows.formats import check_schema
-from batchdigits.rows.open import open_source
+from batchdigits.rows.formats import check_schema, find_format, open_source
 from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.scoring.ledger import Ledger
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
@@ -25,9 +24,6 @@ from batchdigits.scoring.run import OpenWork, RunSummary, score_inputs
 
 LEAST_ROW_BYTES = 128
 """A CSV row has at least 64 digits and what stands between them."""
-
-CELL_BYTES = {"csv": 10, "parquet": 4}
-"""About what one cell takes; most cells that scoring adds are float32."""
 
 
 def check_inputs(planned: Sequence[tuple[InputFile, Targets]], open_work: OpenWork) -> RunSummary:
@@ -71,7 +67,7 @@ def _bytes_to_write(
     """
     size = 0 if input_file.path is None else input_file.path.stat().st_size
     rows = size // LEAST_ROW_BYTES if source.expected_rows is None else source.expected_rows
-    return max(size, rows * columns * CELL_BYTES[targets.kind])
+    return max(size, rows * columns * find_format(targets.kind).cell_bytes)
 
 
 class _Room:

@@ -27,8 +27,8 @@ from batchdigits.monitoring.drift import (
     exceeds,
 )
 from batchdigits.monitoring.suspicion import Suspicion
-from batchdigits.rows.contract import Rows, Source
-from batchdigits.rows.open import OpenSource, open_source
+from batchdigits.rows.contract import OpenSource, Rows, Source
+from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.rows.rejects import REASONS

@@ -28,16 +28,13 @@ from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile, split_name
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.open import open_source
+from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.text import count_of, listing
 
 TOLERANCE = 1e-6
 """How far a confidence may be from the one that was published: another processor's rounding."""
-
-CSV_BLOCK_BYTES = 1 << 24
-"""No record of ours is longer: its text columns came from one record of at most 1 MiB."""
 
 GOLDEN_PART = (5**0.5 - 1) / 2
 
@@ -293,32 +290,12 @@ def _take(path: Path, places: NDArray[np.int64]) -> tuple[pa.Table, int]:
 
 
 def _read(path: Path, columns: list[str]) -> Iterator[Any]:
-    """Record batches of some columns of an output: as typed in Parquet, as text from CSV."""
-    read = _read_csv if split_name(path.name)[1] == "csv" else _read_parquet
+    """Record batches of some columns of an output file: as typed in Parquet, as text from CSV."""
+    _, kind, _ = split_name(path.name)
+    if kind is None:
+        raise UnusableInputError(f"{path}: its suffix names no format; run predict again")
     try:
-        yield from read(path, columns)
+        yield from find_format(kind).read_columns(path, columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise UnusableInputError(f"{path}: can't be read ({detail}); run predict again") from error
-
-
-def _read_parquet(path: Path, columns: list[str]) -> Iterator[Any]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True) as file:
-        yield from file.iter_batches(columns=columns)
-
-
-def _read_csv(path: Path, columns: list[str]) -> Iterator[Any]:
-    import pyarrow.csv as pc
-
-    compression = {"gz": "gzip", "zst": "zstd"}.get(split_name(path.name)[2] or "")
-    with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as stream:
-        yield from pc.open_csv(
-            stream,
-            read_options=pc.ReadOptions(block_size=CSV_BLOCK_BYTES),
-            parse_options=pc.ParseOptions(newlines_in_values=True),
-            convert_options=pc.ConvertOptions(
-                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
-            ),
-        )

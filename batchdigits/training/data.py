@@ -18,7 +18,7 @@ from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.csv.values import MISSING
-from batchdigits.rows.open import open_source
+from batchdigits.rows.formats import find_format, open_source
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.rejects import REASONS, Reject
 from batchdigits.text import count_of, listing
@@ -87,7 +87,7 @@ def read_labelled(path: str, label: str, options: ReadOptions) -> Labelled:
     finally:
         opened.source.close()
     opened.verify_unchanged()
-    values = _label_values(labels, label, path, is_text_file=input_file.kind == "csv")
+    values = _label_values(labels, label, path, is_text_file=find_format(input_file.kind).is_text)
     return _labelled(
         pixels, values, f"labelled rows of {path}, column {label}", opened.digest(), path
     )

@@ -21,8 +21,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from batchdigits.files.names import InputFile
-from batchdigits.rows.contract import Rows
-from batchdigits.rows.open import OpenSource
+from batchdigits.rows.contract import OpenSource, Rows
 from batchdigits.rows.options import Machine, ReadOptions
 
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]

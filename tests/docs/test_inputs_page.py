@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pages import code, codes, reference, section, table
 
 import batchdigits
-from batchdigits.files.names import DATA_SUFFIXES, split_name
+from batchdigits.files.names import COMPRESSIONS, DATA_SUFFIXES, FORMATS
 from batchdigits.monitoring import suspicion
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 
@@ -21,12 +21,14 @@ HEADER = ",".join(f"pixel_{i}" for i in range(64))
 
 
 def test_suffixes_are_read_as_the_table_says() -> None:
-    rows = {row[0]: codes(row[1]) for row in table(FILES, "format")}
-    assert all(split_name(f"a{suffix}")[1:] == ("csv", None) for suffix in rows["CSV"])
-    for kind, compression in (("CSV, gzip", "gz"), ("CSV, Zstandard", "zst")):
-        assert rows[kind] == [f".{compression}"]
-        assert all(split_name(f"a{s}.{compression}")[1] == "csv" for s in rows["CSV"])
-    assert rows["Parquet"] == [".parquet"]
+    rows = {row[0]: tuple(codes(row[1])) for row in table(FILES, "format")}
+    del rows["any other suffix"]
+    expected = {}
+    for facts in FORMATS.values():
+        expected[facts.title] = facts.suffixes
+        for compression in facts.compressions:
+            expected[f"{facts.title}, {COMPRESSIONS[compression]}"] = (f".{compression}",)
+    assert rows == expected
     (folder,) = (row[1] for row in table(FILES, "argument") if row[0] == "a folder")
     assert codes(folder) == list(DATA_SUFFIXES)
 

@@ -62,12 +62,12 @@ def write(folder: Path, content: bytes, compression: Compression) -> InputFile:
 def test_an_input_is_read_whole_and_hashed_as_it_stands(
     tmp_path: Path, compression: Compression, size: int
 ) -> None:
-    source = write(tmp_path, squeeze(DATA, compression), compression)
-    stream = open_input(source)
+    input_file = write(tmp_path, squeeze(DATA, compression), compression)
+    stream = open_input(input_file)
     assert drain(stream, size) == DATA
-    assert source.path is not None
-    assert stream.digest() == digest_file(source.path)
-    assert stream.raw_bytes_read == stream.raw_size == source.path.stat().st_size
+    assert input_file.path is not None
+    assert stream.digest() == digest_file(input_file.path)
+    assert stream.raw_bytes_read == stream.raw_size == input_file.path.stat().st_size
     stream.verify_unchanged()
     stream.close()
     stream.close()
@@ -76,8 +76,8 @@ def test_an_input_is_read_whole_and_hashed_as_it_stands(
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 def test_all_members_and_frames_are_read(tmp_path: Path, compression: Compression) -> None:
     parts = [DATA, b"", b"x", NOISE]
-    source = write(tmp_path, b"".join(squeeze(p, compression) for p in parts), compression)
-    assert drain(open_input(source)) == b"".join(parts)
+    input_file = write(tmp_path, b"".join(squeeze(p, compression) for p in parts), compression)
+    assert drain(open_input(input_file)) == b"".join(parts)
 
 
 def test_zero_padding_after_gzip_data_is_legal(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_data_cut_anywhere_are_refused(
     whole = squeeze(NOISE, compression)
     before = whole * (members - 1)
     for length in (*range(1, 20), len(whole) // 2, *range(len(whole) - 9, len(whole))):
-        source = write(tmp_path, before + whole[:length], compression)
+        input_file = write(tmp_path, before + whole[:length], compression)
         with pytest.raises(UnusableInputError, match="can't be decompressed .*[Tt]runcated"):
-            drain(open_input(source))
+            drain(open_input(input_file))
 
 
 @pytest.mark.parametrize("compression", ["gz", "zst"])
@@ -105,9 +105,9 @@ def test_data_cut_anywhere_are_refused(
 def test_junk_behind_the_data_is_refused(
     tmp_path: Path, compression: Compression, junk: bytes
 ) -> None:
-    source = write(tmp_path, squeeze(DATA, compression) + junk, compression)
+    input_file = write(tmp_path, squeeze(DATA, compression) + junk, compression)
     with pytest.raises(UnusableInputError, match="can't be decompressed"):
-        drain(open_input(source))
+        drain(open_input(input_file))
 
 
 def test_damaged_gzip_data_are_refused(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from batchdigits.files.commit import (
     read_receipt,
     recover,
 )
-from batchdigits.files.names import Kind
 from batchdigits.files.streams import open_output
 from batchdigits.files.targets import Targets
 
@@ -41,7 +40,7 @@ HISTORIES += [(before, after, "parquet") for before, after, _ in HISTORIES[:2]]
 Outputs = tuple[bytes, bytes | None]
 
 
-def targets_in(folder: Path, kind: Kind = "csv") -> Targets:
+def targets_in(folder: Path, kind: str = "csv") -> Targets:
     finals = (f"P.{kind}", f"P.rejects.{kind}", "P.receipt.json")
     return Targets(*(folder / name for name in finals), kind)
 
@@ -61,7 +60,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def finished(folder: Path, outputs: Outputs | None, kind: Kind = "csv") -> dict[str, bytes]:
+def finished(folder: Path, outputs: Outputs | None, kind: str = "csv") -> dict[str, bytes]:
     """What a folder holds after an undisturbed run."""
     folder.mkdir()
     if outputs is not None:
@@ -77,7 +76,7 @@ def assert_nobody_is_misled(folder: Path, old: dict[str, bytes], new: dict[str, 
     receipt = read_receipt(targets_in(folder).receipt)
     if receipt is not None:
         outputs = named_outputs(folder, receipt)
-        kind: Kind = "parquet" if "P.parquet" in json.dumps(receipt) else "csv"
+        kind: str = "parquet" if "P.parquet" in json.dumps(receipt) else "csv"
         assert outputs is not None
         assert outputs_match(targets_in(folder, kind), outputs)
 
@@ -117,7 +116,7 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("before", "after", "kind"), HISTORIES)
 def test_a_run_killed_at_any_step_is_all_old_or_all_new(
-    tmp_path: Path, before: Outputs | None, after: Outputs, kind: Kind
+    tmp_path: Path, before: Outputs | None, after: Outputs, kind: str
 ) -> None:
     old = finished(tmp_path / "old", before, kind)
     new = finished(tmp_path / "new", after)
@@ -140,7 +139,7 @@ def test_a_run_killed_at_any_step_is_all_old_or_all_new(
 
 @pytest.mark.parametrize(("before", "after", "kind"), HISTORIES[:2])
 def test_a_recovery_that_is_killed_is_recovered_again(
-    tmp_path: Path, before: Outputs | None, after: Outputs, kind: Kind
+    tmp_path: Path, before: Outputs | None, after: Outputs, kind: str
 ) -> None:
     old = finished(tmp_path / "old", before, kind)
     new = finished(tmp_path / "new", after)
@@ -270,7 +269,7 @@ def test_power_lost_at_any_step_leaves_all_old_or_all_new(
     monkeypatch: pytest.MonkeyPatch,
     before: Outputs | None,
     after: Outputs,
-    kind: Kind,
+    kind: str,
 ) -> None:
     old = finished(tmp_path / "old", before, kind)
     folder = tmp_path / "run"

@@ -28,8 +28,8 @@ def zst(data: bytes) -> bytes:
 
 def judged(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
-    (source,) = expand_inputs([str(folder / name)]).inputs
-    check_content(source)
+    (input_file,) = expand_inputs([str(folder / name)]).inputs
+    check_content(input_file)
 
 
 @pytest.mark.parametrize(

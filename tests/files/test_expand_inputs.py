@@ -24,7 +24,7 @@ def write(folder: Path, *names: str) -> None:
 
 def found(*arguments: str | Path) -> list[str]:
     inputs = expand_inputs([str(argument) for argument in arguments]).inputs
-    return [source.path.name for source in inputs if source.path]
+    return [input_file.path.name for input_file in inputs if input_file.path]
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_a_known_suffix_names_the_format(
     tmp_path: Path, name: str, kind: str, compression: str | None, stem: str
 ) -> None:
     write(tmp_path, name)
-    (source,) = expand_inputs([str(tmp_path / name)]).inputs
-    assert (source.kind, source.compression, source.stem) == (kind, compression, stem)
+    (input_file,) = expand_inputs([str(tmp_path / name)]).inputs
+    assert (input_file.kind, input_file.compression, input_file.stem) == (kind, compression, stem)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_an_unknown_suffix_leaves_the_format_to_the_content(
     tmp_path: Path, *, name: str, content: bytes, kind: str, compression: str | None, stem: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    (source,) = expand_inputs([str(tmp_path / name)]).inputs
-    assert (source.kind, source.compression, source.stem) == (kind, compression, stem)
+    (input_file,) = expand_inputs([str(tmp_path / name)]).inputs
+    assert (input_file.kind, input_file.compression, input_file.stem) == (kind, compression, stem)
 
 
 def test_a_folder_gives_its_data_files_in_order_without_ours_and_hidden_ones(
@@ -102,7 +102,7 @@ def test_a_glob_gives_files_in_order_without_ours_hidden_ones_and_folders(tmp_pa
 def test_a_name_that_only_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
     write(tmp_path, "a[1].csv", "a1.csv")
     inputs = expand_inputs([str(tmp_path / "a[1].csv")])
-    assert [source.name for source in inputs.inputs] == [str(tmp_path / "a[1].csv")]
+    assert [input_file.name for input_file in inputs.inputs] == [str(tmp_path / "a[1].csv")]
     assert not inputs.several
 
 
@@ -139,7 +139,7 @@ def test_a_dash_alone_is_standard_input() -> None:
 
 def test_a_dash_among_others_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.csv")
-    with pytest.raises(UsageError, match="-: standard input goes alone"):
+    with pytest.raises(UsageError, match="-: standard input can't be read together"):
         expand_inputs([str(tmp_path / "a.csv"), "-"])
 
 
@@ -157,7 +157,7 @@ def test_what_is_missing_is_refused_in_its_turn(tmp_path: Path, monkeypatch, arg
 @pytest.mark.parametrize("arguments", [[], [""], ["a.csv", ""]])
 def test_no_argument_or_an_empty_one_is_no_input(arguments: list[str]) -> None:
     """An unset variable in a crontab must not mean the folder it runs in."""
-    with pytest.raises(NoInputError, match="no input or an empty name"):
+    with pytest.raises(NoInputError, match="no input, or an empty name"):
         expand_inputs(arguments)
 
 
@@ -169,7 +169,7 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
 
 def test_a_glob_without_a_match_says_so(tmp_path: Path) -> None:
     write(tmp_path, "a.predictions.csv")
-    with pytest.raises(NoInputError, match=r"\*\.csv: matches no input; 1 file found"):
+    with pytest.raises(NoInputError, match=r"\*\.csv: matches no input among 1 file;"):
         expand_inputs([str(tmp_path / "*.csv")])
 
 
@@ -178,7 +178,10 @@ def test_two_names_of_one_file_are_two_inputs(tmp_path: Path, make) -> None:
     """A link `latest.csv` in a folder must not stop the night: each name has outputs of its own."""
     write(tmp_path, "a.csv")
     make(tmp_path / "a.csv", tmp_path / "latest.csv")
-    assert [source.stem for source in expand_inputs([str(tmp_path)]).inputs] == ["a", "latest"]
+    assert [input_file.stem for input_file in expand_inputs([str(tmp_path)]).inputs] == [
+        "a",
+        "latest",
+    ]
 
 
 def test_one_name_twice_is_refused_for_its_outputs(tmp_path: Path) -> None:
@@ -191,16 +194,16 @@ def test_one_name_twice_is_refused_for_its_outputs(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for argument in (tmp_path / "pipe.csv", tmp_path):
-        (source,) = expand_inputs([str(argument)]).inputs
+        (input_file,) = expand_inputs([str(argument)]).inputs
         with pytest.raises(NoInputError, match="is a pipe or device"):
-            check_content(source)
+            check_content(input_file)
 
 
 def test_a_broken_link_is_no_input(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to("nowhere.csv")
-    (source,) = expand_inputs([str(tmp_path / "a.csv")]).inputs
+    (input_file,) = expand_inputs([str(tmp_path / "a.csv")]).inputs
     with pytest.raises(NoInputError, match=r"a\.csv: no such file"):
-        check_content(source)
+        check_content(input_file)
 
 
 def test_in_a_folder_one_bad_file_does_not_stop_the_others(unprivileged_folder: Path) -> None:
@@ -210,12 +213,12 @@ def test_in_a_folder_one_bad_file_does_not_stop_the_others(unprivileged_folder: 
     for argument in (unprivileged_folder, unprivileged_folder / "*.csv"):
         inputs = expand_inputs([str(argument)]).inputs
         refused = []
-        for source in inputs:
+        for input_file in inputs:
             try:
-                check_content(source)
+                check_content(input_file)
             except NoInputError:
-                refused.append(source.stem)
-        assert [source.stem for source in inputs] in (["a", "b", "c"], ["a", "b"])
+                refused.append(input_file.stem)
+        assert [input_file.stem for input_file in inputs] in (["a", "b", "c"], ["a", "b"])
         assert set(refused) <= {"a", "c"}
         assert "a" in refused
 
@@ -223,9 +226,9 @@ def test_in_a_folder_one_bad_file_does_not_stop_the_others(unprivileged_folder: 
 def test_what_may_not_be_read_is_named(unprivileged_folder: Path) -> None:
     write(unprivileged_folder, "a.csv")
     (unprivileged_folder / "a.csv").chmod(0)
-    (source,) = expand_inputs([str(unprivileged_folder / "a.csv")]).inputs
+    (input_file,) = expand_inputs([str(unprivileged_folder / "a.csv")]).inputs
     with pytest.raises(NoInputError, match=r"a\.csv: can't be read: Permission denied"):
-        check_content(source)
+        check_content(input_file)
     closed = unprivileged_folder / "closed"
     closed.mkdir(mode=0)
     with pytest.raises(NoInputError, match="closed: can't be read: Permission denied"):

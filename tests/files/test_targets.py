@@ -110,7 +110,7 @@ def test_one_file_for_several_inputs_is_refused(output: str) -> None:
 
 @pytest.mark.parametrize("output", ["out.json", "out", "out.tsv", ".csv", "out.parquet.gz", "-"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(output: str) -> None:
-    with pytest.raises(UsageError, match=r"known are \.csv \.csv\.gz \.csv\.zst \.parquet"):
+    with pytest.raises(UsageError, match=r"ends in one of \.csv \.csv\.gz \.csv\.zst \.parquet"):
         planned(output, "a.csv")
 
 
@@ -146,18 +146,18 @@ def test_one_folder_under_two_names_is_one_folder() -> None:
 
 @pytest.mark.parametrize("output", ["in.csv", "./in.csv", "sub/../in.csv", "soft.csv", "hard.csv"])
 def test_an_input_is_never_an_output(output: str) -> None:
-    source = inputs("in.csv", "sub/x.csv").inputs[:1]
+    input_files = inputs("in.csv", "sub/x.csv").inputs[:1]
     Path("soft.csv").symlink_to("in.csv")
     os.link("in.csv", "hard.csv")
-    with pytest.raises(UsageError, match=r"in\.csv: is an input, and .* would be written over it"):
-        plan_targets(InputFiles(source, several=False), output)
+    with pytest.raises(UsageError, match=r"in\.csv: is an input, and .* would overwrite it"):
+        plan_targets(InputFiles(input_files, several=False), output)
 
 
 @pytest.mark.parametrize(
     "name", ["P.rejects.csv", ".P.csv.tmp", ".P.receipt.json.commit", ".P.receipt.json.lock"]
 )
 def test_an_input_is_never_one_of_the_other_names_a_run_writes(name: str) -> None:
-    with pytest.raises(UsageError, match="would be written over it"):
+    with pytest.raises(UsageError, match="would overwrite it"):
         planned("P.csv", name)
 
 
@@ -184,7 +184,7 @@ def test_standard_input_is_never_the_output() -> None:
             env={"PYTHONPATH": str(root)},
             check=True,
         )
-    assert told.stdout.startswith("-: is an input, and in.csv would be written over it")
+    assert told.stdout.startswith("-: is an input, and in.csv would overwrite it")
 
 
 def targets(predictions: str = "out/P.csv") -> Targets:
@@ -235,10 +235,10 @@ def test_all_that_is_wrong_is_told_in_one_line() -> None:
 def test_a_folder_that_cannot_be_one_is_refused() -> None:
     Path("out").write_text("a file")
     for name in ("out/P.csv", "out/deeper/P.csv"):
-        with pytest.raises(OutputError, match="can't be a folder: out is none"):
+        with pytest.raises(OutputError, match="can't be created: out is not a folder"):
             check_targets(targets(name))
     Path("dangling").symlink_to("nowhere")
-    with pytest.raises(OutputError, match="can't be a folder: dangling is none"):
+    with pytest.raises(OutputError, match="can't be created: dangling is not a folder"):
         check_targets(targets("dangling/P.csv"))
 
 

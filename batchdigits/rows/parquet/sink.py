@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -9,13 +11,13 @@ from batchdigits.rows.contract import Stream
 
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 32 << 20
-"""What a row group is written at, the first that is reached: until then its rows stay in memory."""
+"""Limits of a row group, whichever is reached first; until then its rows stay in memory."""
 
 
 class ParquetSink:
     """Rows as Parquet, zstd-compressed, every page with a checksum."""
 
-    def __init__(self, stream: Stream, schema: pa.Schema) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema, few_values: Collection[str] = ()) -> None:
         self._group: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._writer = pq.ParquetWriter(
@@ -25,16 +27,20 @@ class ParquetSink:
             compression_level=1,
             write_page_checksum=True,
             # Building dictionaries of ids and confidences costs as much as all other writing.
-            use_dictionary=[field.name for field in schema if _has_few_values(field)],
+            use_dictionary=[
+                field.name
+                for field in schema
+                if field.name in few_values or pa.types.is_dictionary(field.type)
+            ],
         )
 
     def encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Nothing: the writer encodes."""
+        """Return the batch: the writer itself encodes."""
         return batch
 
     def write(self, encoded: pa.RecordBatch) -> None:
-        """Append a batch to the row group at hand."""
-        # Gathered here, as pyarrow makes a row group of each batch that it is given.
+        """Append a batch to the current row group."""
+        # Batches are gathered, since pyarrow makes a row group of each one that it is given.
         self._group.append(encoded)
         self._rows += encoded.num_rows
         self._bytes += encoded.nbytes
@@ -52,8 +58,3 @@ class ParquetSink:
             # In one piece, unless a single batch is as large as two.
             self._writer.write_table(table, row_group_size=min(self._rows, 2 * ROW_GROUP_ROWS))
         self._group, self._rows, self._bytes = [], 0, 0
-
-
-def _has_few_values(field: pa.Field) -> bool:
-    ours = field.name in ("prediction", "decision", "cause")
-    return ours or bool(pa.types.is_dictionary(field.type))

@@ -1,0 +1,78 @@
+"""The functions of the CSV format. Sources and sinks are imported when they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from batchdigits.files.names import InputFile, split_name
+from batchdigits.files.streams import open_input
+from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.options import Machine, ReadOptions
+
+BLOCK_BYTES = 1 << 24
+"""Bytes read at once of an output file. No record is longer: its text columns come from an input
+record of at most 1 MiB."""
+
+
+def _open_source(input_file: InputFile, options: ReadOptions, _machine: Machine) -> OpenSource:
+    from batchdigits.rows.csv.source import CsvSource
+
+    stream = open_input(input_file)
+    try:
+        source = CsvSource(stream, options, input_file.name)
+    except BaseException:
+        stream.close()
+        raise
+    return OpenSource(source, stream.digest, stream.verify_unchanged)
+
+
+def _open_sink(stream: Stream, schema: pa.Schema, _few_values: Collection[str]) -> Sink:
+    from batchdigits.rows.csv.sink import CsvSink
+
+    return CsvSink(stream, schema)
+
+
+def _unwritable(schema: pa.Schema) -> list[pa.Field]:
+    return [field for field in schema if not _fits(field.type)]
+
+
+def _fits(arrow_type: pa.DataType) -> bool:
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return _fits(arrow_type.storage_type)
+    if pa.types.is_dictionary(arrow_type):
+        return _fits(arrow_type.value_type)
+    return not (
+        pa.types.is_nested(arrow_type)
+        or pa.types.is_binary(arrow_type)
+        or pa.types.is_large_binary(arrow_type)
+        or pa.types.is_fixed_size_binary(arrow_type)
+        or pa.types.is_binary_view(arrow_type)
+    )
+
+
+def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.csv as pc
+
+    compression = {"gz": "gzip", "zst": "zstd"}.get(split_name(path.name)[2] or "")
+    with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as stream:
+        yield from pc.open_csv(
+            stream,
+            read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=pc.ParseOptions(newlines_in_values=True),
+            convert_options=pc.ConvertOptions(
+                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+            ),
+        )
+
+
+FORMAT = Format(
+    open_source=_open_source,
+    open_sink=_open_sink,
+    unwritable=_unwritable,
+    read_columns=_read_columns,
+    cell_bytes=10,
+    is_text=True,
+)

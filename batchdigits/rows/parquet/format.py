@@ -1,0 +1,50 @@
+"""The functions of the Parquet format. Sources and sinks are imported when they are opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from batchdigits.errors import NoInputError
+from batchdigits.files.digest import digest_file
+from batchdigits.files.names import InputFile
+from batchdigits.files.streams import Snapshot
+from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.options import Machine, ReadOptions
+
+
+def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) -> OpenSource:
+    from batchdigits.rows.parquet.source import ParquetSource
+
+    path = input_file.path
+    if path is None:
+        raise NoInputError("-: Parquet can't be read from standard input; name a file")
+    snapshot = Snapshot.of(path)
+    source = ParquetSource(path, options, input_file.name, machine)
+    return OpenSource(source, lambda: digest_file(path), lambda: snapshot.verify(path))
+
+
+def _open_sink(stream: Stream, schema: pa.Schema, few_values: Collection[str]) -> Sink:
+    from batchdigits.rows.parquet.sink import ParquetSink
+
+    return ParquetSink(stream, schema, few_values)
+
+
+def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True) as file:
+        yield from file.iter_batches(columns=columns)
+
+
+FORMAT = Format(
+    open_source=_open_source,
+    open_sink=_open_sink,
+    unwritable=lambda _schema: (),
+    read_columns=_read_columns,
+    cell_bytes=4,  # most cells that scoring adds are float32
+    is_text=False,
+)
