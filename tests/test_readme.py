@@ -143,6 +143,23 @@ def test_the_run_command_gives_what_the_readme_shows(checkout: Path) -> None:
     assert f"`{written[0]}`" in README
 
 
+def test_the_first_figures_are_those_of_the_benchmark() -> None:
+    """In the first screen, with the command that made them and its date."""
+    saved = json.loads((ROOT / "benchmarks" / "results" / "end_to_end.json").read_text("utf-8"))
+    (figures,) = (item for item in README.split("\n- ") if item.startswith("**Fast.**"))
+    text = " ".join(figures.split())
+    ratios = [compared["ratio"]["median"] for compared in saved["compared"].values()]
+    memory = [saved["peak_mb"][name]["median"] for name in ("batchdigits", "script, batch 8192")]
+    assert f"{ratios[0]:.1f} times as fast as the script" in text
+    assert f"{ratios[1]:.0f} times as fast as the same script" in text
+    assert [round(number, -1) for number in memory] == [
+        int(number.replace(",", "")) for number in re.findall(r"([\d,]+) MB", text)
+    ]
+    assert f"{saved['rows']:,} rows" in text
+    assert f"`python benchmarks/{saved['benchmark']}.py`, {saved['date']}" in text
+    assert LINES.index("## Try it") <= 40
+
+
 def test_the_bad_sample_ends_as_the_readme_says(checkout: Path) -> None:
     (paragraph,) = (part for part in README.split("\n\n") if "bad.csv" in part)
     spoken = [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", paragraph)]
