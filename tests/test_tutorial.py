@@ -25,9 +25,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     shutil.copytree(SAMPLE_DATA, folder / "sample_data")
     script = "set -e\n"
     for number, (commands, _) in enumerate(STEPS):
-        may_fail = re.sub(
-            r'^(.*; echo "exit code \$\?")$', r"set +e; \1; set -e", commands, flags=re.M
-        )
+        may_fail = re.sub(r'(?m)^(.*; echo "exit code \$\?")$', r"set +e; \1; set -e", commands)
         script += f"{{\n{may_fail}}} >{folder}/step-{number} 2>&1\n"
     python = folder / "bin" / "python"
     python.parent.mkdir()
