@@ -106,12 +106,11 @@ class Bundle:
         Raises UsageError for a threshold out of 0..1 or an engine that can't measure strangeness,
         BundleError for a bundle that can't.
         """
-        from batchdigits.archive.thresholds import parse_thresholds
         from batchdigits.scoring.decision import Decider
         from batchdigits.scoring.scorer import Scorer
 
         check_decisions(review_below, self.engine.name, strangeness=strangeness)
-        thresholds = parse_thresholds(self.manifest.thresholds)
+        thresholds = self.manifest.thresholds
         if review_below is not None:
             thresholds = replace(thresholds, review_below=review_below)
         decides = thresholds.review_below is not None or strangeness

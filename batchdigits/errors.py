@@ -5,7 +5,8 @@ A message is one line: what, where, got and expected, then what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from batchdigits.text import one_line
 
@@ -103,3 +104,12 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     present = set(codes)
     unlisted = present.difference(PRECEDENCE)
     return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
+
+
+@contextlib.contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Put `where`, a path or a member's name, in front of the message of a BundleError."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{where}: {error}") from error

@@ -48,6 +48,7 @@ from support.strangers import strangers
 
 from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import UnusableInputError
 from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence
 from batchdigits.scoring import one_input
@@ -120,7 +121,7 @@ def _found(bundle: Path, seed: int) -> dict[str, Any]:
     columns = ("ink", "ink_or_strange", "review")
     lines = [[name, *(f"{one[key]:.2%}" for key in columns)] for name, one in shares.items()]
     print(table(["", "by ink", "with strangeness", "for any cause"], lines))
-    false_alarm = float(opened.manifest.thresholds["false_alarm"])
+    false_alarm = float(opened.manifest.thresholds.facts["false_alarm"])
     least = min(shares[name]["review"] for name in PROMISED)
     return {
         "shares": shares,
@@ -200,7 +201,7 @@ def _price(bundle: Path, folder: Path, rows: int, pairs: int) -> dict[str, Any]:
     plain = folder / "plain.bundle"
     file = read_bundle(bundle)
     members = {name: data for name, data in file.members.items() if name != "manifest.json"}
-    plain.write_bytes(build_bundle(replace(file.manifest, thresholds={}), members))
+    plain.write_bytes(build_bundle(replace(file.manifest, thresholds=Thresholds()), members))
     output = folder / "review-out.parquet"
     sides = {
         "without": _no_drift()(partial(score_here, source, output, plain)),

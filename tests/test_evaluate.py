@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import batchdigits
 from batchdigits.archive.bundle_file import build_bundle
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.evaluate import main
 from batchdigits.evaluation import groups
 from batchdigits.files.digest import digest_file
@@ -338,8 +339,8 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     assert decision["causes"] == {"low-confidence": (~is_accepted).sum()}
     assert f"{is_accepted.sum()} of 600 rows accepted, {errors} of them wrong" in err
 
-    thresholds = {"review_below": 0.7, "least_ink": 350, "max_error": 0.01}
-    bundle = bundle_with(tmp_path / "own.bundle", thresholds=thresholds)
+    facts = {"review_below": 0.7, "least_ink": 350, "max_error": 0.01}
+    bundle = bundle_with(tmp_path / "own.bundle", thresholds=Thresholds.parse(facts))
     found, err = run(str(rows), "--bundle", str(bundle))[1:]
     decision = found["decision"]
     assert (decision["max_error"], "promises at most 1.000%" in err) == (0.01, True)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from batchdigits.archive.container import MAX_FILE_BYTES, pack, unpack
-from batchdigits.archive.manifest import Manifest, MemberFact, parse_manifest
+from batchdigits.archive.manifest import Manifest, MemberFact
 from batchdigits.archive.signing import ANY_BUNDLE, Trust, check_signature
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, naming
 from batchdigits.files.digest import digest_bytes, parse_digest
-from batchdigits.files.plain import open_plain
+from batchdigits.files.plain import read_plain
 from batchdigits.text import listing
 
 MANIFEST = "manifest.json"
@@ -32,8 +31,8 @@ REQUIRED_MEMBERS = frozenset(
         "card.md",
     }
 )
-# Members that format 1 allows and does not demand. None so far: what is added here is refused by
-# every batchdigits that came before.
+# Members that format 1 allows but does not require. None so far: every older batchdigits refuses
+# a bundle with a member that is added here.
 OPTIONAL_MEMBERS: frozenset[str] = frozenset()
 
 
@@ -63,16 +62,22 @@ class BundleFile:
             "digest": self.digest,
         }
 
+    def to_bytes(self) -> bytes:
+        """Return the very bytes that were read: a bundle is the packing of its members."""
+        return pack(self.members)
+
 
 def read_bundle(
     path: str | os.PathLike[str], *, expect_digest: str | None = None, trust: Trust = ANY_BUNDLE
 ) -> BundleFile:
-    """The bundle in the file at `path`, read once and checked whole before anything is parsed.
+    """Read the bundle file at `path` once, and check it whole before anything is parsed.
 
-    The file itself must not be a link. With `expect_digest` ("sha256:…") the file must have that
-    digest. `trust` says whether it must be signed, and by whom. Raises BundleError for a bundle
-    that is absent, unreadable, damaged, another one or not signed as it must be, UsageError for an
-    `expect_digest` that is no digest, MissingExtraError where a signature can't be checked.
+    expect_digest  the digest that the file must have ("sha256:…"); None: any
+    trust          whether the bundle must be signed, and by whom
+
+    Raises BundleError for a file that is absent, a link, unreadable, damaged, not the expected one
+    or not signed as it must be, UsageError for an `expect_digest` that is not a digest,
+    MissingExtraError where a signature can't be checked.
     """
     where = Path(path)
     if expect_digest is not None:
@@ -85,23 +90,21 @@ def read_bundle(
             "this is another bundle than the one you trust"
         )
     signed_by = check_signature(where, data, trust)
-    try:
+    with naming(where):
         manifest, members = check_bundle(data)
-    except BundleError as error:
-        raise BundleError(f"{where}: {error}") from error
     return BundleFile(where, digest, manifest, MappingProxyType(members), signed_by)
 
 
 def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
-    """Manifest and members of a bundle given as bytes, every member's size and sha256 checked.
+    """Return manifest and members of a bundle, every member's size and sha256 checked.
 
-    Raises BundleError that says which member is missing, extra or changed.
+    Raises BundleError that names the members that are missing, extra or changed.
     """
     members = unpack(data)
     if MANIFEST not in members:
         raise BundleError(f"has no member {MANIFEST}: rebuild the bundle with train")
-    # Before the names: only a manifest of a format that is known says which names to expect.
-    manifest = parse_manifest(members[MANIFEST])
+    # Before the names: only a manifest of a known format says which names to expect.
+    manifest = Manifest.parse(members[MANIFEST])
     _check_names(set(members), "has")
     _check_names({*manifest.members, MANIFEST}, "has a manifest with")
     changed = [
@@ -119,10 +122,10 @@ def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def build_bundle(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
-    """The file of a bundle: `members` (all but the manifest) and `manifest`, packed.
+    """Pack `manifest` and `members` (all but the manifest) into the bytes of a bundle file.
 
     `manifest.members` is filled here. The same arguments give the same bytes. Raises BundleError
-    if reading the result would.
+    if the result could not be read.
     """
     facts = {name: member_fact(data) for name, data in members.items()}
     text = replace(manifest, members=facts).to_json()
@@ -132,7 +135,7 @@ def build_bundle(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
 
 
 def member_fact(data: bytes) -> MemberFact:
-    """What a manifest says of a member with these bytes."""
+    """Return sha256 and size of a member, as the manifest lists them."""
     return MemberFact(hashlib.sha256(data).hexdigest(), len(data))
 
 
@@ -149,33 +152,23 @@ def _check_names(names: set[str], verb: str) -> None:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The file's bytes, read once from one open file that is no link and not too large."""
     try:
-        with open(path, "rb", opener=open_plain) as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):
-                raise BundleError(f"{path}: is a FIFO or a device, expected a bundle file")
-            if facts.st_size > MAX_FILE_BYTES:
-                raise BundleError(
-                    f"{path}: has {facts.st_size} bytes, "
-                    f"the most a bundle may have is {MAX_FILE_BYTES}"
-                )
-            # One more than allowed, so that a file that grew meanwhile is noticed by `unpack`.
-            return file.read(MAX_FILE_BYTES + 1)
+        return read_plain(path, MAX_FILE_BYTES)[0]
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{path}: no such bundle; `bundles list` shows those of a store"
+        ) from error
+    except IsADirectoryError as error:
+        raise BundleError(f"{path}: is a folder, expected a bundle file") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        if error.errno == errno.ELOOP:
+            raise BundleError(
+                f"{path}: is a symbolic link, and bundles are opened without following one: "
+                f"give {os.path.realpath(path)}"
+            ) from error
+        problem = error.strerror
+        if error.errno not in (errno.EINVAL, errno.EFBIG):
+            problem = f"can't be read: {problem}"
+        raise BundleError(f"{path}: {problem}, expected a bundle file") from error
     except ValueError as error:
-        raise BundleError(f"{str(path)!r} is no path: {error}") from error
-
-
-def _unreadable(path: Path, error: OSError) -> BundleError:
-    if error.errno == errno.ENOENT:
-        return BundleError(f"{path}: no such bundle; `bundles list` shows those of a store")
-    if error.errno == errno.EISDIR:
-        return BundleError(f"{path}: is a folder, expected a bundle file")
-    if error.errno == errno.ELOOP:
-        return BundleError(
-            f"{path}: is a symbolic link, and bundles are opened without following one: "
-            f"give {os.path.realpath(path)}"
-        )
-    return BundleError(f"{path}: can't be read: {error.strerror}")
+        raise BundleError(f"{str(path)!r} is not a path: {error}") from error

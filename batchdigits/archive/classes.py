@@ -1,4 +1,4 @@
-"""The labels of a bundle, and their type."""
+"""The labels of a bundle and their type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import struct
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from batchdigits.errors import BundleError
 
@@ -43,23 +43,23 @@ class Classes:
         return len(self.values)
 
     def arrow_type(self) -> pa.DataType:
-        """The Arrow type of the `prediction` column."""
+        """Return the Arrow type of the `prediction` column."""
         import pyarrow as pa  # listing bundles must not pay for Arrow
 
         types = {"int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
         return types.get(self.type, pa.string())
 
     def array(self) -> pa.Array:
-        """The k labels as an Arrow array: take row's argmax from it to get the prediction."""
+        """Return the k labels as an Arrow array: the label at a row's argmax is its prediction."""
         import pyarrow as pa  # as above
 
         # From buffers, as `pa.array` imports pandas where it is installed: half a second a run.
         buffers = [None, *map(pa.py_buffer, _arrow_buffers(self.type, self.values))]
         return pa.Array.from_buffers(self.arrow_type(), len(self.values), buffers)
 
-    @staticmethod
-    def of(values: NDArray[Any]) -> Classes:
-        """The classes of a fitted binarizer (`classes_`): shape (k,), int, float, bool or text.
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Self:
+        """Take the `classes_` of a fitted binarizer: shape (k,), int, float, bool or text.
 
         Raises BundleError for another dtype or fewer than two values.
         """
@@ -75,31 +75,31 @@ class Classes:
         problem = _find_problem(class_type, labels)
         if problem:
             raise BundleError(f"labels: {problem}")
-        return Classes(class_type, tuple(labels))
+        return cls(class_type, tuple(labels))
 
-
-def parse_classes(value: Any) -> Classes:
-    """The classes from the manifest's value of that key. BundleError for anything else."""
-    expected = '{"type": "int64", "double", "bool" or "string", "values": [two or more labels]}'
-    if not isinstance(value, dict) or not isinstance(value.get("values"), list):
-        raise wrong_fact("classes", value, expected)
-    class_type, labels = value.get("type"), value["values"]
-    if not isinstance(class_type, str) or class_type not in _PYTHON_TYPES:
-        raise wrong_fact("classes.type", class_type, expected)
-    problem = _find_problem(class_type, labels)
-    if problem:
-        raise BundleError(f"manifest.json: classes.values: {problem}")
-    return Classes(cast("ClassType", class_type), tuple(labels))
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """Parse the manifest's value of `classes`. Raises BundleError for anything else."""
+        expected = '{"type": "int64", "double", "bool" or "string", "values": [two or more labels]}'
+        if not isinstance(value, dict) or not isinstance(value.get("values"), list):
+            raise wrong_fact("classes", value, expected)
+        class_type, labels = value.get("type"), value["values"]
+        if not isinstance(class_type, str) or class_type not in _PYTHON_TYPES:
+            raise wrong_fact("classes.type", class_type, expected)
+        problem = _find_problem(class_type, labels)
+        if problem:
+            raise BundleError(f"manifest.json: classes.values: {problem}")
+        return cls(cast("ClassType", class_type), tuple(labels))
 
 
 def _find_problem(class_type: str, labels: list[Any]) -> str:
-    """What keeps these labels from being the classes of a bundle; nothing if nothing does."""
+    """Return why these labels can't be the classes of a bundle; empty if they can."""
     if not 2 <= len(labels) <= MAX_CLASSES:
-        return f"{len(labels)} found, expected 2 to {MAX_CLASSES} different ones"
+        return f"there are {len(labels)}, expected 2 to {MAX_CLASSES} different ones"
     odd = [repr(label)[:40] for label in labels if not _is_label(class_type, label)]
     if odd:
-        return f"{odd[0]} found, expected values of type {class_type}"
-    return "" if len(set(labels)) == len(labels) else "the same one found twice"
+        return f"{odd[0]} is among them, expected values of type {class_type}"
+    return "" if len(set(labels)) == len(labels) else "one is there twice"
 
 
 def _is_label(class_type: str, value: Any) -> bool:
@@ -113,7 +113,7 @@ def _is_label(class_type: str, value: Any) -> bool:
 
 
 def _arrow_buffers(class_type: ClassType, values: tuple[Any, ...]) -> list[bytes]:
-    """The labels in Arrow's columnar layout: https://arrow.apache.org/docs/format/Columnar.html."""
+    """Lay the labels out in Arrow's columns: https://arrow.apache.org/docs/format/Columnar.html."""
     if class_type == "bool":
         bits = sum(1 << place for place, value in enumerate(values) if value)
         return [bits.to_bytes((len(values) + 7) // 8, "little")]
@@ -126,7 +126,7 @@ def _arrow_buffers(class_type: ClassType, values: tuple[Any, ...]) -> list[bytes
 
 
 def wrong_fact(key: str, got: Any, expected: str) -> BundleError:
-    """The error for a fact of the manifest that is not as it should be."""
+    """Return the error for a wrong fact of the manifest."""
     shown = repr(got)
     shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
     return BundleError(f"manifest.json: {key} is {shown}, expected {expected}")

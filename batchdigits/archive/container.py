@@ -1,8 +1,8 @@
-"""The container: a ZIP file of one pinned layout, written and read here byte for byte.
+"""The container: a ZIP file of one fixed layout, written and read here byte for byte.
 
-The layout is written out below, not left to a ZIP library, so that the same members give the same
-bytes on every platform and with every later version of Python. That makes the strictest check the
-cheapest: packing what was read must give the file back.
+The code below lays the file out itself, without a ZIP library, so that the same members give the
+same bytes on every platform and with every later version of Python. That makes the strictest check
+the cheapest: packing what was read must give the file back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STORED = 0
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
-    """One ZIP file of these members: stored, sorted by name, dated 1980-01-01.
+    """Pack these members into one ZIP file: stored, sorted by name, dated 1980-01-01.
 
     Raises BundleError for a name or a size that `unpack` would refuse.
     """
@@ -73,9 +73,9 @@ def pack(members: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """The members of a file that `pack` wrote, and of no other.
+    """Unpack a file that `pack` wrote, and no other.
 
-    Raises BundleError, saying what is wrong, for anything else: a damaged, cut or foreign ZIP,
+    Raises BundleError that says what is wrong for anything else: a damaged, cut or foreign ZIP,
     members compressed, encrypted, doubled, linked, badly named or out of order, and bytes before,
     between or after them.
     """
@@ -100,14 +100,16 @@ def unpack(data: bytes) -> dict[str, bytes]:
 
 
 def _read_member(data: bytes, offset: int) -> tuple[str, bytes, int]:
-    """Name and content of the member whose header is at `offset`, and where the next one begins."""
+    """Read the member whose header is at `offset`; return its name, its content and its end."""
     start = offset + _LOCAL.size
     if start > len(data):
         raise BundleError("is cut off inside a header: copy the bundle anew")
     header = _LOCAL.unpack_from(data, offset)
     _, _, flags, method, _, _, crc, stored, size, name_length, extra_length = header
     if name_length > MAX_NAME_LENGTH:
-        raise BundleError(f"a member's name has {name_length} bytes, at most {MAX_NAME_LENGTH} go")
+        raise BundleError(
+            f"a member's name has {name_length} bytes, at most {MAX_NAME_LENGTH} are allowed"
+        )
     name = data[start : start + name_length].decode("latin-1")
     _check_name(name)
     if flags & _ENCRYPTED:
@@ -133,7 +135,9 @@ def _check_name(name: str) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_MEMBERS:
-        raise BundleError(f"has more than {MAX_MEMBERS} members: this is no bundle of ours")
+        raise BundleError(
+            f"has more than {MAX_MEMBERS} members: give a bundle file that train wrote"
+        )
 
 
 def _too_large(what: str, size: int) -> str:

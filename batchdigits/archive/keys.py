@@ -1,24 +1,21 @@
-"""Ed25519 keys as files: `NAME.key` stays with who signs, `NAME.pub` goes to whom it may concern.
+"""Ed25519 keys as files: `NAME.key` stays with whoever signs, `NAME.pub` goes to whoever checks.
 
 A key's id is the sha256 of the 32 bytes of the public key (RFC 8032), written as digests are.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchdigits.errors import BundleError, MissingExtraError, OutputError, UsageError
-from batchdigits.files.atomic import create_file
-from batchdigits.files.plain import open_plain
+from batchdigits.errors import BundleError, MissingExtraError, UsageError
+from batchdigits.files.atomic import refuse_existing, write_output
+from batchdigits.files.digest import digest_bytes, short_digest
+from batchdigits.files.plain import read_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -29,9 +26,9 @@ if TYPE_CHECKING:
 PRIVATE_SUFFIX = ".key"
 PUBLIC_SUFFIX = ".pub"
 MAX_KEY_BYTES = 16 * 1024
-SHORT_ID = len("sha256:") + 16
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NEVER_OVERWRITTEN = "a key is never overwritten: choose another NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def create_keys(folder: Path, name: str, passphrase: bytes | None = None) -> Key
 
     passphrase  encrypts the private key; None leaves it readable to whoever reads the file
 
-    Raises UsageError for a name that can't be one, OutputError if one of the files is there or
+    Raises UsageError for a name that can't be one, OutputError if one of the files exists or
     can't be written, MissingExtraError without `cryptography`.
     """
     if not _NAME.fullmatch(name):
@@ -59,8 +56,7 @@ def create_keys(folder: Path, name: str, passphrase: bytes | None = None) -> Key
 
     private, public = folder / f"{name}{PRIVATE_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
     for path in (private, public):
-        if os.path.lexists(path):
-            raise _key_exists(path)
+        refuse_existing(path, _NEVER_OVERWRITTEN)
     key = Ed25519PrivateKey.generate()
     encryption = (
         serialization.NoEncryption()
@@ -70,16 +66,16 @@ def create_keys(folder: Path, name: str, passphrase: bytes | None = None) -> Key
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, encryption)
     known = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-    _create(private, secret, 0o600)
-    # Under the umask 002 the group could write it, and such a key is not trusted.
-    _create(public, known, 0o644)
+    # Under the umask 002 the group could write the public key, and such a key is not trusted.
+    for path, data, mode in ((private, secret, 0o600), (public, known, 0o644)):
+        write_output(path, data, overwrite=False, fix=_NEVER_OVERWRITTEN, mode=mode)
     return KeyFiles(private, public, key_id(key.public_key()))
 
 
 def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateKey:
-    """The private key in a PEM file that nobody else may read.
+    """Read the private key in a PEM file that only its owner may read.
 
-    Raises UsageError for anything else, and for a passphrase that is missing, wrong or useless;
+    Raises UsageError for anything else, and for a passphrase that is missing, wrong or not needed;
     MissingExtraError without `cryptography`.
     """
     require_cryptography()
@@ -94,37 +90,42 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
         key = load_pem_private_key(data, passphrase)
     except TypeError as error:
         fix = "leave --passphrase-file out" if passphrase else "give its --passphrase-file"
-        what = "has no passphrase" if passphrase else "is encrypted"
-        raise UsageError(f"{path}: {what}: {fix}") from error
+        problem = "has no passphrase" if passphrase else "is encrypted"
+        raise UsageError(f"{path}: {problem}: {fix}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         wrong = "or the passphrase is wrong: " if passphrase else ""
         raise UsageError(
-            f"{path}: is no private key in PEM, {wrong}give the .key file that bundles keygen wrote"
+            f"{path}: is not a private key in PEM, {wrong}give the .key file that bundles keygen "
+            "wrote"
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(f"{path}: is no Ed25519 key: give the .key file that bundles keygen wrote")
+        raise UsageError(
+            f"{path}: is not an Ed25519 key: give the .key file that bundles keygen wrote"
+        )
     return key
 
 
 def read_passphrase(path: Path) -> bytes:
-    """The first line of a file that nobody else may read. UsageError if it is empty or absent."""
-    passphrase = (
-        _read_secret(path, "the file with the passphrase").partition(b"\n")[0].rstrip(b"\r")
-    )
+    """Read the first line of a file that only its owner may read.
+
+    Raises UsageError if the line is empty or the file can't be used.
+    """
+    data = _read_secret(path, "the file with the passphrase")
+    passphrase = data.partition(b"\n")[0].rstrip(b"\r")
     if not passphrase:
         raise UsageError(f"{path}: is empty, expected the passphrase in its first line")
     return passphrase
 
 
 def read_trusted_keys(folder: Path) -> Mapping[str, Ed25519PublicKey]:
-    """The public keys `*.pub` of a folder, by id; hidden files and other names are not looked at.
+    """Read the public keys `*.pub` of a folder, by id; hidden files and other names are ignored.
 
     The folder and the keys in it must belong to root or to the user who runs this, and nobody else
-    may write to them. Raises BundleError if one does not hold, for a `*.pub` that is no Ed25519 key
-    and for a folder without one; MissingExtraError without `cryptography`.
+    may write to them. Raises BundleError where that is not so, for a `*.pub` that is not an Ed25519
+    key and for a folder without keys; MissingExtraError without `cryptography`.
     """
     require_cryptography()
-    found = {}
+    keys = {}
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -138,28 +139,28 @@ def read_trusted_keys(folder: Path) -> Mapping[str, Ed25519PublicKey]:
             names = sorted(entry.name for entry in entries if entry.name.endswith(PUBLIC_SUFFIX))
         for name in (name for name in names if not name.startswith(".")):
             key = _read_public_key(folder / name, descriptor)
-            found[key_id(key)] = key
+            keys[key_id(key)] = key
     finally:
         os.close(descriptor)
-    if not found:
+    if not keys:
         raise BundleError(
-            f"{folder}: holds no trusted key: copy the {PUBLIC_SUFFIX} file of who signs there"
+            f"{folder}: holds no trusted key: copy the signer's {PUBLIC_SUFFIX} file there"
         )
-    return found
+    return keys
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """The sha256 of the 32 bytes of a public key: "sha256:" and 64 hexadecimal digits."""
-    return f"sha256:{hashlib.sha256(key.public_bytes_raw()).hexdigest()}"
+    """Return the sha256 of the 32 bytes of a public key: "sha256:" and 64 hexadecimal digits."""
+    return digest_bytes(key.public_bytes_raw())
 
 
 def short_id(full: str) -> str:
-    """A key's id as people are shown it: its first 16 hexadecimal digits."""
-    return full[:SHORT_ID]
+    """Return the first 16 hexadecimal digits of a key's id, as messages show it."""
+    return short_digest(full, 16)
 
 
 def require_cryptography() -> None:
-    """Raise MissingExtraError where the package that knows Ed25519 is not installed."""
+    """Raise MissingExtraError unless the package that knows Ed25519 is installed."""
     try:
         import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
     except ImportError as error:
@@ -168,32 +169,17 @@ def require_cryptography() -> None:
         ) from error
 
 
-def _create(path: Path, data: bytes, mode: int) -> None:
-    try:
-        create_file(path, data, mode=mode)
-    except FileExistsError as error:
-        raise _key_exists(path) from error
-
-
-def _key_exists(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists, and a key is never overwritten: choose another NAME")
-
-
 def _read_secret(path: Path, expected: str) -> bytes:
     try:
-        with open(path, "rb", opener=open_plain) as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):
-                raise UsageError(f"{path}: is no regular file: name {expected}")
-            if facts.st_mode & 0o077:
-                raise UsageError(
-                    f"{path}: others than its owner may read or write it, and it is secret: "
-                    f"chmod 600 {path}"
-                )
-            return file.read(MAX_KEY_BYTES)
+        data, facts = read_plain(path, MAX_KEY_BYTES)
     except OSError as error:
-        fix = "" if error.errno == errno.ELOOP else f": name {expected}"
-        raise UsageError(f"{path}: can't be read: {_reason(error)}{fix}") from error
+        raise UsageError(f"{path}: can't be read: {error.strerror}; name {expected}") from error
+    if facts.st_mode & 0o077:
+        raise UsageError(
+            f"{path}: others than its owner may read or write it, and it is secret: "
+            f"chmod 600 {path}"
+        )
+    return data
 
 
 def _read_public_key(path: Path, folder: int) -> Ed25519PublicKey:
@@ -201,22 +187,17 @@ def _read_public_key(path: Path, folder: int) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    fix = "take it out of the folder of trusted keys"
     try:
-        with open(path.name, "rb", opener=partial(open_plain, folder=folder)) as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):
-                raise BundleError(f"{path}: is no regular file, expected a public key")
-            _check_owner(path, facts)
-            data = file.read(MAX_KEY_BYTES)
+        data, facts = read_plain(path, MAX_KEY_BYTES, folder)
+        _check_owner(path, facts)
         key = load_pem_public_key(data)
     except OSError as error:
-        raise BundleError(f"{path}: can't be read: {_reason(error)}") from error
+        raise BundleError(f"{path}: can't be read: {error.strerror}; {fix}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BundleError(
-            f"{path}: is no public key in PEM: take it out of the folder of trusted keys"
-        ) from error
+        raise BundleError(f"{path}: is not a public key in PEM: {fix}") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise BundleError(f"{path}: is no Ed25519 key: take it out of the folder of trusted keys")
+        raise BundleError(f"{path}: is not an Ed25519 key: {fix}")
     return key
 
 
@@ -224,17 +205,11 @@ def _check_owner(path: Path, facts: os.stat_result) -> None:
     """Raise BundleError unless only root and this user can change a trusted file or folder."""
     if facts.st_mode & 0o022:
         raise BundleError(
-            f"{path}: group or others may write to it, so they could add a key of theirs to those "
-            f"that are trusted: chmod go-w {path}"
+            f"{path}: group or others may write to it, and so could make a key of theirs trusted: "
+            f"chmod go-w {path}"
         )
     if facts.st_uid not in (0, os.geteuid()):
         raise BundleError(
             f"{path}: belongs to user {facts.st_uid}, who could change which keys are trusted: "
             f"chown it to root or to user {os.geteuid()}"
         )
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "is a symbolic link: give the file itself"
-    return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""The manifest: what a bundle says about itself, parsed once into frozen types."""
+"""The manifest: the facts of a bundle, read from and written to `manifest.json`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
-from batchdigits.archive.classes import Classes, parse_classes, wrong_fact
+from batchdigits.archive.classes import Classes, wrong_fact
 from batchdigits.archive.strict_json import parse_json
-from batchdigits.archive.thresholds import parse_thresholds
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import BundleError
 from batchdigits.text import listing
 
@@ -33,13 +33,13 @@ _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 def is_bundle_name(name: str) -> bool:
-    """Whether a bundle may have this name: lower-case letters, digits, `.`, `_`, `-`."""
+    """Return whether a bundle may have this name: lower-case letters, digits, `.`, `_`, `-`."""
     return _NAME.fullmatch(name) is not None and not name.endswith(".bundle")
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFact:
-    """What the manifest says of one member: 64 hexadecimal digits of sha256, and bytes."""
+    """One member in the manifest: 64 hexadecimal digits of its sha256, and its size in bytes."""
 
     sha256: str
     size: int
@@ -51,8 +51,8 @@ class Manifest:
 
     `created` is ISO-8601 in UTC and ends in Z. `metrics["accuracy"]` is a number in 0..1,
     measured on rows that the model did not see. Facts that the format leaves open (`split`, the
-    rest of `metrics`, `recipe`, …) are plain JSON values. `members` is filled by `build_bundle`.
-    `reader` tells an older batchdigits which one to install.
+    rest of `metrics`, `recipe`, …) are plain JSON values. `build_bundle` fills `members`. `reader`
+    tells the users of an older batchdigits which version to install.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Manifest:
     split: Facts
     metrics: Facts
     libraries: Mapping[str, str]
-    thresholds: Facts = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     recipe: Facts = field(default_factory=dict)
     command: str = ""
     members: Mapping[str, MemberFact] = field(default_factory=dict)
@@ -74,39 +74,42 @@ class Manifest:
 
     @property
     def accuracy(self) -> float:
-        """Part of the held-out rows that were predicted right, 0..1."""
+        """Share of the held-out rows that were predicted right, 0..1."""
         return float(self.metrics["accuracy"])
 
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Parse the bytes of `manifest.json`.
+
+        Keys that this version does not know are allowed and dropped: within one format they can't
+        change what a prediction means. Raises BundleError for everything else that differs from
+        docs/bundle-format.md, a newer format version first.
+        """
+        document = parse_json(text, "manifest.json", MAX_MANIFEST_BYTES)
+        if not isinstance(document, dict):
+            raise BundleError(f"manifest.json holds a {_kind(document)}, expected an object")
+        _check_format(document)
+        missing = sorted(set(_PARSERS) - set(document))
+        if missing:
+            raise BundleError(
+                f"manifest.json lacks {listing(missing)}: rebuild the bundle with train"
+            )
+        parsed = {key: parse(document[key]) for key, parse in _PARSERS.items()}
+        for key, parse in _OPTIONAL_PARSERS.items():
+            if key in document:
+                parsed[key] = parse(document[key])
+        return cls(format=FORMAT, **parsed)
+
     def to_json(self) -> bytes:
-        """The one JSON text of these facts: keys sorted, two spaces, a newline at the end."""
+        """Return the one JSON text of these facts: keys sorted, two spaces, a final newline."""
         document = {one.name: getattr(self, one.name) for one in fields(self)}
         document["classes"] = {"type": self.classes.type, "values": list(self.classes.values)}
         document["members"] = {
             name: {"sha256": fact.sha256, "size": fact.size} for name, fact in self.members.items()
         }
+        document["thresholds"] = dict(self.thresholds.facts)
         text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()
-
-
-def parse_manifest(text: bytes) -> Manifest:
-    """The manifest of a bundle from the bytes of its `manifest.json`.
-
-    Keys that this version does not know are allowed and dropped: within one format they can't
-    change what a prediction means. Raises BundleError for everything else that is not as
-    docs/bundle-format.md says, a newer format version first.
-    """
-    document = parse_json(text, "manifest.json", MAX_MANIFEST_BYTES)
-    if not isinstance(document, dict):
-        raise BundleError(f"manifest.json holds a {_kind(document)}, expected an object")
-    _check_format(document)
-    missing = sorted(set(_PARSERS) - set(document))
-    if missing:
-        raise BundleError(f"manifest.json lacks {listing(missing)}: rebuild the bundle with train")
-    parsed = {key: parse(document[key]) for key, parse in _PARSERS.items()}
-    for key, parse in _OPTIONAL_PARSERS.items():
-        if key in document:
-            parsed[key] = parse(document[key])
-    return Manifest(format=FORMAT, **parsed)
 
 
 def _check_format(document: Mapping[str, Any]) -> None:
@@ -189,12 +192,6 @@ def _parse_metrics(value: Any) -> dict[str, Any]:
     return metrics
 
 
-def _parse_threshold_facts(value: Any) -> dict[str, Any]:
-    parse_thresholds(value)
-    facts: dict[str, Any] = value
-    return facts
-
-
 def _parse_libraries(value: Any) -> dict[str, str]:
     libraries = _parse_facts("libraries")(value)
     odd = [name for name, version in libraries.items() if not isinstance(version, str)]
@@ -219,17 +216,17 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "created": _parse_created,
     "members": _parse_members,
     "features": _parse_features,
-    "classes": parse_classes,
+    "classes": Classes.parse,
     "architecture": _parse_facts("architecture", ("name", "hyperparameters")),
     "data": _parse_facts("data", ("description", "digest", "rows")),
     "split": _parse_facts("split"),
     "metrics": _parse_metrics,
     "libraries": _parse_libraries,
-    "thresholds": _parse_threshold_facts,
+    "thresholds": Thresholds.parse,
 }
 _OPTIONAL_PARSERS: dict[str, Callable[[Any], Any]] = {
     "recipe": _parse_facts("recipe"),
     "command": _parse_command,
 }
 
-__all__ = ["FEATURES", "FORMAT", "Classes", "Manifest", "MemberFact", "parse_manifest"]
+__all__ = ["FEATURES", "FORMAT", "Classes", "Manifest", "MemberFact"]

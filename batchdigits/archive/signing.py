@@ -1,7 +1,7 @@
-"""Signatures: `FILE.sig` beside a bundle, over the file's exact bytes, by a key that is trusted.
+"""Signatures: `FILE.sig` beside a bundle, over the file's exact bytes, by a trusted key.
 
-Signing never changes the bundle. Everything in `FILE.sig` but the signature itself is a claim that
-nothing is decided by: whose the signature is, is found out with keys that the operator owns.
+Signing never changes the bundle. Everything in `FILE.sig` but the signature itself is a claim, and
+nothing is decided by it: only keys that the operator owns tell whose signature it is.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import base64
 import binascii
 import json
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from batchdigits.archive.keys import key_id, read_trusted_keys, short_id
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.clock import utc_text
-from batchdigits.errors import BundleError, OutputError, UsageError
-from batchdigits.files.atomic import create_file, replace_file
-from batchdigits.files.plain import open_plain
+from batchdigits.errors import BundleError, UsageError
+from batchdigits.files.atomic import write_output
+from batchdigits.files.plain import read_plain
 from batchdigits.text import listing
 
 if TYPE_CHECKING:
@@ -38,10 +37,10 @@ _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a bundle has to show before anything in it is parsed.
+    """The proof that a bundle has to show before anything in it is parsed.
 
     required  it must be signed by a trusted key
-    folder    the trusted keys; None: there are none, and no signature is looked at
+    folder    the folder of trusted keys; None: there are none, and no signature is read
     """
 
     required: bool = False
@@ -51,10 +50,74 @@ class Trust:
 ANY_BUNDLE = Trust()
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The document in a `.sig` file.
+
+    key            the id of the key that signed
+    signature      64 bytes, over the bundle's bytes
+    when, comment  a UTC time and a text, or None; they are not signed themselves
+    """
+
+    key: str
+    signature: bytes
+    when: str | None = None
+    comment: str | None = None
+
+    @classmethod
+    def sign(cls, data: bytes, key: Ed25519PrivateKey, comment: str | None = None) -> Self:
+        """Sign `data`. Raises UsageError for a comment of more than a thousand characters."""
+        if comment is not None and len(comment) > MAX_COMMENT:
+            raise UsageError(
+                f"--comment has {len(comment)} characters, at most {MAX_COMMENT} are allowed"
+            )
+        return cls(key_id(key.public_key()), key.sign(data), utc_text(), comment)
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Parse the bytes of a `.sig` file; unknown keys are ignored.
+
+        Raises BundleError for anything that is not a signature of this format.
+        """
+        document = parse_json(text, "the signature", MAX_SIGNATURE_FILE_BYTES)
+        if not isinstance(document, dict):
+            raise BundleError("is not a JSON object, expected a signature")
+        version, algorithm = document.get("format"), document.get("algorithm")
+        if (version, algorithm) != (FORMAT, ALGORITHM):
+            raise BundleError(
+                f"is of format {str(version)[:40]} and algorithm {str(algorithm)[:40]}, this "
+                f"batchdigits reads format {FORMAT} and {ALGORITHM}"
+            )
+        key, encoded = document.get("key"), document.get("signature")
+        try:
+            signature = base64.b64decode(str(encoded), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BundleError("its signature is not in base64") from error
+        if not isinstance(key, str) or len(signature) != SIGNATURE_BYTES:
+            raise BundleError(f"lacks a key's id or a signature of {SIGNATURE_BYTES} bytes")
+        when, comment = (
+            value if isinstance(value, str) else None
+            for value in (document.get("when"), document.get("comment"))
+        )
+        return cls(key, signature, when, comment)
+
+    def to_json(self) -> bytes:
+        """Return the bytes of a `.sig` file."""
+        document = {
+            "format": FORMAT,
+            "algorithm": ALGORITHM,
+            "key": self.key,
+            "signature": base64.b64encode(self.signature).decode("ascii"),
+            "when": self.when,
+            **({} if self.comment is None else {"comment": self.comment}),
+        }
+        return f"{json.dumps(document, indent=2)}\n".encode()
+
+
 def open_trust(
     require_signature: bool | None = None, trusted_keys: str | os.PathLike[str] | None = None
 ) -> Trust:
-    """What the flags `--require-signature` and `--trusted-keys` mean, the environment included.
+    """Return the trust that `--require-signature` and `--trusted-keys` mean.
 
     None stands for $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS. Raises UsageError
     for an empty folder name and for a variable that is neither yes nor no.
@@ -69,8 +132,13 @@ def open_trust(
 
 
 def signature_path(path: Path) -> Path:
-    """Where the signature of the file at `path` is, or would be."""
+    """Return the path of the signature of the file at `path`, whether it exists or not."""
     return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def is_signed(path: Path) -> bool:
+    """Return whether a signature, by whatever key, is beside the file."""
+    return os.path.lexists(signature_path(path))
 
 
 def write_signature(
@@ -81,42 +149,39 @@ def write_signature(
     comment: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Sign `data`, the bytes of the file at `path`, and write the signature beside it.
+    """Sign `data`, the bytes of the file at `path`, and write the signature beside that file.
 
-    Raises OutputError if there is one already, `overwrite` aside, or it can't be written;
-    UsageError for a comment of more than a thousand characters.
+    Returns the path of the signature. Raises OutputError if one is there already and `overwrite`
+    is false, or if it can't be written; UsageError for a comment that is too long.
     """
-    if comment is not None and len(comment) > MAX_COMMENT:
-        raise UsageError(f"--comment has {len(comment)} characters, at most {MAX_COMMENT} go")
-    document = {
-        "format": FORMAT,
-        "algorithm": ALGORITHM,
-        "key": key_id(key.public_key()),
-        "signature": base64.b64encode(key.sign(data)).decode("ascii"),
-        "when": utc_text(),
-        **({} if comment is None else {"comment": comment}),
-    }
-    text = f"{json.dumps(document, indent=2)}\n".encode()
+    text = Signature.sign(data, key, comment).to_json()
     target = signature_path(path)
-    if overwrite:
-        replace_file(target, text)
-        return target
-    try:
-        create_file(target, text)
-    except FileExistsError as error:
-        raise OutputError(
-            f"{target}: exists, the bundle is signed: give --overwrite to put this key's "
-            "signature in its place"
-        ) from error
+    fix = "the bundle is signed: give --overwrite to put this key's signature in its place"
+    write_output(target, text, overwrite=overwrite, fix=fix)
     return target
 
 
-def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
-    """The id of the trusted key that signed `data`, the bytes of the file at `path`.
+def read_signature(path: Path) -> bytes | None:
+    """Read the bytes of a `.sig` file, unchecked; None if there is no file.
 
-    None if no signature is required and there is none, or no keys to check it with. Raises
+    Raises BundleError for a link, for anything that is not a regular file, and for a large file.
+    """
+    try:
+        return read_plain(path, MAX_SIGNATURE_FILE_BYTES)[0]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BundleError(
+            f"{path}: can't be read as a signature: {error.strerror}; put the file itself there"
+        ) from error
+
+
+def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
+    """Return the id of the trusted key that signed `data`, the bytes of the file at `path`.
+
+    Return None if no signature is required and there is none, or no keys to check it with. Raises
     BundleError if it is required and missing, and for one that is damaged, by a key that is not
-    trusted, or not over these bytes; MissingExtraError without `cryptography`.
+    trusted, or over other bytes; MissingExtraError without `cryptography`.
     """
     if trust.folder is None:
         if trust.required:
@@ -135,73 +200,29 @@ def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
             )
         return None
     try:
-        key, signature = _parse(text)
+        signature = Signature.parse(text)
     except BundleError as error:
         raise BundleError(f"{source}: {error}: copy it anew, or sign again") from error
-    return _check(path, data, key, signature, trust.folder)
+    _verify(path, data, signature, trust.folder)
+    return signature.key
 
 
-def is_signed(path: Path) -> bool:
-    """Whether there is a signature beside the file, of whomever it is."""
-    return os.path.lexists(signature_path(path))
-
-
-def _check(path: Path, data: bytes, key: str, signature: bytes, folder: Path) -> str:
+def _verify(path: Path, data: bytes, signature: Signature, folder: Path) -> None:
     keys = read_trusted_keys(folder)
-    if key not in keys:
+    if signature.key not in keys:
         raise BundleError(
-            f"{path}: is signed by key {short_id(key)}, which is none of those trusted in {folder} "
-            f"({listing(map(short_id, sorted(keys)))}): put its .pub there if you trust it, or "
-            "sign the bundle with a trusted key"
+            f"{path}: is signed by key {short_id(signature.key)}, which is none of those trusted "
+            f"in {folder} ({listing(map(short_id, sorted(keys)))}): put its .pub there if you "
+            "trust it, or sign the bundle with a trusted key"
         )
     from cryptography.exceptions import InvalidSignature
 
     try:
-        keys[key].verify(signature, data)
+        keys[signature.key].verify(signature.signature, data)
     except InvalidSignature as error:
         raise BundleError(
-            f"{path}: has another content than key {short_id(key)} signed: don't use it, copy the "
-            "bundle and its .sig anew"
-        ) from error
-    return key
-
-
-def _parse(text: bytes) -> tuple[str, bytes]:
-    """Key id and signature; keys of the document that are not known are not looked at."""
-    document = parse_json(text, "the signature", MAX_SIGNATURE_FILE_BYTES)
-    if not isinstance(document, dict):
-        raise BundleError("holds no object, expected a signature")
-    version, algorithm = document.get("format"), document.get("algorithm")
-    if (version, algorithm) != (FORMAT, ALGORITHM):
-        raise BundleError(
-            f"is of format {str(version)[:40]} and algorithm {str(algorithm)[:40]}, this "
-            f"batchdigits reads format {FORMAT} and {ALGORITHM}"
-        )
-    key, encoded = document.get("key"), document.get("signature")
-    try:
-        signature = base64.b64decode(str(encoded), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BundleError("its signature is not in base64") from error
-    if not isinstance(key, str) or len(signature) != SIGNATURE_BYTES:
-        raise BundleError(f"lacks a key's id or a signature of {SIGNATURE_BYTES} bytes")
-    return key, signature
-
-
-def read_signature(path: Path) -> bytes | None:
-    """The bytes of a signature's file, unchecked and as far as they are looked at; None without.
-
-    Raises BundleError for a link and for what is no regular file.
-    """
-    try:
-        with open(path, "rb", opener=open_plain) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BundleError(f"{path}: is no regular file, expected a signature")
-            return file.read(MAX_SIGNATURE_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BundleError(
-            f"{path}: can't be read as a signature: {error.strerror}; put the file itself there"
+            f"{path}: has another content than key {short_id(signature.key)} signed: don't use it, "
+            "copy the bundle and its .sig anew"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""JSON that means one thing: UTF-8, no key twice, no NaN or Infinity, no more than a given size."""
+"""Strict JSON: UTF-8, no key twice, no NaN or Infinity, no more than a given size."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from batchdigits.text import listing
 
 
 def parse_json(text: bytes, name: str, most: int) -> Any:
-    """The value that `text` holds; `name` is the file's in errors, `most` its size limit in bytes.
+    """Parse the JSON in `text`, of at most `most` bytes; messages call it `name`.
 
-    Raises BundleError for anything that two parsers could take for different things.
+    Raises BundleError for anything that two parsers could understand differently.
     """
     if len(text) > most:
-        raise BundleError(f"{name} has {len(text)} bytes, at most {most} go")
+        raise BundleError(f"{name} has {len(text)} bytes, at most {most} are allowed")
 
     def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        document = dict(pairs)
+        if len(document) != len(pairs):
             counts = Counter(key for key, _ in pairs)
             doubled = sorted(key for key, count in counts.items() if count > 1)
             raise BundleError(f"{name} has a key twice: {listing(doubled)}")
-        return found
+        return document
 
     def refuse_constant(constant: str) -> float:
-        raise BundleError(f"{name} holds {constant}, which is no JSON number")
+        raise BundleError(f"{name} holds {constant}, which is not a JSON number")
 
     def parse_finite(number: str) -> float:
         value = float(number)

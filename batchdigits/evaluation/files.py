@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import read_reference
-from batchdigits.archive.thresholds import parse_thresholds
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.evaluation.confusion import ConfusionMatrix, pair_counts
@@ -112,14 +111,13 @@ def _pass(
 
 def _decisions(bundle: BundleFile, review_below: float | None) -> DecisionCounts | None:
     """Counts by what decides, if anything does."""
-    facts = bundle.manifest.thresholds
-    found = parse_thresholds(facts)
+    thresholds = bundle.manifest.thresholds
     if review_below is not None:
-        return DecisionCounts(replace(found, review_below=review_below), None)
-    if found.review_below is None:
+        return DecisionCounts(replace(thresholds, review_below=review_below), None)
+    if thresholds.review_below is None:
         return None
-    promised = facts.get("max_error")
-    return DecisionCounts(found, promised if type(promised) in (int, float) else None)
+    promised = thresholds.facts.get("max_error")
+    return DecisionCounts(thresholds, promised if type(promised) in (int, float) else None)
 
 
 def _digest(examples: Examples) -> str | None:

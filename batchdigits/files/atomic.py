@@ -1,4 +1,4 @@
-"""The one way a file is written: beside its target, flushed, synced, renamed, the folder synced."""
+"""The one way to write a file: beside its target, flushed, synced, renamed, the folder synced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files.digest import HashingWriter
 
-# The name or its folder is at fault, not the disk below: another --output would help.
+# The name or its folder is at fault, not the disk below: another name would help.
 _UNUSABLE_NAME = {
     errno.EACCES,
     errno.EEXIST,
@@ -35,21 +35,21 @@ OVERWRITE = "give --overwrite, or name another file"
 
 
 def temporary_name(path: Path) -> Path:
-    """`.NAME.tmp` beside the file: always the same, for who is its only writer by a lock."""
+    """Return `.NAME.tmp` beside the file: always the same, for a writer that holds a lock."""
     return path.with_name(f".{path.name}.tmp")
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Puts `data` at `path` as a whole or not at all, over a file that may be there.
+    """Write `data` to `path`, whole or not at all, over a file that may be there.
 
-    Of several who do so at once, the last wins. Raises OutputError when the name can't be written,
+    Of several writers at once, the last wins. Raises OutputError when the name can't be written,
     IOFailedError when writing failed.
     """
     _replace(_own_temporary(path), path, data)
 
 
 def replace_under_lock(path: Path, data: bytes) -> None:
-    """As `replace_file`, for who holds a lock: what a kill left half written is written anew."""
+    """Write as `replace_file` does, under a lock: a temporary that a kill left is written anew."""
     _replace(temporary_name(path), path, data)
 
 
@@ -67,7 +67,7 @@ def _replace(temporary: Path, path: Path, data: bytes) -> None:
 
 
 def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
-    """Puts `data` at `path` as a whole or not at all, and never over something that is there.
+    """Write `data` to `path`, whole or not at all, and never over anything that is there.
 
     The umask takes permissions away from `mode`. Raises FileExistsError when the name is taken (a
     rename would overwrite, a link refuses), OutputError when it can't be written, IOFailedError
@@ -76,7 +76,7 @@ def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     temporary = _own_temporary(path)
     try:
         _write_synced(temporary, path, data, mode)
-        with explained(path, taken_is_told=False):
+        with explained(path, passing=FileExistsError):
             os.link(temporary, path)
     finally:
         remove_file(temporary)
@@ -135,7 +135,7 @@ def _taken(path: Path, fix: str) -> OutputError:
 
 
 def open_temporary(path: Path, mode: int = _MODE) -> HashingWriter:
-    """A new file with the umask's permissions, in place of a regular file that may be there.
+    """Open a new file with the umask's permissions, in place of a regular file that may be there.
 
     Never follows a link. Raises OutputError or IOFailedError.
     """
@@ -150,19 +150,19 @@ def open_temporary(path: Path, mode: int = _MODE) -> HashingWriter:
 
 
 def move_file(source: Path, target: Path) -> None:
-    """Renames over whatever `target` is. The caller syncs the folder."""
+    """Rename `source` over whatever `target` is. The caller syncs the folder."""
     with explained(target):
         source.replace(target)
 
 
 def remove_file(path: Path) -> None:
-    """Removes a file that may be absent. The caller syncs the folder."""
+    """Remove a file that may be absent. The caller syncs the folder."""
     with explained(path):
         path.unlink(missing_ok=True)
 
 
 def fsync_folder(path: Path) -> None:
-    """Waits until the names in a folder are on the disk. Raises IOFailedError."""
+    """Wait until the names in a folder are on the disk. Raises IOFailedError."""
     with explained(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -175,13 +175,16 @@ def fsync_folder(path: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path, *, taken_is_told: bool = True) -> Iterator[None]:
-    """Turns an OSError of writing to `path` into OutputError or IOFailedError with its cause."""
+def explained(path: Path, passing: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """Turn an OSError of writing to `path` into OutputError or IOFailedError with its cause.
+
+    Errors of the class `passing` stay as they are.
+    """
     try:
         yield
+    except passing:
+        raise
     except OSError as error:
-        if isinstance(error, FileExistsError) and not taken_is_told:
-            raise
         cause = error.strerror or error
         if error.errno in _UNUSABLE_NAME:
             message = f"{path}: can't be written: {cause}; name another place for it"

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all: filled beside its place, synced, renamed."""
+"""Writing a folder whole or not at all: filled beside its place, synced, renamed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from batchdigits.files.atomic import explained, fsync_folder
 
 
 def create_folder(path: Path, fill: Callable[[Path], None], *, overwrite: bool) -> None:
-    """Puts the folder that `fill` makes at `path`; with `overwrite`, over a folder that is there.
+    """Put the folder that `fill` makes at `path`; with `overwrite`, over a folder that is there.
 
-    `fill` gets a path where nothing is yet. A kill leaves `.NAME.….tmp` beside `path`, with the
-    old folder in it as `old` if it came between two renames. Raises OutputError when the name
-    can't be written or is taken, be it since a moment ago, IOFailedError when writing failed.
+    `fill` gets a path where nothing is yet. A kill leaves `.NAME.….tmp` beside `path`; if it came
+    between the two renames, the old folder is in it as `old`. Raises OutputError when the name
+    can't be written or is taken, even since a moment ago, IOFailedError when writing failed.
     """
     path = path.absolute()  # `.` has no name
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")

@@ -1,14 +1,44 @@
-"""A plain file, opened without following a link and without waiting for a FIFO."""
+"""Reading a small regular file: without following a link, without waiting for a FIFO."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from functools import partial
+from pathlib import Path
 
 
-def open_plain(path: str, flags: int, folder: int | None = None) -> int:
-    """An opener, as `open` takes it, for what should be a regular file: it follows no link.
+def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes, os.stat_result]:
+    """Read a regular file of at most `most` bytes; return its bytes and its `fstat`.
 
-    `folder` is the descriptor of the one that a relative path begins in.
+    With `folder`, an open folder's descriptor, the name of `path` is looked up in that folder.
+    Raises an OSError whose `strerror` says why the file can't be read: FileNotFoundError if it is
+    absent, IsADirectoryError for a folder, the number ELOOP for a symbolic link, EINVAL for a
+    FIFO, a socket or a device, EFBIG for more bytes.
     """
+    name = path if folder is None else path.name
+    try:
+        file = open(name, "rb", opener=partial(_open, folder=folder))  # noqa: SIM115  # closed below
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed") from error
+        raise
+    with file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "is a FIFO or a device")
+        _check_size(facts.st_size, most)
+        data = file.read(most + 1)
+        _check_size(len(data), most)  # it may have grown
+        return data, facts
+
+
+def _open(path: str, flags: int, folder: int | None) -> int:
     # Without O_NONBLOCK a FIFO in the file's place would hang the run.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise OSError(errno.EFBIG, f"has {size} bytes, more than the {most} allowed")

@@ -94,7 +94,7 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
 
 def _review(manifest: Manifest) -> str:
     """The thresholds, and what was measured at each."""
-    facts = manifest.thresholds
+    facts = manifest.thresholds.facts
     lines = []
     if "review_below" in facts:
         lines.append(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.manifest import Classes, Manifest
 from batchdigits.archive.reference import Unseen
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.training.calibration import Calibration
@@ -109,10 +110,12 @@ def _manifest(trained: Trained, name: str, version: int) -> Manifest:
             **({} if trained.sweep is None else {"sweep": trained.sweep}),
         },
         libraries=library_versions(),
-        thresholds={
-            **({} if trained.review is None else trained.review.as_facts()),
-            **trained.usual.as_facts(),
-        },
+        thresholds=Thresholds.parse(
+            {
+                **({} if trained.review is None else trained.review.as_facts()),
+                **trained.usual.as_facts(),
+            }
+        ),
         recipe={
             **settings.as_facts(),
             "epochs_run": trained.fitted.epochs,

@@ -108,7 +108,7 @@ def test_a_passphrase_is_the_first_line_of_a_secret_file(tmp_path: Path) -> None
 
 
 def test_a_missing_file_of_a_passphrase_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file or directory: name the file with the pass"):
+    with pytest.raises(UsageError, match="No such file or directory; name the file with the pass"):
         read_passphrase(tmp_path / "absent")
 
 
@@ -138,11 +138,11 @@ def test_what_is_no_private_key_of_ours_is_told(tmp_path: Path) -> None:
     (tmp_path / "rsa").touch(mode=0o600)
     (tmp_path / "rsa").write_bytes(rsa_key())
     for name, told in {
-        "absent": "No such file or directory: name the .key file that bundles keygen wrote",
-        ".": "Is a directory: name the .key",
-        "link": "is a symbolic link: give the file itself$",
-        "copied": "no private key in PEM",
-        "rsa": "no Ed25519 key",
+        "absent": "No such file or directory; name the .key file that bundles keygen wrote",
+        ".": "Is a directory; name the .key",
+        "link": "is a symbolic link, which is not followed; name the .key",
+        "copied": "is not a private key in PEM",
+        "rsa": "is not an Ed25519 key",
     }.items():
         with pytest.raises(UsageError, match=told):
             read_private_key(tmp_path / name)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batchdigits.archive.manifest import Classes, Manifest, parse_manifest
+from batchdigits.archive.manifest import Classes, Manifest
 from batchdigits.errors import BundleError
 
 
@@ -20,7 +20,7 @@ def changed(facts: Manifest, **keys: Any) -> bytes:
 
 def test_a_manifest_survives_the_round_trip(facts: Manifest) -> None:
     """What is written is what is read."""
-    assert parse_manifest(facts.to_json()) == facts
+    assert Manifest.parse(facts.to_json()) == facts
 
 
 def test_the_same_facts_give_the_same_text(facts: Manifest) -> None:
@@ -42,19 +42,19 @@ def test_the_same_facts_give_the_same_text(facts: Manifest) -> None:
         ({"created": "yesterday"}, "created is 'yesterday'"),
         ({"created": "2026-01-31T02:00:00+01:00"}, "created is"),
         ({"created": "2026-02-31T02:00:00Z"}, "created is"),
-        ({"classes": {"type": "int64", "values": [1]}}, "1 found, expected 2 to 1000"),
-        ({"classes": {"type": "int64", "values": [1, 1]}}, "the same one found twice"),
+        ({"classes": {"type": "int64", "values": [1]}}, "there are 1, expected 2 to 1000"),
+        ({"classes": {"type": "int64", "values": [1, 1]}}, "one is there twice"),
         (
             {"classes": {"type": "int64", "values": [1, True]}},
-            "found, expected values of type int64",
+            "is among them, expected values of type int64",
         ),
         (
             {"classes": {"type": "int64", "values": [1, 2**63]}},
-            "found, expected values of type int64",
+            "is among them, expected values of type int64",
         ),
         (
             {"classes": {"type": "string", "values": ["a", "\ud800"]}},
-            "found, expected values of type string",
+            "is among them, expected values of type string",
         ),
         ({"classes": {"type": "object", "values": [1, 2]}}, "classes.type is 'object'"),
         ({"classes": {"type": [], "values": [1, 2]}}, "classes.type is []"),
@@ -78,7 +78,7 @@ def test_a_fact_that_is_not_as_it_should_be_is_named(
 ) -> None:
     """The message says which key, what it holds and what was expected."""
     with pytest.raises(BundleError) as caught:
-        parse_manifest(changed(facts, **keys))
+        Manifest.parse(changed(facts, **keys))
     assert told in str(caught.value)
 
 
@@ -86,19 +86,19 @@ def test_a_newer_format_says_who_reads_it(facts: Manifest) -> None:
     """Whatever else the manifest holds, the format is looked at first."""
     newer = changed(facts, format=2, reader="batchdigits 0.9 or later", classes="GONE")
     with pytest.raises(BundleError, match=r"format 2.* up to 1: batchdigits 0\.9 or later reads"):
-        parse_manifest(newer)
+        Manifest.parse(newer)
 
 
 @pytest.mark.parametrize("version", [0, "1", None, 1.0, True])
 def test_a_format_that_is_no_number_is_refused(facts: Manifest, version: object) -> None:
     """JSON's true and 1.0 are no format versions."""
     with pytest.raises(BundleError, match="format is"):
-        parse_manifest(changed(facts, format=version))
+        Manifest.parse(changed(facts, format=version))
 
 
 def test_unknown_keys_are_allowed(facts: Manifest) -> None:
     """A later writer of the same format may add facts."""
-    assert parse_manifest(changed(facts, weather="fine")) == facts
+    assert Manifest.parse(changed(facts, weather="fine")) == facts
 
 
 def test_doubled_keys_are_refused(facts: Manifest) -> None:
@@ -106,10 +106,10 @@ def test_doubled_keys_are_refused(facts: Manifest) -> None:
     text = facts.to_json().decode()
     doubled = text.replace('"version": 1', '"version": 1, "version": 2')
     with pytest.raises(BundleError, match="a key twice: version"):
-        parse_manifest(doubled.encode())
+        Manifest.parse(doubled.encode())
     nested = text.replace('"units": 500', '"units": 500, "units": 5')
     with pytest.raises(BundleError, match="a key twice: units"):
-        parse_manifest(nested.encode())
+        Manifest.parse(nested.encode())
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400 + ".5"])
@@ -117,7 +117,7 @@ def test_a_number_that_no_float_holds_is_refused(facts: Manifest, number: str) -
     """Python would read it as Infinity, others would not."""
     text = facts.to_json().decode().replace('"units": 500', f'"units": {number}')
     with pytest.raises(BundleError, match=f"holds {number[:40]}.*too large"):
-        parse_manifest(text.encode())
+        Manifest.parse(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -127,13 +127,13 @@ def test_a_number_that_no_float_holds_is_refused(facts: Manifest, number: str) -
 def test_what_is_no_manifest_is_refused(text: bytes) -> None:
     """Never with another exception than BundleError."""
     with pytest.raises(BundleError):
-        parse_manifest(text)
+        Manifest.parse(text)
 
 
 def test_a_giant_manifest_is_refused() -> None:
     """Before it is parsed."""
     with pytest.raises(BundleError, match="at most 1048576"):
-        parse_manifest(b" " * 1_048_577)
+        Manifest.parse(b" " * 1_048_577)
 
 
 @pytest.mark.parametrize(

@@ -167,11 +167,11 @@ def changing(**keys: Any) -> Callable[[bytes], bytes]:
     [
         (lambda _: b"", "not JSON"),
         (lambda text: text[:-3], "not JSON"),
-        (lambda _: b"[]", "holds no object"),
+        (lambda _: b"[]", "is not a JSON object"),
         (lambda _: b"\xff", "not JSON"),
         (lambda _: b"[" * 16_000, "not JSON"),
         (lambda text: text.replace(b'"format"', b'"format": 1, "format"'), "a key twice: format"),
-        (lambda text: text + b" " * MAX_SIGNATURE_FILE_BYTES, "at most"),
+        (lambda text: text + b" " * MAX_SIGNATURE_FILE_BYTES, "more than the 16384 allowed"),
         (changing(format=2), "of format 2"),
         (changing(algorithm="none"), "algorithm none"),
         (changing(key=None), "lacks a key's id"),

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from batchdigits.archive.thresholds import Thresholds, parse_thresholds
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import BundleError
 
 
 def test_what_is_missing_or_unknown_sets_no_threshold() -> None:
     """Older bundles set none, newer ones may set more."""
     facts = {"review_below": 0.9, "least_ink": 100, "later": "thing"}
-    assert parse_thresholds(facts) == Thresholds(review_below=0.9, least_ink=100)
-    assert parse_thresholds({}) == Thresholds()
+    assert Thresholds.parse(facts) == Thresholds(review_below=0.9, least_ink=100, facts=facts)
+    assert Thresholds.parse({}) == Thresholds()
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_what_is_missing_or_unknown_sets_no_threshold() -> None:
 )
 def test_what_is_no_threshold_is_refused(facts: Any) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: thresholds"):
-        parse_thresholds(facts)
+        Thresholds.parse(facts)

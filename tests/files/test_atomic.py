@@ -9,16 +9,19 @@ from threading import Thread
 
 import pytest
 
-from batchdigits.errors import IOFailedError, OutputError
+from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files import atomic
 from batchdigits.files.atomic import (
+    check_output,
     create_file,
     explained,
     fsync_folder,
     open_temporary,
+    refuse_existing,
     replace_file,
     replace_under_lock,
     temporary_name,
+    write_output,
 )
 
 
@@ -150,3 +153,38 @@ def test_a_disk_error_is_told_with_path_and_cause() -> None:
         explained(Path("out.csv")),
     ):
         full.write(b"x")
+
+
+def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path) -> None:
+    """The message ends with the caller's fix; anything at the name counts, even a broken link."""
+    path = tmp_path / "out.json"
+    write_output(path, b"old", overwrite=False)
+    for check in (
+        lambda: write_output(path, b"new", overwrite=False),
+        lambda: check_output(str(path), overwrite=False),
+        lambda: refuse_existing(path),
+    ):
+        with pytest.raises(OutputError, match=r"out\.json: exists; give --overwrite"):
+            check()
+    assert path.read_bytes() == b"old"
+    with pytest.raises(OutputError, match="exists; choose another NAME$"):
+        refuse_existing(path, "choose another NAME")
+    assert check_output(str(path), overwrite=True) == path
+    write_output(path, b"new", overwrite=True)
+    assert (path.read_bytes(), names(tmp_path)) == (b"new", ["out.json"])
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="link: exists"):
+        refuse_existing(tmp_path / "link")
+
+
+def test_an_output_that_can_not_be_written_is_known_before_the_work(tmp_path: Path) -> None:
+    """Exit 2 for the name itself, 73 for what is on the disk."""
+    for name, error, message in (
+        ("", UsageError, "--onnx is empty: name a file"),
+        ("figures.csv", UsageError, r"--onnx 'figures\.csv': expected .* ends in \.json"),
+        (f"{tmp_path}/none/a.json", OutputError, f"there is no folder {tmp_path}/none; make it"),
+        (f"{tmp_path}/folder.json", OutputError, r"folder\.json: is a folder; name a file"),
+    ):
+        (tmp_path / "folder.json").mkdir(exist_ok=True)
+        with pytest.raises(error, match=message):
+            check_output(name, overwrite=True, suffix=".json", flag="--onnx")

@@ -14,6 +14,7 @@ import pytest
 
 from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.predict import main
 from batchdigits.training.onnx_strangeness import add_strangeness
 
@@ -32,7 +33,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     members = {**old.members, "model.onnx": model.SerializeToString()}
     del members["manifest.json"]
     path = tmp_path_factory.mktemp("bundle") / "deciding.bundle"
-    path.write_bytes(build_bundle(replace(old.manifest, thresholds=LIMITS), members))
+    path.write_bytes(
+        build_bundle(replace(old.manifest, thresholds=Thresholds.parse(LIMITS)), members)
+    )
     return path
 
 
@@ -93,7 +96,9 @@ def test_strangeness_alone_decides_too_and_the_run_is_told_how_often(
     limits = {key: value for key, value in LIMITS.items() if key != "review_below"}
     members = {name: data for name, data in file.members.items() if name != "manifest.json"}
     other = tmp_path / "unproven.bundle"
-    other.write_bytes(build_bundle(replace(file.manifest, thresholds=limits), members))
+    other.write_bytes(
+        build_bundle(replace(file.manifest, thresholds=Thresholds.parse(limits)), members)
+    )
     for _ in ("scored", "unchanged"):
         assert main([str(cells), "--bundle", str(other), "--strangeness"]) == 0
         table = written(cells)

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.bundle_file import read_bundle
-from batchdigits.archive.thresholds import parse_thresholds
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.training.job import train
@@ -43,7 +42,8 @@ def options(tmp_path: Path) -> TrainOptions:
 def test_the_threshold_is_in_manifest_card_and_command(options: TrainOptions) -> None:
     result = train(options)
     bundle = read_bundle(result.path)
-    facts = bundle.manifest.thresholds
+    limits = bundle.manifest.thresholds
+    facts = limits.facts
     assert result.review is not None
     assert facts["review_below"] == result.review.review_below
     assert (facts["max_error"], facts["rows"], facts["level"]) == (0.05, 168, 0.95)
@@ -52,7 +52,6 @@ def test_the_threshold_is_in_manifest_card_and_command(options: TrainOptions) ->
     assert f"confidence of {facts['review_below']:.6g} or more are accepted" in card
     assert "--max-error 5%" in bundle.manifest.command == command_line(options)
     assert_strangeness_is_measured(bundle.members["model.onnx"])
-    limits = parse_thresholds(facts)
     assert None not in (limits.least_ink, limits.most_ink, limits.least_darkest)
     assert limits.strange_above is not None
     assert limits.strange_above > 0

@@ -22,7 +22,7 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.container import pack, unpack
-from batchdigits.archive.manifest import Manifest, parse_manifest
+from batchdigits.archive.manifest import Manifest
 
 REAL = ROOT / "tests" / "data" / "digits-format-1.bundle"
 """A bundle that train wrote, with a Keras model and scikit-learn objects of ten digits."""
@@ -33,7 +33,7 @@ Members = dict[str, bytes]
 def real_members() -> tuple[Manifest, Members]:
     """Manifest and other members of the real bundle."""
     members = unpack(REAL.read_bytes())
-    return parse_manifest(members.pop("manifest.json")), members
+    return Manifest.parse(members.pop("manifest.json")), members
 
 
 def rehashed(**members: bytes) -> bytes:
