@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from batchdigits.archive.bundle_file import BundleFile
-from batchdigits.archive.manifest import Manifest
-from batchdigits.engines.contract import Engine
-from batchdigits.engines.open import DEFAULT_ENGINE, check_engine, open_checked
-from batchdigits.errors import BundleError, UnusableInputError, UsageError
+from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
+from batchdigits.errors import UnusableInputError
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.images import PIXELS
-from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import BATCH_ROWS, Machine, ReadOptions
-from batchdigits.rows.rejects import REJECT_COLUMNS
-from batchdigits.scoring.options import Limit
+from batchdigits.rows.options import BATCH_ROWS, ReadOptions
+from batchdigits.scoring.options import RunOptions, ScoreOptions
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import count_of, listing
 
@@ -29,8 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from batchdigits.engines.contract import MeasuringEngine
-    from batchdigits.scoring.one_input import OnProgress, Work
+    from batchdigits.engines.contract import Engine
+    from batchdigits.rows.contract import Rows
+    from batchdigits.scoring.one_input import OnProgress
     from batchdigits.scoring.run import RunSummary
     from batchdigits.scoring.scorer import Scorer
 
@@ -39,21 +35,47 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
+class ScoredBatch(NamedTuple):
+    """A record batch scored: every row is in `predictions` or in `rejects`, in its order."""
+
+    predictions: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
 class Bundle:
-    """A checked bundle with the engine that `open_checked` opened for it, ready to predict.
+    """A checked bundle with an engine whose golden rows were replayed, ready to predict.
 
     `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read,
     `signed_by` the id of the trusted key that signed it (None if no signature was checked).
+
+    A bundle can be pickled: it goes as the bytes of its file with their digest. The process that
+    gets it checks both, and opens the engine when it first scores: once for all of its copies.
     """
 
-    def __init__(self, file: BundleFile, engine: Engine) -> None:
+    def __init__(self, file: BundleFile, engine: Engine | str) -> None:
         self.file = file
         self.path = file.path
         self.digest = file.digest
         self.signed_by = file.signed_by
-        self.manifest: Manifest = file.manifest
-        self.classes: pa.Array = file.manifest.classes.array()
-        self.engine = engine
+        self.manifest = file.manifest
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; only in a process that got the bundle pickled it may have to be opened."""
+        if isinstance(self._engine, str):
+            self._engine = open_once(self.file, self._engine)
+        return self._engine
+
+    @property
+    def classes(self) -> pa.Array:
+        """The label of each of the engine's outputs."""
+        return self.manifest.classes.array()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Name, version and digest, as summaries and receipts show them."""
+        return self.file.facts
 
     def predict(
         self,
@@ -88,11 +110,39 @@ class Bundle:
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
         schema, checked = check_table(to_table(rows), ReadOptions(pixels=pixels))
-        refuse_reserved(schema.names, [field.name for field in scorer.columns], WHERE)
+        refuse_reserved(schema.names, scorer.names, WHERE)
         parts = list(checked)
         _refuse_rejects(parts)
         batches = [scorer.score(part).predictions for part in parts]
         return pa.Table.from_batches(batches, schema=scorer.schema(schema))
+
+    def score_batches(
+        self,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        probabilities: bool = False,
+        review_below: float | None = None,
+        strangeness: bool = False,
+        read: ReadOptions | None = None,
+        name: str = "rows",
+    ) -> Iterator[ScoredBatch]:
+        """Score record batches of one schema, one after another: for streams that must not end.
+
+        read  which columns hold the pixels, their scale, and which columns pass through
+        name  what the column `input` of the rejects calls the rows
+
+        Yields, for each batch, its predictions with the columns that `predict` describes, and its
+        rejects with the columns of a rejects file; `row` counts from 1 over all batches. A row that
+        can't be scored is a reject, never an error. Raises UnusableInputError for columns that
+        can't be scored.
+        """
+        from batchdigits.scoring.batches import score_batches
+
+        scorer = self.scorer(
+            probabilities=probabilities, review_below=review_below, strangeness=strangeness
+        )
+        scored = score_batches(batches, scorer, read or ReadOptions(), name)
+        return (ScoredBatch(predictions, rejects) for predictions, rejects in scored)
 
     def scorer(
         self,
@@ -101,41 +151,25 @@ class Bundle:
         review_below: float | None = None,
         strangeness: bool = False,
     ) -> Scorer:
-        """What turns checked rows into the columns that `predict` describes.
+        """The scorer that adds the columns which `predict` describes.
 
         Raises UsageError for a threshold out of 0..1 or an engine that can't measure strangeness,
         BundleError for a bundle that can't.
         """
-        from batchdigits.scoring.decision import Decider
         from batchdigits.scoring.scorer import Scorer
 
-        check_decisions(review_below, self.engine.name, strangeness=strangeness)
-        thresholds = self.manifest.thresholds
-        if review_below is not None:
-            thresholds = replace(thresholds, review_below=review_below)
-        decides = thresholds.review_below is not None or strangeness
-        return Scorer(
-            self.engine,
-            self.classes,
-            probabilities,
-            decider=Decider(thresholds) if decides else None,
-            measuring=self._measuring() if strangeness else None,
+        options = ScoreOptions.of(
+            {
+                "probabilities": probabilities,
+                "review_below": review_below,
+                "strangeness": strangeness,
+            }
         )
+        return Scorer.of(self.file, self.engine, options)
 
-    def _measuring(self) -> MeasuringEngine:
-        from batchdigits.engines.onnx.engine import OnnxEngine
-
-        if not isinstance(self.engine, OnnxEngine) or not self.engine.measures:
-            raise BundleError(
-                f"{self.path}: can't measure strangeness, its model.onnx has no such output: leave "
-                "--strangeness out, or rebuild the bundle with train"
-            )
-        return self.engine
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """Name, version and digest, as summaries and receipts show them."""
-        return self.file.facts
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = self._engine if isinstance(self._engine, str) else self._engine.name
+        return Bundle, (self.file, name)
 
 
 def open_bundle(
@@ -155,14 +189,7 @@ def open_bundle(
     not signed as it must be, or fails its golden rows; UsageError if a store is given without a
     reference; MissingExtraError if what the engine or a signature needs is not installed.
     """
-    choice = BundleChoice(
-        bundle=reference,
-        store=store,
-        expect_digest=expect_digest,
-        require_signature=require_signature,
-        trusted_keys=trusted_keys,
-        engine=engine,
-    )
+    choice = BundleChoice(reference, store, expect_digest, require_signature, trusted_keys, engine)
     file = choice.load()
     return Bundle(file, open_checked(file, engine))
 
@@ -183,10 +210,10 @@ def score(
     scale: float | None = None,
     keep: Sequence[str] | None = None,
     probabilities: bool = False,
-    review_below: float | None = None,
+    review_below: float | str | None = None,
     strangeness: bool = False,
     max_rejects: int | str = 0,
-    max_drift: float | None = None,
+    max_drift: float | str | None = None,
     overwrite: bool = False,
     allow_suspect: bool = False,
     check: bool = False,
@@ -201,84 +228,18 @@ def score(
     is called with rows done, part done (0..1 or None) and name of the input at hand. Raises
     UsageError, NoInputError and BundleError for what concerns the run as a whole.
     """
+    # Every keyword is a field of one of the five records that these options consist of.
+    given = dict(locals())
     arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    found = expand_inputs([os.fspath(argument) for argument in arguments])
-    targets = plan_targets(found, _text(output))
-    limit = Limit.parse(str(max_rejects))
-    rows = ReadOptions(
-        pixels=pixels,
-        header=header,
-        delimiter=delimiter,
-        scale=scale,
-        keep=_names(keep),
-    ).checked()
-    machine = Machine(workers, batch_size).checked()
-    check_engine(engine)
-    check_decisions(review_below, engine, strangeness=strangeness)
-    if max_drift is not None and not 0 <= max_drift <= 1:
-        raise UsageError(f"--max-drift {max_drift}: expected a number from 0 to 1, such as 0.25")
+    input_files = expand_inputs([os.fspath(argument) for argument in arguments])
+    targets = plan_targets(input_files, None if output is None else os.fspath(output))
+    options = RunOptions.of(given)
 
     # From here on there is work to do. Whatever a usage error did not wait for is imported now.
-    from batchdigits.archive.reference import read_reference
-    from batchdigits.scoring.one_input import Work
-    from batchdigits.scoring.receipt import Key
     from batchdigits.scoring.run import score_inputs
 
-    def open_work() -> Work:
-        opened = open_bundle(
-            bundle,
-            store=store,
-            engine=engine,
-            expect_digest=expect_digest,
-            require_signature=require_signature,
-            trusted_keys=trusted_keys,
-        )
-        scorer = opened.scorer(
-            probabilities=probabilities, review_below=review_below, strangeness=strangeness
-        )
-        return Work(
-            scorer=scorer,
-            reference=read_reference(opened.file),
-            rows=rows,
-            machine=machine,
-            reserved=frozenset([*(field.name for field in scorer.columns), *REJECT_COLUMNS]),
-            key=Key(
-                opened.facts,
-                {
-                    "engine": engine,
-                    **rows.facts(),
-                    "probabilities": probabilities,
-                    "review_below": review_below,
-                    "strangeness": strangeness,
-                },
-                opened.signed_by,
-            ),
-            max_rejects=limit,
-            max_drift=max_drift,
-            overwrite=overwrite,
-            allow_suspect=allow_suspect,
-            on_progress=on_progress or _no_progress,
-        )
-
-    planned = list(zip(found.inputs, targets, strict=True))
-    if check:
-        from batchdigits.scoring.dry_run import check_inputs
-
-        return check_inputs(planned, open_work)
-    return score_inputs(planned, open_work)
-
-
-def check_decisions(review_below: float | None, engine: str, *, strangeness: bool) -> None:
-    """Raise UsageError for what no bundle could decide by."""
-    if review_below is not None and not 0 <= review_below <= 1:
-        raise UsageError(
-            f"--review-below {review_below}: expected a confidence in 0..1, such as 0.95"
-        )
-    if strangeness and engine != DEFAULT_ENGINE:
-        raise UsageError(
-            f"--strangeness: the {engine} engine can't measure it, only {DEFAULT_ENGINE} can: "
-            "leave --engine or --strangeness out"
-        )
+    planned = list(zip(input_files.inputs, targets, strict=True))
+    return score_inputs(planned, options, on_progress or _no_progress, dry_run=check)
 
 
 def _refuse_rejects(parts: Sequence[Rows]) -> None:
@@ -295,16 +256,6 @@ def _refuse_rejects(parts: Sequence[Rows]) -> None:
         f"{count_of(count, 'row')} can't be scored (rows count from 0): {listing(problems)}; "
         f"each needs {PIXELS} numbers in 0..16"
     )
-
-
-def _names(keep: Sequence[str] | None) -> tuple[str, ...] | None:
-    if isinstance(keep, str):  # which is a sequence of letters
-        raise UsageError(f"keep={keep!r}: expected a list of column names, such as [{keep!r}]")
-    return None if keep is None else tuple(keep)
-
-
-def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
 
 
 def _no_progress(_rows: int, _part: float | None, _name: str) -> None:

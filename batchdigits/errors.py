@@ -6,6 +6,7 @@ A message is one line: what, where, got and expected, then what to do about it.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 
 from batchdigits.text import one_line
@@ -13,6 +14,12 @@ from batchdigits.text import one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
+
+
+OUT_OF_MEMORY = (
+    "out of memory, nothing was published; give the run more, or fewer --workers or a smaller "
+    "--batch-size"
+)
 
 
 class BatchdigitsError(Exception):
@@ -90,6 +97,25 @@ class InterruptedRunError(BatchdigitsError):
     def exit_code(self) -> int:  # type: ignore[override]  # the shell's 128 + signal
         """128 + the signal's number, as a shell reports it."""
         return 128 + self.signal_number
+
+
+def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
+    """The exception as one of ours, with its message and exit code.
+
+    `where` names what was worked on, for exceptions that don't say so themselves.
+    """
+    if isinstance(error, BatchdigitsError):
+        return error
+    if isinstance(error, OSError):
+        place = os.fsdecode(error.filename) if error.filename else where
+        return IOFailedError(f"{f'{place}: ' if place else ''}{error.strerror or error}")
+    prefix = f"{where}: " if where else ""
+    if isinstance(error, MemoryError):
+        return InternalError(f"{prefix}{OUT_OF_MEMORY}")
+    return InternalError(
+        f"{prefix}fault in batchdigits: {type(error).__name__}: {error}; --debug shows the "
+        "traceback"
+    )
 
 
 # Of several inputs' codes the run reports the first of these that is present.

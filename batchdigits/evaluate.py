@@ -84,7 +84,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "--review-below",
-        type=float,
         metavar="P",
         help="tell what is left if rows with less than this confidence, 0..1, go to review "
         "(default: the bundle's threshold, if it has one)",
@@ -133,11 +132,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
-    from batchdigits.api import check_decisions, open_bundle
-    from batchdigits.engines.open import DEFAULT_ENGINE
+    from batchdigits.api import open_bundle
     from batchdigits.evaluation.files import evaluate_files
     from batchdigits.files.inputs import expand_inputs
     from batchdigits.rows.options import ReadOptions
+    from batchdigits.scoring.options import parse_review_below
 
     options = ReadOptions(
         pixels=arguments.pixels,
@@ -146,7 +145,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
         scale=arguments.scale,
         keep=arguments.by,
     ).checked()
-    check_decisions(arguments.review_below, DEFAULT_ENGINE, strangeness=False)
+    review_below = parse_review_below(arguments.review_below)
     input_files = expand_inputs(arguments.inputs).inputs
     _refuse_twice(input_files)
     _refuse_input(output, input_files)
@@ -165,7 +164,7 @@ def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, 
             options,
             engine=bundle.engine,
             bundle=bundle.file,
-            review_below=arguments.review_below,
+            review_below=review_below,
             on_progress=progress,
         )
     finally:
@@ -182,13 +181,13 @@ def _tell(found: Evaluation, bundle: Bundle, keep_groups: int, limit: Limit) -> 
     logger = logging.getLogger("batchdigits")
     name = f"{bundle.manifest.name}@{bundle.manifest.version}"
     logger.info("%s", format_evaluation(found, name, keep_groups))
-    ledger = found.total.ledger
-    if limit.allows(ledger.rows_rejected, ledger.rows_in):
+    counts = found.total.counts
+    if limit.allows(counts.rows_rejected, counts.rows_in):
         return 0
     logger.error(
         "%d of %d rows were rejected, more than --max-rejects; the figures are those of the "
         "others; predict lists the rejects with their reasons",
-        *(ledger.rows_rejected, ledger.rows_in),
+        *(counts.rows_rejected, counts.rows_in),
     )
     return TOO_MANY_REJECTS
 

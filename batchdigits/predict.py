@@ -14,14 +14,11 @@ from batchdigits.cli.flags import (
     add_common_options,
     add_row_options,
     column_names,
+    keywords_of,
     make_parser,
+    whole_number,
 )
 from batchdigits.cli.terminal import Progress, print_json
-from batchdigits.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from batchdigits.scoring.run import RunSummary
 
 EXAMPLES = (
     "python -m batchdigits.predict forms.parquet",
@@ -92,7 +89,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--review-below",
-        type=float,
         metavar="P",
         help="write decision and cause: rows with less than this confidence, 0..1, go to review "
         "(default: the bundle's threshold, if it has one)",
@@ -112,7 +108,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-drift",
-        type=float,
         metavar="X",
         help="end with 0 up to this much drift, 0..1, of an input from what the bundle was made "
         "of (default: any); above it the output is published all the same and the exit code is 4",
@@ -143,6 +138,7 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("machine")
     group.add_argument(
         "--workers",
+        type=whole_number,
         default=os.environ.get("BATCHDIGITS_WORKERS") or None,
         metavar="N",
         help="threads that score (default: $BATCHDIGITS_WORKERS, else the CPUs this process has)",
@@ -160,54 +156,16 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.engine != "keras":
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
-        summary = _score(arguments)
-    print_json(summary.as_dict())
-    return summary.exit_code
-
-
-def _score(arguments: argparse.Namespace) -> RunSummary:
-    workers = _workers(arguments.workers)  # wrong usage must not wait for imports
     from batchdigits.api import score
 
     progress = Progress()
-    try:
-        return score(
-            arguments.inputs,
-            output=arguments.output,
-            bundle=arguments.bundle,
-            store=arguments.store,
-            expect_digest=arguments.expect_digest,
-            require_signature=arguments.require_signature,
-            trusted_keys=arguments.trusted_keys,
-            engine=arguments.engine,
-            pixels=arguments.pixels,
-            header=arguments.header,
-            delimiter=arguments.delimiter,
-            scale=arguments.scale,
-            keep=arguments.keep,
-            probabilities=arguments.probabilities,
-            review_below=arguments.review_below,
-            strangeness=arguments.strangeness,
-            max_rejects=arguments.max_rejects,
-            max_drift=arguments.max_drift,
-            overwrite=arguments.overwrite,
-            allow_suspect=arguments.allow_suspect,
-            check=arguments.check,
-            batch_size=arguments.batch_size,
-            workers=workers,
-            on_progress=progress,
-        )
-    finally:
-        progress.finish()
-
-
-def _workers(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit():
-        raise UsageError(f"--workers {text!r}: expected a whole number, 1 or more")
-    return int(text)
+    with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
+        try:
+            summary = score(**keywords_of(arguments), on_progress=progress)
+        finally:
+            progress.finish()
+    print_json(summary.as_dict())
+    return summary.exit_code
 
 
 if __name__ == "__main__":

@@ -13,19 +13,13 @@ from batchdigits.cli.flags import Parser, add_common_options, make_parser
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import (
     BatchdigitsError,
-    BundleError,
-    IOFailedError,
-    NoInputError,
-    UnusableInputError,
     UsageError,
     worst_exit_code,
 )
 from batchdigits.text import count_of
 
 if TYPE_CHECKING:
-    from batchdigits.scoring.receipt import Receipt
     from batchdigits.scoring.replay import Verified
-    from batchdigits.scoring.scorer import Scorer
 
 _LOGGER = logging.getLogger("batchdigits")
 
@@ -94,44 +88,42 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _verify_one(path: Path, arguments: argparse.Namespace) -> int:
-    """Verify one receipt and say what came of it; the exit code for it."""
-    from batchdigits.scoring.receipt import open_receipt
-    from batchdigits.scoring.replay import Verified, verify_receipt
+    """Verify one receipt and print the result; returns the exit code for it."""
+    from batchdigits.scoring.replay import verify_file
 
-    receipt = None
-    try:
-        receipt = open_receipt(path)
-        verified = verify_receipt(
-            receipt,
-            lambda one: _open_scorer(one, arguments.bundle, arguments.store),
-            sample=arguments.sample,
-            input_path=None if arguments.input is None else Path(arguments.input),
-        )
-    except (NoInputError, UnusableInputError, IOFailedError) as error:
-        verified = Verified(0, None, (error,))
+    verified = verify_file(
+        path,
+        sample=arguments.sample,
+        bundle=arguments.bundle,
+        store=arguments.store,
+        input_path=None if arguments.input is None else Path(arguments.input),
+    )
     for problem in verified.problems:
         _LOGGER.error("%s", problem)
     if arguments.json:
-        print_json(_as_dict(path, receipt, verified))
+        print_json(_facts(path, verified))
     else:
-        print_result(_line(path, receipt, verified))
+        print_result(_line(path, verified))
     return verified.exit_code
 
 
-def _line(path: Path, receipt: Receipt | None, verified: Verified) -> str:
+def _line(path: Path, verified: Verified) -> str:
+    receipt = verified.receipt
     if receipt is None or verified.problems:
         return f"not ok {path}: {'; '.join(map(_first_words, verified.problems))}"
     again = "no row scored again"
     if verified.worst_difference is not None:
+        bundle = receipt.key.bundle
         again = (
-            f"{count_of(verified.rescored, 'row')} scored again with {receipt.bundle['name']}@"
-            f"{receipt.bundle['version']}, confidences within {verified.worst_difference:.2g}"
+            f"{count_of(verified.rescored, 'row')} scored again with {bundle['name']}@"
+            f"{bundle['version']}, confidences within {verified.worst_difference:.2g}"
         )
     elif receipt.input == "-":
         again = "its input was standard input, not checked"
+    counts = receipt.counts
     return (
-        f"ok {path}: {count_of(receipt.rows_in, 'row')} in, {receipt.rows_predicted} predicted, "
-        f"{receipt.rows_rejected} rejected; {again}"
+        f"ok {path}: {count_of(counts.rows_in, 'row')} in, {counts.rows_predicted} predicted, "
+        f"{counts.rows_rejected} rejected; {again}"
     )
 
 
@@ -140,50 +132,19 @@ def _first_words(problem: BatchdigitsError) -> str:
     return kinds.get(problem.exit_code, "failed")
 
 
-def _as_dict(path: Path, receipt: Receipt | None, verified: Verified) -> dict[str, Any]:
+def _facts(path: Path, verified: Verified) -> dict[str, Any]:
+    receipt = verified.receipt
+    counts = {} if receipt is None else receipt.counts.facts()
     return {
         "receipt": str(path),
         "exit_code": verified.exit_code,
         "input": receipt and receipt.input,
-        "bundle": receipt and dict(receipt.bundle),
-        "rows_in": receipt and receipt.rows_in,
-        "rows_predicted": receipt and receipt.rows_predicted,
-        "rows_rejected": receipt and receipt.rows_rejected,
+        "bundle": receipt and {**receipt.key.bundle},
+        **{name: counts.get(name) for name in ("rows_in", "rows_predicted", "rows_rejected")},
         "rows_rescored": verified.rescored,
         "worst_difference": verified.worst_difference,
         "problems": [str(problem) for problem in verified.problems],
     }
-
-
-def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Scorer:
-    """The receipt's bundle, its golden rows replayed, ready to score as the receipt says.
-
-    Raises BundleError if there is no bundle with the receipt's digest.
-    """
-    from batchdigits.api import open_bundle
-    from batchdigits.scoring.scorer import Scorer
-
-    digest = receipt.bundle["digest"]
-    path = _find_bundle(receipt, store) if bundle is None else bundle
-    opened = open_bundle(path, store=store, engine=receipt.engine, expect_digest=digest)
-    return Scorer(opened.engine, opened.classes, receipt.probabilities)
-
-
-def _find_bundle(receipt: Receipt, store: str | None) -> Path:
-    """The bundle with the receipt's digest among the store's of its name and the packaged one."""
-    from batchdigits.files.digest import digest_file
-    from batchdigits.store.choice import open_store, packaged_bundle
-
-    digest, name = receipt.bundle["digest"], receipt.bundle["name"]
-    folder = open_store(store)
-    of_store = [folder.path(name, version) for version in folder.versions(name)]
-    for path in (*of_store, packaged_bundle()):
-        if path.is_file() and digest_file(path) == digest:
-            return path
-    raise BundleError(
-        f"{receipt.path}: its bundle {name}@{receipt.bundle['version']} ({digest}) is neither in "
-        f"the store {folder.folder} nor inside the package; name it with --bundle, or its --store"
-    )
 
 
 if __name__ == "__main__":

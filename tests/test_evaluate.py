@@ -263,7 +263,7 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
         (["--by", "boxes"], 2, "--by boxes: rows.parquet holds fixed_size_list"),
         (["--by", "form,form"], 2, "names a column more than once"),
         (["--groups", "-1"], 2, "--groups -1: expected 0 or more groups"),
-        (["--review-below", "95"], 2, "--review-below 95.0: expected a confidence in 0..1"),
+        (["--review-below", "95"], 2, "--review-below 95: expected a confidence in 0..1"),
         (["--output", "figures.csv"], 2, "expected a file name that ends in .json"),
         (["--output", "none/figures.json"], 73, "there is no folder none"),
         (["--output", "there.json"], 73, "there.json: exists; give --overwrite"),
@@ -271,7 +271,7 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
         (["link.parquet"], 2, "link.parquet: is the same file as rows.parquet; name it once"),
         (["others.parquet"], 65, "others.parquet: no label in column 'label' is a class of the"),
         (["missing.csv"], 66, "missing.csv: no such file"),
-        (["--max-rejects", "some"], 2, "expected a count such as 5, or 0.5%"),
+        (["--max-rejects", "some"], 2, "expected a count such as 5, or a share such as 0.5%"),
     ],
 )
 def test_what_can_not_be_evaluated_is_refused_in_one_line(

@@ -374,8 +374,8 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
         (["digits.parquet", "--output", "digits.parquet"], 2, "is an input"),
         (["digits.parquet", "--output", "digits.xlsx"], 2, ".parquet"),
         (["digits.parquet", "--output", "/dev/full"], 2, "/dev/full"),
-        (["digits.parquet", "--workers", "many"], 2, "--workers 'many'"),
-        (["digits.parquet", "--max-rejects", "some"], 2, "'some' is no limit"),
+        (["digits.parquet", "--workers", "many"], 2, "--workers: 'many'"),
+        (["digits.parquet", "--max-rejects", "some"], 2, "--max-rejects 'some': expected a count"),
         (["digits.parquet", "--scale", "0"], 2, "--scale"),
         (["digits.parquet", "--delimiter", "ab"], 2, "--delimiter"),
         (["digits.parquet", "--delimiter", "5"], 2, "--delimiter"),
@@ -544,10 +544,10 @@ def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(
         pq.write_table(small_table(), tmp_path / name)
     code = (
         "import sys\nfrom batchdigits.scoring import run\nwhole = run.score_input\n"
-        "def broken(entry, targets, work):\n"
-        f"    if entry.name == 'a.parquet':\n        raise {fault}\n"
-        "    return whole(entry, targets, work)\n"
-        "run.score_inputs.__defaults__ = (broken,)\n"
+        "def broken(input_file, place, work):\n"
+        f"    if input_file.name == 'a.parquet':\n        raise {fault}\n"
+        "    return whole(input_file, place, work)\n"
+        "run.score_input = broken\n"
         "from batchdigits.predict import main\nsys.exit(main(['a.parquet', 'b.parquet']))"
     )
     done = subprocess.run(
@@ -668,15 +668,15 @@ def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> 
         "import os, signal, sys\n"
         "from batchdigits.files import commit\n"
         "from batchdigits.predict import main\n"
-        "from batchdigits.scoring import one_input\n"
+        "from batchdigits.files.places import local\n"
         "really, calls = commit.recover, []\n"
         "def recover(targets):\n"
         "    calls.append(targets)\n"
         "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
         "    really(targets)\n"
-        "commit.recover = one_input.recover = recover\n"
+        "commit.recover = local.recover = recover\n"
         "def refuse(*_): raise MemoryError\n"
-        "one_input.publish = refuse\n"
+        "local.publish = refuse\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", program, str(digits)]

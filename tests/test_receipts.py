@@ -21,15 +21,15 @@ from batchdigits.archive.reference import read_reference
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import plan_targets
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
-from batchdigits.scoring.one_input import Work
-from batchdigits.scoring.options import Limit
-from batchdigits.scoring.receipt import Key, open_receipt
+from batchdigits.scoring.one_input import Work, score_input
+from batchdigits.scoring.options import Limit, RunPolicy
+from batchdigits.scoring.receipt import Key, Receipt
 from batchdigits.scoring.replay import verify_receipt
-from batchdigits.scoring.run import score_inputs
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
@@ -255,10 +255,10 @@ def test_another_bundle_is_refused_and_none_is_needed_without_a_sample(
     ("text", "code", "words"),
     [
         (None, 66, "no such file"),
-        ("", 65, "is no receipt"),
-        ("[]", 65, "is no receipt"),
+        ("", 65, "not a receipt"),
+        ("[]", 65, "not a receipt"),
         ('{"outputs": {}, "format": 2}', 65, "receipt format 2"),
-        ('{"outputs": {}, "format": 1}', 65, "is a damaged receipt"),
+        ('{"outputs": {}, "format": 1}', 65, "a damaged receipt"),
     ],
 )
 def test_what_is_no_receipt_is_refused(
@@ -284,7 +284,7 @@ def test_a_receipt_with_odd_values_is_refused(old: str, new: str, folder: Path, 
     """It comes from a file that anybody may have written: no path out of its folder is followed."""
     replace_text(folder / "bad.receipt.json", old, new)
     code, _, err = run("bad.receipt.json")
-    assert (code, "is a damaged receipt" in err) == (65, True)
+    assert (code, "a damaged receipt" in err) == (65, True)
 
 
 @pytest.mark.parametrize(
@@ -330,30 +330,25 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
     work = Work(
         scorer=scorer,
         reference=read_reference(read_bundle(packaged_bundle())),
-        rows=ReadOptions(),
+        read=ReadOptions(),
         machine=Machine(1, 30),
-        reserved=frozenset(),
+        policy=RunPolicy(max_rejects=Limit(400)),
         key=Key(
             {"name": "n", "version": "1", "digest": "sha256:0"},
             {**options, "delimiter": ",", "scale": None, "keep": None},
         ),
-        max_drift=None,
-        max_rejects=Limit(400),
-        overwrite=False,
-        allow_suspect=False,
         on_progress=lambda _rows, _part, _name: None,
     )
     found = expand_inputs([str(path)])
-    summary = score_inputs(
-        list(zip(found.inputs, plan_targets(found, None), strict=True)), lambda: work
-    )
-    assert set(summary.reasons) == {"out-of-range", "no-probability"}
-    receipt = open_receipt(tmp_path / "in.receipt.json")
+    (targets,) = plan_targets(found, None)
+    result = score_input(found.inputs[0], LocalFolder(targets), work)
+    assert set(result.reasons) == {"out-of-range", "no-probability"}
+    receipt = Receipt.read(tmp_path / "in.receipt.json")
     for sample in (1_000, 50):
-        verified = verify_receipt(receipt, lambda _: scorer, sample=sample)
+        verified = verify_receipt(receipt, lambda: scorer, sample=sample)
         assert (verified.problems, verified.worst_difference) == ((), 0)
     other = Scorer(SometimesNothing(), pa.array(["b", "a", "c"]))
-    (problem,) = verify_receipt(receipt, lambda _: other, sample=50).problems
+    (problem,) = verify_receipt(receipt, lambda: other, sample=50).problems
     assert "rows scored again differ" in str(problem)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from batchdigits.archive.container import MAX_FILE_BYTES, pack, unpack
 from batchdigits.archive.manifest import Manifest, MemberFact
@@ -65,6 +66,17 @@ class BundleFile:
     def to_bytes(self) -> bytes:
         """Return the very bytes that were read: a bundle is the packing of its members."""
         return pack(self.members)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.path, self.to_bytes(), self.digest, self.signed_by)
+
+
+def _unpickled(path: Path, data: bytes, digest: str, signed_by: str | None) -> BundleFile:
+    """The bundle file that another process checked; its bytes are checked again."""
+    if digest_bytes(data) != digest:
+        raise BundleError(f"{path}: its bytes changed on the way from another process")
+    manifest, members = check_bundle(data)
+    return BundleFile(path, digest, manifest, MappingProxyType(members), signed_by)
 
 
 def read_bundle(

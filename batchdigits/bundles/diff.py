@@ -84,7 +84,7 @@ def _as_facts(examples: Examples, old: Bundle, new: Bundle, found: Comparison) -
     return {
         "data": examples.input_file.name,
         "label": examples.label,
-        "rows_in": found.old.ledger.rows_in,
+        "rows_in": found.old.counts.rows_in,
         "old": {"bundle": old.facts, **found.old.as_facts()},
         "new": {"bundle": new.facts, **found.new.as_facts()},
         "classes": list(found.labels),
@@ -119,7 +119,7 @@ def _head(examples: Examples, old: Bundle, new: Bundle, found: Comparison) -> st
     lines = [
         *(f"{which}  {_named(bundle)}" for which, bundle in (("old ", old), ("new ", new))),
     ]
-    counts = f"{tally.ledger.rows_in:,} rows, {tally.ledger.rows_rejected:,} rejected, {labels}"
+    counts = f"{tally.counts.rows_in:,} rows, {tally.counts.rows_rejected:,} rejected, {labels}"
     lines.append(f"data  {examples.input_file.name}: {counts}")
     if found.old.unknown or found.new.unknown:
         lines.append(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from batchdigits.cli.interrupts import ignore_signals, raise_if_interrupted, signals_caught
 from batchdigits.cli.logs import configure_logging, json_line
 from batchdigits.cli.quiet import as_command
-from batchdigits.errors import BatchdigitsError
+from batchdigits.errors import as_ours
 from batchdigits.text import one_line
 
 TYPE_CHECKING = False
@@ -79,16 +79,9 @@ def _bounded(parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | 
             return body(arguments)
         finally:
             raise_if_interrupted()  # whatever became of the exception on its way
-    except BatchdigitsError as error:
-        return _report(parser.prog, arguments, str(error), error.exit_code)
-    except OSError as error:
-        return _report(parser.prog, arguments, _os_error_line(error), 74)
-    except MemoryError:
-        line = "out of memory: nothing was published; give the run more, or a smaller --batch-size"
-        return _report(parser.prog, arguments, line, 70)
-    except Exception as error:  # noqa: BLE001  # the boundary: what nobody foresaw is exit 70
-        line = f"fault in batchdigits: {type(error).__name__}: {error}; --debug shows the traceback"
-        return _report(parser.prog, arguments, line, 70)
+    except Exception as error:  # noqa: BLE001  # the boundary: whatever happened becomes one line
+        ours = as_ours(error)
+        return _report(parser.prog, arguments, str(ours), ours.exit_code)
 
 
 def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
@@ -116,8 +109,3 @@ def _to_stderr(text: str) -> None:
         return
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr)  # noqa: T201  # this is where commands print
-
-
-def _os_error_line(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"

@@ -11,7 +11,7 @@ from batchdigits.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,6 +71,22 @@ def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
         help="the folder of public keys, *.pub, that signatures are checked with "
         "(default: $BATCHDIGITS_TRUSTED_KEYS, else none are checked)",
     )
+
+
+def keywords_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The flags as keywords of the function that does the command's work."""
+    return {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("log_format", "debug")
+    }
+
+
+def whole_number(text: str) -> int:
+    """The value of a flag that takes a whole number, 1 or more."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
+    return int(text)
 
 
 def column_names(text: str) -> tuple[str, ...]:

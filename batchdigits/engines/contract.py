@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from batchdigits.rows.contract import Pixels
 
@@ -43,6 +43,11 @@ class MeasuringEngine(Engine, Protocol):
     """An engine that can also say how far a row is from what is usual."""
 
     def measure(self, pixels: Pixels) -> Measured: ...
+
+
+def as_measuring(engine: Engine) -> MeasuringEngine | None:
+    """Return the engine if it can measure strangeness; an engine with `measures` true can."""
+    return cast("MeasuringEngine", engine) if getattr(engine, "measures", False) else None
 
 
 def most_probable(probabilities: NDArray[np.float32]) -> MostProbable:

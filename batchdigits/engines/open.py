@@ -6,6 +6,7 @@ class itself: `OnnxEngine(model_bytes, classes)`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,22 @@ def open_checked(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Engine:
     rows that differ, MissingExtraError where the engine's packages are not installed.
     """
     return _open_and_replay(bundle, engine)[0]
+
+
+_OPENED: dict[tuple[str, str], Engine] = {}
+_LOCK = threading.Lock()
+
+
+def open_once(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Engine:
+    """Open an engine as `open_checked` does, at its first call in a process for a bundle's digest.
+
+    For bundles that came from another process, of which this one may get a copy with every task.
+    """
+    with _LOCK:
+        key = bundle.digest, engine
+        if key not in _OPENED:
+            _OPENED[key] = open_checked(bundle, engine)
+        return _OPENED[key]
 
 
 def replay_bundle(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Replay:

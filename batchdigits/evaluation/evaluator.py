@@ -18,7 +18,7 @@ from batchdigits.errors import UnusableInputError
 from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, Examples, label_keys, label_places
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.formats import open_source
-from batchdigits.scoring.ledger import Ledger
+from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.text import listing
 
@@ -70,7 +70,7 @@ class Tally:
     seconds   of one processor, spent on scoring as predict scores
     """
 
-    ledger: Ledger = field(default_factory=Ledger)
+    counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     labelled: int = 0
     unknown: int = 0
@@ -89,9 +89,9 @@ class Tally:
     @property
     def unlabelled(self) -> int:
         """Scorable rows without a label."""
-        ledger = self.ledger
-        unscorable = ledger.rows_rejected - ledger.reasons["no-probability"]
-        return ledger.rows_in - unscorable - self.labelled
+        counts = self.counts
+        unscorable = counts.rows_rejected - counts.reasons.get("no-probability", 0)
+        return counts.rows_in - unscorable - self.labelled
 
     def add(self, outcomes: Outcomes) -> None:
         """Count the outcomes of one batch."""
@@ -108,9 +108,9 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Count what another tally of the same bundle has counted."""
-        self.ledger.merge(other.ledger)
+        self.counts += other.counts
         for one in fields(self):
-            if one.name != "ledger":
+            if one.name != "counts":
                 setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def as_facts(self) -> dict[str, Any]:
@@ -122,11 +122,11 @@ class Tally:
         probabilities and 1 for the true class, 0 for the others; 0..2, as in Brier, "Verification
         of forecasts expressed in terms of probability", 1950.
         """
-        predicted, wrong = self.ledger.rows_predicted, self.labelled - self.right
+        predicted, wrong = self.counts.rows_predicted, self.labelled - self.right
         return {
             "rows_predicted": predicted,
-            "rows_rejected": self.ledger.rows_rejected,
-            "reasons": self.ledger.ordered_reasons(),
+            "rows_rejected": self.counts.rows_rejected,
+            "reasons": dict(self.counts.reasons),
             "rows_labelled": self.labelled,
             "rows_of_unknown_class": self.unknown,
             "rows_right": self.right if self.labelled else None,
@@ -164,7 +164,7 @@ class Evaluator:
         started = time.thread_time()
         scored = self._scorer.score(rows)
         self.tally.seconds += time.thread_time() - started
-        self.tally.ledger.add(scored)
+        self.tally.counts += scored.counts
         outcomes = self._outcomes(rows, scored, labels)
         self.tally.add(outcomes)
         return outcomes
@@ -189,12 +189,8 @@ class Evaluator:
     ) -> NDArray[np.float32]:
         """Of every class, float32 (n, k); 0 where `at` does not say that the row got any."""
         found = np.zeros((len(rows.pixels), len(self.classes)), np.float32)
-        if self._scorer.probabilities:
-            added = scored.predictions.columns[-len(self._scorer.columns) :]
-            names = [field.name for field in self._scorer.columns]
-            first = names.index(f"proba_{self.classes.values[0]}")
-            each = added[first : first + len(self.classes)]
-            found[at] = np.column_stack([column.to_numpy() for column in each])
+        if scored.probabilities is not None:
+            found[at] = scored.probabilities
         else:
             found[at] = self._scorer.engine.probabilities(rows.pixels)[at]
         return found
@@ -236,7 +232,7 @@ def run_through(
     """
     opened = open_source(examples.input_file, examples.rows, examples.machine)
     with closing(opened.source) as source:
-        first_row = 1
+        first_row, lines = 1, 0
         for turn, block in enumerate(source.blocks()):
             rows = source.check(block)
             labels = _labels(rows, examples.label)
@@ -247,9 +243,11 @@ def run_through(
             scored = {id(evaluator): evaluator.score(rows, labels) for evaluator in order}
             on_batch(first_row, rows, [scored[id(evaluator)] for evaluator in evaluators])
             first_row += rows.rows
+            lines += rows.lines
             on_part(first_row - 1, source.progress())
+        source.verify(first_row - 1, lines)
         for evaluator in evaluators:
-            evaluator.tally.ledger.check(examples.input_file.name, source.expected_rows)
+            evaluator.tally.counts.check(examples.input_file.name)
     opened.verify_unchanged()
 
 
@@ -273,11 +271,11 @@ def refuse_useless(name: str, label: str | None, tallies: Sequence[Tally]) -> No
 
     None of its rows can be scored or, where `label` names a column, no label is a class.
     """
-    ledger = tallies[0].ledger
-    if not any(tally.ledger.rows_predicted for tally in tallies):
-        reasons = listing(f"{n} {why}" for why, n in ledger.ordered_reasons().items())
+    counts = tallies[0].counts
+    if not any(tally.counts.rows_predicted for tally in tallies):
+        reasons = listing(f"{n} {why}" for why, n in counts.reasons.items())
         raise UnusableInputError(
-            f"{name}: none of its {ledger.rows_in} rows can be scored ({reasons or 'no rows'}): "
+            f"{name}: none of its {counts.rows_in} rows can be scored ({reasons or 'no rows'}): "
             "check the file and the flags it needs (--scale, --delimiter, --pixels)"
         )
     if label is not None and all(one.unknown == one.labelled for one in tallies):

@@ -68,7 +68,7 @@ def evaluate_files(
         evaluator = Evaluator(engine, classes, timed=False)
         evidence = Suspicion(reference, options.scale)
         _pass(examples, evaluator, evidence, book, on_progress)
-        if evaluator.tally.ledger.rows_in:
+        if evaluator.tally.counts.rows_in:
             refuse_useless(examples.input_file.name, label, [evaluator.tally])
         inputs.append(
             InputTally(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.evaluation.confusion import share_interval
 from batchdigits.rows.contract import Pixels
-from batchdigits.scoring.decision import CAUSES, Decider, count_causes
+from batchdigits.scoring.decision import Decider, count_causes
+from batchdigits.scoring.ledger import CAUSES
 
 
 class DecisionCounts:

@@ -32,8 +32,8 @@ class InputTally:
         tally = self.tally
         return {
             "input": self.name,
-            "rows_in": tally.ledger.rows_in,
-            "rows_rejected": tally.ledger.rows_rejected,
+            "rows_in": tally.counts.rows_in,
+            "rows_rejected": tally.counts.rows_rejected,
             "rows_labelled": tally.labelled,
             "rows_right": tally.right,
             "accuracy": tally.accuracy,
@@ -69,10 +69,10 @@ class Evaluation:
         low, high = share_interval(total.right, total.labelled) or (None, None)
         return {
             "inputs": [one.as_facts() for one in self.inputs],
-            "rows_in": total.ledger.rows_in,
-            "rows_predicted": total.ledger.rows_predicted,
-            "rows_rejected": total.ledger.rows_rejected,
-            "reasons": total.ledger.ordered_reasons(),
+            "rows_in": total.counts.rows_in,
+            "rows_predicted": total.counts.rows_predicted,
+            "rows_rejected": total.counts.rows_rejected,
+            "reasons": dict(total.counts.reasons),
             "rows_labelled": total.labelled,
             "rows_unlabelled": total.unlabelled,
             "rows_of_unknown_class": total.unknown,

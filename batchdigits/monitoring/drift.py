@@ -36,7 +36,7 @@ _DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class PredictionCounts:
     """What the predictions of one batch were.
 
     predicted   int64 (k,): rows by predicted class
@@ -75,10 +75,10 @@ def exceeds(drift: float | None, limit: float | None) -> bool:
 
 def count_predictions(
     best: NDArray[np.int64], confidence: NDArray[np.float32], classes: int
-) -> Counts:
+) -> PredictionCounts:
     """Count the predictions (n,) of one batch; safe to call from any thread."""
     units = (confidence * np.float32(_UNIT)).astype(np.int64)
-    return Counts(
+    return PredictionCounts(
         np.bincount(best, minlength=classes), count_confidences(confidence), int(units.sum())
     )
 
@@ -98,7 +98,7 @@ class DriftEvidence:
         self._confidence = np.zeros(CONFIDENCE_BINS, np.int64)
         self._total = 0
 
-    def add(self, rows: Rows, counts: Counts) -> None:
+    def add(self, rows: Rows, counts: PredictionCounts) -> None:
         """Take in the next batch and the counts of its predictions."""
         offsets = np.arange(rows.rows) if rows.good is None else rows.good
         self._sample.add(rows.pixels, offsets + self._numbered)
@@ -186,6 +186,6 @@ def _level_counts(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _shades(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts (64, 17) of levels as counts (64, 5) of shades."""
+    """PredictionCounts (64, 17) of levels as counts (64, 5) of shades."""
     summed: NDArray[np.int64] = np.add.reduceat(counts, SHADES, axis=1)
     return summed

@@ -37,9 +37,9 @@ def _head(found: Evaluation, bundle: str) -> str:
     total = found.total
     where = found.inputs[0].name if len(found.inputs) == 1 else f"{len(found.inputs)} inputs"
     lines = [f"{bundle} on {total.labelled:,} labelled rows of {where}"]
-    if total.ledger.rows_rejected:
-        why = listing(f"{n:,} {reason}" for reason, n in total.ledger.ordered_reasons().items())
-        lines.append(f"besides, {count_of(total.ledger.rows_rejected, 'row')} rejected: {why}")
+    if total.counts.rows_rejected:
+        why = listing(f"{n:,} {reason}" for reason, n in total.counts.reasons.items())
+        lines.append(f"besides, {count_of(total.counts.rows_rejected, 'row')} rejected: {why}")
     if total.unlabelled:
         lines.append(f"besides, {count_of(total.unlabelled, 'row')} without a label")
     if total.unknown:

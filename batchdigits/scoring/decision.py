@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.rows.contract import Pixels
-
-CAUSES: dict[str, str] = {
-    "little-ink": "less ink than a digit has: blank, or scaled wrongly",
-    "much-ink": "more ink than a digit has: inverted, blotted, crossed out",
-    "pale": "the darkest pixel is lighter than a digit's: faint, or scaled wrongly",
-    "strange": "further from every usual digit than digits are",
-    "low-confidence": "the confidence is below the threshold",
-}
-"""Why a row goes to review, and what it means; of several that fit the first is given."""
+from batchdigits.scoring.ledger import CAUSES
 
 _NAMES = [b"", *(cause.encode() for cause in CAUSES)]
 _LENGTHS = np.array([len(name) for name in _NAMES], np.int32)

@@ -1,60 +1,47 @@
-"""What can be known of a run without scoring a row, and without writing anything."""
+"""The checks of an input file that neither score a row nor write anything: `predict --check`."""
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 from batchdigits.errors import IOFailedError
-from batchdigits.files.lock import refuse_held
 from batchdigits.files.names import InputFile
+from batchdigits.files.places.contract import Place
 from batchdigits.files.targets import Targets
 from batchdigits.monitoring.drift import NOT_MEASURED
 from batchdigits.rows.contract import Source
-from batchdigits.rows.formats import check_schema, find_format, open_source
-from batchdigits.rows.pixels import refuse_reserved
-from batchdigits.scoring.ledger import Ledger
+from batchdigits.rows.formats import find_format, open_source
+from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
+from batchdigits.scoring.outputs import output_schema
 from batchdigits.scoring.receipt import finished_receipt
-from batchdigits.scoring.run import OpenWork, RunSummary, score_inputs
 
 LEAST_ROW_BYTES = 128
 """A CSV row has at least 64 digits and what stands between them."""
 
 
-def check_inputs(planned: Sequence[tuple[InputFile, Targets]], open_work: OpenWork) -> RunSummary:
-    """The summary of a run that stops short of scoring: each input is ready, unchanged or refused.
+def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> InputResult:
+    """The result to expect of an input file whose paths were checked: ready or unchanged.
 
-    Looks at inputs, headers, footers, bundle, outputs, locks and free disk space, and raises as
-    `score_inputs` does. Writes and removes nothing.
+    Looks at headers, footers, outputs, locks and free disk space. Raises BatchdigitsError as
+    scoring it would. A commit that was cut off is left to the run, which completes or discards it.
     """
-    return score_inputs(planned, open_work, partial(_check_input, room=_Room()))
-
-
-def _check_input(input_file: InputFile, targets: Targets, work: Work, room: _Room) -> InputResult:
-    """What would become of one input whose paths were checked, as far as can be told.
-
-    Raises BatchdigitsError as scoring it would.
-    """
-    refuse_held(targets.receipt)
-    # A commit that was cut off is completed or discarded first of all, whoever's it is.
-    if not targets.commit.exists():
-        receipt = finished_receipt(input_file, targets, work.key)
+    if place.is_settled():
+        receipt = finished_receipt(input_file, place.targets, work.key)
         if receipt is not None:
             return result_of(
-                input_file, targets, receipt, receipt.drift, status="unchanged", work=work
+                input_file, place, receipt.counts, receipt.drift, status="unchanged", work=work
             )
-        refuse_foreign(input_file, targets, work)
-    with closing(open_source(input_file, work.rows, work.machine).source) as source:
-        refuse_reserved(source.schema.names, work.reserved, input_file.name)
-        schema = work.scorer.schema(source.schema)
-        check_schema(targets.kind, schema, input_file.name)
-        room.take(input_file, targets, _bytes_to_write(input_file, targets, source, len(schema)))
-    return result_of(input_file, targets, Ledger(), NOT_MEASURED, status="ready", work=work)
+        refuse_foreign(input_file, place, work)
+    with closing(open_source(input_file, work.read, work.machine).source) as source:
+        schema = output_schema(source, work.scorer, place, input_file.name)
+        needed = _bytes_to_write(input_file, place.targets, source, len(schema))
+        room.take(input_file, place.targets, needed)
+    # As in a run that has not counted yet: where nothing decides there are no causes.
+    return result_of(input_file, place, Counts(), NOT_MEASURED, status="ready", work=work)
 
 
 def _bytes_to_write(
@@ -70,7 +57,7 @@ def _bytes_to_write(
     return max(size, rows * columns * find_format(targets.kind).cell_bytes)
 
 
-class _Room:
+class Room:
     """What is left on each file system when the inputs before this one have been scored."""
 
     def __init__(self) -> None:

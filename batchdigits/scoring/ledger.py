@@ -1,80 +1,111 @@
-"""The ledger: every row that came in is predicted or rejected, or the run is not published."""
+"""Counts of rows, and the ledger: every row that came in is predicted or rejected."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from batchdigits.errors import InternalError
 from batchdigits.rows.rejects import REASONS
-from batchdigits.scoring.decision import CAUSES
 
-if TYPE_CHECKING:
-    from batchdigits.scoring.scorer import Scored
+CAUSES: dict[str, str] = {
+    "little-ink": "less ink than a digit has: blank, or scaled wrongly",
+    "much-ink": "more ink than a digit has: inverted, blotted, crossed out",
+    "pale": "the darkest pixel is lighter than a digit's: faint, or scaled wrongly",
+    "strange": "further from every usual digit than digits are",
+    "low-confidence": "the confidence is below the threshold",
+}
+"""The causes of a review, and what each means; a row gets the first of those that apply."""
 
 
-@dataclass(slots=True)
-class Ledger:
-    """Counts of one input, kept while its batches pass in order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows came in, and what became of them. Counts add up with `+`.
 
-    `reasons` are those of rejects, `causes` those of review; None where nothing decides.
+    reasons  rejects by reason, those that occur, in the order of REASONS
+    causes   rows to review by cause, in the order of CAUSES; None where nothing decides
     """
 
     rows_in: int = 0
     rows_predicted: int = 0
     rows_rejected: int = 0
-    lines: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    causes: Counter[str] | None = None
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    causes: Mapping[str, int] | None = None
 
-    def add(self, scored: Scored) -> None:
-        """Count one batch."""
-        self.rows_in += scored.rows
-        self.rows_predicted += scored.predictions.num_rows
-        self.rows_rejected += len(scored.rejects)
-        self.lines += scored.lines
-        self.reasons.update(reject.reason for reject in scored.rejects)
-        if scored.causes is not None:
-            self.causes = (self.causes or Counter()) + Counter(scored.causes)
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """The counts that a receipt holds. Raises ValueError where they are not as `facts` writes.
 
-    def merge(self, other: Ledger) -> None:
-        """Count what the ledger of another input has counted."""
-        self.rows_in += other.rows_in
-        self.rows_predicted += other.rows_predicted
-        self.rows_rejected += other.rows_rejected
-        self.lines += other.lines
-        self.reasons.update(other.reasons)
-
-    def check(self, where: str, expected_rows: int | None) -> None:
-        """Raise InternalError unless every row of the input is accounted for."""
-        out = self.rows_predicted + self.rows_rejected
-        stated = self.rows_in if expected_rows is None else expected_rows
-        if not self.rows_in == out == stated:
-            raise InternalError(
-                f"{where}: the ledger does not balance: {stated} rows in the input, "
-                f"{self.rows_in} read, {self.rows_predicted} predicted, {self.rows_rejected} "
-                "rejected; nothing was published; please report this"
-            )
-
-    def check_lines(self, where: str, expected_lines: int, no_rows: int) -> None:
-        """Raise InternalError unless each line is part of a row, or of the `no_rows` that are none.
-
-        Those are the header's lines and the blank ones behind the last record.
+        Receipts of older versions have no causes.
         """
-        if self.lines + no_rows != expected_lines:
+        match facts:
+            case {
+                "rows_in": int(rows_in),
+                "rows_predicted": int(predicted),
+                "rows_rejected": int(rejected),
+                "reasons": dict(reasons),
+            }:
+                causes = facts.get("causes")
+                if _are_counts(reasons) and (causes is None or _are_counts(causes)):
+                    return cls(
+                        rows_in=rows_in,
+                        rows_predicted=predicted,
+                        rows_rejected=rejected,
+                        reasons=reasons,
+                        causes=causes,
+                    )
+        raise ValueError("a count is missing or of another type")
+
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of both."""
+        causes = None
+        if self.causes is not None or other.causes is not None:
+            causes = _added(CAUSES, self.causes or {}, other.causes or {})
+        return Counts(
+            rows_in=self.rows_in + other.rows_in,
+            rows_predicted=self.rows_predicted + other.rows_predicted,
+            rows_rejected=self.rows_rejected + other.rows_rejected,
+            reasons=_added(REASONS, self.reasons, other.reasons),
+            causes=causes,
+        )
+
+    @property
+    def rows_to_review(self) -> int | None:
+        """Predicted rows that go to review; None where nothing decides."""
+        return None if self.causes is None else sum(self.causes.values())
+
+    def facts(self) -> dict[str, Any]:
+        """The counts as plain JSON values, as receipts and summaries hold them."""
+        return {
+            "rows_in": self.rows_in,
+            "rows_predicted": self.rows_predicted,
+            "rows_rejected": self.rows_rejected,
+            "rows_to_review": self.rows_to_review,
+            "reasons": dict(self.reasons),
+            "causes": None if self.causes is None else dict(self.causes),
+        }
+
+    def values(self) -> dict[str, Any]:
+        """The fields by name, for a record that extends these counts."""
+        return {one.name: getattr(self, one.name) for one in fields(Counts)}
+
+    def check(self, where: str) -> None:
+        """Raise InternalError unless every row that came in is predicted or rejected."""
+        if self.rows_in != self.rows_predicted + self.rows_rejected:
             raise InternalError(
-                f"{where}: the ledger does not balance: {expected_lines} lines in the input, "
-                f"{self.lines} in rows, {no_rows} of header and end; nothing was published; please "
-                "report this"
+                f"{where}: the ledger does not balance: {self.rows_in} rows in, "
+                f"{self.rows_predicted} predicted, {self.rows_rejected} rejected; nothing was "
+                "published; please report this"
             )
 
-    def ordered_causes(self) -> dict[str, int] | None:
-        """Rows that go to review by cause, in the documented order; None where nothing decides."""
-        if self.causes is None:
-            return None
-        return {cause: self.causes[cause] for cause in CAUSES if self.causes[cause]}
 
-    def ordered_reasons(self) -> dict[str, int]:
-        """Rejects by reason, in the documented order."""
-        return {reason: self.reasons[reason] for reason in REASONS if self.reasons[reason]}
+def _added(
+    order: Mapping[str, str], first: Mapping[str, int], second: Mapping[str, int]
+) -> dict[str, int]:
+    both = ((name, first.get(name, 0) + second.get(name, 0)) for name in order)
+    return {name: count for name, count in both if count}
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(count, int) for count in value.values())

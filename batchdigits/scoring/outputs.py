@@ -1,4 +1,4 @@
-"""What one input leads to: predictions and rejects, written in order, as temporaries at first."""
+"""The outputs of one input file: predictions and rejects, written in order as temporaries."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import WrittenFile
-from batchdigits.files.streams import OutputStream, open_output
-from batchdigits.files.targets import Targets
+from batchdigits.files.places.contract import Place
+from batchdigits.files.streams import OutputStream
 from batchdigits.rows.contract import Sink, Source
 from batchdigits.rows.formats import check_schema, open_sink
-from batchdigits.rows.rejects import reject_batch
-from batchdigits.scoring.ledger import Ledger
-from batchdigits.scoring.scorer import Scored
+from batchdigits.rows.pixels import refuse_reserved
+from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
+from batchdigits.scoring.scorer import Scored, Scorer
+from batchdigits.scoring.watch import Position
 from batchdigits.threads import Behind
 
 
-class Outputs:
-    """The temporaries of one input: predictions, and rejects from the first one on.
+def output_schema(source: Source[Any], scorer: Scorer, place: Place, name: str) -> pa.Schema:
+    """The schema of the predictions of a source.
 
-    `schema` is that of the predictions. With several `workers` a thread of its own writes.
+    Raises UnusableInputError for pass-through columns with the name of an output column, and for
+    columns that the output's format can't hold.
+    """
+    refuse_reserved(source.schema.names, {*scorer.names, *REJECT_COLUMNS}, name)
+    schema = scorer.schema(source.schema)
+    check_schema(place.targets.kind, schema, name)
+    return schema
+
+
+class Outputs:
+    """The temporaries of one input file: predictions, and rejects from the first one on.
+
+    With several `threads` one more writes. Leaving it without `close()` gives everything up.
     """
 
     def __init__(
-        self, targets: Targets, source: Source[Any], schema: pa.Schema, name: str, workers: int
+        self, place: Place, source: Source[Any], scorer: Scorer, *, name: str, threads: int
     ) -> None:
-        self._targets = targets
+        self._place = place
         self._source = source
         self._name = name
-        check_schema(targets.kind, schema, name)
         self._files: dict[str, tuple[OutputStream, Sink]] = {}
-        self._predictions = self._open("predictions", schema)
-        self._writing = Behind(workers)
+        schema = output_schema(source, scorer, place, name)
+        self._predictions = self._open("predictions", schema, scorer.few_values)
+        self._writing = Behind(threads)
 
     def __enter__(self) -> Self:
         return self
@@ -44,15 +56,12 @@ class Outputs:
             stream.abort()
 
     def encode(self, predictions: pa.RecordBatch) -> Any:
-        """A batch as `write_predictions` takes it; safe to call from any thread."""
+        """A batch as `write` takes it; safe to call from any thread."""
         return self._predictions.encode(predictions)
 
-    def write_predictions(self, encoded: Any) -> None:
-        """Append what `encode` gave."""
+    def write(self, encoded: Any, scored: Scored, position: Position) -> None:
+        """Append the predictions and rejects of a batch: `encode` gave `encoded`."""
         self._writing.call(self._predictions.write, encoded)
-
-    def write_rejects(self, scored: Scored, before: Ledger) -> None:
-        """Append the rejects of a batch, numbered by what the ledger counted before it."""
         if not scored.rejects:
             return
         batch = reject_batch(
@@ -60,10 +69,11 @@ class Outputs:
             scored.rejects,
             lines=self._source.has_lines,
             input_name=self._name,
-            first_row=before.rows_in + 1,
-            first_line=before.lines + self._source.first_line,
+            first_row=position.row + 1,
+            first_line=position.line + self._source.first_line,
         )
-        sink = self._sink("rejects", batch.schema)
+        sink = self._files["rejects"][1] if "rejects" in self._files else None
+        sink = sink or self._open("rejects", batch.schema)
         self._writing.call(sink.write, sink.encode(batch))
 
     def close(self) -> list[WrittenFile]:
@@ -73,15 +83,14 @@ class Outputs:
         for which, (stream, sink) in self._files.items():
             sink.close()
             stream.close()
-            path = getattr(self._targets, which)
+            path = getattr(self._place.targets, which)
             written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
         return written
 
-    def _sink(self, which: str, schema: pa.Schema) -> Sink:
-        return self._files[which][1] if which in self._files else self._open(which, schema)
-
-    def _open(self, which: str, schema: pa.Schema) -> Sink:
-        path = temporary_name(getattr(self._targets, which))
-        stream = open_output(path, self._targets.compression)
-        self._files[which] = stream, open_sink(self._targets.kind, stream, schema)
-        return self._files[which][1]
+    def _open(
+        self, which: str, schema: pa.Schema, few_values: frozenset[str] = frozenset()
+    ) -> Sink:
+        stream = self._place.open(getattr(self._place.targets, which))
+        sink = open_sink(self._place.targets.kind, stream, schema, few_values)
+        self._files[which] = stream, sink
+        return sink

@@ -14,9 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batchdigits.engines.open import open_checked
 from batchdigits.errors import (
     BatchdigitsError,
+    BundleError,
     InterruptedRunError,
+    IOFailedError,
     MissingExtraError,
     NoInputError,
     UnusableInputError,
@@ -31,6 +34,7 @@ from batchdigits.rows.contract import Rows
 from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.scorer import Scorer
+from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
 from batchdigits.text import count_of, listing
 
 TOLERANCE = 1e-6
@@ -50,18 +54,17 @@ class _Published:
     unscored: NDArray[np.int64]
 
 
-OpenScorer = Callable[[Receipt], Scorer]
-
-
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What became of one receipt.
+    """The result of verifying one receipt.
 
+    receipt           None where the file can't be read as one
     rescored          rows that were scored again
     worst_difference  the largest difference of a confidence; None when no row was scored again
     problems          what does not hold, none if the receipt does
     """
 
+    receipt: Receipt | None
     rescored: int
     worst_difference: float | None
     problems: tuple[BatchdigitsError, ...]
@@ -72,20 +75,49 @@ class Verified:
         return worst_exit_code(problem.exit_code for problem in self.problems)
 
 
+def verify_file(
+    path: Path,
+    *,
+    sample: int,
+    bundle: str | None = None,
+    store: str | None = None,
+    input_path: Path | None = None,
+) -> Verified:
+    """Check the receipt in a file against the files it speaks of, and score some rows again.
+
+    sample      how many rows to score again; none needs no bundle
+    bundle      the receipt's bundle; None: the one with its digest in the store or the package
+    input_path  where the input file is now; None: where the receipt says it was
+
+    Everything that is wrong is in the result: UnusableInputError for what differs, NoInputError
+    for what is missing, BundleError for the bundle. Raises UsageError and MissingExtraError.
+    """
+    try:
+        receipt = Receipt.read(path)
+    except (NoInputError, UnusableInputError, IOFailedError) as error:
+        return Verified(None, 0, None, (error,))
+    return verify_receipt(
+        receipt,
+        lambda: _open_scorer(receipt, bundle, store),
+        sample=sample,
+        input_path=input_path,
+    )
+
+
 def verify_receipt(
-    receipt: Receipt, open_scorer: OpenScorer, *, sample: int, input_path: Path | None = None
+    receipt: Receipt,
+    open_scorer: Callable[[], Scorer],
+    *,
+    sample: int,
+    input_path: Path | None = None,
 ) -> Verified:
     """Check what a receipt says against the files, and score `sample` of its rows again.
 
-    open_scorer  finds the receipt's bundle, checks it and opens the engine of that name; called
-                 only if there is a row to score and all files are those of the receipt
-    input_path   where the input is now; None: where the receipt says it was
-
-    Everything that is wrong is in the result: UnusableInputError for what differs, NoInputError
-    for what is missing, BundleError from `open_scorer`. Raises UsageError and MissingExtraError.
+    `open_scorer` opens the receipt's bundle; it is called only if there is a row to score and all
+    files are those of the receipt. The rest is as in `verify_file`.
     """
     problems: list[BatchdigitsError] = []
-    places = _sample(receipt.rows_predicted, sample)
+    places = _sample(receipt.counts.rows_predicted, sample)
     published: _Published | None = None
     input_file: InputFile | None = None
     with _kept(problems):
@@ -97,10 +129,40 @@ def verify_receipt(
     worst = None
     if published is not None and input_file is not None and len(places):
         with _kept(problems):
-            scorer = open_scorer(receipt)
+            scorer = open_scorer()
             scored = _score_again(receipt, input_file, scorer, places, published.unscored)
             worst = _compare(receipt, places, published.sample, scored)
-    return Verified(0 if worst is None else len(places), worst, tuple(problems))
+    return Verified(receipt, 0 if worst is None else len(places), worst, tuple(problems))
+
+
+def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Scorer:
+    """The scorer of the receipt's bundle, with the receipt's engine and columns.
+
+    Raises BundleError if there is no bundle with the receipt's digest.
+    """
+    choice = BundleChoice(
+        bundle=_find_bundle(receipt, store) if bundle is None else bundle,
+        store=store,
+        expect_digest=receipt.key.bundle["digest"],
+        engine=receipt.engine,
+    )
+    file = choice.load()
+    engine = open_checked(file, receipt.engine)
+    return Scorer(engine, file.manifest.classes.array(), receipt.probabilities)
+
+
+def _find_bundle(receipt: Receipt, store: str | None) -> Path:
+    """The bundle with the receipt's digest among the store's of its name and the packaged one."""
+    facts, folder = receipt.key.bundle, open_store(store)
+    name, digest = facts["name"], facts["digest"]
+    of_store = [folder.path(name, version) for version in folder.versions(name)]
+    for path in (*of_store, packaged_bundle()):
+        if path.is_file() and digest_file(path) == digest:
+            return path
+    raise BundleError(
+        f"{receipt.path}: its bundle {name}@{facts['version']} ({digest}) is neither in the store "
+        f"{folder.folder} nor inside the package; name it with --bundle, or its --store"
+    )
 
 
 @contextmanager
@@ -179,11 +241,15 @@ def _check_ledger(receipt: Receipt, places: NDArray[np.int64]) -> _Published:
         pairs = zip(rows, why, strict=True)
         unscored += [int(row) for row, reason in pairs if reason == "no-probability"]
     counted = (predicted, reasons.total(), dict(reasons))
-    stated = (receipt.rows_predicted, receipt.rows_rejected, dict(receipt.reasons))
-    if counted != stated or sum(stated[:2]) != receipt.rows_in:
+    stated = (
+        receipt.counts.rows_predicted,
+        receipt.counts.rows_rejected,
+        dict(receipt.counts.reasons),
+    )
+    if counted != stated or sum(stated[:2]) != receipt.counts.rows_in:
         raise UnusableInputError(
             f"{receipt.path}: its ledger does not add up: it says "
-            f"{count_of(receipt.rows_in, 'row')} in, {_described(*stated)}; "
+            f"{count_of(receipt.counts.rows_in, 'row')} in, {_described(*stated)}; "
             f"the files hold {_described(*counted)}; run predict again"
         )
     return _Published(sample, np.array(unscored, np.int64))
@@ -209,7 +275,7 @@ def _score_again(
     unscored: NDArray[np.int64],
 ) -> pa.Table:
     """The rows of the input that are at `places` of the predictions, scored."""
-    opened = open_source(input_file, receipt.rows)
+    opened = open_source(input_file, receipt.read_options)
     parts = [scorer.schema(pa.schema([])).empty_table()]
     rows_in = predicted = 0
     with closing(opened.source) as source:
@@ -223,10 +289,11 @@ def _score_again(
             rows_in += rows.rows
             predicted += len(kept)
     opened.verify_unchanged()
-    if (rows_in, predicted) != (receipt.rows_in, receipt.rows_predicted):
+    counts = receipt.counts
+    if (rows_in, predicted) != (counts.rows_in, counts.rows_predicted):
         raise UnusableInputError(
             f"{receipt.path}: {input_file.name} has {count_of(rows_in, 'row')}, {predicted} of "
-            f"them scorable; the receipt says {receipt.rows_in} and {receipt.rows_predicted}; "
+            f"them scorable; the receipt says {counts.rows_in} and {counts.rows_predicted}; "
             "run predict again"
         )
     return pa.concat_tables(parts)

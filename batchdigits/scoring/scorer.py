@@ -1,131 +1,233 @@
 """Checked rows through an engine: predictions, confidences, and what the model could not score.
 
-This is the one scoring function. Files, the Python API and Spark all call it.
+This is the one scoring function. Runs over files, rows in memory and record batches all call it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.engines.contract import Engine, MeasuringEngine, most_probable
-from batchdigits.rows.arrow import joined, numbers, pick, positions, take
+from batchdigits.archive.bundle_file import BundleFile
+from batchdigits.engines.contract import Engine, MeasuringEngine, as_measuring, most_probable
+from batchdigits.errors import BundleError
+from batchdigits.rows.arrow import joined, numbers, pick, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.rejects import Reject
-from batchdigits.scoring.decision import Codes, Decider, cause_column, count_causes, decision_column
+from batchdigits.scoring.decision import (
+    Decider,
+    cause_column,
+    count_causes,
+    decision_column,
+)
+from batchdigits.scoring.ledger import Counts
+from batchdigits.scoring.options import ScoreOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """One batch scored: `predictions` plus `rejects` are the `rows` that came in.
 
-    best        int64 (n,): the place of each prediction among the classes
-    confidence  float32 (n,): as it is written
-    causes      rows that go to review by cause; None where nothing decides
+    best           int64 (n,): the place of each prediction among the classes
+    confidence     float32 (n,): as it is written, at most 1
+    probabilities  float32 (n, k); None unless the scorer writes them
+    causes         rows that go to review by cause; None where nothing decides
+    rejected       the pass-through columns of `rejects`, one row each
     """
 
     predictions: pa.RecordBatch
     best: NDArray[np.int64]
     confidence: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
     causes: Mapping[str, int] | None
     rejects: tuple[Reject, ...]
     rejected: pa.RecordBatch
     rows: int
     lines: int
 
+    @property
+    def counts(self) -> Counts:
+        """The counts of the batch."""
+        return Counts(
+            rows_in=self.rows,
+            rows_predicted=self.predictions.num_rows,
+            rows_rejected=len(self.rejects),
+            reasons=Counter(reject.reason for reject in self.rejects),
+            causes=self.causes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
-    """An engine, the labels of its outputs, and which columns to write.
+class _Results:
+    """The engine's results and the decisions of n rows, as arrays; confidence may be NaN.
 
-    classes        the label of each output, length k
-    probabilities  whether to write one `proba_<class>` column for each class
-    decider        writes `decision` and `cause`; None: neither
-    measuring      the same engine, if `strangeness` is to be written; else None
+    The last three are None where no output column is made from them.
     """
 
-    engine: Engine
-    classes: pa.Array
-    probabilities: bool = False
-    decider: Decider | None = None
-    measuring: MeasuringEngine | None = None
+    best: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    probabilities: Any
+    strangeness: Any
+    codes: Any
+
+    def at(self, places: NDArray[np.int64]) -> _Results:
+        """The results of some of the rows."""
+        return _Results(
+            self.best[places],
+            self.confidence[places],
+            None if self.probabilities is None else self.probabilities[places],
+            None if self.strangeness is None else self.strangeness[places],
+            None if self.codes is None else self.codes[places],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column that scoring adds: its name and type, and the maker of its values.
+
+    few_values  whether a dictionary of its values is worth building where the format has any
+    """
+
+    field: pa.Field
+    make: Callable[[_Results], pa.Array]
+    few_values: bool = False
+
+
+class Scorer:
+    """An engine, the labels of its outputs, and the columns to write.
+
+    classes        the label of each output, length k
+    probabilities  whether to write one `proba_CLASS` column for each class
+    decider        writes `decision` and `cause`; None: neither
+    measuring      the same engine, if `strangeness` is to be written; else None
+    columns        what scoring adds behind the pass-through columns, in order
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        classes: pa.Array,
+        probabilities: bool = False,
+        *,
+        decider: Decider | None = None,
+        measuring: MeasuringEngine | None = None,
+    ) -> None:
+        self.engine = engine
+        self.classes = classes
+        self.probabilities = probabilities
+        self.decider = decider
+        self.measuring = measuring
+        self.columns = tuple(_output_columns(self))
+
+    @classmethod
+    def of(cls, bundle: BundleFile, engine: Engine, options: ScoreOptions) -> Self:
+        """Make the scorer that options ask for, by the thresholds of the bundle.
+
+        Raises UsageError for an engine that can't measure strangeness, BundleError for a bundle
+        that can't.
+        """
+        options.check_engine(engine.name)
+        thresholds = bundle.manifest.thresholds
+        if options.review_below is not None:
+            thresholds = replace(thresholds, review_below=options.review_below)
+        decides = thresholds.review_below is not None or options.strangeness
+        measuring = as_measuring(engine) if options.strangeness else None
+        if options.strangeness and measuring is None:
+            raise BundleError(
+                f"{bundle.path}: can't measure strangeness, its model.onnx has no such output: "
+                "leave out --strangeness, or rebuild the bundle with train"
+            )
+        return cls(
+            engine,
+            bundle.manifest.classes.array(),
+            options.probabilities,
+            decider=Decider(thresholds) if decides else None,
+            measuring=measuring,
+        )
 
     @property
-    def columns(self) -> list[pa.Field]:
-        """What scoring adds behind the pass-through columns."""
-        fields = [
-            pa.field("prediction", self.classes.type),
-            pa.field("confidence", pa.float32()),
-        ]
-        if self.decider is not None:
-            fields += [pa.field("decision", pa.string()), pa.field("cause", pa.string())]
-        if self.measuring is not None:
-            fields.append(pa.field("strangeness", pa.float32()))
-        if self.probabilities:
-            fields += [
-                pa.field(f"proba_{label}", pa.float32()) for label in self.classes.to_pylist()
-            ]
-        return fields
+    def names(self) -> list[str]:
+        """The names of the columns that scoring adds."""
+        return [column.field.name for column in self.columns]
+
+    @property
+    def few_values(self) -> frozenset[str]:
+        """The names of those that hold few different values."""
+        return frozenset(column.field.name for column in self.columns if column.few_values)
 
     def schema(self, passthrough: pa.Schema) -> pa.Schema:
         """The schema of the predictions of rows with these pass-through columns."""
-        return pa.schema([*passthrough, *self.columns])
+        return pa.schema([*passthrough, *(column.field for column in self.columns)])
 
     def score(self, rows: Rows) -> Scored:
         """Predictions for the scorable rows; rows without a finite probability join the rejects."""
-        added, best, confidence, codes = self._score(rows.pixels)
+        results = self._results(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
-        finite = np.isfinite(confidence)
+        finite = np.isfinite(results.confidence)
         if not finite.all():
             rejects, rejected = _with_unscored(rows, finite)
             scored = np.flatnonzero(finite)
-            passthrough = take(passthrough, scored)
-            added = [column.take(positions(scored)) for column in added]
-            best, confidence = best[scored], confidence[scored]
-            codes = None if codes is None else codes[scored]
-        arrays = [*passthrough.columns, *added]
+            passthrough, results = take(passthrough, scored), results.at(scored)
+        arrays = [*passthrough.columns, *(column.make(results) for column in self.columns)]
         schema = self.schema(passthrough.schema)
-        predictions = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return Scored(
-            predictions=predictions,
-            best=best,
-            confidence=confidence,
-            causes=None if codes is None else count_causes(codes),
+            predictions=pa.RecordBatch.from_arrays(arrays, schema=schema),
+            best=results.best,
+            confidence=results.confidence,
+            probabilities=results.probabilities,
+            causes=None if results.codes is None else count_causes(results.codes),
             rejects=rejects,
             rejected=rejected,
             rows=rows.rows,
             lines=rows.lines,
         )
 
-    def _score(
-        self, pixels: Pixels
-    ) -> tuple[list[pa.Array], NDArray[np.int64], NDArray[np.float32], Codes | None]:
-        """The columns of `columns`; class and confidence, NaN where the engine gave no number.
-
-        Both as `most_probable` gives them, confidence at most 1. And what was decided, if anything.
-        """
-        each: list[pa.Array] = []
-        strangeness = codes = None
+    def _results(self, pixels: Pixels) -> _Results:
+        """Run the engine and decide."""
+        probabilities = strangeness = codes = None
         if self.measuring is not None:
             best, confidence, strangeness = self.measuring.measure(pixels)
         if self.probabilities:
             probabilities = self.engine.probabilities(pixels)
             best, confidence = most_probable(probabilities)
-            each = [numbers(column) for column in probabilities.T]
-        elif strangeness is None:
+        elif self.measuring is None:
             best, confidence = self.engine.most_probable(pixels)
         # Rounding can carry a softmax a last bit above 1.
         confidence = np.minimum(confidence, np.float32(1.0))
-        if strangeness is not None:
-            each.insert(0, numbers(strangeness))
         if self.decider is not None:
             codes = self.decider.decide(confidence, pixels, strangeness)
-            each[:0] = [decision_column(codes), cause_column(codes)]
-        return [pick(self.classes, best), numbers(confidence), *each], best, confidence, codes
+        return _Results(best, confidence, probabilities, strangeness, codes)
+
+
+def _output_columns(scorer: Scorer) -> Iterator[OutputColumn]:
+    """The one list of output columns: what is written, in which order, of which type, from what."""
+    text, number, classes = pa.string(), pa.float32(), scorer.classes
+    yield OutputColumn(
+        pa.field("prediction", classes.type), lambda made: pick(classes, made.best), few_values=True
+    )
+    yield OutputColumn(pa.field("confidence", number), lambda made: numbers(made.confidence))
+    if scorer.decider is not None:
+        yield OutputColumn(
+            pa.field("decision", text), lambda made: decision_column(made.codes), few_values=True
+        )
+        yield OutputColumn(
+            pa.field("cause", text), lambda made: cause_column(made.codes), few_values=True
+        )
+    if scorer.measuring is not None:
+        yield OutputColumn(pa.field("strangeness", number), lambda made: numbers(made.strangeness))
+    if scorer.probabilities:
+        for place, label in enumerate(classes.to_pylist()):
+            yield OutputColumn(pa.field(f"proba_{label}", number), _probability_maker(place))
+
+
+def _probability_maker(place: int) -> Callable[[_Results], pa.Array]:
+    return lambda made: numbers(made.probabilities[:, place])
 
 
 def _with_unscored(

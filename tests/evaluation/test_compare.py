@@ -137,7 +137,7 @@ def test_rejected_rows_are_counted_and_do_not_shift_the_numbers(tmp_path: Path) 
     rows = [(0, 16, 0, 16), (17, 16, 0, 16), (0, 16, 1, 16)]
     found = run(write(tmp_path / "rows.parquet", rows, label=[0, 0, 0]))
     assert found.old.as_facts()["reasons"] == {"out-of-range": 1}
-    assert (found.old.ledger.rows_in, found.old.labelled, found.new.right) == (3, 2, 1)
+    assert (found.old.counts.rows_in, found.old.labelled, found.new.right) == (3, 2, 1)
     assert [flip.row for flip in found.flips] == [3]
 
 

@@ -1,61 +1,62 @@
 """Nothing is published unless rows in = rows predicted + rows rejected."""
 
+from collections import Counter
+from functools import reduce
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchdigits.errors import InternalError, UsageError
-from batchdigits.scoring.ledger import Ledger
-from batchdigits.scoring.options import Limit
+from batchdigits.errors import InternalError
+from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.ledger import CAUSES, Counts
 
 
-@given(*(st.integers(0, 5) for _ in range(3)), st.none() | st.integers(0, 12))
-def test_the_ledger_balances_or_refuses(
-    rows_in: int, predicted: int, rejected: int, expected: int | None
-) -> None:
-    ledger = Ledger(rows_in=rows_in, rows_predicted=predicted, rows_rejected=rejected)
-    balanced = rows_in == predicted + rejected and expected in (None, rows_in)
-    if balanced:
-        ledger.check("f.csv", expected)
+@given(*(st.integers(0, 5) for _ in range(3)))
+def test_the_ledger_balances_or_refuses(rows_in: int, predicted: int, rejected: int) -> None:
+    counts = Counts(rows_in=rows_in, rows_predicted=predicted, rows_rejected=rejected)
+    if rows_in == predicted + rejected:
+        counts.check("f.csv")
     else:
         with pytest.raises(InternalError, match="f.csv: the ledger does not balance"):
-            ledger.check("f.csv", expected)
+            counts.check("f.csv")
 
 
-@pytest.mark.parametrize(("lines", "balanced"), [(9, False), (10, True), (11, False)])
-def test_every_line_is_part_of_a_row_or_of_header_and_end(lines: int, balanced: bool) -> None:
-    ledger = Ledger(lines=7)
-    if balanced:
-        ledger.check_lines("f.csv", lines, 3)
-    else:
-        with pytest.raises(InternalError, match=f"f.csv: .* {lines} lines in the input, 7 in rows"):
-            ledger.check_lines("f.csv", lines, 3)
+def counts_of(names: dict[str, str]) -> st.SearchStrategy[dict[str, int]]:
+    return st.dictionaries(st.sampled_from(sorted(names)), st.integers(1, 9))
+
+
+@given(st.lists(st.tuples(counts_of(REASONS), st.none() | counts_of(CAUSES)), max_size=4))
+def test_counts_add_up_in_the_documented_order(
+    parts: list[tuple[dict[str, int], dict[str, int] | None]],
+) -> None:
+    """Where nothing decides there are no causes; one file that decides is enough to have some."""
+    each = [Counts(rows_in=3, reasons=reasons, causes=causes) for reasons, causes in parts]
+    total = reduce(Counts.__add__, each, Counts())
+    assert total.rows_in == 3 * len(parts)
+    assert total.reasons == sum((Counter(reasons) for reasons, _ in parts), Counter())
+    assert list(total.reasons) == [reason for reason in REASONS if reason in total.reasons]
+    decided = [causes for _, causes in parts if causes is not None]
+    if not decided:
+        assert (total.causes, total.rows_to_review) == (None, None)
+        return
+    assert total.causes == sum(map(Counter, decided), Counter())
+    assert list(total.causes) == [cause for cause in CAUSES if cause in total.causes]
+    assert total.rows_to_review == sum(total.causes.values())
+
+
+def test_counts_come_back_from_their_facts() -> None:
+    counts = Counts(
+        rows_in=3, rows_predicted=2, rows_rejected=1, reasons={"missing": 1}, causes={"pale": 1}
+    )
+    assert Counts.of_facts(counts.facts()) == counts
+    older = {key: value for key, value in counts.facts().items() if key != "causes"}
+    assert Counts.of_facts(older).causes is None
 
 
 @pytest.mark.parametrize(
-    ("text", "rejected", "rows", "allowed"),
-    [
-        ("0", 0, 10, True),
-        ("0", 1, 10, False),
-        ("3", 3, 10, True),
-        ("3", 4, 10, False),
-        ("10%", 1, 10, True),
-        ("10%", 2, 10, False),
-        ("0.1%", 1, 1000, True),
-        ("0.1%", 2, 1000, False),
-        ("100%", 0, 0, True),
-        ("0.57%", 57, 10_000, True),
-        ("0.57%", 58, 10_000, False),
-        ("0.7%", 77, 11_000, True),
-    ],
+    "change", [{"rows_in": "3"}, {"reasons": {"missing": "1"}}, {"causes": [1]}, {"reasons": None}]
 )
-def test_limits_are_counts_or_shares(text: str, rejected: int, rows: int, allowed: bool) -> None:
-    assert Limit.parse(text).allows(rejected, rows) is allowed
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1", "1.5", "x%", "101%", "-1%", "nan%", "%", "1_0", "+5", "٣"]
-)
-def test_what_is_no_limit_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="is no limit: expected a count such as 5, or 0.5%"):
-        Limit.parse(text)
+def test_facts_that_are_no_counts_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="a count is missing or of another type"):
+        Counts.of_facts({**Counts().facts(), **change})

@@ -1,0 +1,38 @@
+"""What a place for the outputs of one input file promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from batchdigits.files.commit import WrittenFile
+from batchdigits.files.streams import OutputStream
+from batchdigits.files.targets import Targets
+
+
+class Place(Protocol):
+    """Where the outputs of one input file go; `targets` are their final names.
+
+    In this order: `check()` refuses names that can't be written, before any work. `held()` keeps
+    every other run away until it is left, completes or discards what an earlier run left behind,
+    and removes the temporaries of this one if it is left by an exception. Inside it `open(path)`
+    gives the stream of a temporary for the final name `path`, and `publish()` gives all temporaries
+    their final names, whole or not at all, and writes the receipt last.
+
+    `is_settled()` is for a dry run: it raises TryAgainError where another run holds the place, and
+    tells whether no commit was cut off there. It writes nothing.
+    """
+
+    targets: Targets
+
+    def check(self) -> None: ...
+
+    def held(self) -> AbstractContextManager[None]: ...
+
+    def open(self, path: Path) -> OutputStream: ...
+
+    def publish(self, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None: ...
+
+    def is_settled(self) -> bool: ...
