@@ -10,14 +10,10 @@ from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import Parser, add_common_options, add_row_options, make_parser
 from batchdigits.cli.terminal import StatusLine, print_json
 from batchdigits.errors import UsageError
-from batchdigits.text import table
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
     from batchdigits.training.options import TrainOptions
-    from batchdigits.training.sweep.result import SweepResult
-
-SHOWN_COMBINATIONS = 20
 
 EXAMPLES = (
     "python -m batchdigits.train",
@@ -190,7 +186,7 @@ def _train(arguments: argparse.Namespace) -> int:
         result = train(options, line.show)
     finally:
         line.clear()
-    _tell(result)
+    _report(result)
     print_json(_summary(result))
     return 0
 
@@ -219,69 +215,46 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     return TrainOptions(rows=rows, **{name: given[name] for name in names})
 
 
-def _tell(result: TrainResult) -> None:
-    """The evaluation as a table, and one line that says what was done."""
+def _report(result: TrainResult) -> None:
+    """Log the scores as a table, and what was done in one line."""
     import logging
 
-    from batchdigits.training.evaluation import format_evaluation
+    from batchdigits.report.training import format_scores, format_sweep
 
     logger = logging.getLogger("batchdigits")
-    if result.sweep is not None:
-        logger.info("%s\n", _sweep_table(result.sweep))
-    logger.info("%s", format_evaluation(result.evaluation))
+    trained, sweep = result.trained, result.sweep
+    if sweep is not None:
+        logger.info("%s\n", format_sweep(sweep.lines(), sweep.study, sweep.picture))
+    logger.info("%s", format_scores(trained.scores))
     logger.info(
         "trained %s %s: %s epochs on %s of %s rows, fit in %.1f s, accuracy %.4f, in %s",
-        *(result.name, result.version, result.epochs, result.rows_trained, result.rows),
-        *(result.fit_seconds, result.evaluation.accuracy, result.path),
+        *(result.name, result.version, trained.fitted.epochs),
+        *(len(trained.split.train), len(trained.data.targets), trained.fitted.seconds),
+        *(trained.scores.accuracy, result.path),
     )
-    if result.review is not None:
+    if trained.review is not None:
         logger.info(
             "accepted from confidence %.6g on: %.1f %% of rows, of which at most %.3g %% are wrong "
             "(95 %% confidence; %s of %s were) if they come from the same writers; new ones are "
             "read worse: for them ask for half the error",
-            *(result.review.review_below, 100 * result.review.coverage),
-            *(100 * result.review.max_error, result.review.errors, result.review.accepted),
+            *(trained.review.review_below, 100 * trained.review.coverage),
+            *(100 * trained.review.max_error, trained.review.errors, trained.review.accepted),
         )
 
 
-def _sweep_table(sweep: SweepResult) -> str:
-    """The combinations, best first, as aligned columns, and where the rest of them is."""
-    names = [one.name for one in sweep.plan.space]
-    shown = sweep.tried[:SHOWN_COMBINATIONS]
-    rows = [
-        [
-            *(f"{one.accuracy:.4f}", f"{one.spread:.4f}"),
-            "" if one.log_loss is None else f"{one.log_loss:.4f}",
-            f"{len(one.folds)} of {sweep.plan.folds}",
-            *(_shown(one.values[name]) for name in names),
-        ]
-        for one in shown
-    ]
-    more = len(sweep.tried) - len(shown)
-    header = ["accuracy", "spread", "log loss", "folds", *names]
-    return (
-        f"{table([header, *rows])}\n"
-        f"{f'and {more} more; ' if more else ''}the first was chosen by its accuracy in folds of "
-        f"the training rows; trials are in {sweep.study}, their picture in {sweep.picture}"
-    )
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _summary(result: TrainResult) -> dict[str, object]:
-    sweep = result.sweep
+    trained, sweep = result.trained, result.sweep
+    review = trained.review
     return {
         "bundle": str(result.path),
         "name": result.name,
         "version": str(result.version),
         "digest": result.digest,
-        "accuracy": result.evaluation.accuracy,
-        "rows": result.rows,
-        "review_below": None if result.review is None else result.review.review_below,
-        "coverage": None if result.review is None else result.review.coverage,
-        "fit_seconds": round(result.fit_seconds, 3),
+        "accuracy": trained.scores.accuracy,
+        "rows": len(trained.data.targets),
+        "review_below": None if review is None else review.review_below,
+        "coverage": None if review is None else review.coverage,
+        "fit_seconds": round(trained.fitted.seconds, 3),
         "seconds": round(result.seconds, 3),
         "sweep": None
         if sweep is None

@@ -30,11 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 from support.measure import finish, make_parser, make_ready, show, spread, table, target
 
+from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.training.calibration import measure_reliability
 from batchdigits.training.cross_validation import at_other_folds_temperature
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.fit import fit
-from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.job import TrainResult, train
 from batchdigits.training.options import TrainOptions
 from batchdigits.training.settings import Settings, make_settings
@@ -97,13 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _judge(data: Labelled, name: str, seed: int) -> Seed:
     show(f"{name}, seed {seed}")
-    trained = _train(name, seed)
+    result = _train(name, seed)
     found, block = _in_parts(data, _blocks(len(data.targets)), _settings(name, seed))
     after = at_other_folds_temperature(found, data.targets, block)
     judged = Seed(
-        trained.evaluation.accuracy,
-        trained.fit_seconds,
-        trained.seconds,
+        result.trained.scores.accuracy,
+        result.trained.fitted.seconds,
+        result.seconds,
         int((found.argmax(axis=1) != data.targets).sum()),
         measure_reliability(found, data.targets).calibration_error,
         measure_reliability(after, data.targets).calibration_error,

@@ -79,9 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
     """The graph of the default recipe, the rows it was fitted on, and the held-out ones."""
     show("training")
+    from batchdigits.packing.onnx_export import export_onnx
     from batchdigits.training.data import load_tutorial_digits
     from batchdigits.training.fit import fit
-    from batchdigits.training.onnx_export import export_onnx
     from batchdigits.training.settings import make_settings
     from batchdigits.training.split import split_rows
 

@@ -26,16 +26,15 @@ from numpy.typing import NDArray
 from support.measure import finish, make_parser, make_ready, show, table
 
 from batchdigits.archive.manifest import Classes
-from batchdigits.archive.reference import parse_reference
+from batchdigits.archive.reference import Reference, Unseen
 from batchdigits.monitoring.drift import Drift, DriftEvidence, count_predictions
+from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.rows.contract import Rows
 from batchdigits.training.calibration import fold_in
 from batchdigits.training.cross_validation import cross_validate, fit_rows
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.fit import Fitted
-from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.reference import build_reference, measure_unseen
 from batchdigits.training.settings import make_settings
 
 HALF = 900
@@ -85,9 +84,9 @@ def _judge(
     if calibration is None or folds is None:
         raise RuntimeError("expected the default recipe to calibrate")
     fitted = fit_rows(data, learnt, settings, lambda _: None)
-    fold_in(fitted, calibration.temperature)
-    unseen = measure_unseen(folds.probabilities, folds.targets)
-    reference = build_reference(part.pixels, part.targets, LABELS, unseen)
+    fitted = fold_in(fitted, calibration.temperature)
+    unseen = Unseen.measure(folds.probabilities, folds.targets)
+    reference = Reference.measure(part.pixels, part.targets, len(LABELS), unseen)
     yield "the rows that it learnt from", _measure(reference, fitted, part.pixels, part.targets)
     targets = data.targets[seen]
     for kind, pixels in changed(data.pixels[seen], seed):
@@ -99,11 +98,11 @@ def _judge(
 
 
 def _measure(
-    reference: bytes, fitted: Fitted, pixels: Pixels, targets: Places
+    reference: Reference, fitted: Fitted, pixels: Pixels, targets: Places
 ) -> tuple[Drift, float]:
     found = fitted.probabilities(pixels)
     best, confidence = found.argmax(axis=1), np.minimum(found.max(axis=1), np.float32(1))
-    evidence = DriftEvidence(parse_reference(reference, LABELS), [str(n) for n in range(10)])
+    evidence = DriftEvidence(reference, [str(n) for n in range(10)])
     nothing = pa.record_batch([pa.nulls(len(pixels))], names=["rows"])
     rows = Rows(pixels.astype(np.float32), nothing, (), nothing.slice(0, 0), len(pixels))
     evidence.add(rows, count_predictions(best, confidence, 10))

@@ -51,11 +51,11 @@ from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import UnusableInputError
 from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence
+from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.scoring import one_input
 from batchdigits.scoring.decision import CAUSES
 from batchdigits.training.cross_validation import judge_training_rows
 from batchdigits.training.data import load_tutorial_digits
-from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.options import TrainOptions
 from batchdigits.training.review_threshold import find_review_threshold
 from batchdigits.training.settings import make_settings

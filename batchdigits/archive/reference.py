@@ -1,7 +1,8 @@
-"""What the training data of a bundle looked like: its `reference.json`, parsed once."""
+"""`reference.json`: counts of the rows that a bundle was trained on, written and read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,26 +12,27 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.container import MAX_FILE_BYTES
-from batchdigits.archive.manifest import FEATURES, Classes
+from batchdigits.archive.manifest import Classes
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError
+from batchdigits.images import LEVELS, PIXELS
 
 REFERENCE = "reference.json"
-PIXELS = len(FEATURES["names"])
-LEVELS = 17
 CONFIDENCE_BINS = 8
 
 _EXPONENT_OF_1 = 127
-"""Of a float32, as it is stored."""
+"""The exponent of 1.0 as float32 stores it."""
 
 _FIX = "rebuild the bundle with train"
+
+Probabilities = NDArray[np.float64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What predict makes of rows that the network was not fitted on: held-out ones, or folds.
+    """The predictions for rows that the network was not fitted on: held-out rows, or folds.
 
-    rows               how many they are, 1 or more; `right` of them are predicted right
+    rows               number of these rows, 1 or more; `right` of them are predicted right
     predicted_counts   int64 (k,): rows by predicted class
     confidence_counts  int64 (8,): rows by confidence, as `count_confidences` bins it
     mean_confidence    over these rows, 0..1
@@ -42,18 +44,67 @@ class Unseen:
     confidence_counts: NDArray[np.int64]
     mean_confidence: float
 
+    @classmethod
+    def measure(cls, probabilities: Probabilities, targets: NDArray[np.int64]) -> Unseen:
+        """Count rows by their probabilities (n, k), at the temperature, and true classes (n,)."""
+        # Rounding can carry a softmax a last bit above 1.
+        best = probabilities.argmax(axis=1)
+        confidence = np.minimum(probabilities.max(axis=1), 1.0)
+        return cls(
+            rows=len(targets),
+            right=int((best == targets).sum()),
+            predicted_counts=np.bincount(best, minlength=probabilities.shape[1]),
+            confidence_counts=count_confidences(confidence.astype(np.float32)),
+            mean_confidence=float(confidence.mean(dtype=np.float64)),
+        )
+
+    @classmethod
+    def from_facts(cls, value: Any, k: int) -> Unseen:
+        """The rows that `reference.json` describes, for k classes; BundleError if damaged."""
+        match value:
+            case {"rows": int(rows), "right": int(right), "mean_confidence": float(mean)} if (
+                type(rows) is type(right) is int
+            ):
+                unseen = cls(
+                    rows=rows,
+                    right=right,
+                    predicted_counts=_counts(value, "predicted_counts", (k,)),
+                    confidence_counts=_counts(value, "confidence_counts", (CONFIDENCE_BINS,)),
+                    mean_confidence=mean,
+                )
+            case _:
+                raise BundleError(
+                    f"{REFERENCE}: unseen lacks rows, right or mean_confidence, or they are not "
+                    f"numbers: {_FIX}"
+                )
+        sums = (unseen.predicted_counts.sum(), unseen.confidence_counts.sum())
+        if not (sums == (rows, rows) and 0 <= right <= rows > 0 and 0 <= mean <= 1):
+            raise BundleError(f"{REFERENCE}: the counts of unseen do not add up: {_FIX}")
+        return unseen
+
+    def as_facts(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        return {
+            "rows": self.rows,
+            "right": self.right,
+            "predicted_counts": self.predicted_counts.tolist(),
+            "confidence_counts": self.confidence_counts.tolist(),
+            "mean_confidence": self.mean_confidence,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Counts and means of the k classes that the model was trained on.
+    """Counts and means of the rows that a model was trained on, by its k classes.
 
-    rows                how many rows it was trained on
+    rows                number of rows
     class_counts        int64 (k,): rows of each class, in the order of the network's outputs
-    class_means         float64 (k, 64): the mean image of each class, pixels 0..16; zeros for a
-                        class without a row
-    pixel_counts        int64 (64, 17): how often each pixel had each level 0..16, rounded
-    class_pixel_counts  int64 (k, 64, 17): the same for each class
-    unseen              of rows that it was not trained on; None in bundles of older versions
+    class_means         float64 (k, 64): the mean image of each class, pixels 0..16, six decimals;
+                        zeros for a class without a row
+    pixel_counts        int64 (64, 17): how often each pixel had each level 0..16; a pixel counts
+                        as the nearest level, halves as the even one
+    class_pixel_counts  int64 (k, 64, 17): the same counts for each class
+    unseen              counts of rows that the model was not trained on; None in older bundles
     """
 
     rows: int
@@ -63,6 +114,67 @@ class Reference:
     class_pixel_counts: NDArray[np.int64]
     unseen: Unseen | None = None
 
+    @classmethod
+    def measure(
+        cls,
+        pixels: NDArray[np.float64],
+        targets: NDArray[np.int64],
+        k: int,
+        unseen: Unseen | None = None,
+    ) -> Reference:
+        """Count pixels (n, 64) in 0..16 of rows whose class numbers, below k, are `targets`."""
+        counts = np.zeros((k, PIXELS, LEVELS), np.int64)
+        np.add.at(counts, (targets[:, None], np.arange(PIXELS), np.rint(pixels).astype(int)), 1)
+        rows = np.bincount(targets, minlength=k)
+        sums = np.zeros((k, PIXELS))
+        np.add.at(sums, targets, pixels)
+        means = sums / np.maximum(rows, 1)[:, None]
+        return cls(len(targets), rows, means.round(6), counts.sum(axis=0), counts, unseen)
+
+    @classmethod
+    def from_json(cls, text: bytes, classes: Classes) -> Reference:
+        """Parse the bytes of `reference.json`, for a bundle with these classes.
+
+        Keys that this version does not know are dropped. Raises BundleError for another document,
+        other classes, or counts that don't add up.
+        """
+        document = _load(text)
+        k = len(classes)
+        if _value(document, "classes") != list(classes.values):
+            raise BundleError(f"{REFERENCE}: its classes are not those of manifest.json: {_FIX}")
+        if _value(document, "levels") != list(range(LEVELS)):
+            raise BundleError(f"{REFERENCE}: its levels are not 0 to {LEVELS - 1}: {_FIX}")
+        rows = _value(document, "rows")
+        reference = cls(
+            rows=rows if type(rows) is int else -1,
+            class_counts=_counts(document, "class_counts", (k,)),
+            class_means=_means(document, (k, PIXELS)),
+            pixel_counts=_counts(document, "pixel_counts", (PIXELS, LEVELS)),
+            class_pixel_counts=_counts(document, "class_pixel_counts", (k, PIXELS, LEVELS)),
+            unseen=Unseen.from_facts(document["unseen"], k) if "unseen" in document else None,
+        )
+        _check_sums(reference)
+        return reference
+
+    def to_json(self, classes: Classes) -> bytes:
+        """The bytes of `reference.json`: one JSON object, keys sorted.
+
+        `classes` are the labels and `levels` the numbers 0 to 16; the other keys are the
+        attributes. `unseen` is left out where it is None.
+        """
+        document = {
+            "rows": self.rows,
+            "classes": list(classes.values),
+            "class_counts": self.class_counts.tolist(),
+            "class_means": self.class_means.tolist(),
+            "levels": list(range(LEVELS)),
+            "pixel_counts": self.pixel_counts.tolist(),
+            "class_pixel_counts": self.class_pixel_counts.tolist(),
+            **({} if self.unseen is None else {"unseen": self.unseen.as_facts()}),
+        }
+        text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return f"{text}\n".encode()
+
     @property
     def darkest(self) -> int:
         """The highest level, 0..16, that any pixel of the training data had."""
@@ -70,7 +182,7 @@ class Reference:
 
 
 def count_confidences(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
-    """How many of some confidences (n,) in 0..1 are in each of 8 bins.
+    """Count confidences (n,) in 0..1 in 8 bins, int64 (8,).
 
     The doubt, 1 - confidence, halves from bin to bin: above 0 up to 0.5, above that up to 0.75,
     0.875, … and above 127/128. That is its binary exponent, which float32 has in its bits 23 to 30.
@@ -84,59 +196,11 @@ def count_confidences(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def read_reference(bundle: BundleFile) -> Reference:
-    """The reference of a checked bundle. Raises BundleError, naming the file, if it is damaged."""
+    """Parse the reference of a checked bundle. Raises BundleError, naming the file, if damaged."""
     try:
-        return parse_reference(bundle.members[REFERENCE], bundle.manifest.classes)
+        return Reference.from_json(bundle.members[REFERENCE], bundle.manifest.classes)
     except BundleError as error:
         raise BundleError(f"{bundle.path}: {error}") from error
-
-
-def parse_reference(text: bytes, classes: Classes) -> Reference:
-    """The reference from the bytes of `reference.json`, for a bundle with these classes.
-
-    Keys that this version does not know are dropped. Raises BundleError for what is no such
-    document, has other classes, or has counts that don't add up.
-    """
-    document = _load(text)
-    k = len(classes)
-    if _value(document, "classes") != list(classes.values):
-        raise BundleError(f"{REFERENCE}: its classes are not those of manifest.json: {_FIX}")
-    if _value(document, "levels") != list(range(LEVELS)):
-        raise BundleError(f"{REFERENCE}: its levels are not 0 to {LEVELS - 1}: {_FIX}")
-    rows = _value(document, "rows")
-    reference = Reference(
-        rows=rows if type(rows) is int else -1,
-        class_counts=_counts(document, "class_counts", (k,)),
-        class_means=_means(document, (k, PIXELS)),
-        pixel_counts=_counts(document, "pixel_counts", (PIXELS, LEVELS)),
-        class_pixel_counts=_counts(document, "class_pixel_counts", (k, PIXELS, LEVELS)),
-        unseen=_unseen(document["unseen"], k) if "unseen" in document else None,
-    )
-    _check_sums(reference)
-    return reference
-
-
-def _unseen(value: Any, k: int) -> Unseen:
-    match value:
-        case {"rows": int(rows), "right": int(right), "mean_confidence": float(mean)} if (
-            type(rows) is type(right) is int
-        ):
-            found = Unseen(
-                rows=rows,
-                right=right,
-                predicted_counts=_counts(value, "predicted_counts", (k,)),
-                confidence_counts=_counts(value, "confidence_counts", (CONFIDENCE_BINS,)),
-                mean_confidence=mean,
-            )
-        case _:
-            raise BundleError(
-                f"{REFERENCE}: unseen lacks rows, right or mean_confidence, or has others than "
-                f"numbers there: {_FIX}"
-            )
-    sums = (found.predicted_counts.sum(), found.confidence_counts.sum())
-    if not (sums == (rows, rows) and 0 <= right <= rows > 0 and 0 <= mean <= 1):
-        raise BundleError(f"{REFERENCE}: the counts of unseen do not add up: {_FIX}")
-    return found
 
 
 def _load(text: bytes) -> Mapping[str, Any]:

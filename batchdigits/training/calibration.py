@@ -8,7 +8,7 @@ networks it was fitted on had not seen.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from batchdigits.evaluation.reliability import Bin, ConfidenceCounts
 from batchdigits.training.fit import Fitted
+from batchdigits.training.networks import NETWORKS
 
 LARGEST_TEMPERATURE = 20.0
 """A temperature is between this and one over it."""
@@ -91,13 +92,20 @@ def at_temperature(probabilities: Probabilities, temperature: float) -> NDArray[
     return _softmax(_logits(probabilities) / temperature)
 
 
-def fold_in(fitted: Fitted, temperature: float) -> None:
-    """Divide the last layer's weights and bias, and with them the logits, by `temperature`.
+def fold_in(fitted: Fitted, temperature: float) -> Fitted:
+    """The same network with the weights and bias of its last layer divided by `temperature`.
 
-    No engine needs to know of it: Keras, ONNX and every export give calibrated probabilities.
+    That divides the logits, so that no engine needs to know of it: Keras, ONNX and every export
+    give calibrated probabilities.
     """
-    last = fitted.model.layers[-1]
+    settings = fitted.settings
+    # Built anew, since a clone of Keras' own is saved as other bytes.
+    model = NETWORKS[settings.arch](fitted.model.output_shape[1], settings)
+    for copy, variable in zip(model.variables, fitted.model.variables, strict=True):
+        copy.assign(variable)
+    last = model.layers[-1]
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
+    return replace(fitted, model=model)
 
 
 def measure_reliability(probabilities: Probabilities, targets: Targets) -> Reliability:
@@ -109,26 +117,6 @@ def measure_reliability(probabilities: Probabilities, targets: Targets) -> Relia
     true = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     log_loss = float(-np.log(np.maximum(true, _LEAST)).mean())
     return Reliability(counts.calibration_error or 0.0, log_loss, counts.bins())
-
-
-def markdown_calibration(calibration: Calibration) -> str:
-    """The calibration as text and Markdown tables."""
-    before, after = calibration.before, calibration.after
-    rows = "\n".join(
-        f"| {one.low:.3f} to {one.high:.3f} | {one.rows} | {one.confidence:.4f} "
-        f"| {one.accuracy:.4f} |"
-        for one in after.bins
-    )
-    return (
-        f"Temperature {calibration.temperature:.4f}, fitted on {calibration.fitted_on}, is part of "
-        f"the last layer's weights. On {calibration.measured_on}:\n\n"
-        "| | before | after |\n|---|---|---|\n"
-        f"| expected calibration error | {before.calibration_error:.4f} "
-        f"| {after.calibration_error:.4f} |\n"
-        f"| log loss | {before.log_loss:.4f} | {after.log_loss:.4f} |\n\n"
-        "Rows by their confidence, after:\n\n"
-        f"| confidence | rows | mean confidence | part right |\n|---|---|---|---|\n{rows}"
-    )
 
 
 def _logits(probabilities: Probabilities) -> NDArray[np.float64]:

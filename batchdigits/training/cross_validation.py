@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.evaluation.confusion import ConfusionMatrix
+from batchdigits.packing.contents import Scores
 from batchdigits.training.calibration import (
     FOLD_COPIES,
     Calibration,
@@ -17,7 +18,6 @@ from batchdigits.training.calibration import (
     measure_reliability,
 )
 from batchdigits.training.data import Labelled
-from batchdigits.training.evaluation import Evaluation, evaluate
 from batchdigits.training.fit import Fitted, fit
 from batchdigits.training.options import TrainOptions
 from batchdigits.training.settings import Settings
@@ -86,14 +86,14 @@ def judge_training_rows(
 
 def judge_held(
     data: Labelled, split: Split, fitted: Fitted, temperature: float | None
-) -> tuple[Evaluation, Calibration | None]:
+) -> tuple[Scores, Calibration | None]:
     """The fitted model, not yet at its temperature, on the rows held out."""
     targets, measured_on = data.targets[split.held], f"{len(split.held)} held-out rows"
     found = fitted.probabilities(data.pixels[split.held])
-    evaluation = evaluate(targets, found.argmax(axis=1), _labels(data), measured_on)
+    scores = _scores(data, targets, found, measured_on)
     if temperature is None:
-        return evaluation, None
-    return evaluation, Calibration(
+        return scores, None
+    return scores, Calibration(
         temperature,
         f"{len(split.train)} training rows, each by a network that had not seen it",
         measured_on,
@@ -104,7 +104,7 @@ def judge_held(
 
 def cross_validate(
     data: Labelled, settings: Settings, options: TrainOptions, on_progress: OnProgress
-) -> tuple[Evaluation, Calibration | None, OutOfFold | None]:
+) -> tuple[Scores, Calibration | None, OutOfFold | None]:
     """Every row predicted by a model that had not seen it; None where no calibration is asked for.
 
     The temperature is of all these predictions. The figures behind it are of each fold at the
@@ -117,9 +117,9 @@ def cross_validate(
         f"seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
         "stratified)"
     )
-    evaluation = evaluate(data.targets, found.argmax(axis=1), _labels(data), measured_on)
+    scores = _scores(data, data.targets, found, measured_on)
     if not settings.calibration_folds:
-        return evaluation, None, None
+        return scores, None, None
     seen = _out_of_fold(np.arange(len(found)), data.targets, found, fold)
     calibration = Calibration(
         seen.temperature,
@@ -128,7 +128,7 @@ def cross_validate(
         measure_reliability(found, data.targets),
         measure_reliability(seen.probabilities, data.targets),
     )
-    return evaluation, calibration, seen
+    return scores, calibration, seen
 
 
 def _out_of_fold(rows: Rows, targets: Rows, found: NDArray[np.float32], fold: Rows) -> OutOfFold:
@@ -166,6 +166,9 @@ def _predict_folds(
     return found, fold
 
 
-def _labels(data: Labelled) -> list[Any]:
-    labels: list[Any] = data.binarizer.classes_.tolist()
-    return labels
+def _scores(
+    data: Labelled, targets: Rows, probabilities: NDArray[np.float32], measured_on: str
+) -> Scores:
+    predicted = probabilities.argmax(axis=1)
+    labels = data.binarizer.classes_.tolist()
+    return Scores(measured_on, ConfusionMatrix.of(labels, targets, predicted))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.images import SIDE
+from batchdigits.packing.onnx_export import ScaledModel
 from batchdigits.training.augmentation import copies_for, with_copies
 from batchdigits.training.ensemble import fill_in
 from batchdigits.training.networks import NETWORKS, receptive_fields
@@ -27,24 +28,19 @@ VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A trained model and its scaler.
+class Fitted(ScaledModel):
+    """A trained network and its scaler.
 
-    `seconds` is fit time alone, `epochs` how many were run, `copies` how many changed copies of
-    each row it learnt from besides the row itself.
+    settings it was built and fitted with
+    seconds  of fitting alone
+    epochs   number of epochs run
+    copies   changed copies of each row that it learned from besides the row itself
     """
 
-    model: Any
-    scaler: Any
+    settings: Settings
     seconds: float
     epochs: int
     copies: int
-
-    def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """The reference path, float32 (n, k), for pixels (n, 64) in 0..16: scaler, then Keras."""
-        scaled = self.scaler.transform(pixels.astype(np.float64)).astype(np.float32)
-        found: NDArray[np.float32] = self.model.predict(scaled, batch_size=1024, verbose=0)
-        return found
 
 
 def fit(
@@ -79,7 +75,7 @@ def fit(
     job = _Job(model, scaler, seen, seen_targets, pixels[valid], targets[valid], classes, taught)
     run = _fit_as_article if settings.recipe == "article" else _fit_whole_epochs
     epochs = run(job, settings, on_epoch)
-    return Fitted(model, scaler, time.perf_counter() - started, epochs, copies)
+    return Fitted(model, scaler, settings, time.perf_counter() - started, epochs, copies)
 
 
 def _taught(
@@ -120,7 +116,8 @@ def _fit_ensemble(
     model, scaler = NETWORKS[settings.arch](classes, settings), members[0].scaler
     fill_in(model, scaler, [(one.scaler, one.model.get_weights()) for one in members])
     seconds = time.perf_counter() - started
-    return Fitted(model, scaler, seconds, max(one.epochs for one in members), members[0].copies)
+    epochs = max(one.epochs for one in members)
+    return Fitted(model, scaler, settings, seconds, epochs, members[0].copies)
 
 
 @dataclass(frozen=True, slots=True)

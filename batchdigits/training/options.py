@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
+from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.errors import UsageError
 from batchdigits.rows.options import ReadOptions
+from batchdigits.training.review_threshold import parse_max_error
 from batchdigits.training.settings import Settings, make_settings
 
 
@@ -56,6 +59,25 @@ class TrainOptions:
     created: str | None = None
     sweep: str | None = None
     study: str | None = None
+
+    def checked(self) -> Self:
+        """The same options. Raises UsageError for values that no training could use."""
+        if not is_bundle_name(self.name):
+            raise UsageError(f"--name {self.name!r}: use lower-case letters, digits, '.', '_', '-'")
+        if self.output is not None and self.store is not None:
+            raise UsageError("--output writes one file, --store publishes: give one of them")
+        if not 0 <= self.split_seed < 2**32:
+            raise UsageError(f"--split-seed is {self.split_seed}, expected 0 to 4294967295")
+        self.rows.checked()
+        settings = settings_of(self)
+        if self.max_error is not None:
+            parse_max_error(self.max_error)
+            if not settings.calibration_folds:
+                raise UsageError(
+                    f"--max-error {self.max_error}: needs confidence that is calibrated: add "
+                    "--calibration-folds 3"
+                )
+        return self
 
 
 OVERRIDES = (

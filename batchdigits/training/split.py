@@ -24,6 +24,11 @@ class Split:
     held: Indices
     facts: dict[str, Any]
 
+    @property
+    def judged(self) -> Indices:
+        """The rows held out, or all rows where none are."""
+        return self.held if len(self.held) else self.train
+
 
 def split_rows(data: Labelled, test_share: float, seed: int) -> Split:
     """The tutorial's split: `train_test_split(test_size=test_share, random_state=seed)`.

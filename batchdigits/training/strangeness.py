@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.packing.onnx_strangeness import distance
+
 CENTRES = 256
 ROWS_A_CENTRE = 3
 """At most so many centroids, and one for so many rows. Matrix products like sixteens."""
@@ -94,14 +96,6 @@ def fit_usual(pixels: Pixels, seed: int) -> Usual:
         strange_above,
         float((found > strange_above).mean()),
     )
-
-
-def distance(pixels: Pixels, centres: Floats) -> NDArray[np.float64]:
-    """The Euclidean distance of each row of pixels (n, 64) to the nearest of centres (c, 64)."""
-    rows, near = pixels.astype(np.float64), centres.astype(np.float64)
-    squares = (rows**2).sum(axis=1)[:, None] - 2 * rows @ near.T + (near**2).sum(axis=1)
-    nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares, 0).min(axis=1))
-    return nearest
 
 
 def _fit_centres(rows: Floats, seed: int) -> Floats:

@@ -17,14 +17,14 @@ from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.manifest import Classes
 from batchdigits.archive.reference import (
     REFERENCE,
+    Reference,
+    Unseen,
     count_confidences,
-    parse_reference,
     read_reference,
 )
 from batchdigits.errors import BundleError
 from batchdigits.predict import main
 from batchdigits.store.choice import packaged_bundle
-from batchdigits.training.reference import build_reference, measure_unseen
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 CLASSES = Classes("string", ("a", "b", "c"))
@@ -35,12 +35,12 @@ def text() -> bytes:
     """The reference of 40 random rows of two classes; the third has none."""
     pixels = np.random.default_rng(0).integers(0, 13, (40, 64)).astype(np.float64)
     found = np.tile(np.array([[0.9, 0.1, 0.0], [0.3, 0.1, 0.6]]), (5, 1))
-    unseen = measure_unseen(found, np.arange(10) % 3)
-    return build_reference(pixels, np.arange(40) % 2, CLASSES, unseen)
+    unseen = Unseen.measure(found, np.arange(10) % 3)
+    return Reference.measure(pixels, np.arange(40) % 2, 3, unseen).to_json(CLASSES)
 
 
 def test_what_train_writes_is_read(text: bytes) -> None:
-    reference = parse_reference(text, CLASSES)
+    reference = Reference.from_json(text, CLASSES)
     assert (reference.rows, reference.darkest) == (40, 12)
     assert reference.class_counts.tolist() == [20, 20, 0]
     assert reference.class_means.shape == (3, 64)
@@ -48,8 +48,26 @@ def test_what_train_writes_is_read(text: bytes) -> None:
     assert (reference.class_pixel_counts.sum(axis=0) == reference.pixel_counts).all()
 
 
+def test_histograms_count_every_pixel_of_every_row_once() -> None:
+    generator = np.random.default_rng(0)
+    pixels = generator.uniform(0, 16, (40, 64))
+    targets = np.arange(40) % 3
+    document = json.loads(Reference.measure(pixels, targets, 3).to_json(CLASSES))
+    counts = np.array(document["class_pixel_counts"])
+    assert document["classes"] == ["a", "b", "c"]
+    assert document["class_counts"] == [14, 13, 13]
+    assert counts.shape == (3, 64, 17)
+    assert (counts.sum(axis=2) == np.array([[14], [13], [13]])).all()
+    assert np.array_equal(counts.sum(axis=0), document["pixel_counts"])
+    assert (
+        document["pixel_counts"][5]
+        == np.bincount(np.rint(pixels[:, 5]).astype(int), minlength=17).tolist()
+    )
+    assert np.allclose(document["class_means"][1], pixels[1::3].mean(axis=0), atol=1e-6)
+
+
 def test_rows_that_were_not_trained_on_are_told_by_class_and_confidence(text: bytes) -> None:
-    unseen = parse_reference(text, CLASSES).unseen
+    unseen = Reference.from_json(text, CLASSES).unseen
     assert unseen is not None
     assert (unseen.rows, unseen.right, unseen.mean_confidence) == (10, 3, 0.75)
     assert unseen.predicted_counts.tolist() == [5, 0, 5]
@@ -59,7 +77,7 @@ def test_rows_that_were_not_trained_on_are_told_by_class_and_confidence(text: by
 def test_a_bundle_of_an_older_version_tells_nothing_of_them(text: bytes) -> None:
     document = json.loads(text)
     del document["unseen"]
-    assert parse_reference(json.dumps(document).encode(), CLASSES).unseen is None
+    assert Reference.from_json(json.dumps(document).encode(), CLASSES).unseen is None
 
 
 @given(arrays(np.float32, st.integers(0, 50), elements=st.floats(0, 1, width=32)))
@@ -106,7 +124,7 @@ DAMAGE = {
     "its counts do not add up": setting("class_counts", [21, 19, 0]),
     "reference.json: its counts do not add up": lambda d: d["pixel_counts"][0].reverse(),
     "unseen lacks rows": setting("unseen", []),
-    "has others than numbers there": lambda d: d["unseen"].update(right=True),
+    "or they are not numbers": lambda d: d["unseen"].update(right=True),
     "lacks predicted_counts": lambda d: d["unseen"].pop("predicted_counts"),
     "confidence_counts is int64 (7,)": lambda d: d["unseen"]["confidence_counts"].pop(),
     "counts of unseen do": lambda d: d["unseen"].update(right=11),
@@ -120,20 +138,20 @@ def test_a_damaged_one_is_refused(words: str, text: bytes) -> None:
     document = json.loads(text)
     DAMAGE[words](document)
     with pytest.raises(BundleError) as raised:
-        parse_reference(json.dumps(document).encode(), CLASSES)
+        Reference.from_json(json.dumps(document).encode(), CLASSES)
     assert words in str(raised.value)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":1,"a":2}'])
 def test_what_is_no_json_object_is_refused(text: bytes) -> None:
     with pytest.raises(BundleError, match=r"^reference\.json"):
-        parse_reference(text, CLASSES)
+        Reference.from_json(text, CLASSES)
 
 
 def test_keys_that_are_not_known_are_left(text: bytes) -> None:
     """A later train may add facts."""
     document = json.loads(text) | {"news": 1}
-    assert parse_reference(json.dumps(document).encode(), CLASSES).rows == 40
+    assert Reference.from_json(json.dumps(document).encode(), CLASSES).rows == 40
 
 
 def test_a_bundle_with_a_damaged_one_ends_with_78(

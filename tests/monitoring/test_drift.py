@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 import batchdigits
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
-from batchdigits.archive.reference import REFERENCE, Unseen
+from batchdigits.archive.reference import REFERENCE, Reference, Unseen
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import UsageError
 from batchdigits.monitoring.drift import estimate_accuracy
-from batchdigits.training.reference import build_reference, measure_unseen
 
 ROOT = Path(__file__).parents[2]
 OLD_BUNDLE = ROOT / "tests" / "data" / "digits-format-1.bundle"
@@ -45,8 +44,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An old bundle that says what to expect: predictions as those of its own digits."""
     old = read_bundle(OLD_BUNDLE)
     found = OnnxEngine(old.members["model.onnx"], 10).probabilities(DIGITS)
-    unseen = measure_unseen(found, LABELS)
-    text = build_reference(DIGITS.astype(float), LABELS, old.manifest.classes, unseen)
+    unseen = Unseen.measure(found, LABELS)
+    reference = Reference.measure(DIGITS.astype(float), LABELS, 10, unseen)
+    text = reference.to_json(old.manifest.classes)
     members = {name: data for name, data in old.members.items() if name != MANIFEST}
     path = tmp_path_factory.mktemp("bundle") / "digits.bundle"
     path.write_bytes(build_bundle(replace(old.manifest, members={}), {**members, REFERENCE: text}))

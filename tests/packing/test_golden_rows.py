@@ -1,6 +1,6 @@
 import numpy as np
 
-from batchdigits.training.golden_rows import choose_golden
+from batchdigits.packing.golden_rows import choose_golden
 
 
 def test_golden_rows_are_the_least_certain_and_some_of_every_class() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from batchdigits.engines.keras.model_file import check_keras_archive
+from batchdigits.packing.keras_file import keras_bytes
 from batchdigits.training.fit import Fitted
-from batchdigits.training.keras_file import keras_bytes
 
 
 def test_a_saved_model_has_no_dates_and_no_optimizer(small_fit: Fitted) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
+from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.onnx_export import check_agreement, export_onnx
 from batchdigits.training.settings import make_settings
 
 SCALER = ["Mul", "Add"]

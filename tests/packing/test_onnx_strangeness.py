@@ -13,8 +13,7 @@ from small_bundles import make_model, make_pixels
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import BundleError, InternalError
-from batchdigits.training.onnx_strangeness import add_strangeness, check_strangeness
-from batchdigits.training.strangeness import Usual, distance
+from batchdigits.packing.onnx_strangeness import add_strangeness, check_strangeness, distance
 
 CENTRES = make_pixels(30, seed=5).astype(np.float32)
 
@@ -58,17 +57,16 @@ def test_rows_on_a_centre_that_are_no_whole_numbers_are_packed() -> None:
     centres = pixels[:100].astype(np.float32)
     model = make_model(3)
     add_strangeness(model, centres)
-    usual = Usual(centres, 0, 1, 0, 1, 0)
-    check_strangeness(model.SerializeToString(), 3, usual, pixels)
-    check_strangeness(model.SerializeToString(), 3, usual, pixels * 16 / 255)
+    check_strangeness(model.SerializeToString(), 3, centres, pixels)
+    check_strangeness(model.SerializeToString(), 3, centres, pixels * 16 / 255)
 
 
 def test_a_wrong_distance_is_not_packed() -> None:
     model = measuring(best=True).SerializeToString()
     pixels = make_pixels(20)
-    check_strangeness(model, 3, Usual(CENTRES, 0, 1, 0, 1, 0), pixels)
+    check_strangeness(model, 3, CENTRES, pixels)
     with pytest.raises(InternalError, match="squared strangeness is off by"):
-        check_strangeness(model, 3, Usual(CENTRES + 1, 0, 1, 0, 1, 0), pixels)
+        check_strangeness(model, 3, CENTRES + 1, pixels)
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -15,8 +15,8 @@ import pytest
 from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.thresholds import Thresholds
+from batchdigits.packing.onnx_strangeness import add_strangeness
 from batchdigits.predict import main
-from batchdigits.training.onnx_strangeness import add_strangeness
 
 OLD = Path(__file__).parents[1] / "data" / "digits-format-1.bundle"
 DIGITS = Path(__file__).parents[2] / "sample_data" / "digits.parquet"

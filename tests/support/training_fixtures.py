@@ -2,9 +2,9 @@
 
 import pytest
 
+from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.frameworks import prepare_frameworks
 from batchdigits.training.settings import make_settings
 
 

@@ -66,7 +66,7 @@ def test_the_manifest_tells_what_was_done(bundle: BundleFile, published: TrainRe
     assert (manifest.name, manifest.version) == ("digits", 1)
     assert manifest.classes.values == tuple(range(10))
     assert manifest.split["held_out"] == manifest.metrics["rows"] == 540
-    assert manifest.accuracy == published.evaluation.accuracy > 0.8
+    assert manifest.accuracy == published.trained.scores.accuracy > 0.8
     assert np.array(manifest.metrics["confusion_matrix"]).sum() == 540
     assert manifest.metrics["seen_in_training"]["rows"] == 1257
     assert manifest.metrics["onnx_agreement"]["data_worst"] <= 1e-5
@@ -112,7 +112,7 @@ def test_no_folds_no_temperature(tmp_path: Path) -> None:
     options = replace(SMALL, calibration_folds=0, epochs=1, output=str(tmp_path / "b.bundle"))
     result = train(options)
     bundle = read_bundle(result.path)
-    assert result.calibration is None
+    assert result.trained.calibration is None
     assert "calibration" not in bundle.manifest.metrics
     assert "not calibrated" in bundle.members["card.md"].decode()
 
@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_file(published: TrainResult, tmp_path: Pat
         "from batchdigits.training.options import TrainOptions\n"
         f"print(train({replace(SMALL, output=str(tmp_path / 'again.bundle'))}).digest)"
     )
-    code = f"from batchdigits.rows.contract import RowOptions\n{code}"
+    code = f"from batchdigits.rows.options import ReadOptions\n{code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == published.digest
 
@@ -200,7 +200,7 @@ def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         train(TrainOptions(output=str(there)))
     assert there.read_text() == "precious"
-    with pytest.raises(OutputError, match="create it first"):
+    with pytest.raises(OutputError, match="make it, or name another"):
         train(TrainOptions(output=str(tmp_path / "none" / "b.bundle")))
     with pytest.raises(OutputError, match="give another --store"):
         train(TrainOptions(store=str(there / "store")))
@@ -226,13 +226,13 @@ def test_overwrite_replaces_nothing_but_a_bundle(tmp_path: Path) -> None:
     options = replace(SMALL, data=str(rows), overwrite=True)
     with pytest.raises(UsageError, match="is the file to learn from"):
         train(replace(options, output=str(twin)))
-    with pytest.raises(OutputError, match="is no sound bundle"):
+    with pytest.raises(OutputError, match="is not a sound bundle"):
         train(replace(SMALL, output=str(twin), overwrite=True))
     assert rows.read_text() == "label,pixel_0\n"
     published = Store(tmp_path / "store").publish(
         "digits", lambda _: packaged_bundle().read_bytes()
     )
-    with pytest.raises(UsageError, match="lies in a store"):
+    with pytest.raises(UsageError, match="is in a store"):
         train(replace(SMALL, output=str(published), overwrite=True))
     with pytest.raises(UsageError, match="ends in .bundle"):
         train(replace(SMALL, output=str(tmp_path / "new/")))

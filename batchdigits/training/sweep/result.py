@@ -77,6 +77,26 @@ class SweepResult:
         """Where the picture of the search goes."""
         return picture_of(self.study)
 
+    def lines(self) -> list[list[str]]:
+        """The combinations as text, best first, after a header."""
+        names = [one.name for one in self.plan.space]
+        lines = [["accuracy", "spread", "log loss", "folds", *names]]
+        for tried in self.tried:
+            values = (tried.values[name] for name in names)
+            lines.append(
+                [
+                    f"{tried.accuracy:.4f}",
+                    f"{tried.spread:.4f}",
+                    "" if tried.log_loss is None else f"{tried.log_loss:.4f}",
+                    f"{len(tried.folds)} of {self.plan.folds}",
+                    *(
+                        f"{value:.4g}" if isinstance(value, float) else str(value)
+                        for value in values
+                    ),
+                ]
+            )
+        return lines
+
     def as_facts(self) -> dict[str, Any]:
         """The search as plain JSON values, for the manifest."""
         return {

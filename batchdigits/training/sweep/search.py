@@ -19,9 +19,9 @@ import numpy as np
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.atomic import replace_file
+from batchdigits.packing.frameworks import require_packages
 from batchdigits.training.cross_validation import OnProgress
 from batchdigits.training.data import Labelled
-from batchdigits.training.frameworks import require_packages
 from batchdigits.training.options import TrainOptions, settings_of, settings_with
 from batchdigits.training.split import Split
 from batchdigits.training.sweep.judge import Judge

@@ -10,9 +10,9 @@ import pyarrow as pa
 from onnx import numpy_helper
 from small_bundles import DIGITS, make_bundle, make_model, make_pixels
 
+from batchdigits.archive.reference import Reference
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
-from batchdigits.training.reference import build_reference
 
 
 def sound_bundle(model: onnx.ModelProto | None = None, **members: Any) -> bytes:
@@ -23,7 +23,7 @@ def sound_bundle(model: onnx.ModelProto | None = None, **members: Any) -> bytes:
     probabilities = OnnxEngine(data, len(DIGITS)).probabilities(pixels)
     targets = probabilities.argmax(axis=1)
     golden = build_golden(pixels, DIGITS.array().take(pa.array(targets)), probabilities)
-    reference = build_reference(pixels.astype(np.float64), targets, DIGITS)
+    reference = Reference.measure(pixels.astype(np.float64), targets, len(DIGITS)).to_json(DIGITS)
     filled = {"model__onnx": data, "golden__parquet": golden, "reference__json": reference}
     return make_bundle(**{**filled, **members})
 

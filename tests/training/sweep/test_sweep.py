@@ -119,7 +119,7 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(swept: TrainResult, folder: Pa
     sweep.write_text(SWEEP.format(trials=1000))
     options = replace(options_of(folder), sweep=str(sweep))
     code = (
-        "from batchdigits.rows.contract import RowOptions\n"
+        "from batchdigits.rows.options import ReadOptions\n"
         "from batchdigits.training.job import train\n"
         "from batchdigits.training.options import TrainOptions\n"
         f"train({options})"

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
-from batchdigits.training.onnx_graph import INPUT
-from batchdigits.training.strangeness import Usual, distance
+from batchdigits.packing.onnx_tidy import INPUT
 
 STRANGENESS = "strangeness"
 WANTED = "with_strangeness"
@@ -54,12 +53,22 @@ def add_strangeness(model: Any, centres: NDArray[np.float32]) -> None:
     graph.output.append(make_port(STRANGENESS, kinds.FLOAT, ["N"]))
 
 
-def check_strangeness(model: bytes, classes: int, usual: Usual, pixels: NDArray[Any]) -> None:
-    """Raise InternalError unless the graph gives the distances of pixels (n, 64)."""
-    found = OnnxEngine(model, classes).measure(pixels.astype(np.float32))[2].astype(np.float64)
-    rows, centres = pixels.astype(np.float64), usual.centres.astype(np.float64)
-    squares = (rows**2).sum(axis=1) + (centres**2).sum(axis=1).max()
-    worst = float((np.abs(found**2 - distance(pixels, usual.centres) ** 2) / squares).max())
+def distance(pixels: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The Euclidean distance of each row of pixels (n, 64) to the nearest of centres (c, 64)."""
+    rows, near = pixels.astype(np.float64), centres.astype(np.float64)
+    squares = (rows**2).sum(axis=1)[:, None] - 2 * rows @ near.T + (near**2).sum(axis=1)
+    nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares, 0).min(axis=1))
+    return nearest
+
+
+def check_strangeness(
+    onnx: bytes, classes: int, centres: NDArray[np.float32], pixels: NDArray[Any]
+) -> None:
+    """Raise InternalError unless the graph gives the distances of pixels (n, 64) to `centres`."""
+    measured = OnnxEngine(onnx, classes).measure(pixels.astype(np.float32))[2].astype(np.float64)
+    rows, near = pixels.astype(np.float64), centres.astype(np.float64)
+    squares = (rows**2).sum(axis=1) + (near**2).sum(axis=1).max()
+    worst = float((np.abs(measured**2 - distance(pixels, centres) ** 2) / squares).max())
     if not worst <= LARGEST_DIFFERENCE:
         raise InternalError(
             f"the ONNX graph's squared strangeness is off by {worst:.3g} of the squares (allowed "

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
 from batchdigits.images import PIXELS
-from batchdigits.training.fit import Fitted
-from batchdigits.training.onnx_graph import tidy
-from batchdigits.training.onnx_strangeness import add_strangeness
+from batchdigits.packing.onnx_strangeness import add_strangeness
+from batchdigits.packing.onnx_tidy import tidy
 
 LARGEST_ON_DATA = 1e-5
 LARGEST_ON_RANDOM = 1e-4
@@ -24,6 +23,24 @@ DECIDED = 1e-4
 """Where the two best classes are nearer than this, either label is right."""
 
 RANDOM_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledModel:
+    """A Keras network and the scaler in front of it: the reference that the graph must equal.
+
+    model   takes standardized pixels (n, 64) and gives probabilities (n, k)
+    scaler  the fitted StandardScaler
+    """
+
+    model: Any
+    scaler: Any
+
+    def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities, float32 (n, k), for pixels (n, 64) in 0..16."""
+        scaled = self.scaler.transform(pixels.astype(np.float64)).astype(np.float32)
+        result: NDArray[np.float32] = self.model.predict(scaled, batch_size=1024, verbose=0)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,7 @@ class Agreement:
         return asdict(self)
 
 
-def export_onnx(fitted: Fitted, centres: NDArray[np.float32] | None = None) -> bytes:
+def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = None) -> bytes:
     """The whole path as ONNX: `pixels` float32 (N, 64) in 0..16 to `probabilities` float32 (N, k).
 
     With `centres`, float32 (c, 64), also `strangeness`: the distance to the nearest of them.
@@ -63,11 +80,11 @@ def export_onnx(fitted: Fitted, centres: NDArray[np.float32] | None = None) -> b
     import keras
     import onnx
 
-    scale = fitted.scaler.scale_
+    scale = reference.scaler.scale_
     pixels = keras.Input((PIXELS,), name="pixels")
     # Normalization exports a graph whose constants are required inputs; Rescaling is plain.
-    rescaling = keras.layers.Rescaling(scale=1 / scale, offset=-fitted.scaler.mean_ / scale)
-    whole = keras.Model(pixels, fitted.model(rescaling(pixels)))
+    rescaling = keras.layers.Rescaling(scale=1 / scale, offset=-reference.scaler.mean_ / scale)
+    whole = keras.Model(pixels, reference.model(rescaling(pixels)))
     # Export traces what a first call has built.
     whole(np.zeros((1, PIXELS), np.float32))
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder, warnings.catch_warnings():
@@ -86,15 +103,17 @@ def export_onnx(fitted: Fitted, centres: NDArray[np.float32] | None = None) -> b
     return data
 
 
-def check_agreement(fitted: Fitted, model: bytes, pixels: NDArray[Any], seed: int) -> Agreement:
-    """Run `model` and the reference on `pixels` and on a thousand random rows, and compare.
+def check_agreement(
+    reference: ScaledModel, onnx: bytes, pixels: NDArray[Any], seed: int
+) -> Agreement:
+    """Compare the graph `onnx` with the reference on `pixels` and on a thousand random rows.
 
     Raises InternalError with the figures unless they agree within 1e-5 on `pixels`, within 1e-4 on
     random rows, and on the label of every row whose two best classes are 1e-4 apart.
     """
-    engine = OnnxEngine(model, fitted.model.output_shape[1])
-    data_worst, data_labels = _compare(fitted, engine, pixels)
-    random_worst, random_labels = _compare(fitted, engine, _random_rows(seed))
+    engine = OnnxEngine(onnx, reference.model.output_shape[1])
+    data_worst, data_labels = _compare(reference, engine, pixels)
+    random_worst, random_labels = _compare(reference, engine, _random_rows(seed))
     agreement = Agreement(
         len(pixels), data_worst, RANDOM_ROWS, random_worst, data_labels + random_labels
     )
@@ -108,13 +127,13 @@ def check_agreement(fitted: Fitted, model: bytes, pixels: NDArray[Any], seed: in
     return agreement
 
 
-def _compare(fitted: Fitted, engine: OnnxEngine, pixels: NDArray[Any]) -> tuple[float, int]:
+def _compare(reference: ScaledModel, engine: OnnxEngine, pixels: NDArray[Any]) -> tuple[float, int]:
     """Largest difference, and labels that differ where the reference is decided."""
-    reference = fitted.probabilities(pixels)
-    found = engine.probabilities(pixels.astype(np.float32))
-    second, best = np.sort(reference, axis=1)[:, -2:].T
-    differs = found.argmax(axis=1) != reference.argmax(axis=1)
-    return float(np.abs(found - reference).max()), int((differs & (best - second > DECIDED)).sum())
+    expected = reference.probabilities(pixels)
+    actual = engine.probabilities(pixels.astype(np.float32))
+    second, best = np.sort(expected, axis=1)[:, -2:].T
+    differs = actual.argmax(axis=1) != expected.argmax(axis=1)
+    return float(np.abs(actual - expected).max()), int((differs & (best - second > DECIDED)).sum())
 
 
 def _random_rows(seed: int) -> NDArray[np.float64]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from batchdigits.archive.manifest import Manifest
 from batchdigits.files.digest import digest_bytes
-from batchdigits.training.calibration import Calibration, markdown_calibration
-from batchdigits.training.evaluation import Evaluation, markdown_evaluation
+from batchdigits.packing.contents import Scores
+from batchdigits.text import markdown
 
-# Written down as the tutorial's data have it; other data have limits of their own.
+TUTORIAL_DIGITS = "sklearn.datasets.load_digits"
+"""The manifest's `data.source` of a model that learnt scikit-learn's digits."""
+
 _TUTORIAL_LIMITS = """\
 - The 1,797 digits were written by 13 people, and the rows that were held out come from the same
   13. Expect new writers to do worse: measure on labelled rows of your own first."""
@@ -27,17 +30,14 @@ _CALIBRATED = """\
   source it promises too much."""
 
 
-def write_card(
-    manifest: Manifest,
-    evaluation: Evaluation,
-    calibration: Calibration | None,
-    members: Mapping[str, bytes],
-    *,
-    is_tutorial: bool,
-) -> bytes:
-    """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests."""
+def write_card(manifest: Manifest, scores: Scores, members: Mapping[str, bytes]) -> bytes:
+    """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests.
+
+    members  all others but the manifest
+    """
+    calibration = manifest.metrics.get("calibration")
     limits = [
-        _TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS,
+        _TUTORIAL_LIMITS if manifest.data.get("source") == TUTORIAL_DIGITS else _DATA_LIMITS,
         _LIMITS,
         _CALIBRATED if calibration else _NOT_CALIBRATED,
     ]
@@ -45,8 +45,8 @@ def write_card(
         f"# {manifest.name} {manifest.version}",
         f"## What it is for\n\n{_purpose(manifest)}",
         f"## Data\n\n{_data(manifest)}",
-        f"## Accuracy\n\n{_accuracy(manifest, evaluation)}",
-        *([f"## Confidence\n\n{markdown_calibration(calibration)}"] if calibration else []),
+        f"## Accuracy\n\n{_accuracy(manifest, scores)}",
+        *([f"## Confidence\n\n{_confidence(calibration)}"] if calibration else []),
         f"## Accept or review\n\n{_review(manifest)}",
         f"## How it was made\n\n{_making(manifest)}",
         "\n".join(["## Limits\n", *limits]),
@@ -81,15 +81,49 @@ def _data(manifest: Manifest) -> str:
     return f"{data['description']}. {data['rows']} rows, digest `{data['digest']}`. {how}"
 
 
-def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
-    text = f"**{evaluation.accuracy:.4f}** on {evaluation.measured_on}."
+def _accuracy(manifest: Manifest, scores: Scores) -> str:
     seen = manifest.metrics["seen_in_training"]
-    text += (
-        f" On the {seen['rows']} rows it was trained on it gives {seen['accuracy']:.4f}: seen in "
-        "training, which promises nothing."
+    text = (
+        f"**{scores.accuracy:.4f}** on {scores.measured_on}. On the {seen['rows']} rows it was "
+        f"trained on it gives {seen['accuracy']:.4f}: seen in training, which promises nothing."
+        f"{_choosing(manifest)}"
     )
-    text += _choosing(manifest)
-    return f"{text}\n\n{markdown_evaluation(evaluation)}"
+    tables = [markdown(scores.matrix.score_lines())]
+    if matrix := scores.matrix.matrix_lines():
+        tables.append("Confusion matrix (rows: true class, columns: predicted class):")
+        tables.append(markdown(matrix))
+    return "\n\n".join([text, *tables])
+
+
+def _confidence(calibration: Mapping[str, Any]) -> str:
+    """The figures before and after the temperature, and the rows by their confidence."""
+    before, after = calibration["before"], calibration["after"]
+    figures = [
+        [words, f"{before[name]:.4f}", f"{after[name]:.4f}"]
+        for words, name in (
+            ("expected calibration error", "calibration_error"),
+            ("log loss", "log_loss"),
+        )
+    ]
+    bins = [
+        [
+            f"{one['low']:.3f} to {one['high']:.3f}",
+            str(one["rows"]),
+            f"{one['confidence']:.4f}",
+            f"{one['accuracy']:.4f}",
+        ]
+        for one in after["bins"]
+    ]
+    fitted = (
+        f"Temperature {calibration['temperature']:.4f}, fitted on {calibration['fitted_on']}, "
+        f"is part of the last layer's weights. On {calibration['measured_on']}:"
+    )
+    tables = [
+        markdown([["", "before", "after"], *figures]),
+        "Rows by their confidence, after:",
+        markdown([["confidence", "rows", "mean confidence", "part right"], *bins]),
+    ]
+    return "\n\n".join([fitted, *tables])
 
 
 def _review(manifest: Manifest) -> str:
@@ -111,15 +145,16 @@ def _review(manifest: Manifest) -> str:
         "What is no digit goes to review too. Of the training rows, "
         f"{facts['false_alarm']:.2%} would by what the others look like:"
     )
-    table = (
-        "| cause | a row where |\n|---|---|\n"
-        f"| `little-ink` | the pixels' sum is below {facts['least_ink']:g} |\n"
-        f"| `much-ink` | it is above {facts['most_ink']:g} |\n"
-        f"| `pale` | the darkest pixel is below {facts['least_darkest']:g} |\n"
-        f"| `strange` | it is further than {facts['strange_above']:g} from the nearest of "
-        f"{facts['strange_centres']} centroids (`predict --strangeness`) |"
-    )
-    return "\n\n".join([*lines, table])
+    far = f"it is further than {facts['strange_above']:g} from the nearest of "
+    far += f"{facts['strange_centres']} centroids (`predict --strangeness`)"
+    causes = [
+        ["cause", "a row where"],
+        ["`little-ink`", f"the pixels' sum is below {facts['least_ink']:g}"],
+        ["`much-ink`", f"it is above {facts['most_ink']:g}"],
+        ["`pale`", f"the darkest pixel is below {facts['least_darkest']:g}"],
+        ["`strange`", far],
+    ]
+    return "\n\n".join([*lines, markdown(causes)])
 
 
 def _choosing(manifest: Manifest) -> str:
