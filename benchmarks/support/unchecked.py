@@ -116,18 +116,10 @@ def _rows(batch: pa.RecordBatch, others: list[str]) -> Rows:
     return Rows(pixels, kept, (), kept.slice(0, 0), batch.num_rows)
 
 
-class _NoSuspicion:
-    def __init__(self, *_evidence: object) -> None:
+class _NoHash:
+    def __init__(self, _data: bytes = b"") -> None:
         pass
 
-    def add(self, _rows: Rows) -> None:
-        """Look away."""
-
-    def verdict(self) -> None:
-        """Nothing was seen."""
-
-
-class _NoHash:
     def update(self, _data: bytes) -> None:
         """Forget."""
 
@@ -154,7 +146,8 @@ def _nothing(*_arguments: object) -> None:
 
 _REPLACED: dict[str, Any] = {
     "batchdigits.scoring.one_input.open_source": _open,
-    "batchdigits.scoring.one_input.Suspicion": _NoSuspicion,
+    "batchdigits.monitoring.suspicion.Suspicion.add": _nothing,
+    "batchdigits.monitoring.suspicion.Suspicion.verdict": _nothing,
     "batchdigits.files.digest.hashlib": SimpleNamespace(sha256=_NoHash),
     "batchdigits.rows.parquet.sink.pq.ParquetWriter": _without_checksums,
     "os.fsync": _nothing,

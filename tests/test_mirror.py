@@ -1,0 +1,85 @@
+"""Tests mirror the rooms: batchdigits/rows/pixels.py is tested by tests/rows/test_pixels.py."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+
+from paths import PACKAGE, ROOT
+
+TESTS = ROOT / "tests"
+
+# For modules without a test file of their name: the test file that covers them, why it does, and
+# their names, as seen from that file's folder.
+ELSEWHERE = """
+archive/test_bundle_file.py | a bundle is their only reader | classes strict_json
+bundles/test_bundles.py | subcommands are run as people type them | __main__ aliases common
+bundles/test_bundles.py | subcommands are run as people type them | diff examples prune verify
+bundles/test_signing_commands.py | subcommands are run as people type them | sign
+cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
+engines/keras/test_keras_engine.py | only the engine reads model files | model_file
+engines/onnx/test_onnx_engine.py | a model passes through all of these | protobuf session
+engines/onnx/test_onnx_engine.py | the engine is opened through these | ../contract ../open
+exports/test_export.py | the subcommand is run as people type it | ../bundles/export
+exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_model
+files/test_byte_streams.py | a stream is read through these | compression streams
+files/places/test_local.py | the only place there is | contract
+files/test_expand_inputs.py | inputs as users name them | inputs names
+monitoring/test_suspicion.py | the verdict rests on both | looks ranges
+rows/csv/test_csv_source.py | the steps of one reader are tested through it | blocks cells header
+rows/csv/test_csv_source.py | the steps of one reader are tested through it | layout records rows
+packing/test_onnx_export.py | every export is tidied | onnx_tidy
+report/test_training_report.py | named after what it shows | training
+rows/csv/test_csv_source.py | the steps of one reader are tested through it | text
+rows/test_formats.py | what is written is read back | contract csv/format parquet/format
+store/test_store.py | they work on a whole store | aliases choice pruning
+test_api.py | its keywords become these | rows/memory rows/options
+test_evaluate.py | figures as the command prints them | evaluation/evaluator evaluation/files
+test_evaluate.py | figures as the command prints them | evaluation/groups evaluation/labels
+test_evaluate.py | figures as the command prints them | evaluation/reliability evaluation/review
+test_evaluate.py | figures as the command prints them | evaluation/summary report/evaluation
+test_predict.py | every run uses them | __main__ _version errors images
+test_predict.py | the steps of a run are seen from outside | scoring/one_input scoring/outputs
+test_predict.py | the steps of a run are seen from outside | scoring/receipt scoring/run
+test_predict.py | the steps of a run are seen from outside | scoring/watch
+test_receipts.py | the command replays them | scoring/replay
+test_threads.py | there are as many workers as CPUs | cpus
+training/sweep/test_sweep.py | a small sweep passes through all | judge picture result search study
+training/test_train_job.py | a training passes through all | cross_validation data job networks
+training/test_train_job.py | a training passes through all | ../packing/frameworks options
+training/test_train_job.py | a training passes through all | ../packing/pack publish schedule
+"""
+MODULES = {
+    str(path.relative_to(PACKAGE).with_suffix("")): path.relative_to(PACKAGE)
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py"
+}
+
+
+def covered_elsewhere() -> dict[str, str]:
+    """The test file that covers each module of `ELSEWHERE`."""
+    lines = [line.split(" | ") for line in ELSEWHERE.strip().splitlines()]
+    return {
+        posixpath.normpath(posixpath.join(posixpath.dirname(test), name)): test
+        for test, _, names in lines
+        for name in names.split()
+    }
+
+
+def has_test(module: Path) -> bool:
+    """A test file of its name, or, where that is the name of many, of its folder's name too."""
+    names = (f"test_{module.name}", f"test_{module.parent.name}_{module.name}")
+    return any((TESTS / module.with_name(name)).is_file() for name in names)
+
+
+def test_every_module_has_a_test_file_of_its_name_or_a_reason() -> None:
+    covered = covered_elsewhere()
+    missing = [n for n, path in MODULES.items() if not has_test(path) and n not in covered]
+    assert not missing, "add tests/ROOM/test_NAME.py, or name in ELSEWHERE what covers them"
+
+
+def test_no_reason_is_out_of_date() -> None:
+    covered = covered_elsewhere()
+    gone = [name for name in covered if name not in MODULES or has_test(MODULES[name])]
+    assert not gone, "remove these from ELSEWHERE"
+    assert [test for test in covered.values() if not (TESTS / test).is_file()] == []
