@@ -17,14 +17,12 @@ from batchdigits.cli.flags import (
     make_parser,
 )
 from batchdigits.cli.terminal import Progress, print_json
-from batchdigits.errors import OutputError, UsageError
+from batchdigits.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
-    from batchdigits.api import Bundle
     from batchdigits.evaluation.summary import Evaluation
     from batchdigits.files.names import InputFile
     from batchdigits.scoring.options import Limit
@@ -107,81 +105,68 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from batchdigits.scoring.options import Limit
+    import json
+
+    from batchdigits.files.atomic import check_output, write_output
+    from batchdigits.files.inputs import expand_inputs
+    from batchdigits.scoring.options import Limit, parse_review_below
 
     started = time.monotonic()
     limit = Limit.parse(arguments.max_rejects)
-    _check_groups(arguments.by, arguments.groups)
-    output = _check_output(arguments.output, overwrite=arguments.overwrite)
+    review_below = parse_review_below(arguments.review_below)
+    if arguments.groups < 0:
+        raise UsageError(f"--groups {arguments.groups}: expected 0 or more groups")
+    output = arguments.output
+    if output is not None:
+        output = check_output(output, overwrite=arguments.overwrite, suffix=".json")
+    input_files = expand_inputs(arguments.inputs).inputs
+    _refuse_input(output, input_files)
     # NumPy's matrix products are not used: its threads would only reserve memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with pandas_kept_out():
-        bundle, found = _judge(arguments, output)
-        code = _tell(found, bundle, arguments.groups, limit)
+        evaluation = _judge(input_files, arguments, review_below)
+        code = _report(evaluation, arguments.groups, limit)
         facts = {
             "exit_code": code,
             "seconds": round(time.monotonic() - started, 3),
-            "bundle": bundle.facts,
-            "label": arguments.label,
-            **found.as_facts(arguments.groups),
+            **evaluation.as_facts(arguments.groups),
         }
     if output is not None:
-        _write(output, facts, overwrite=arguments.overwrite)
+        data = f"{json.dumps(facts)}\n".encode()
+        write_output(output, data, overwrite=arguments.overwrite)
     print_json(facts)
     return code
 
 
-def _judge(arguments: argparse.Namespace, output: Path | None) -> tuple[Bundle, Evaluation]:
-    from batchdigits.api import open_bundle
+def _judge(
+    input_files: Sequence[InputFile], arguments: argparse.Namespace, review_below: float | None
+) -> Evaluation:
     from batchdigits.evaluation.files import evaluate_files
-    from batchdigits.files.inputs import expand_inputs
-    from batchdigits.rows.options import ReadOptions
-    from batchdigits.scoring.options import parse_review_below
+    from batchdigits.evaluation.labels import LabelledOptions
+    from batchdigits.store.choice import BundleChoice
 
-    options = ReadOptions(
-        pixels=arguments.pixels,
-        header=arguments.header,
-        delimiter=arguments.delimiter,
-        scale=arguments.scale,
-        keep=arguments.by,
-    ).checked()
-    review_below = parse_review_below(arguments.review_below)
-    input_files = expand_inputs(arguments.inputs).inputs
-    _refuse_twice(input_files)
-    _refuse_input(output, input_files)
-    bundle = open_bundle(
-        arguments.bundle,
-        store=arguments.store,
-        expect_digest=arguments.expect_digest,
-        require_signature=arguments.require_signature,
-        trusted_keys=arguments.trusted_keys,
-    )
     progress = Progress()
     try:
-        found = evaluate_files(
+        return evaluate_files(
             input_files,
-            arguments.label,
-            options,
-            engine=bundle.engine,
-            bundle=bundle.file,
+            LabelledOptions.of_flags(arguments, keep=arguments.by),
+            BundleChoice.of_flags(arguments),
             review_below=review_below,
             on_progress=progress,
         )
     finally:
         progress.finish()
-    return bundle, found
 
 
-def _tell(found: Evaluation, bundle: Bundle, keep_groups: int, limit: Limit) -> int:
-    """The tables, and more rejects than allowed as an error; gives the exit code."""
+def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
+    """Log the tables, and more rejects than allowed as an error; return the exit code."""
     import logging
 
     from batchdigits.report.evaluation import format_evaluation
 
     logger = logging.getLogger("batchdigits")
-    name = f"{bundle.manifest.name}@{bundle.manifest.version}"
-    logger.info("%s", format_evaluation(found, name, keep_groups))
-    counts = found.total.counts
+    logger.info("%s", format_evaluation(evaluation, groups))
+    counts = evaluation.total.counts
     if limit.allows(counts.rows_rejected, counts.rows_in):
         return 0
     logger.error(
@@ -192,70 +177,13 @@ def _tell(found: Evaluation, bundle: Bundle, keep_groups: int, limit: Limit) -> 
     return TOO_MANY_REJECTS
 
 
-def _check_groups(by: tuple[str, ...], groups: int) -> None:
-    if len(set(by)) < len(by):
-        raise UsageError(f"--by {','.join(by)}: names a column more than once; name each once")
-    if groups < 0:
-        raise UsageError(f"--groups {groups}: expected 0 or more groups")
-
-
-def _check_output(name: str | None, *, overwrite: bool) -> Path | None:
-    """Where the JSON goes: that it can is known before any row is read."""
-    from pathlib import Path
-
-    if name is None:
-        return None
-    path = Path(name)
-    if not name.endswith(".json"):
-        raise UsageError(f"--output {name!r}: expected a file name that ends in .json")
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file")
-    if os.path.lexists(path) and not overwrite:
-        raise _taken(path)
-    return path
-
-
-def _refuse_twice(input_files: Sequence[InputFile]) -> None:
-    """Rows that count twice would make every figure look surer than it is."""
-    seen: dict[tuple[int, int], str] = {}
-    for input_file in input_files:
-        if input_file.path is None or not input_file.path.exists():
-            continue
-        found = input_file.path.stat()
-        file = found.st_dev, found.st_ino
-        if file in seen:
-            raise UsageError(f"{input_file.name}: is the same file as {seen[file]}; name it once")
-        seen[file] = input_file.name
-
-
 def _refuse_input(output: Path | None, input_files: Sequence[InputFile]) -> None:
     if output is None or not output.exists():
         return
     for input_file in input_files:
-        if (
-            input_file.path is not None
-            and input_file.path.exists()
-            and output.samefile(input_file.path)
-        ):
+        path = input_file.path
+        if path is not None and path.exists() and output.samefile(path):
             raise UsageError(f"--output {output}: is an input; name another file")
-
-
-def _write(path: Path, facts: dict[str, Any], *, overwrite: bool) -> None:
-    import json
-
-    from batchdigits.files.atomic import create_file, replace_file
-
-    data = f"{json.dumps(facts)}\n".encode()
-    try:
-        (replace_file if overwrite else create_file)(path, data)
-    except FileExistsError as error:
-        raise _taken(path) from error
-
-
-def _taken(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists; give --overwrite, or name another file")
 
 
 if __name__ == "__main__":

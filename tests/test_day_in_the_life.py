@@ -128,7 +128,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     refused = day.promote(2, code=78)
     assert refused.count("\n") == 1
     assert "digits@2: accuracy" in refused
-    assert "digits@production stays version 1" in refused
+    assert "digits@production stays at digits@1" in refused
     assert day.predict() == "unchanged"
 
     # A better one: look at the difference, then promote.

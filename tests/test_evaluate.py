@@ -291,7 +291,7 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
 
 def test_standard_input_is_refused(run: Run) -> None:
     code, _, err = run("-")
-    assert (code, "evaluate a file" in err) == (2, True)
+    assert (code, "standard input can't be evaluated" in err) == (2, True)
 
 
 def test_the_json_goes_to_a_file_too(run: Run, rows: Path) -> None:

@@ -8,17 +8,20 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from batchdigits.bundles.aliases import add_history, add_promote, add_rollback
-from batchdigits.bundles.common import REFERENCE, SHORT_DIGEST, add_command
+from batchdigits.bundles.common import REFERENCE, add_command
 from batchdigits.bundles.diff import add_diff
 from batchdigits.bundles.export import add_export
+from batchdigits.bundles.history import add_history
+from batchdigits.bundles.promote import add_promote
 from batchdigits.bundles.prune import add_prune
+from batchdigits.bundles.rollback import add_rollback
 from batchdigits.bundles.sign import add_keygen, add_sign
 from batchdigits.bundles.verify import add_verify
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import make_parser
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import BundleError
+from batchdigits.files.digest import short_digest
 from batchdigits.store.choice import BundleChoice, open_store
 from batchdigits.store.store import Store
 from batchdigits.text import table
@@ -136,7 +139,7 @@ def _format_list(entries: list[dict[str, Any]]) -> str:
             entry["created"] or "damaged",
             "-" if entry["accuracy"] is None else f"{entry['accuracy']:.2%}",
             ", ".join(entry["aliases"]) or "-",
-            (entry["digest"] or "-")[:SHORT_DIGEST],
+            short_digest(entry["digest"] or "-"),
         )
         for entry in entries
     ]

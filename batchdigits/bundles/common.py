@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batchdigits.cli.flags import add_common_options
 from batchdigits.errors import UsageError
+from batchdigits.store.aliases import AliasChange
 from batchdigits.store.choice import DEFAULT_STORE, is_path
-from batchdigits.store.store import split_reference
-
-if TYPE_CHECKING:
-    from batchdigits.api import Bundle
+from batchdigits.store.store import Store, split_reference
 
 REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
-SHORT_DIGEST = len("sha256:") + 12
 
 
 def add_command(
@@ -46,19 +43,18 @@ def add_expect_digest(command: argparse.ArgumentParser) -> None:
     )
 
 
-def open_checked(reference: str, arguments: argparse.Namespace) -> Bundle:
-    """The bundle, checked whole, its signature where one is asked for, its golden rows replayed.
-
-    Raises what `open_bundle` raises.
-    """
-    from batchdigits.api import open_bundle
-
-    return open_bundle(
-        reference,
-        store=arguments.store,
-        require_signature=arguments.require_signature,
-        trusted_keys=arguments.trusted_keys,
+def add_alias_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of a subcommand that moves an alias."""
+    command.add_argument("--alias", required=True, help="the alias to move, such as production")
+    command.add_argument(
+        "--reason", default="", metavar="TEXT", help="why, for the history (default: none)"
     )
+
+
+def history_of(store: Store, name: str, alias: str) -> list[AliasChange]:
+    """Return an alias's moves, at least one. Raises BundleError if it never moved."""
+    store.resolve(f"{name}@{alias}")
+    return store.history(name, alias)
 
 
 def refuse_selector(reference: str) -> None:

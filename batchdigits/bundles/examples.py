@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from batchdigits.cli.flags import add_row_options
 
 if TYPE_CHECKING:
-    from batchdigits.evaluation.labels import Examples
+    from batchdigits.evaluation.labels import LabelledRows
 
 
 def add_examples(command: argparse.ArgumentParser, what_for: str, *, required: bool) -> None:
@@ -23,19 +24,14 @@ def add_examples(command: argparse.ArgumentParser, what_for: str, *, required: b
     add_row_options(group)
 
 
-def read_examples(arguments: argparse.Namespace, keep: tuple[str, ...] | None = None) -> Examples:
-    """The rows that the flags mean, with their other columns, or those that `keep` names.
+def open_examples(
+    arguments: argparse.Namespace, keep: tuple[str, ...] | None = None
+) -> AbstractContextManager[LabelledRows]:
+    """Open the rows that the flags name, with their other columns, or those that `keep` names.
 
     Raises UsageError, NoInputError or UnusableInputError for flags or a file that won't do.
     """
-    from batchdigits.evaluation.labels import find_examples
-    from batchdigits.rows.options import ReadOptions
+    from batchdigits.evaluation.labels import LabelledOptions, find_file, open_labelled
 
-    options = ReadOptions(
-        pixels=arguments.pixels,
-        header=arguments.header,
-        delimiter=arguments.delimiter,
-        scale=arguments.scale,
-        keep=keep,
-    ).checked()
-    return find_examples(arguments.data, arguments.label, options)
+    options = LabelledOptions.of_flags(arguments, keep=keep).checked()
+    return open_labelled(find_file(arguments.data), options)

@@ -1,9 +1,9 @@
-"""Two bundles on the same rows: how good each is, and the rows that they see differently."""
+"""Two bundles on the same rows: how good each is, and the rows that they label differently."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -11,9 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.classes import Classes, ClassValue
-from batchdigits.evaluation.confusion import pair_counts
-from batchdigits.evaluation.evaluator import UNSCORED, Evaluator, Outcomes, Tally, evaluate_all
-from batchdigits.evaluation.labels import UNLABELLED, Examples, label_keys, label_places
+from batchdigits.errors import BundleError, UnusableInputError
+from batchdigits.evaluation.confusion import KEPT_MATRIX_CLASSES, pair_counts
+from batchdigits.evaluation.evaluator import (
+    UNSCORED,
+    Evaluator,
+    Outcomes,
+    Tally,
+    refuse_useless,
+    score_labelled,
+)
+from batchdigits.evaluation.groups import json_value
+from batchdigits.evaluation.labels import UNLABELLED, LabelledRows, label_keys, label_places
 from batchdigits.rows.contract import Rows
 
 KEPT_FLIPS = 20
@@ -21,11 +30,11 @@ KEPT_FLIPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """One row that the bundles label differently.
+    """A row that the bundles label differently.
 
-    row      1-based, counted on the file with every row
+    row      1-based, counted over all rows of the file
     columns  the row's other columns
-    label    its true label as it stands there; None without one
+    label    its true label as the file has it; None without one
     """
 
     row: int
@@ -37,94 +46,162 @@ class Flip:
     new_confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What became of the rows with the old and with the new bundle.
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleComparison:
+    """The figures of an old and a new bundle on the same rows.
 
-    labels         the classes of both, the old one's first
-    only_old, only_new  the classes that the other lacks
-    flip_count     rows that both scored and label differently
-    improved       of those the ones that were wrong and become right; `worsened` the reverse
-    flips          the first of them, as many as were asked for
-    matrix         int64 (k, k) over `labels`: row = old class, column = new class; rows that both
-                   label alike stand on its diagonal
+    data        the file of rows
+    label       its column of labels; None if it has none
+    labels      the classes of both bundles, the old one's first
+    only_old, only_new  the classes that the other bundle lacks
+    improved    flips that were wrong and become right; `worsened` the reverse
+    flips       the first flips, as many as were asked for
+    matrix      int64 (k, k) over `labels`: row = old class, column = new class; its diagonal counts
+                the rows that both label alike
     """
 
+    data: str
+    label: str | None
     old: Tally
     new: Tally
     labels: tuple[ClassValue, ...]
     only_old: tuple[ClassValue, ...]
     only_new: tuple[ClassValue, ...]
-    flip_count: int
     improved: int
     worsened: int
     flips: tuple[Flip, ...]
     matrix: NDArray[np.int64]
 
+    @property
+    def flip_count(self) -> int:
+        """The number of rows that both bundles scored and label differently."""
+        return int(self.matrix.sum() - np.trace(self.matrix))
 
-def compare(
-    examples: Examples, old: Evaluator, new: Evaluator, *, keep_flips: int = KEPT_FLIPS
-) -> Comparison:
-    """Both bundles on all rows of the examples, in one pass. Raises as `evaluate_all`."""
-    book = _Book(old.classes, new.classes, examples.label, keep_flips)
-    evaluate_all(examples, [old, new], book.add)
-    return Comparison(
+    @property
+    def regression(self) -> Fraction:
+        """By how much the new bundle's accuracy is lower, exactly; negative if it is higher."""
+        old, new = self.old, self.new
+        return Fraction(old.right, old.labelled) - Fraction(new.right, new.labelled)
+
+    def as_facts(self, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Any]:
+        """The comparison as plain JSON values; `old` and `new` are the facts of the bundles."""
+        is_small = len(self.labels) <= KEPT_MATRIX_CLASSES
+        return {
+            "data": self.data,
+            "label": self.label,
+            "rows_in": self.old.counts.rows_in,
+            "old": {"bundle": old, **self.old.as_facts()},
+            "new": {"bundle": new, **self.new.as_facts()},
+            "classes": list(self.labels),
+            "classes_only_old": list(self.only_old),
+            "classes_only_new": list(self.only_new),
+            "flip_count": self.flip_count,
+            "improved": self.improved if self.label else None,
+            "worsened": self.worsened if self.label else None,
+            "flip_matrix": self.matrix.tolist() if is_small else None,
+            "flips": [asdict(flip) for flip in self.flips],
+        }
+
+
+def compare_bundles(
+    rows: LabelledRows, old: Evaluator, new: Evaluator, *, keep_flips: int = KEPT_FLIPS
+) -> BundleComparison:
+    """Score all rows with both bundles, in one pass.
+
+    Raises as `score_labelled` and `refuse_useless`.
+    """
+    flips = _FlipCounts(old.classes, new.classes, rows.label, keep_flips)
+    for first_row, batch, outcomes in score_labelled(rows, [old, new]):
+        flips.add(first_row, batch, outcomes)
+    refuse_useless(rows.name, rows.label, [old.tally, new.tally])
+    return BundleComparison(
+        data=rows.name,
+        label=rows.label,
         old=old.tally,
         new=new.tally,
-        labels=book.labels,
+        labels=flips.labels,
         only_old=_lacking(old.classes, new.classes),
         only_new=_lacking(new.classes, old.classes),
-        flip_count=int(book.matrix.sum() - np.trace(book.matrix)),
-        improved=book.improved,
-        worsened=book.worsened,
-        flips=tuple(book.flips),
-        matrix=book.matrix,
+        improved=flips.improved,
+        worsened=flips.worsened,
+        flips=tuple(flips.kept),
+        matrix=flips.matrix,
     )
 
 
-def regression(comparison: Comparison) -> Fraction:
-    """By how much of the labelled rows the new bundle is less often right; negative if more."""
-    old, new = comparison.old, comparison.new
-    return Fraction(old.right, old.labelled) - Fraction(new.right, new.labelled)
+def check_candidate(
+    rows: LabelledRows,
+    candidate: Evaluator,
+    incumbent: Evaluator | None,
+    *,
+    alias: str,
+    max_regression: Fraction,
+) -> str:
+    """Measure the accuracy of the bundle that `alias` is to point at; return it in words.
+
+    incumbent       the bundle that `alias` points at; None if the alias is new
+    max_regression  by how much less accurate than the incumbent the candidate may be, 0..1
+
+    Raises BundleError if the candidate is less accurate than that, UnusableInputError for rows
+    without labels, and as `compare_bundles`.
+    """
+    if rows.label is None:
+        raise UnusableInputError(
+            f"{rows.name}: no column 'label' to judge by; name the column of true labels with "
+            "--label"
+        )
+    if incumbent is None:
+        for _ in score_labelled(rows, [candidate]):
+            pass
+        refuse_useless(rows.name, rows.label, [candidate.tally])
+        return f"{_accuracy(candidate, rows)}; {alias} is new, there is nothing to compare with"
+    comparison = compare_bundles(rows, incumbent, candidate, keep_flips=0)
+    text = f"{_accuracy(candidate, rows)}, {incumbent.tally.accuracy:.4f} with {incumbent.name}"
+    if comparison.regression > max_regression:
+        raise BundleError(
+            f"{candidate.name}: {text}: worse by more than --max-regression "
+            f"{float(max_regression):g}; {alias} stays at {incumbent.name}: promote a better "
+            "bundle, or allow more"
+        )
+    return text
 
 
-class _Book:
-    """The rows that flip, written down batch by batch."""
+def _accuracy(candidate: Evaluator, rows: LabelledRows) -> str:
+    tally = candidate.tally
+    return f"accuracy {tally.accuracy:.4f} on {tally.labelled} rows of {rows.name}"
+
+
+class _FlipCounts:
+    """The rows that flip, counted batch by batch, and the first `keep` of them."""
 
     def __init__(self, old: Classes, new: Classes, label: str | None, keep: int) -> None:
-        added = _lacking(new, old)
-        self.labels: tuple[ClassValue, ...] = (*old.values, *added)
-        self.flips: list[Flip] = []
+        self.labels: tuple[ClassValue, ...] = (*old.values, *_lacking(new, old))
+        self.kept: list[Flip] = []
         self.improved = self.worsened = 0
         self.matrix = np.zeros((len(self.labels), len(self.labels)), np.int64)
         self._classes = old, new
         self._label = label
         self._keep = keep
-        keys = label_keys(self.labels)
-        self._of_new = label_places(new.array(), keys)
+        self._of_new = label_places(new.array(), label_keys(self.labels))
 
-    def add(self, first_row: int, rows: Rows, outcomes: list[Outcomes]) -> None:
+    def add(self, first_row: int, batch: Rows, outcomes: list[Outcomes]) -> None:
         old, new = outcomes
         both = np.flatnonzero((old.places != UNSCORED) & (new.places != UNSCORED))
         before, after = old.places[both], self._of_new[new.places[both]]
         self.matrix += pair_counts(before, after, len(self.labels))
         flipped = both[before != after]
-        was_right = old.places[flipped] == old.truth[flipped]
-        is_right = new.places[flipped] == new.truth[flipped]
+        was_right, is_right = old.is_right[flipped], new.is_right[flipped]
         self.improved += int((is_right & ~was_right).sum())
         self.worsened += int((was_right & ~is_right).sum())
-        for at in flipped[: self._keep - len(self.flips)].tolist():
-            offset = at if rows.good is None else int(rows.good[at])
-            self.flips.append(self._flip(first_row + offset, at, rows, outcomes))
+        for at in flipped[: self._keep - len(self.kept)].tolist():
+            offset = at if batch.good is None else int(batch.good[at])
+            self.kept.append(self._flip(first_row + offset, at, batch, outcomes))
 
-    def _flip(self, row: int, at: int, rows: Rows, outcomes: list[Outcomes]) -> Flip:
+    def _flip(self, row: int, at: int, batch: Rows, outcomes: list[Outcomes]) -> Flip:
         old, new = outcomes
-        columns = {
-            name: _plain(column[at].as_py())
-            for name, column in zip(
-                rows.passthrough.schema.names, rows.passthrough.columns, strict=True
-            )
-        }
+        names = batch.passthrough.schema.names
+        cells = (column[at].as_py() for column in batch.passthrough.columns)
+        columns = {name: json_value(cell) for name, cell in zip(names, cells, strict=True)}
         label = None if self._label is None else columns.pop(self._label)
         return Flip(
             row=row,
@@ -138,14 +215,6 @@ class _Book:
 
 
 def _lacking(classes: Classes, other: Classes) -> tuple[ClassValue, ...]:
-    """The classes that the other does not have, by whatever type."""
-    keys = label_keys(other.values)
-    places = label_places(classes.array(), keys)
+    """The classes that the other bundle does not have, by whatever type."""
+    places = label_places(classes.array(), label_keys(other.values))
     return tuple(value for value, at in zip(classes.values, places, strict=True) if at < 0)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import Engine
+from batchdigits.engines.open import open_checked
 from batchdigits.errors import UnusableInputError
-from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, Examples, label_keys, label_places
+from batchdigits.evaluation.labels import (
+    UNKNOWN,
+    UNLABELLED,
+    LabelledRows,
+    label_keys,
+    label_places,
+)
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.formats import open_source
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.text import listing
@@ -108,10 +114,9 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Count what another tally of the same bundle has counted."""
-        self.counts += other.counts
-        for one in fields(self):
-            if one.name != "counts":
-                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        for figure in fields(self):
+            mine, its = getattr(self, figure.name), getattr(other, figure.name)
+            setattr(self, figure.name, mine + its)
 
     def as_facts(self) -> dict[str, Any]:
         """The tally as plain JSON values, null where there is nothing to measure.
@@ -141,17 +146,28 @@ class Tally:
 
 
 class Evaluator:
-    """One bundle's engine and classes, and the tally of what it made of the rows so far.
+    """Scores labelled rows with one bundle and tallies the outcomes.
 
-    `timed` scores as predict does, on the clock, and fetches the probabilities of the other classes
-    off it. Without that all come from one run, in half the time.
+    name   the bundle in messages
+    timed  scores as predict does, on the clock, and asks for the probabilities of the other classes
+           off the clock; else all come from one run, in half the time
     """
 
-    def __init__(self, engine: Engine, classes: Classes, *, timed: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, classes: Classes, *, name: str = "the bundle", timed: bool = True
+    ) -> None:
+        self.name = name
         self.classes = classes
         self.tally = Tally()
         self._scorer = Scorer(engine, classes.array(), probabilities=not timed)
         self._keys = label_keys(classes.values)
+
+    @classmethod
+    def of(cls, bundle: BundleFile) -> Self:
+        """Open a bundle. Raises BundleError if its golden rows differ."""
+        manifest = bundle.manifest
+        name = f"{manifest.name}@{manifest.version}"
+        return cls(open_checked(bundle), manifest.classes, name=name)
 
     def warm_up(self, rows: Rows) -> None:
         """Score a batch off the clock: the first pays for what is loaded and allocated once."""
@@ -196,65 +212,32 @@ class Evaluator:
         return found
 
 
-OnBatch = Callable[[int, Rows, list[Outcomes]], None]
-"""Told the 1-based number of a batch's first row, its rows, and each evaluator's outcomes."""
+def score_labelled(
+    rows: LabelledRows, evaluators: Sequence[Evaluator]
+) -> Iterator[tuple[int, Rows, list[Outcomes]]]:
+    """Score every batch with every evaluator, each of which has scored no rows before.
 
-OnPart = Callable[[int, float | None], None]
-"""Told the rows of the input done so far, and the part of it, 0..1, None if unknown."""
-
-
-def evaluate_bundle(examples: Examples, engine: Engine, classes: Classes) -> Tally:
-    """What one bundle makes of the examples, in one pass. Raises as `evaluate_all`."""
-    evaluator = Evaluator(engine, classes)
-    evaluate_all(examples, [evaluator], lambda _first_row, _rows, _outcomes: None)
-    return evaluator.tally
-
-
-def evaluate_all(examples: Examples, evaluators: Sequence[Evaluator], on_batch: OnBatch) -> None:
-    """Every batch of the examples through every evaluator, and the outcomes to `on_batch`.
-
-    Raises as `run_through` and `refuse_useless`.
+    Yields the 1-based number of the batch's first row, the batch, and the outcomes of each
+    evaluator. Raises UnusableInputError for a file that can't be read, TryAgainError at the end if
+    it changed meanwhile.
     """
-    run_through(examples, evaluators, on_batch)
-    refuse_useless(examples.input_file.name, examples.label, [one.tally for one in evaluators])
-
-
-def run_through(
-    examples: Examples,
-    evaluators: Sequence[Evaluator],
-    on_batch: OnBatch,
-    on_part: OnPart = lambda _rows, _part: None,
-) -> None:
-    """Every batch of the examples through every evaluator, which have seen none before.
-
-    Who comes first on a batch takes turns, so that neither has the warmer cache. Raises
-    UnusableInputError for a file that can't be read, TryAgainError if it changed meanwhile.
-    """
-    opened = open_source(examples.input_file, examples.rows, examples.machine)
-    with closing(opened.source) as source:
-        first_row, lines = 1, 0
-        for turn, block in enumerate(source.blocks()):
-            rows = source.check(block)
-            labels = _labels(rows, examples.label)
-            if not turn:
-                for evaluator in evaluators:
-                    evaluator.warm_up(rows)
-            order = evaluators if turn % 2 == 0 else [*reversed(evaluators)]
-            scored = {id(evaluator): evaluator.score(rows, labels) for evaluator in order}
-            on_batch(first_row, rows, [scored[id(evaluator)] for evaluator in evaluators])
-            first_row += rows.rows
-            lines += rows.lines
-            on_part(first_row - 1, source.progress())
-        source.verify(first_row - 1, lines)
-        for evaluator in evaluators:
-            evaluator.tally.counts.check(examples.input_file.name)
-    opened.verify_unchanged()
-
-
-def _labels(rows: Rows, label: str | None) -> pa.Array | None:
-    if label is None:
-        return None
-    return rows.passthrough.column(rows.passthrough.schema.names.index(label))
+    first_row, lines = 1, 0
+    for turn, block in enumerate(rows.source.blocks()):
+        batch = rows.source.check(block)
+        labels = rows.labels_of(batch)
+        if not turn:
+            for evaluator in evaluators:
+                evaluator.warm_up(batch)
+        # They take turns to be first on a batch, so that none always has the warmer cache.
+        order = evaluators if turn % 2 == 0 else [*reversed(evaluators)]
+        outcomes = {id(evaluator): evaluator.score(batch, labels) for evaluator in order}
+        yield first_row, batch, [outcomes[id(evaluator)] for evaluator in evaluators]
+        first_row += batch.rows
+        lines += batch.lines
+    rows.source.verify(first_row - 1, lines)
+    for evaluator in evaluators:
+        evaluator.tally.counts.check(rows.name)
+    rows.opened.verify_unchanged()
 
 
 def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:

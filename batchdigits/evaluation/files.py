@@ -1,4 +1,4 @@
-"""Labelled files through a bundle, one after another, counted in constant memory."""
+"""Labelled files through a bundle, file by file, counted in constant memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import BundleFile
-from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import read_reference
-from batchdigits.engines.contract import Engine
-from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.engines.open import open_checked
+from batchdigits.errors import UsageError
 from batchdigits.evaluation.confusion import ConfusionMatrix, pair_counts
 from batchdigits.evaluation.evaluator import (
     UNSCORED,
@@ -20,158 +18,145 @@ from batchdigits.evaluation.evaluator import (
     Outcomes,
     Tally,
     refuse_useless,
-    run_through,
+    score_labelled,
 )
-from batchdigits.evaluation.groups import Groups, may_group
-from batchdigits.evaluation.labels import UNKNOWN, Examples, examples_of, read_schema
+from batchdigits.evaluation.groups import Groups
+from batchdigits.evaluation.labels import (
+    DEFAULT_LABEL,
+    UNKNOWN,
+    LabelledOptions,
+    LabelledRows,
+    named_column,
+    open_labelled,
+)
 from batchdigits.evaluation.reliability import ConfidenceCounts
 from batchdigits.evaluation.review import DecisionCounts
 from batchdigits.evaluation.summary import Evaluation, InputTally
-from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.options import ReadOptions
+from batchdigits.store.choice import BundleChoice
 from batchdigits.text import listing
 
 OnProgress = Callable[[int, float | None, str], None]
-"""Told the rows of an input done so far, the part of it done (0..1, None if unknown), its name."""
+"""Called with the rows of an input done so far, the part done (0..1, None if unknown), its name."""
 
 
 def evaluate_files(
     input_files: Sequence[InputFile],
-    label: str,
-    options: ReadOptions,
+    options: LabelledOptions,
+    choice: BundleChoice,
     *,
-    engine: Engine,
-    bundle: BundleFile,
-    review_below: float | None,
-    on_progress: OnProgress,
+    review_below: float | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Every row of the inputs through one bundle, counted in constant memory.
+    """Score every row of the input files with one bundle, and count how good the bundle is on them.
 
-    label         the column that holds the true labels
-    options       how rows are read; `keep` names the columns to group them by, none for no groups
-    engine        the bundle's
+    options       how rows are read; `keep` names the columns to group them by, None for no groups
     review_below  decide by this confidence, 0..1, instead of the bundle's
 
-    An input that is refused refuses the whole: figures of a part would pass for those of all.
-    Raises NoInputError, UnusableInputError, UsageError or TryAgainError, and BundleError for a
-    damaged reference.json.
+    An input file that is refused refuses all: figures of a part would pass for those of the whole.
+    Raises NoInputError, UnusableInputError, UsageError, TryAgainError or BundleError.
     """
-    by, classes, reference = options.keep or (), bundle.manifest.classes, read_reference(bundle)
-    found = [_find(input_file, label, replace(options, keep=by)) for input_file in input_files]
-    book = _Book(classes, by, _decisions(bundle, review_below))
+    options = replace(options, keep=options.keep or ()).checked()
+    _check_files(input_files)
+    bundle = choice.load()
+    engine, classes = open_checked(bundle, choice.engine), bundle.manifest.classes
+    counts = _LabelledCounts(bundle, options, review_below)
     total, inputs = Tally(), []
-    for examples in found:
+    for input_file in input_files:
         evaluator = Evaluator(engine, classes, timed=False)
-        evidence = Suspicion(reference, options.scale)
-        _pass(examples, evaluator, evidence, book, on_progress)
-        if evaluator.tally.counts.rows_in:
-            refuse_useless(examples.input_file.name, label, [evaluator.tally])
-        inputs.append(
-            InputTally(
-                examples.input_file.name,
-                evaluator.tally,
-                evidence.verdict(),
-                _digest(examples) == bundle.manifest.data.get("digest"),
-            )
-        )
+        with open_labelled(input_file, options) as rows:
+            inputs.append(_evaluate_input(rows, evaluator, counts, on_progress))
         total.merge(evaluator.tally)
-    refuse_useless(listing(one.name for one in inputs), label, [total])
-    groups = tuple(book.groups.worst_first()) if book.groups else ()
-    return Evaluation(
-        inputs=tuple(inputs),
-        total=total,
-        matrix=ConfusionMatrix(classes.values, book.counts),
-        confidence=book.confidence,
-        decisions=book.decisions,
-        by=by,
-        groups=groups,
-    )
+    refuse_useless(listing(tally.name for tally in inputs), options.label, [total])
+    return counts.evaluation(tuple(inputs), total)
 
 
-def _pass(
-    examples: Examples,
+def _check_files(input_files: Sequence[InputFile]) -> None:
+    """Refuse standard input, content that is not what its name says, and a file named twice.
+
+    Rows that count twice would make every figure look more certain than it is.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for input_file in input_files:
+        if input_file.path is None:
+            raise UsageError("-: standard input can't be evaluated; name a file")
+        check_content(input_file)
+        facts = input_file.path.stat()
+        file = facts.st_dev, facts.st_ino
+        if file in seen:
+            raise UsageError(f"{input_file.name}: is the same file as {seen[file]}; name it once")
+        seen[file] = input_file.name
+
+
+def _evaluate_input(
+    rows: LabelledRows,
     evaluator: Evaluator,
-    evidence: Suspicion,
-    book: _Book,
-    on_progress: OnProgress,
-) -> None:
-    def on_batch(_first_row: int, rows: Rows, outcomes: list[Outcomes]) -> None:
-        evidence.add(rows)
-        book.add(rows, outcomes[0])
-
-    def on_part(rows: int, part: float | None) -> None:
-        on_progress(rows, part, examples.input_file.name)
-
-    run_through(examples, [evaluator], on_batch, on_part)
-
-
-def _decisions(bundle: BundleFile, review_below: float | None) -> DecisionCounts | None:
-    """Counts by what decides, if anything does."""
-    thresholds = bundle.manifest.thresholds
-    if review_below is not None:
-        return DecisionCounts(replace(thresholds, review_below=review_below), None)
-    if thresholds.review_below is None:
-        return None
-    promised = thresholds.facts.get("max_error")
-    return DecisionCounts(thresholds, promised if type(promised) in (int, float) else None)
+    counts: _LabelledCounts,
+    on_progress: OnProgress | None,
+) -> InputTally:
+    """Score and count all rows of one input file. Raises as `score_labelled`."""
+    suspicion = Suspicion(counts.reference, counts.options.scale)
+    tally = evaluator.tally
+    for _, batch, (outcomes,) in score_labelled(rows, [evaluator]):
+        suspicion.add(batch)
+        counts.add(batch, outcomes)
+        if on_progress is not None:
+            on_progress(tally.counts.rows_in, rows.source.progress(), rows.name)
+    if tally.counts.rows_in:
+        refuse_useless(rows.name, rows.label, [tally])
+    digest = counts.bundle.manifest.data.get("digest")
+    trained_on = digest is not None and digest == rows.opened.digest()
+    return InputTally(rows.name, tally, suspicion.verdict(), trained_on)
 
 
-def _digest(examples: Examples) -> str | None:
-    return None if examples.input_file.path is None else digest_file(examples.input_file.path)
-
-
-def _find(input_file: InputFile, label: str, options: ReadOptions) -> Examples:
-    """The input's rows, with the columns that are needed of them."""
-    if input_file.path is None:
-        raise UsageError("-: standard input can be read only once; evaluate a file")
-    check_content(input_file)
-    schema = read_schema(input_file, options)
-    for name in options.keep or ():
-        if name not in schema.names:
-            raise UnusableInputError(
-                f"{input_file.name}: no column {name!r} to group by; the columns besides the "
-                f"pixels are {listing(map(repr, schema.names)) or 'none'}; name one of them "
-                "with --by"
-            )
-        if not may_group(schema.field(name).type):
-            raise UsageError(
-                f"--by {name}: {input_file.name} holds {schema.field(name).type} there; group by a "
-                "column of numbers, text, dates or booleans"
-            )
-    return examples_of(input_file, label, options, schema)
-
-
-class _Book:
-    """What became of the labelled rows, written down batch by batch."""
+class _LabelledCounts:
+    """The labelled rows of all input files, counted batch by batch."""
 
     def __init__(
-        self, classes: Classes, by: Sequence[str], decisions: DecisionCounts | None
+        self, bundle: BundleFile, options: LabelledOptions, review_below: float | None
     ) -> None:
-        self.confidence = ConfidenceCounts()
-        self.decisions = decisions
-        self.groups = Groups(by) if by else None
-        self._classes = len(classes)
-        self.counts = np.zeros((self._classes + 2, self._classes + 2), np.int64)
+        self.bundle = bundle
+        self.options = options
+        self.reference = read_reference(bundle)
+        self._confidence = ConfidenceCounts()
+        self._decisions = DecisionCounts.of(bundle.manifest.thresholds, review_below)
+        self._groups = Groups(options.keep or ())
+        self._size = len(bundle.manifest.classes) + 2
+        self._matrix = np.zeros((self._size, self._size), np.int64)
 
-    def add(self, rows: Rows, one: Outcomes) -> None:
-        chosen = np.flatnonzero(one.is_labelled)
-        is_right, confidence = one.is_right[chosen], one.confidence[chosen]
-        self._count(one.truth[chosen], one.places[chosen])
-        self.confidence.add(confidence, is_right)
-        if self.decisions is not None:
-            # A row without a probability is rejected by predict: no threshold accepts it here.
-            known = np.where(one.places[chosen] == UNSCORED, np.float32(np.nan), confidence)
-            self.decisions.add(rows.pixels[chosen], known, is_right)
-        if self.groups is not None:
-            names = rows.passthrough.schema.names
-            columns = [rows.passthrough.column(names.index(name)) for name in self.groups.names]
-            self.groups.add(columns, chosen, ~is_right, confidence)
+    def add(self, batch: Rows, outcomes: Outcomes) -> None:
+        """Count the labelled rows of a batch."""
+        labelled = np.flatnonzero(outcomes.is_labelled)
+        is_right, confidence = outcomes.is_right[labelled], outcomes.confidence[labelled]
+        truth, places = outcomes.truth[labelled], outcomes.places[labelled]
+        classes = self._size - 2
+        self._matrix += pair_counts(
+            np.where(truth == UNKNOWN, classes, truth),
+            np.where(places == UNSCORED, classes + 1, places),
+            self._size,
+        )
+        self._confidence.add(confidence, is_right)
+        if self._decisions is not None:
+            # predict rejects a row without a probability: no threshold may accept it here.
+            known = np.where(places == UNSCORED, np.float32(np.nan), confidence)
+            self._decisions.add(batch.pixels[labelled], known, is_right)
+        if self._groups.names:
+            columns = [named_column(batch, name) for name in self._groups.names]
+            self._groups.add(columns, labelled, ~is_right, confidence)
 
-    def _count(self, truth: NDArray[np.int64], places: NDArray[np.int64]) -> None:
-        true = np.where(truth == UNKNOWN, self._classes, truth)
-        predicted = np.where(places == UNSCORED, self._classes + 1, places)
-        self.counts += pair_counts(true, predicted, self._classes + 2)
+    def evaluation(self, inputs: tuple[InputTally, ...], total: Tally) -> Evaluation:
+        """Return the figures of everything that was counted."""
+        return Evaluation(
+            bundle=self.bundle.facts,
+            label=self.options.label or DEFAULT_LABEL,
+            inputs=inputs,
+            total=total,
+            matrix=ConfusionMatrix(self.bundle.manifest.classes.values, self._matrix),
+            confidence=self._confidence,
+            decisions=self._decisions,
+            by=self._groups.names,
+            groups=tuple(self._groups.worst_first()),
+        )

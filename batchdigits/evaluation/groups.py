@@ -131,7 +131,7 @@ def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArr
             numbers * (int(codes.max()) + 1) + codes, return_index=True, return_inverse=True
         )
     taken = [column.take(positions(firsts)).to_pylist() for column in columns]
-    return [tuple(map(_plain, values)) for values in zip(*taken, strict=True)], numbers
+    return [tuple(map(json_value, values)) for values in zip(*taken, strict=True)], numbers
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:
@@ -146,7 +146,8 @@ def _codes(column: pa.Array) -> NDArray[np.int64]:
     return codes.astype(np.int64)
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """Return a cell as JSON can hold it: numbers that are not finite, dates and others as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

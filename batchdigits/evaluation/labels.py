@@ -1,20 +1,23 @@
-"""Rows to judge bundles by: one file, and the column that holds the true labels, if any does."""
+"""Labelled rows: an input file, its column of true labels, and the class that a label means."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.evaluation.groups import may_group
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
+from batchdigits.rows.contract import OpenSource, Rows, Source
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
@@ -29,61 +32,119 @@ _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0+")
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """A file of rows: how they are read, and which pass-through column holds their labels."""
+class LabelledOptions(ReadOptions):
+    """How labelled rows are read.
+
+    keep   the columns besides the labels to read, which `--by` names; None reads all
+    label  the column of true labels; None: the column `label`, if the file has one
+    """
+
+    label: str | None = None
+
+    def checked(self) -> Self:
+        """Return the same options. Raises UsageError for values that fit no input file."""
+        by = self.keep or ()
+        if len(set(by)) < len(by):
+            raise UsageError(f"--by {','.join(by)}: names a column more than once; name each once")
+        return ReadOptions.checked(self)
+
+    def label_among(self, names: Sequence[str]) -> str | None:
+        """Return the column of labels of a file with these columns, or None if it has no labels."""
+        return DEFAULT_LABEL if self.label is None and DEFAULT_LABEL in names else self.label
+
+    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
+        """Choose the column of labels and those of `keep`.
+
+        Raises UnusableInputError, listing the columns, for a column that the file lacks.
+        """
+        label = self.label_among(names)
+        labels = [] if label is None else [label]
+        for wanted, purpose, flag in (
+            (self.keep or (), "to group by", "--by"),
+            (labels, "with labels", "--label"),
+        ):
+            missing = [name for name in wanted if name not in names]
+            if missing:
+                raise UnusableInputError(
+                    f"{where}: no column {missing[0]!r} {purpose}; the columns besides the pixels "
+                    f"are {listing(map(repr, names)) or 'none'}; name one of them with {flag}"
+                )
+        if self.keep is None:
+            return names
+        return [*labels, *(name for name in self.keep if name != label)]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """An open input file of rows to judge bundles by; `label` is None if it has no labels."""
 
     input_file: InputFile
-    rows: ReadOptions
+    opened: OpenSource
     label: str | None
-    machine: Machine = ONE_THREAD
+
+    @property
+    def name(self) -> str:
+        """The input file's name in messages."""
+        return self.input_file.name
+
+    @property
+    def source(self) -> Source[Any]:
+        """The reader of the rows."""
+        return self.opened.source
+
+    def labels_of(self, rows: Rows) -> pa.Array | None:
+        """Return the labels of a batch's scorable rows; None if the file has no labels."""
+        return None if self.label is None else named_column(rows, self.label)
 
 
-def find_examples(
-    path: str, label: str | None, options: ReadOptions, machine: Machine = ONE_THREAD
-) -> Examples:
-    """The rows in the file at `path`, with the other columns that `options.keep` names.
+@contextmanager
+def open_labelled(
+    input_file: InputFile, options: LabelledOptions, machine: Machine = ONE_THREAD
+) -> Iterator[LabelledRows]:
+    """Open an input file whose content `check_content` has let pass; close it when the block ends.
 
-    Without `label` the column `label` is taken, where there is one. Raises UsageError for more
-    than one file or standard input and for a column that can't hold labels, NoInputError, or
-    UnusableInputError for a file that can't be read or has no column `label`.
+    Raises as `open_source`, and UsageError for a column whose type can't hold labels or groups.
     """
-    found = expand_inputs([path])
-    if found.several or found.inputs[0].path is None:
-        raise UsageError(f"--data {path}: name one CSV or Parquet file, it may be read twice")
-    input_file = found.inputs[0]
-    check_content(input_file)
-    examples = examples_of(input_file, label, options, read_schema(input_file, options))
-    return replace(examples, machine=machine)
+    opened = open_source(input_file, options, machine)
+    try:
+        schema = opened.source.schema
+        label = options.label_among(schema.names)
+        for name in options.keep or ():
+            if not may_group(schema.field(name).type):
+                raise UsageError(
+                    f"--by {name}: {input_file.name} holds {schema.field(name).type} there; group "
+                    "by a column of numbers, text, dates or booleans"
+                )
+        if label is not None and not _may_be_label(schema.field(label).type):
+            raise UsageError(
+                f"{input_file.name}: the label column {label!r} is {schema.field(label).type}: "
+                "name a column of whole numbers, booleans or text with --label"
+            )
+        yield LabelledRows(input_file, opened, label)
+    finally:
+        opened.source.close()
 
 
-def read_schema(input_file: InputFile, options: ReadOptions) -> pa.Schema:
-    """The columns besides the pixels of a file that `check_content` has let pass.
+def find_file(path: str) -> InputFile:
+    """Return the one input file that `--data` names, its content checked.
 
-    Raises as `open_source`.
+    Raises UsageError for several files or `-`, and as `check_content`.
     """
-    source = open_source(input_file, replace(options, keep=None)).source
-    schema = source.schema
-    source.close()
-    return schema
+    expanded = expand_inputs([path])
+    if expanded.several or expanded.inputs[0].path is None:
+        raise UsageError(f"--data {path}: name one CSV or Parquet file")
+    check_content(expanded.inputs[0])
+    return expanded.inputs[0]
 
 
-def examples_of(
-    input_file: InputFile, label: str | None, options: ReadOptions, schema: pa.Schema
-) -> Examples:
-    """The rows in a file with that schema, as `find_examples` gives and refuses them."""
-    column = _label_column(schema.names, label, input_file.name)
-    if column is not None and not _may_be_label(schema.field(column).type):
-        raise UsageError(
-            f"{input_file.name}: the label column {column!r} is {schema.field(column).type}: "
-            "name one of whole numbers, booleans or text with --label"
-        )
-    if options.keep is not None and column is not None:
-        options = replace(options, keep=(column, *(n for n in options.keep if n != column)))
-    return Examples(input_file, options, column)
+def named_column(rows: Rows, name: str) -> pa.Array:
+    """Return a pass-through column of a batch's scorable rows."""
+    # By the name `a.b` pyarrow may look for the field b of a struct a.
+    return rows.passthrough.column(rows.passthrough.schema.names.index(name))
 
 
 def label_keys(values: Iterable[Any]) -> dict[str, int]:
-    """The place of each class by every text that may stand for it in a file.
+    """Return the place of each class by every text that a file may write for it.
 
     A label means the same as text in a CSV and typed in Parquet: 3, 3.0 and "3"; true and "True".
     """
@@ -94,7 +155,7 @@ def label_keys(values: Iterable[Any]) -> dict[str, int]:
 
 
 def label_places(column: pa.Array, keys: Mapping[str, int]) -> NDArray[np.int64]:
-    """The class of each row, int64 (n,): its place by `keys`, else UNKNOWN or UNLABELLED."""
+    """Return the class of each row, int64 (n,): its place by `keys`, or UNKNOWN or UNLABELLED."""
     kind = column.type
     if pa.types.is_dictionary(kind) or pa.types.is_string_view(kind):
         column = column.cast(kind.value_type if pa.types.is_dictionary(kind) else pa.string())
@@ -105,28 +166,20 @@ def label_places(column: pa.Array, keys: Mapping[str, int]) -> NDArray[np.int64]
     return places
 
 
-def _label_column(names: Sequence[str], asked: str | None, where: str) -> str | None:
-    if asked is None:
-        return DEFAULT_LABEL if DEFAULT_LABEL in names else None
-    if asked not in names:
-        raise UnusableInputError(
-            f"{where}: no column {asked!r} with labels; the columns besides the pixels are "
-            f"{listing(map(repr, names)) or 'none'}; name the labels' with --label"
-        )
-    return asked
-
-
 def _may_be_label(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_null(kind)
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            pa.types.is_string,
+            pa.types.is_string_view,
+            pa.types.is_large_string,
+            pa.types.is_boolean,
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_null,
+        )
     )
 
 

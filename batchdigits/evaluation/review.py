@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,19 @@ class DecisionCounts:
         self.rows = self.accepted = self.errors = 0
         self._decider = Decider(thresholds)
         self._causes: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, thresholds: Thresholds, review_below: float | None) -> Self | None:
+        """Count by a bundle's thresholds; None if they accept any confidence.
+
+        `review_below` replaces the bundle's, which then promises nothing.
+        """
+        if review_below is not None:
+            return cls(replace(thresholds, review_below=review_below), None)
+        if thresholds.review_below is None:
+            return None
+        promised = thresholds.facts.get("max_error")
+        return cls(thresholds, promised if type(promised) in (int, float) else None)
 
     def add(
         self, pixels: Pixels, confidence: NDArray[np.float32], is_right: NDArray[np.bool_]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,8 +45,10 @@ class InputTally:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a bundle made of the labelled rows of all inputs.
+    """How good a bundle is on the labelled rows of all input files.
 
+    bundle      its name, version and digest
+    label       the column of true labels
     inputs      counts of each input, in order; `total` those of all
     matrix      (k + 2, k + 2): after the classes row k holds labels that are no class, column k + 1
                 rows without a prediction
@@ -54,6 +57,8 @@ class Evaluation:
     by          the columns that rows were grouped by, if any; `groups` the worst first
     """
 
+    bundle: Mapping[str, str]
+    label: str
     inputs: tuple[InputTally, ...]
     total: Tally
     matrix: ConfusionMatrix
@@ -68,6 +73,8 @@ class Evaluation:
         counted, confusion = total.as_facts(), matrix.as_facts()
         low, high = share_interval(total.right, total.labelled) or (None, None)
         return {
+            "bundle": self.bundle,
+            "label": self.label,
             "inputs": [one.as_facts() for one in self.inputs],
             "rows_in": total.counts.rows_in,
             "rows_predicted": total.counts.rows_predicted,

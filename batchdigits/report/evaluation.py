@@ -25,16 +25,17 @@ _FIGURES = (
 )
 
 
-def format_evaluation(found: Evaluation, bundle: str, keep_groups: int) -> str:
-    """All of it, under the `bundle`'s name, with so many groups."""
-    parts = [_head(found, bundle), _figures(found), *_classes(found)]
+def format_evaluation(found: Evaluation, keep_groups: int) -> str:
+    """All of it, with so many groups."""
+    parts = [_head(found), _figures(found), *_classes(found)]
     parts += [_confused(found), _reliability(found), _curve(found), _decisions(found)]
     parts.append(_groups(found, keep_groups))
     return "\n\n".join(part for part in parts if part)
 
 
-def _head(found: Evaluation, bundle: str) -> str:
+def _head(found: Evaluation) -> str:
     total = found.total
+    bundle = f"{found.bundle['name']}@{found.bundle['version']}"
     where = found.inputs[0].name if len(found.inputs) == 1 else f"{len(found.inputs)} inputs"
     lines = [f"{bundle} on {total.labelled:,} labelled rows of {where}"]
     if total.counts.rows_rejected:

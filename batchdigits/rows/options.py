@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.cpus import available_workers
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import DARKEST
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.text import listing
+
+if TYPE_CHECKING:
+    import argparse
 
 BATCH_ROWS = 32_768
 MAX_BATCH_ROWS = 1 << 24
@@ -34,6 +37,15 @@ class ReadOptions:
     delimiter: str = ","
     scale: float | None = None
     keep: tuple[str, ...] | None = None
+
+    @classmethod
+    def of_flags(cls, arguments: argparse.Namespace, **others: Any) -> Self:
+        """Take the options from a command's flags; flags that the command lacks keep defaults.
+
+        `others` are fields that the command's flags call by another name.
+        """
+        given = vars(arguments) | others
+        return cls(**{f.name: given[f.name] for f in fields(cls) if f.name in given})
 
     @property
     def darkest(self) -> float:

@@ -202,8 +202,8 @@ def test_the_gate_stops_the_worse(store: Store, run: Run, rows: Path) -> None:
     code, out, err = promote(run, 1, "--data", str(rows))
     assert (code, out, err.count("\n")) == (78, "", 1)
     accuracy = f"{right_of(store, 1, rows):.4f}"
-    assert f"digits@1: accuracy {accuracy} on 300 rows of {rows}, 1.0000 with version 2" in err
-    assert "worse by more than --max-regression 0; digits@production stays version 2" in err
+    assert f"digits@1: accuracy {accuracy} on 300 rows of {rows}, 1.0000 with digits@2" in err
+    assert "worse by more than --max-regression 0; digits@production stays at digits@2" in err
     assert store.aliases("digits") == {"production": 2}
     assert len(store.history("digits", "production")) == 1
 
@@ -229,7 +229,7 @@ def test_the_first_of_an_alias_has_nothing_to_be_compared_with(
     code, _, err = promote(run, 1, "--data", str(rows), "--label", "form")
     assert (code, "no label in column 'form'" in err) == (65, True)
     code, out, err = promote(run, 1, "--data", str(rows))
-    assert (code, "(new)" in out, "nothing stands at digits@production yet" in err) == (
+    assert (code, "(new)" in out, "digits@production is new, there is nothing" in err) == (
         0,
         True,
         True,
@@ -240,7 +240,7 @@ def test_a_gate_without_labels_is_refused(store: Store, run: Run, rows: Path) ->
     promote(run, 1)
     pq.write_table(pq.read_table(rows).drop_columns(["label"]), "bare.parquet")
     code, _, err = promote(run, 2, "--data", "bare.parquet")
-    assert (code, "name the labels' column with --label" in err) == (65, True)
+    assert (code, "name the column of true labels with --label" in err) == (65, True)
     for flags in (("--max-regression", "1%"), ("--label", "digit")):
         code, _, err = promote(run, 2, *flags)
         assert (code, "--data" in err) == (2, True)
@@ -252,7 +252,7 @@ def test_a_damaged_incumbent_can_be_promoted_away_from(store: Store, run: Run, r
     promote(run, 1)
     store.path("digits", 1).write_bytes(b"damaged")
     code, _, err = promote(run, 2, "--data", str(rows))
-    assert (code, "leave out --data to promote all the same" in err) == (78, True)
+    assert (code, "leave out --data to promote without comparing" in err) == (78, True)
     assert promote(run, 2)[0] == 0
 
 
@@ -262,7 +262,7 @@ def test_a_move_in_between_is_not_overrun(
     """What was compared with is not what stands there any more: exit 75, try again."""
     promote(run, 1)
     monkeypatch.setattr(
-        "batchdigits.bundles.aliases._pass_gate",
+        "batchdigits.bundles.promote._pass_gate",
         lambda *_: store.set_alias("digits", "production", 3),
     )
     code, out, err = promote(run, 2, "--data", str(rows))
@@ -303,7 +303,7 @@ def test_rollback_brings_back_what_stood_before(store: Store, run: Run) -> None:
     assert rollback(run)[1].startswith("digits@production: version 1 (rolled back from 2)")
     code, out, err = rollback(run)
     assert (code, out) == (78, "")
-    assert "nothing stood before version 1: promote another; versions: 1, 2, 3" in err
+    assert "there is no version before 1 to go back to: promote another; versions: 1, 2, 3" in err
     promote(run, 3)
     assert rollback(run)[1].startswith("digits@production: version 1 (rolled back from 3)")
     changes = store.history("digits", "production")

@@ -206,7 +206,7 @@ def test_promoting_again_changes_nothing(store: Store, run: Run) -> None:
     run("promote", "digits@1", "--alias", "production")
     code, out, err = run("promote", "digits@1", "--alias", "production")
     assert (code, out) == (0, "")
-    assert "is version 1 already" in err
+    assert "points at version 1 already" in err
     assert len(store.history("digits", "production")) == 1
 
 

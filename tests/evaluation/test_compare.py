@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,21 @@ import pytest
 from numpy.typing import NDArray
 
 from batchdigits.archive.classes import Classes
-from batchdigits.bundles.diff import _figures
-from batchdigits.errors import NoInputError, UnusableInputError, UsageError
-from batchdigits.evaluation.compare import Comparison, compare, regression
-from batchdigits.evaluation.evaluator import Evaluator, evaluate_all, evaluate_bundle
-from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, find_examples, label_keys
-from batchdigits.evaluation.labels import label_places as places_of
-from batchdigits.rows.options import Machine, ReadOptions
+from batchdigits.errors import BundleError, NoInputError, UnusableInputError, UsageError
+from batchdigits.evaluation.compare import BundleComparison, check_candidate, compare_bundles
+from batchdigits.evaluation.evaluator import Evaluator, score_labelled
+from batchdigits.evaluation.labels import (
+    UNKNOWN,
+    UNLABELLED,
+    LabelledOptions,
+    LabelledRows,
+    find_file,
+    label_keys,
+    label_places,
+    open_labelled,
+)
+from batchdigits.report.comparison import _figures
+from batchdigits.rows.options import Machine
 
 OLD = Classes("int64", (0, 1, 2))
 
@@ -67,11 +76,15 @@ def write(path: Path, rows: list[tuple[int, int, int, int]], **columns: Any) -> 
     return path
 
 
-def run(path: Path, label: str | None = None, **options: Any) -> Comparison:
-    keep = options.pop("keep_flips", 20)
+def opened(path: Path, **options: Any) -> AbstractContextManager[LabelledRows]:
     machine = Machine(1, options.pop("batch_rows", 32_768))
-    examples = find_examples(str(path), label, ReadOptions(**options), machine)
-    return compare(examples, old(), new(), keep_flips=keep)
+    return open_labelled(find_file(str(path)), LabelledOptions(**options), machine)
+
+
+def run(path: Path, label: str | None = None, **options: Any) -> BundleComparison:
+    keep = options.pop("keep_flips", 20)
+    with opened(path, label=label, **options) as rows:
+        return compare_bundles(rows, old(), new(), keep_flips=keep)
 
 
 @pytest.fixture
@@ -161,9 +174,9 @@ def test_an_old_bundle_without_any_probability_has_no_speed_to_compare(tmp_path:
 def test_classes_may_differ(tmp_path: Path) -> None:
     """A label that a bundle does not know is one that it gets wrong."""
     path = write(tmp_path / "rows.parquet", [(0, 16, 0, 16), (1, 16, 3, 16)], label=[0, 3])
-    examples = find_examples(str(path), None, ReadOptions())
     more = Classes("string", ("0", "1", "2", "3"))
-    found = compare(examples, old(), new(more))
+    with opened(path) as rows:
+        found = compare_bundles(rows, old(), new(more))
     assert (found.labels, found.only_old, found.only_new) == ((0, 1, 2, "3"), (), ("3",))
     assert (found.old.unknown, found.new.unknown) == (1, 0)
     assert (found.old.accuracy, found.new.accuracy) == (0.5, 1.0)
@@ -171,17 +184,41 @@ def test_classes_may_differ(tmp_path: Path) -> None:
 
 
 def test_regression_is_exact(four: Path, tmp_path: Path) -> None:
-    assert regression(run(four)) == 0
+    assert run(four).regression == 0
     worse = write(
         tmp_path / "worse.parquet", [(0, 16, 0, 16)] * 2 + [(0, 16, 1, 16)], label=[0] * 3
     )
-    assert regression(run(worse)) == Fraction(1, 3)
+    assert run(worse).regression == Fraction(1, 3)
+
+
+def test_a_candidate_may_be_less_accurate_by_what_is_allowed_and_no_more(
+    four: Path, tmp_path: Path
+) -> None:
+    """The error names the bundle, the accuracies, the limit and the alias that stays."""
+    rows = [(0, 16, 0, 16)] * 2 + [(0, 16, 1, 16)]
+    worse = write(tmp_path / "worse.parquet", rows, label=[0] * 3)
+
+    def check(path: Path, allowed: Fraction) -> str:
+        incumbent = Evaluator(Told(3, 0), OLD, name="digits@1")
+        candidate = Evaluator(Told(3, 2), OLD, name="digits@2")
+        with opened(path) as rows:
+            return check_candidate(
+                rows, candidate, incumbent, alias="digits@production", max_regression=allowed
+            )
+
+    assert check(four, Fraction(0)) == f"accuracy 0.5000 on 4 rows of {four}, 0.5000 with digits@1"
+    assert check(worse, Fraction(1, 3)).startswith("accuracy 0.6667 on 3 rows")
+    limit = "worse by more than --max-regression 0.3; digits@production stays at digits@1"
+    with pytest.raises(BundleError, match=f"^digits@2: accuracy 0.6667.*1.0000.*{limit}"):
+        check(worse, Fraction(3, 10))
 
 
 def test_one_bundle_alone(four: Path) -> None:
     """The figures are those that it has in a comparison."""
-    tally = evaluate_bundle(find_examples(str(four), "label", ReadOptions()), Told(3, 0), OLD)
-    alone, compared = tally.as_facts(), run(four).old.as_facts()
+    evaluator = old()
+    with opened(four, label="label") as rows:
+        list(score_labelled(rows, [evaluator]))
+    alone, compared = evaluator.tally.as_facts(), run(four).old.as_facts()
     assert {**alone, "rows_per_second": 0} == {**compared, "rows_per_second": 0}
 
 
@@ -193,8 +230,8 @@ def test_off_the_clock_the_figures_are_the_same(tmp_path: Path) -> None:
     facts = []
     for timed in (True, False):
         evaluator = Evaluator(Told(3, 0), OLD, timed=timed)
-        examples = find_examples(str(path), None, ReadOptions())
-        evaluate_all(examples, [evaluator], lambda _first_row, _rows, _outcomes: None)
+        with opened(path) as opened_rows:
+            list(score_labelled(opened_rows, [evaluator]))
         facts.append({**evaluator.tally.as_facts(), "rows_per_second": None})
     assert facts[0]["reasons"]["no-probability"] > 0
     assert facts[0] == facts[1]
@@ -228,15 +265,20 @@ def test_how_rows_are_batched_changes_nothing(tmp_path: Path, batch_rows: int) -
     ],
 )
 def test_a_label_means_the_same_in_every_type(column: pa.Array, places: list[int]) -> None:
-    assert places_of(column, label_keys([0, 1, 2])).tolist() == places
+    assert label_places(column, label_keys([0, 1, 2])).tolist() == places
 
 
 def test_booleans_and_text_are_labels_too() -> None:
     flags = label_keys([False, True])
-    assert places_of(pa.array([True, False]), flags).tolist() == [1, 0]
-    assert places_of(pa.array(["True", "false"]), flags).tolist() == [1, 0]
+    assert label_places(pa.array([True, False]), flags).tolist() == [1, 0]
+    assert label_places(pa.array(["True", "false"]), flags).tolist() == [1, 0]
     letters = label_keys(["a", "A", "na"])
-    assert places_of(pa.array(["A", "a", "na", "null"]), letters).tolist() == [1, 0, 2, UNLABELLED]
+    assert label_places(pa.array(["A", "a", "na", "null"]), letters).tolist() == [
+        1,
+        0,
+        2,
+        UNLABELLED,
+    ]
 
 
 def test_a_column_of_lists_is_no_label(tmp_path: Path) -> None:
