@@ -291,7 +291,7 @@ def test_one_refused_input_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [entry["status"] for entry in ran.summary["inputs"]] == ["refused", "scored", "refused"]
     assert ran.code == 66
     assert len(ran.stderr.splitlines()) == 2
-    assert "no pixel columns found among 'nothing', 'here'" in ran.stderr
+    assert "no pixel columns among 'nothing', 'here'" in ran.stderr
 
 
 def test_what_is_done_is_not_done_again(digits: Path) -> None:

@@ -1,5 +1,5 @@
 """Files on the local disk, as names and bytes.
 
-An argument becomes input files, their first bytes are checked, streams read and write them, and
-the commit gives finished outputs their final names.
+Arguments become input files, whose first bytes are checked; streams read and write bytes; the
+commit gives finished outputs their final names. `names.py` holds the table of formats.
 """

@@ -1,7 +1,7 @@
-"""Numeric columns of Arrow batches: checked, and laid out as rows of 64 pixels.
+"""Numeric columns of Arrow batches, checked and laid out as rows of 64 pixels.
 
-Values are judged in the precision they come in, so that 16.0000001 in a float64 column is out of
-range just as it is in a CSV, and only then narrowed.
+Values are judged in the precision of their column and narrowed afterwards, so that 16.0000001 in a
+float64 column is out of range, as it is in a CSV.
 """
 
 from __future__ import annotations
@@ -22,13 +22,10 @@ from batchdigits.rows.arrow import batch_of, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import PixelColumns
-from batchdigits.rows.rejects import Reject
+from batchdigits.rows.rejects import BY_RANK, FINE, RANKS, Reject
 from batchdigits.text import listing
 
 Numbers = NDArray[np.number[Any]]
-
-_MISSING, _NOT_FINITE, _OUT_OF_RANGE, _FINE = range(4)
-_REASON_OF_CODE = ("missing", "not-finite", "out-of-range")
 
 
 def scaled(values: Numbers, maximum: float) -> NDArray[np.float32]:
@@ -38,7 +35,7 @@ def scaled(values: Numbers, maximum: float) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class ArrowLayout:
-    """Which columns of an Arrow schema are pixels and which pass through."""
+    """The pixel columns of an Arrow schema, and the positions of those that pass through."""
 
     pixels: PixelColumns
     passthrough: tuple[int, ...]
@@ -51,9 +48,9 @@ class ArrowLayout:
 
 
 def check_types(schema: pa.Schema, pixels: PixelColumns, where: str) -> None:
-    """Refuse pixel columns whose type is no number, before any data is read.
+    """Refuse pixel columns whose type is not a number, before data are read.
 
-    Raises UnusableInputError naming the columns, their types and the fix.
+    Raises UnusableInputError with the columns, their types and the fix.
     """
     fields = [schema.field(name) for name in pixels.names]
     if pixels.is_list:
@@ -68,7 +65,7 @@ def check_types(schema: pa.Schema, pixels: PixelColumns, where: str) -> None:
 
 
 def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: ReadOptions) -> Rows:
-    """Checked rows of one batch whose schema is `layout.schema`.
+    """Check the rows of one batch whose schema is `layout.schema`.
 
     Rows with a null, a NaN, an infinity, a value outside 0..`options.darkest` or a list that is not
     64 long become rejects.
@@ -76,7 +73,7 @@ def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: ReadOptions
     columns = [batch.column(i) for i in layout.passthrough]
     passthrough = batch_of(columns, batch.num_rows, layout.passthrough_schema)
     judged = _judge(batch, layout.pixels, options)
-    if judged.codes is not None or judged.fits is not None:
+    if judged.ranks is not None or judged.fits is not None:
         return _with_rejects(batch, layout.pixels, options, passthrough, judged)
     nothing = passthrough.slice(0, 0)
     return Rows(_narrow(judged.values, options), passthrough, (), nothing, batch.num_rows)
@@ -84,15 +81,15 @@ def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: ReadOptions
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The pixels of a batch and what is wrong with them.
+    """The pixels of a batch and their faults.
 
     values  number dtype, shape (m, 64), one row for each of the batch's rows that holds 64 pixels
-    codes   uint8, shape (m, 64): why each pixel is refused, or _FINE; None when all are fine
-    fits    bool, one for each of the batch's rows: which rows the m are; None when all are
+    ranks   uint8, shape (m, 64): the rank of each pixel's reason, or FINE; None when all are fine
+    fits    bool, one for each of the batch's rows: whether it is one of the m; None when all are
     """
 
     values: Numbers
-    codes: NDArray[np.uint8] | None
+    ranks: NDArray[np.uint8] | None
     fits: NDArray[np.bool_] | None
 
 
@@ -100,10 +97,10 @@ def _judge(batch: pa.RecordBatch, pixels: PixelColumns, options: ReadOptions) ->
     if not pixels.is_list:
         columns = [_plain(batch.column(name)) for name in pixels.names]
         values, nulls = _matrix(columns, batch.num_rows)
-        return _Judged(values, _codes(values, nulls, options), None)
+        return _Judged(values, _ranks(values, nulls, options), None)
     flat, fits = _flat_list(batch.column(pixels.names[0]))
     values, nulls = _flat_matrix(flat)
-    return _Judged(values, _codes(values, nulls, options), fits)
+    return _Judged(values, _ranks(values, nulls, options), fits)
 
 
 def _with_rejects(
@@ -116,10 +113,10 @@ def _with_rejects(
     rows = np.arange(batch.num_rows) if judged.fits is None else np.flatnonzero(judged.fits)
     fine = np.ones(len(rows), bool)
     rejects: list[Reject] = []
-    if judged.codes is not None:
-        fine = judged.codes.min(axis=1, initial=_FINE) == _FINE
+    if judged.ranks is not None:
+        fine = judged.ranks.min(axis=1, initial=FINE) == FINE
         rejects += [
-            _value_reject(batch, pixels, int(rows[i]), judged.codes[i])
+            _value_reject(batch, pixels, int(rows[i]), judged.ranks[i])
             for i in np.flatnonzero(~fine)
         ]
     if judged.fits is not None:
@@ -140,7 +137,7 @@ def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np
     dtype = np.result_type(*{_numpy_type(column.type) for column in columns})
     whole = not any(column.null_count for column in columns)
     if dtype == np.uint8 and whole:
-        # Columns end to end, as they came: in large batches the engine turns them far faster.
+        # The columns stay end to end: in large batches the engine transposes them far faster.
         return _to_numpy(pa.concat_arrays(columns)).reshape(PIXELS, rows).T, None
     matrix = np.empty((rows, PIXELS), dtype, order="F" if dtype == np.uint8 else "C")
     nulls = None
@@ -161,7 +158,7 @@ def _flat_matrix(flat: pa.Array) -> tuple[Numbers, NDArray[np.bool_] | None]:
 
 
 def _flat_list(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
-    """The values of the lists that hold 64, end to end, and which rows those are (None: all)."""
+    """The values of the lists that hold 64, end to end, and a mask of their rows (None: all)."""
     import pyarrow.compute as pc
 
     lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
@@ -171,25 +168,25 @@ def _flat_list(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
     return column.filter(pa.array(fits)).flatten(), fits
 
 
-def _codes(
+def _ranks(
     matrix: Numbers, nulls: NDArray[np.bool_] | None, options: ReadOptions
 ) -> NDArray[np.uint8] | None:
-    """What is wrong with each pixel, shape (m, 64); None when nothing is."""
+    """The rank of each pixel's reason, shape (m, 64); None when all pixels are fine."""
     # An integer limit keeps uint8 arithmetic in uint8.
     limit = options.darkest if matrix.dtype.kind == "f" else int(options.darkest)
     if nulls is None and matrix.max(initial=0) <= limit and matrix.min(initial=0) >= 0:
         return None  # a NaN spreads to the maximum and compares false
     in_range = (matrix <= limit) & (matrix >= 0)
-    codes = np.where(in_range, np.uint8(_FINE), np.uint8(_OUT_OF_RANGE))
+    ranks = np.where(in_range, np.uint8(FINE), np.uint8(RANKS["out-of-range"]))
     if matrix.dtype.kind == "f":
-        codes[~np.isfinite(matrix)] = _NOT_FINITE
+        ranks[~np.isfinite(matrix)] = RANKS["not-finite"]
     if nulls is not None:
-        codes[nulls] = _MISSING
-    return None if (codes == _FINE).all() else codes
+        ranks[nulls] = RANKS["missing"]
+    return None if (ranks == FINE).all() else ranks
 
 
 def _narrow(matrix: Numbers, options: ReadOptions) -> Pixels:
-    """Checked values as the engine takes them: uint8 when they are whole, else float32."""
+    """Checked values in the engine's types: uint8 when they are whole, else float32."""
     if options.scale is not None:
         return scaled(matrix, options.scale)
     if matrix.dtype.kind == "f":
@@ -198,19 +195,19 @@ def _narrow(matrix: Numbers, options: ReadOptions) -> Pixels:
 
 
 def _rows_of(matrix: Numbers, chosen: NDArray[np.bool_]) -> Numbers:
-    """Some rows of a matrix, in its own order of rows and columns."""
+    """The chosen rows of a matrix, in the same memory order."""
     return matrix.T.compress(chosen, axis=1).T if matrix.flags.fnc else matrix[chosen]
 
 
 def _value_reject(
-    batch: pa.RecordBatch, pixels: PixelColumns, row: int, codes: NDArray[np.uint8]
+    batch: pa.RecordBatch, pixels: PixelColumns, row: int, ranks: NDArray[np.uint8]
 ) -> Reject:
-    first = int(codes.argmin())
+    first = int(ranks.argmin())
     cells = _cells(batch, pixels, row)
     value = cells[first]
     return Reject(
         row=row,
-        reason=_REASON_OF_CODE[int(codes[first])],
+        reason=BY_RANK[ranks[first]],
         column=f"{pixels.names[0]}[{first}]" if pixels.is_list else pixels.names[first],
         value=None if value is None else str(value),
         raw=_json(cells),
@@ -222,14 +219,14 @@ def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Rejec
     cells = batch.column(name)[row].values
     if cells is None:
         return Reject(row=row, reason="missing", column=name)
-    # A list may have millions of values: as Python objects they would be gigabytes.
+    # A list may have millions of values, which would be gigabytes as Python objects.
     raw = _json(cells[: 2 * PIXELS].to_pylist())
     value = f"{len(cells)} values"
     return Reject(row=row, reason="wrong-length", column=name, value=value, raw=raw)
 
 
 def _json(cells: list[object]) -> str:
-    """Cells as JSON, which has no number that is not finite: NaN and infinity are text there."""
+    """Cells as JSON. JSON has no NaN and no infinity: they become text."""
     finite = [str(c) if isinstance(c, float) and not math.isfinite(c) else c for c in cells]
     return json.dumps(finite, default=str, allow_nan=False)
 
@@ -250,7 +247,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _to_numpy(column: pa.Array) -> Numbers:
-    """Values of a number column; what stands at a null is unspecified but in range."""
+    """Values of a column of numbers; a null becomes 0."""
     if column.null_count:
         column = column.fill_null(0)
     values: Numbers = column.to_numpy(zero_copy_only=False)

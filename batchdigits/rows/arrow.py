@@ -1,7 +1,7 @@
-"""Record batches of pass-through columns, of any type and also of none.
+"""Record batches of pass-through columns, of any type, also without any column.
 
-Arrow counts the rows of a batch on its columns, and can't take rows of its view types: both are
-dealt with here. Arrays are made from buffers: `pyarrow.array` and `pyarrow.scalar` import pandas
+Arrow counts the rows of a batch on its columns, and can't take rows of its view types: this module
+works around both. Arrays are made from buffers: `pyarrow.array` and `pyarrow.scalar` import pandas
 and parts of NumPy, functions of arrays import `pyarrow.compute`, and both cost more than scoring a
 small file.
 """
@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 
 def batch_of(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of `rows` rows, which it has without any column too."""
+    """A batch of `rows` rows, also without any column."""
     if columns:
         return pa.RecordBatch.from_arrays(list(columns), schema=schema)
-    # Without columns a record batch still has to know how many rows it has.
     return pa.record_batch([pa.nulls(rows)], names=["rows"]).select([])
 
 
@@ -48,7 +47,7 @@ def positions(places: NDArray[np.int64], present: NDArray[np.bool_] | None = Non
 
 
 def flags(mask: NDArray[np.bool_]) -> pa.Array:
-    """A mask to filter an array by."""
+    """A mask as an Arrow array of booleans, to filter an array by."""
     return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bits(mask)])
 
 
@@ -57,14 +56,14 @@ def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
 
 
 def take(batch: pa.RecordBatch, places: NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows of a batch at `places`, in their order; types stay."""
+    """The rows of a batch at `places`, in their order, with the same types."""
     indices = positions(np.ascontiguousarray(places, np.int64))
     columns = [_taken(column, indices) for column in batch.columns]
     return batch_of(columns, len(places), batch.schema)
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """The rows of one or more batches of the same schema, one batch behind the other."""
+    """The rows of one or more batches of the same schema, one batch after the other."""
     if len(batches) == 1:
         return batches[0]
     columns = [
@@ -85,7 +84,7 @@ def _taken(column: pa.Array, indices: pa.Array) -> pa.Array:
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
-    """The type whose values are the same and whose text and bytes are no views."""
+    """The type of the same values whose text and bytes are not views."""
     if pa.types.is_string_view(kind):
         return pa.large_string()
     if pa.types.is_binary_view(kind):

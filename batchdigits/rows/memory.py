@@ -1,4 +1,4 @@
-"""Rows that are in memory already: Arrow, NumPy and pandas."""
+"""Rows in memory: Arrow, NumPy and pandas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHERE = "rows"
 
 
 def to_table(rows: Any) -> pa.Table:
-    """An Arrow table of the same rows: from a table, a batch, a DataFrame or an (n, 64) array.
+    """Turn a table, a record batch, a DataFrame or an (n, 64) array into an Arrow table.
 
     Raises UsageError for anything else.
     """
@@ -29,7 +29,7 @@ def to_table(rows: Any) -> pa.Table:
     if isinstance(rows, pa.RecordBatch):
         return pa.Table.from_batches([rows])
     if isinstance(rows, np.ma.MaskedArray):
-        raise UsageError("can't predict a masked array: fill or leave out what is masked")
+        raise UsageError("can't predict a masked array: fill the masked values, or drop their rows")
     if isinstance(rows, np.ndarray):
         return _array_to_table(rows)
     pandas = sys.modules.get("pandas")  # a DataFrame can't exist unless it is imported
@@ -72,7 +72,7 @@ def _array_to_table(array: np.ndarray[Any, Any]) -> pa.Table:
             f"got an array of shape {array.shape} and dtype {array.dtype}, expected (n, {PIXELS}) "
             "real numbers; an array of images needs .reshape(len(images), 64)"
         )
-    if not array.dtype.isnative or array.dtype.itemsize > 8:  # which Arrow does not take
+    if not array.dtype.isnative or array.dtype.itemsize > 8:  # Arrow takes neither
         array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
     flat = pa.array(np.ascontiguousarray(array).reshape(-1))
     return pa.table({"pixels": pa.FixedSizeListArray.from_arrays(flat, PIXELS)})

@@ -1,4 +1,4 @@
-"""How input files are read: the flags that every command shares, and what the machine gives."""
+"""The options of reading input files, which every command shares, and the machine's threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_BATCH_ROWS = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How the rows of an input file are read.
+    """The options by which the rows of an input file are read.
 
     pixels     names of the pixel columns: 'PREFIX{0..63}', 64 names joined by commas, or one
                list column; None finds them by the known spellings
@@ -53,7 +53,7 @@ class ReadOptions:
         return float(DARKEST) if self.scale is None else self.scale
 
     def checked(self) -> Self:
-        """The same options. Raises UsageError for values that no input file could be read by."""
+        """Return the same options. Raises UsageError for values that fit no input file."""
         if self.delimiter != ",":
             delimiter_byte(self.delimiter, "--delimiter")
         if self.scale is not None and not 0 < self.scale < float("inf"):
@@ -68,9 +68,9 @@ class ReadOptions:
         return self
 
     def select(self, names: Sequence[str], where: str) -> Sequence[str]:
-        """Choose the pass-through columns of an input file that has these besides the pixels.
+        """Choose the pass-through columns of an input file from its names besides the pixels.
 
-        Raises UnusableInputError, naming the input file as `where`, if `keep` names another.
+        `where` is the input file in messages. Raises UnusableInputError if `keep` names another.
         """
         if self.keep is None:
             return names
@@ -78,8 +78,8 @@ class ReadOptions:
         unknown = [name for name in self.keep if name not in known]
         if unknown:
             raise UnusableInputError(
-                f"{where}: --keep names {listing(map(repr, unknown))}, which is no column besides "
-                f"the pixels; there are: {listing(names) or 'none'}"
+                f"{where}: --keep names the unknown column {listing(map(repr, unknown))}; the "
+                f"columns besides the pixels are: {listing(names) or 'none'}"
             )
         return self.keep
 
@@ -90,9 +90,9 @@ class ReadOptions:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """The options that a receipt holds. Raises ValueError where they are not as `facts` writes.
+        """Parse the options in a receipt. Raises ValueError where they are not as `facts` writes.
 
-        Keys that are no options of reading are ignored.
+        Other keys are ignored.
         """
         match facts:
             case {
@@ -107,7 +107,7 @@ class ReadOptions:
         raise ValueError("its options are not those of predict")
 
     def words(self) -> list[str]:
-        """The flags that ask for the same, as few as possible."""
+        """The shortest command-line flags for the same options."""
         words: list[str] = []
         if self.pixels is not None:
             words += ["--pixels", self.pixels]
@@ -122,7 +122,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What one machine gives to a run; no value that is written depends on it.
+    """The threads and memory that a machine gives to a run; they change no value in an output.
 
     workers     threads that score; None: the CPUs that this process may use
     batch_rows  rows of a Parquet batch at most (CSV blocks are cut by bytes)
@@ -133,11 +133,11 @@ class Machine:
 
     @property
     def threads(self) -> int:
-        """How many threads score."""
+        """The number of threads that score."""
         return available_workers() if self.workers is None else self.workers
 
     def checked(self) -> Self:
-        """The same. Raises UsageError for what no machine has."""
+        """Return the same. Raises UsageError for values that no machine has."""
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
         if not 1 <= self.batch_rows <= MAX_BATCH_ROWS:
@@ -149,15 +149,15 @@ ONE_THREAD = Machine(workers=1)
 
 
 def delimiter_byte(delimiter: str, name: str) -> bytes:
-    """The delimiter as one byte; a backslash and a t, as typed in a shell, are a tab.
+    """Parse a delimiter as one byte; a backslash and a t, as typed in a shell, are a tab.
 
-    Raises UsageError for what can't delimit cells.
+    Raises UsageError for a character that can't delimit cells.
     """
     delimiter = "\t" if delimiter == "\\t" else delimiter
     usable = delimiter.isascii() and not delimiter.isalnum() and delimiter not in '"\r\n\0.+-'
     if len(delimiter) != 1 or not usable:
         raise UsageError(
-            f"{name}: the delimiter is {delimiter!r}, expected one ASCII character that is no "
-            "letter, digit, quote, dot or sign, such as --delimiter ';'"
+            f"{name}: the delimiter is {delimiter!r}, expected one ASCII character other than "
+            "letters, digits, quotes, dots and signs, such as --delimiter ';'"
         )
     return delimiter.encode()

@@ -1,4 +1,4 @@
-"""Which columns hold the 64 pixels, found by name and never by position."""
+"""The 64 pixel columns of an input, found by name and never by position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from batchdigits.errors import UnusableInputError, UsageError
-from batchdigits.images import PIXELS
+from batchdigits.images import PIXELS, SIDE
 from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
@@ -20,7 +20,7 @@ Select = Callable[[Sequence[str], str], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class PixelColumns:
-    """Where the pixels are: 64 column names in pixel order, or the name of one list column."""
+    """The names of the 64 pixel columns in pixel order, or of one list column."""
 
     names: tuple[str, ...]
 
@@ -32,7 +32,7 @@ class PixelColumns:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """One way that public copies of this data name the pixels."""
+    """The names that some public copies of the data give the pixels."""
 
     example: str
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ SPELLINGS: tuple[Spelling, ...] = (
     _numbered("pixel_", 0),
     Spelling(
         "pixel_0_0 … pixel_7_7",
-        tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8)),
+        tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE)),
         re.compile(r"pixel_\d{1,2}_\d{1,2}"),
     ),
     _numbered("", 0),
@@ -64,10 +64,10 @@ SPELLINGS: tuple[Spelling, ...] = (
 
 
 def find_pixels(names: Sequence[str], spec: str | None, where: str) -> PixelColumns:
-    """The pixel columns among `names`, by `spec` (the `--pixels` flag) or by the known spellings.
+    """Find the pixel columns among `names`, by `spec` (the `--pixels` flag) or a known spelling.
 
-    `where` names the input in messages. Raises UnusableInputError when the file's columns don't
-    hold one complete and unambiguous set, UsageError when `spec` itself makes no sense.
+    `where` is the input in messages. Raises UnusableInputError when the columns don't hold one
+    complete and unambiguous set, UsageError when `spec` is malformed.
     """
     wanted = None if spec is None else parse_pixel_spec(spec)
     _refuse_doubled(names, where)
@@ -77,9 +77,9 @@ def find_pixels(names: Sequence[str], spec: str | None, where: str) -> PixelColu
 
 
 def parse_pixel_spec(spec: str) -> tuple[str, ...]:
-    """`PREFIX{0..63}SUFFIX`, 64 names joined by commas, or one list column, as names.
+    """Parse `PREFIX{0..63}SUFFIX`, 64 names joined by commas, or the name of a list column.
 
-    Raises UsageError when it gives neither 64 distinct names nor one.
+    Raises UsageError when that is neither 64 distinct names nor one.
     """
     match = re.fullmatch(r"([^{}]*)\{(\d+)\.\.(\d+)\}([^{}]*)", spec)
     if match:
@@ -99,9 +99,10 @@ def parse_pixel_spec(spec: str) -> tuple[str, ...]:
 def select_passthrough(
     names: Sequence[str], pixels: PixelColumns, select: Select, where: str
 ) -> list[int]:
-    """Positions in `names` of the columns to pass through, in the order they are written.
+    """Positions in `names` of the pass-through columns, in the order they are written.
 
-    `select` is that of the options of reading; raises what it raises.
+    `select` chooses among the names besides the pixels, as `ReadOptions.select` does, and raises
+    UnusableInputError for a name that is not there.
     """
     position = {name: i for i, name in enumerate(names)}
     pixel_names = set(pixels.names)
@@ -123,17 +124,18 @@ def _refuse_doubled(names: Sequence[str], where: str) -> None:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise UnusableInputError(
-            f"{where}: the column name {listing(map(repr, doubled))} is there more than once; "
-            "give every column a name of its own"
+            f"{where}: more than one column is named {listing(map(repr, doubled))}; give every "
+            "column a name of its own"
         )
 
 
 def _named_by_flag(names: Sequence[str], wanted: tuple[str, ...], where: str) -> PixelColumns:
-    missing = [name for name in wanted if name not in set(names)]
+    present = set(names)
+    missing = [name for name in wanted if name not in present]
     if missing:
         raise UnusableInputError(
-            f"{where}: --pixels names {len(missing)} columns that are not there: "
-            f"{listing(map(repr, missing))}; the columns are: {listing(map(repr, names))}"
+            f"{where}: --pixels names {len(missing)} missing columns: "
+            f"{listing(map(repr, missing))}; the columns are {listing(map(repr, names))}"
         )
     return PixelColumns(wanted)
 
@@ -154,16 +156,16 @@ def _named_by_spelling(names: Sequence[str], where: str) -> PixelColumns:
     return complete[0]
 
 
-def _refuse_extra(present: set[str], found: PixelColumns, where: str) -> None:
-    """A 65th pixel means another image size, or a shifted table: not ours to guess."""
+def _refuse_extra(present: set[str], pixels: PixelColumns, where: str) -> None:
+    """Refuse a 65th pixel: it means another image size, or a shifted table."""
     for spelling in SPELLINGS:
-        if spelling.names == found.names:
-            extra = sorted(n for n in present - set(found.names) if spelling.pattern.fullmatch(n))
+        if spelling.names == pixels.names:
+            extra = sorted(n for n in present - set(pixels.names) if spelling.pattern.fullmatch(n))
             if extra:
                 raise UnusableInputError(
                     f"{where}: {PIXELS + len(extra)} pixel columns, expected the {PIXELS} of "
-                    f"{spelling.example}; also found {listing(map(repr, extra))}; "
-                    "name the ones to use with --pixels"
+                    f"{spelling.example}; the others are {listing(map(repr, extra))}; "
+                    "name those to use with --pixels"
                 )
 
 
@@ -173,7 +175,7 @@ def _nearest(names: Sequence[str], where: str) -> str:
     best = max(SPELLINGS, key=count)
     if count(best) == 0:
         return (
-            f"{where}: no pixel columns found among {listing(map(repr, names)) or 'no columns'}; "
+            f"{where}: no pixel columns among {listing(map(repr, names)) or 'no columns'}; "
             "expected pixel_0 … pixel_63 (other known spellings: "
             f"{', '.join(s.example for s in SPELLINGS[1:])}, or one list column 'pixels'); "
             "name yours with --pixels 'PREFIX{0..63}'"
@@ -181,8 +183,8 @@ def _nearest(names: Sequence[str], where: str) -> str:
     missing = [name for name in best.names if name not in present]
     extra = sorted(present - set(best.names), key=len)
     extra = [name for name in extra if best.pattern.fullmatch(name)]
-    also = f", unexpected {listing(map(repr, extra))}" if extra else ""
+    unexpected = f", unexpected {listing(map(repr, extra))}" if extra else ""
     return (
-        f"{where}: {count(best)} of the {PIXELS} pixel columns {best.example} found, missing "
-        f"{listing(map(repr, missing))}{also}; name them with --pixels"
+        f"{where}: {count(best)} of the {PIXELS} pixel columns {best.example}, missing "
+        f"{listing(map(repr, missing))}{unexpected}; name them with --pixels"
     )

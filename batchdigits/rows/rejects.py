@@ -1,7 +1,7 @@
-"""Why a row was not scored: the fixed list of reason codes, and the table of rejects.
+"""Rejects: the fixed list of reasons why a row is not scored, and the table of rejected rows.
 
-The order of `REASONS` decides: a row with several faults is given the first that fits, in the
-first pixel (in pixel order) that has it.
+A reason's rank is its position in `REASONS`. A row with several faults gets the reason with the
+least rank, and the first pixel (in pixel order) that has it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ REASONS: dict[str, str] = {
     "no-probability": "the model gave no finite probability for the row",
 }
 
+RANKS = {reason: rank for rank, reason in enumerate(REASONS)}
+BY_RANK = tuple(REASONS)
+
+FINE = len(REASONS)
+"""The rank of a pixel or row without a fault, above that of every reason."""
+
 RAW_LIMIT = 4096
 """Characters of the raw line (or row) that a reject keeps."""
 
@@ -38,10 +44,12 @@ RAW_LIMIT = 4096
 class Reject:
     """One row that was not scored.
 
-    `row` and `line` are 0-based offsets from the first row and line of the batch; `line` is
-    None where the input has no lines (Parquet, Arrow). `column` and `value` name the cell and
-    what it held, where one cell is to blame. `raw` is the line as it stood (a Parquet row: its
-    pixels as JSON), cut at `RAW_LIMIT` characters.
+    row     0-based offset from the batch's first row
+    reason  a key of `REASONS`
+    line    0-based offset from the batch's first line; None where there are no lines
+    column  the name of the cell to blame; None where it is not a single cell
+    value   the text of that cell
+    raw     the line of the file (Parquet: the row's pixels as JSON), cut at `RAW_LIMIT` characters
     """
 
     row: int
@@ -57,12 +65,12 @@ class Reject:
 
 
 REJECT_COLUMNS = ("input", "row", "line", "reason", "column", "value", "raw")
-"""What a rejects file adds behind the pass-through columns (`line` for CSV only)."""
+"""The columns of a rejects file after the pass-through columns; `line` only where there are any."""
 
 
 def reject_schema(passthrough: pa.Schema, *, lines: bool) -> pa.Schema:
     """The schema of a rejects file: the pass-through columns, then `REJECT_COLUMNS`."""
-    import pyarrow as pa  # usage errors, which look at the reasons, must not wait for Arrow
+    import pyarrow as pa  # usage errors import the reasons, and must not wait for Arrow
 
     types = {"row": pa.int64(), "line": pa.int64()}
     names = [name for name in REJECT_COLUMNS if lines or name != "line"]
@@ -81,12 +89,13 @@ def reject_batch(
     first_row: int,
     first_line: int = 0,
 ) -> pa.RecordBatch:
-    """The rejects of one batch as they are written.
+    """The rows of a rejects file for one batch.
 
-    `passthrough` holds their other columns, one row a reject. `first_row` and `first_line` are
-    the 1-based number, on the physical file, of the batch's first row and line.
+    passthrough  their pass-through columns, one row a reject
+    first_row    the 1-based number, in the physical file, of the batch's first row
+    first_line   the same of its first line
     """
-    import pyarrow as pa  # as above
+    import pyarrow as pa  # see reject_schema
 
     schema = reject_schema(passthrough.schema, lines=lines)
     columns: dict[str, list[object]] = {
@@ -107,5 +116,5 @@ def reject_batch(
 
 
 def _written_name(name: str) -> str:
-    """A file's name as text, the bytes of it that are not UTF-8 in hexadecimal."""
+    """A file name as text; bytes that are not UTF-8 become hexadecimal escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -135,7 +135,7 @@ def test_05_a_doubled_column_name_is_refused(score: Score, doubled: str) -> None
     header[1] = doubled
     scored = score("in.csv", csv_bytes(ROWS, header))
     assert scored.code == 65
-    assert f"'{doubled}' is there more than once" in scored.ran.error
+    assert f"more than one column is named '{doubled}'" in scored.ran.error
 
 
 def test_06_columns_in_another_order_are_found_by_name(score: Score, clean: Clean) -> None:

@@ -139,7 +139,7 @@ def test_a_lock_that_cannot_be_opened_is_told(digits: Path) -> None:
     ("make", "code", "words"),
     [
         (lambda p: p.unlink(), 66, "no such file"),
-        (lambda p: p.write_text("nothing,here\n1,2\n"), 65, "no pixel columns found"),
+        (lambda p: p.write_text("nothing,here\n1,2\n"), 65, "no pixel columns among"),
         (lambda p: p.write_bytes((SAMPLE / "digits.parquet").read_bytes()), 65, "is Parquet"),
         (lambda p: p.with_name("digits.predictions.csv").mkdir(), 73, "is a folder"),
     ],

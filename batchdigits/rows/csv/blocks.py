@@ -1,8 +1,8 @@
-"""A stream of bytes to blocks of whole records, with as little looking as that takes.
+"""A stream of bytes cut into blocks of whole records, with as little parsing as possible.
 
-Every line of the stream is in exactly one block, or is blank and behind the last record. Where a
-block may be cut does not depend on its size: a record never spans a cut, a line that is too long
-is a block of its own, and blank lines wait until it is known whether something follows them.
+Every line of the stream is in exactly one block, or is blank and after the last record. The places
+where a block may be cut don't depend on its size: a record never spans a cut, a line that is too
+long is a block of its own, and blank lines are held back until something follows them.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT, Layout
-from batchdigits.rows.csv.records import Shape, next_line, read_line, spanning_record
+from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT, CsvLayout
+from batchdigits.rows.csv.records import Quotes, next_line, read_line, spanning_record
 from batchdigits.rows.rejects import RAW_LIMIT
 
 HELD_LIMIT = 1 << 20
-"""Bytes of blank lines that are kept as they stood; of more only the number is."""
+"""Bytes of blank lines that are kept unchanged; further ones are only counted."""
 
 BLOCK_LINES = 1 << 14
-"""Lines of a block, about: each may become a reject, and those are Python objects."""
+"""Lines of a block, about: each may become a reject, which is a Python object."""
 
 
 @dataclass(frozen=True, slots=True)
 class CsvBlock:
     """Whole records, the last one with its line end.
 
-    `overlong`: instead, the beginning of one single line that is longer than `LINE_LIMIT`.
+    With `overlong` it is the beginning of a single line that is longer than `LINE_LIMIT`.
     """
 
     data: bytes
@@ -35,7 +35,7 @@ class CsvBlock:
 
 
 class _BlankLines:
-    """Blank lines that wait for something to follow them, in bounded memory."""
+    """Blank lines held back until something follows them, in bounded memory."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -43,7 +43,7 @@ class _BlankLines:
         self._full = False
 
     def hold(self, lines: bytes) -> None:
-        """Hold some more lines, each with its line end."""
+        """Hold more lines, each with its line end."""
         lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self.count += lines.count(b"\n")
         if self._full:
@@ -55,7 +55,7 @@ class _BlankLines:
         self._kept += lines
 
     def release(self, data: bytes) -> Iterator[CsvBlock]:
-        """What was held, and then `data`, as blocks."""
+        """The held lines, and then `data`, as blocks."""
         more = self.count - self._kept.count(b"\n")
         held, self._kept, self._full, self.count = self._kept, b"", False, 0
         if not more:
@@ -70,13 +70,13 @@ class _BlankLines:
 
 
 class BlockCutter:
-    """Cuts what `read` gives, after `ahead`, into blocks of about `block_bytes` bytes.
+    """Cuts `ahead`, and then the bytes that `read` gives, into blocks of about `block_bytes` bytes.
 
-    `tail_lines` counts, once `blocks` has ended, the blank lines behind the last record.
+    After the last block `tail_lines` is the number of blank lines after the last record.
     """
 
     def __init__(
-        self, read: Callable[[int], bytes], ahead: bytes, layout: Layout, block_bytes: int
+        self, read: Callable[[int], bytes], ahead: bytes, layout: CsvLayout, block_bytes: int
     ) -> None:
         self._read = read
         self._layout = layout
@@ -88,7 +88,7 @@ class BlockCutter:
 
     @property
     def tail_lines(self) -> int:
-        """Blank lines that nothing has followed so far."""
+        """The number of blank lines that nothing has followed so far."""
         return self._blank.count
 
     def blocks(self) -> Iterator[CsvBlock]:
@@ -115,7 +115,7 @@ class BlockCutter:
             yield from self._released(data if data.endswith((b"\n", b"\r")) else data + b"\n")
 
     def _fill(self, wanted: int) -> bool:
-        """Read until the buffer has `wanted` bytes or the stream ends; whether it has any."""
+        """Read until the buffer has `wanted` bytes or the stream ends; False if it is empty."""
         parts = [self._buffer]
         size = len(self._buffer)
         while size < wanted and not self._ended:
@@ -127,7 +127,7 @@ class BlockCutter:
         return size > 0
 
     def _released(self, data: bytes) -> Iterator[CsvBlock]:
-        """Whole lines as blocks, but for blank lines at their end, which are held."""
+        """Whole lines as blocks, except blank lines at their end, which are held."""
         split = len(data)
         end = len(data) - (2 if data.endswith(b"\r\n") else 1)
         feed = data.rfind(b"\n", 0, end) + 1
@@ -140,7 +140,7 @@ class BlockCutter:
         self._blank.hold(data[split:])
 
     def _overlong(self, start: int) -> Iterator[CsvBlock]:
-        """The line that begins at `start` as a block of its own, the rest of it skipped."""
+        """The line that begins at `start` as a block of its own, without the rest of it."""
         if self._blank.count:
             yield from self._blank.release(b"")
         head = self._buffer[start : start + 4 * RAW_LIMIT]
@@ -160,7 +160,7 @@ class BlockCutter:
         yield CsvBlock(head, overlong=True)
 
 
-def _by_lines(block: CsvBlock, layout: Layout) -> Iterator[CsvBlock]:
+def _by_lines(block: CsvBlock, layout: CsvLayout) -> Iterator[CsvBlock]:
     """The block as blocks of about `BLOCK_LINES` lines, cut where no record spans."""
     data = block.data
     if block.overlong or count_line_ends(data) <= BLOCK_LINES:
@@ -178,9 +178,9 @@ def _by_lines(block: CsvBlock, layout: Layout) -> Iterator[CsvBlock]:
 
 
 def _overlong_line(buffer: bytes, *, ended: bool) -> int:
-    """Where the first line longer than `LINE_LIMIT` begins, -1 if there is none (yet)."""
+    """The start of the first line longer than `LINE_LIMIT`, -1 if there is none (yet)."""
     start = 0
-    # What is last may be a CR, which belongs to the line or ends it.
+    # The last byte may be a CR, which belongs to the line or ends it.
     while len(buffer) - start > LINE_LIMIT + (not ended):
         stop = start + LINE_LIMIT + 1
         last = max(buffer.rfind(b"\n", start, stop), buffer.rfind(b"\r", start, stop))
@@ -190,12 +190,12 @@ def _overlong_line(buffer: bytes, *, ended: bool) -> int:
     return -1
 
 
-def certain_cut(buffer: bytes, layout: Layout) -> int:
-    """The last place in an unfinished buffer that begins a line and that no record spans.
+def certain_cut(buffer: bytes, layout: CsvLayout) -> int:
+    """The last position in an unfinished buffer that begins a line and that no record spans.
 
-    The buffer begins with a record. 0 when more bytes are needed to tell.
+    The buffer begins with a record. 0 when more bytes are needed to decide.
     """
-    stop = len(buffer) - buffer.endswith(b"\r")  # which may be half of a CR LF
+    stop = len(buffer) - buffer.endswith(b"\r")  # it may be half of a CR LF
     cut = buffer.rfind(b"\n", 0, stop) + 1
     cut = max(cut, buffer.rfind(b"\r", cut, stop) + 1)
     quote = buffer.rfind(b'"', 0, cut)
@@ -203,40 +203,43 @@ def certain_cut(buffer: bytes, layout: Layout) -> int:
     # alone, ends inside a quote.
     if quote < cut - RECORD_LIMIT:
         return cut
-    if not any(shape is Shape.OPEN for shape in _shapes(buffer, cut - RECORD_LIMIT, cut, layout)):
+    if not any(
+        quotes is Quotes.OPEN
+        for quotes in _quotes_of_lines(buffer, cut - RECORD_LIMIT, cut, layout)
+    ):
         return cut
     return _serial_cut(buffer, cut, stop, layout)
 
 
-def _shapes(buffer: bytes, start: int, stop: int, layout: Layout) -> Iterator[Shape]:
-    """The shape of each line that has quotes and reaches into buffer[start:stop]."""
+def _quotes_of_lines(buffer: bytes, start: int, stop: int, layout: CsvLayout) -> Iterator[Quotes]:
+    """The quotes of each line that has any and reaches into buffer[start:stop]."""
     at = max(start, 0)
     at = _line_start(buffer, at)
     while (quote := buffer.find(b'"', at, stop)) >= 0:
         begin, end = _line_start(buffer, quote), _line_end(buffer, quote)
-        yield read_line(buffer, begin, end, layout.delimiter).shape
+        yield read_line(buffer, begin, end, layout.delimiter).quotes
         at = end
 
 
-def _serial_cut(buffer: bytes, cut: int, stop: int, layout: Layout) -> int:
-    """`cut`, or where the record begins that spans it or can't be told yet."""
+def _serial_cut(buffer: bytes, cut: int, stop: int, layout: CsvLayout) -> int:
+    """`cut`, or the start of the record that spans it or can't be decided yet."""
     at = 0
     while (quote := buffer.find(b'"', at, cut)) >= 0:
         begin, end = _line_start(buffer, quote), _line_end(buffer, quote)
         line = read_line(buffer, begin, end, layout.delimiter)
         at = end
-        if line.shape is Shape.OPEN:
+        if line.quotes is Quotes.OPEN:
             record = spanning_record(buffer, (begin, end), line.end, stop, layout)
-            if record.shape is Shape.UNDECIDED:
+            if record.quotes is Quotes.UNDECIDED:
                 return begin
-            if record.shape is Shape.CLOSED:
+            if record.quotes is Quotes.CLOSED:
                 at = record.end
     return cut
 
 
 def count_line_ends(data: bytes) -> int:
-    """How many lines end in the bytes: with LF, CR or CR LF."""
-    # numpy needs a fifth of the time of bytes.count, and most files have no CR at all.
+    """The number of lines that end in the bytes: with LF, CR or CR LF."""
+    # numpy takes a fifth of the time of bytes.count, and most files have no CR at all.
     b = np.frombuffer(data, np.uint8)
     feed = b == 10
     count = int(np.count_nonzero(feed))
@@ -252,7 +255,7 @@ def _line_start(buffer: bytes, at: int) -> int:
 
 
 def _line_end(buffer: bytes, at: int) -> int:
-    """Where the first line end at or behind `at` is, -1 if there is none."""
+    """The position of the first line end from `at` on, -1 if there is none."""
     feed = buffer.find(b"\n", at)
     carriage = buffer.find(b"\r", at, feed if feed >= 0 else len(buffer))
     return carriage if carriage >= 0 else feed

@@ -1,4 +1,4 @@
-"""Whole records to a grid of cells: where each cell ends, and what its one or two digits say."""
+"""Whole records as a grid of cells: the end of each cell, and the value of its digits."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from batchdigits.images import PIXELS
 
 SPAN = 1 << 16
-"""Bytes tokenized at a time, so that the dozen arrays in flight stay in the processor's cache."""
+"""Bytes tokenized at once, so that the dozen arrays in use stay in the processor's cache."""
 
 NO_CODE = 255
 
 _FRONT = b"\n" * 6
-"""Line ends in front of a span spare its first cells a look at bytes that are not there."""
+"""Line ends put before a span, so that its first cells never index bytes before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Records that have exactly the header's number of cells.
+    """The records that have exactly the header's number of cells.
 
-    ends   int32, shape (n, cells): the position in `data` of the separator behind each cell
-    first  int32, shape (n,): where each record begins
+    ends   int32, shape (n, cells): the position in `data` of the separator after each cell
+    first  int32, shape (n,): the start of each record
     codes  uint8, shape (n, cells): 0..99 for a cell of one or two digits, 255 for any other; the
-           value of `5.0` and `"5"` may stand as 5 or as 255
+           code of `5.0` and of `"5"` is 5 or 255
     """
 
     data: bytes
@@ -34,7 +34,7 @@ class Grid:
     codes: NDArray[np.uint8]
 
     def bounds(self, column: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Where the cells of a column start and end."""
+        """The starts and ends of the cells of a column."""
         starts = self.first if column == 0 else self.ends[:, column - 1] + 1
         return starts, self.ends[:, column]
 
@@ -45,12 +45,12 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """All records of a text.
+class RecordBounds:
+    """The bounds of all records of a text.
 
-    starts, stops  int32, shape (r,): where each lies in the text, its line end left out
-    cells          int64, shape (r,): how many cells it has; None when each has the header's
-    gridded        int64, shape (n,): which of them are the lines of the grid, None for all
+    starts, stops  int32, shape (r,): start and end of each in the text, without its line end
+    cells          int64, shape (r,): the number of its cells; None when each has the header's
+    gridded        int64, shape (n,): the records that are lines of the grid, None for all
     """
 
     starts: NDArray[np.int32]
@@ -61,11 +61,11 @@ class Records:
 
 def tokenize(
     data: bytes, delimiter: bytes, cells: int, inside: NDArray[np.bool_] | None
-) -> tuple[Grid, Records]:
-    """The grid of a text in regular form (`csv_records.RegularText`), and all its records.
+) -> tuple[Grid, RecordBounds]:
+    """The grid of a text in regular form (`records.RegularText`), and the bounds of its records.
 
-    `cells` is the header's number of cells; `inside` are the bytes inside quotes, None where the
-    text has no quotes.
+    cells   the header's number of cells
+    inside  a mask of the bytes inside quotes; None for a text without quotes
     """
     ends, codes, line_ends = _separators(data, delimiter[0], inside)
     b = np.frombuffer(data, np.uint8)
@@ -73,7 +73,7 @@ def tokenize(
     if len(ends) == cells * line_ends and (b[lasts] == 10).all():
         starts = _starts(lasts)
         grid = Grid(data, ends.reshape(-1, cells), starts, codes.reshape(-1, cells))
-        return grid, Records(starts, lasts)
+        return grid, RecordBounds(starts, lasts)
     breaks = np.flatnonzero(b[ends] == 10)
     stops = ends[breaks]
     starts = _starts(stops)
@@ -87,11 +87,11 @@ def tokenize(
         starts[gridded],
         codes[within].reshape(-1, cells),
     )
-    return grid, Records(starts, stops, counts, gridded)
+    return grid, RecordBounds(starts, stops, counts, gridded)
 
 
 def inside_quotes(b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which bytes have an odd number of quotes up to and with them."""
+    """A mask of the bytes with an odd number of quotes up to and including them."""
     packed = np.packbits(b == 34, bitorder="little")
     words = np.zeros(-(-len(packed) // 8), "<u8")
     words.view(np.uint8)[: len(packed)] = packed
@@ -114,12 +114,12 @@ def _separators(
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
     """Positions of all delimiters and line ends outside quotes, and the code of the cell before.
 
-    Also how many line ends there are, those inside quotes too.
+    The third value is the number of line ends, those inside quotes included.
     """
     line = data[: data.find(b"\n")]
     dotted = b".0" in line
     quoted = line.count(b'"') >= PIXELS
-    # Room for the worst case; pages that are not used cost nothing.
+    # Room for the worst case: memory pages that are not used cost nothing.
     all_ends = np.empty(len(data), np.int32)
     all_codes = np.empty(len(data), np.uint8)
     count = start = line_ends = 0
@@ -145,14 +145,15 @@ def _separators(
 def _span_codes(
     b: NDArray[np.uint8], separator: NDArray[np.bool_], *, dotted: bool, quoted: bool
 ) -> NDArray[np.uint8]:
-    """For each byte behind `_FRONT` the code of the cell that would end before it.
+    """For each byte after `_FRONT` the code of the cell that would end before it.
 
-    `dotted` and `quoted` say whether to look for `5.0` and `"5"` as well.
+    dotted  read cells such as `5.0` too
+    quoted  read cells such as `"5"` too
     """
     codes = _codes(b, separator)
     result = codes[3:]
     if dotted:
-        # Where ".0" stands before a byte, the cell's value is the one that ends before the dot.
+        # Where ".0" precedes a byte, the value of the cell is the one that ends before the dot.
         zero = b[5:-1] == 48
         zero &= b[4:-2] == 46
         result = _chosen(zero, codes[1:-2], result)
@@ -167,7 +168,7 @@ def _span_codes(
 def _chosen(
     mask: NDArray[np.bool_], these: NDArray[np.uint8], others: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """`np.where(mask, these, others)`, several times as fast on bytes."""
+    """`np.where(mask, these, others)`, several times faster on bytes."""
     differences = these ^ others
     differences &= np.negative(mask.view(np.uint8))
     differences ^= others
@@ -175,10 +176,10 @@ def _chosen(
 
 
 def _codes(b: NDArray[np.uint8], edge: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """For each byte from the fourth on: the value of the digits between it and the edge before.
+    """For each byte from the fourth on the value of the digits between it and the edge before it.
 
-    One pass over all bytes costs less than looking at the bytes of each cell. One or two digits
-    count; everything else is `NO_CODE`.
+    One pass over all bytes costs less than a look at the bytes of each cell. One or two digits
+    have a value; everything else is `NO_CODE`.
     """
     value = b - np.uint8(48)
     digit = value < 10

@@ -1,7 +1,7 @@
-"""The first line of a CSV: which columns it names, or why it can't be one.
+"""The header of a CSV: the columns that it names, or the reason why it can't be a header.
 
-Nothing is guessed: a file that is not what its flags say is refused before any row is read, with
-the flag that fits.
+Nothing is guessed. A file that its flags don't fit is refused before any row is read, and the
+message names the flag that fits.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.images import PIXELS
-from batchdigits.rows.csv.layout import LINE_LIMIT, Layout
+from batchdigits.rows.csv.layout import LINE_LIMIT, CsvLayout
 from batchdigits.rows.csv.records import (
     LINE_END,
+    Quotes,
     Record,
-    Shape,
     cells_of,
     next_line,
     read_line,
@@ -32,86 +32,87 @@ CHUNK = 1 << 16
 NUMERIC = re.compile(r"\s*([+-]?\d+(\.\d*)?([eE][+-]?\d+)?)?\s*")
 
 DELIMITERS = {b",": "','", b";": "';'", b"\t": "'\\t'", b"|": "'|'", b" ": "' '"}
-"""Delimiters that a refusal can name, as they are typed after `--delimiter`."""
+"""Delimiters that a refusal can suggest, as they are typed after `--delimiter`."""
 
 OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the beginning of a file says: its layout, and the bytes read that are rows already.
+    """The beginning of a file: its layout, and the bytes `ahead` that were read of its rows.
 
     `first_line` is the 1-based number of the line that `ahead` begins with.
     """
 
-    layout: Layout
+    layout: CsvLayout
     ahead: bytes
     first_line: int
 
 
 def read_header(read: Callable[[int], bytes], options: ReadOptions, name: str) -> Header:
-    """Read the header (without one: look at the first record) and lay out the columns.
+    """Read the header, or the first record of a file without a header, and lay out the columns.
 
-    Raises UnusableInputError when the file is empty, is no UTF-8, or its first line does not name
+    Raises UnusableInputError when the file is empty, is not UTF-8, or its first line does not name
     64 pixels; UsageError when flags don't fit it.
     """
     delimiter = delimiter_byte(options.delimiter, name)
     buffer, record = _first_record(read, delimiter, name)
     line = buffer[: record.end]
     _check_text(line, name)
-    if record.shape is Shape.CLOSED:
+    if record.quotes is Quotes.CLOSED:
         cells = [_cell(cell) for cell in cells_of(line, 0, len(line), delimiter)]
     else:
         cells = line.decode().split(delimiter.decode())
     _check_count(line, len(cells), delimiter, name)
     if not options.header:
         return Header(_unnamed(len(cells), delimiter, options, name), buffer, 1)
-    if record.shape is Shape.STRAY:
+    if record.quotes is Quotes.STRAY:
         raise UnusableInputError(
-            f"{name}: a quote in its first line does not close as CSV asks, expected a header"
+            f"{name}: a quote in its first line is not closed, expected a header; close it, or "
+            "double it inside a quoted cell"
         )
     if options.pixels is None:
         _check_names(cells, name)
-    found = find_pixels(cells, options.pixels, name)
-    layout = _layout(tuple(cells), found, delimiter, options, name, header=line)
+    pixels = find_pixels(cells, options.pixels, name)
+    layout = _layout(tuple(cells), pixels, delimiter, options, name, header=line)
     ahead = buffer[next_line(buffer, record.end) :]
     return Header(layout, ahead, 2 + len(LINE_END.findall(line)))
 
 
-def _unnamed(count: int, delimiter: bytes, options: ReadOptions, name: str) -> Layout:
+def _unnamed(count: int, delimiter: bytes, options: ReadOptions, name: str) -> CsvLayout:
     """The layout of a file without a header: 64 pixels, then the columns that pass through."""
     if count < PIXELS:
         raise UnusableInputError(
             f"{name}: {count} columns, expected {PIXELS} or more: without a header the first "
-            f"{PIXELS} columns are the pixels"
+            f"{PIXELS} columns are the pixels; leave --no-header out, or check --delimiter"
         )
     names = tuple(f"column_{i + 1}" for i in range(count))
-    found = PixelColumns(names[:PIXELS])
+    pixels = PixelColumns(names[:PIXELS])
     if options.pixels is not None:
-        found = find_pixels(names, options.pixels, name)
-    return _layout(names, found, delimiter, options, name, header=None)
+        pixels = find_pixels(names, options.pixels, name)
+    return _layout(names, pixels, delimiter, options, name, header=None)
 
 
 def _layout(
     names: tuple[str, ...],
-    found: PixelColumns,
+    pixels: PixelColumns,
     delimiter: bytes,
     options: ReadOptions,
     name: str,
     *,
     header: bytes | None,
-) -> Layout:
-    if found.is_list:
+) -> CsvLayout:
+    if pixels.is_list:
         raise UnusableInputError(
-            f"{name}: a CSV has no list columns, found one column {found.names[0]!r} for the "
-            "pixels; write 64 columns pixel_0 … pixel_63, or Parquet"
+            f"{name}: the one column {pixels.names[0]!r} can't hold the pixels, since a CSV has no "
+            "list columns; write 64 columns pixel_0 … pixel_63, or Parquet"
         )
     position = {column: i for i, column in enumerate(names)}
-    layout = Layout(
+    layout = CsvLayout(
         delimiter=delimiter,
         names=names,
-        pixel_columns=tuple(position[column] for column in found.names),
-        text_columns=tuple(select_passthrough(names, found, options.select, name)),
+        pixel_columns=tuple(position[column] for column in pixels.names),
+        text_columns=tuple(select_passthrough(names, pixels, options.select, name)),
         darkest=options.darkest,
         scale=options.scale,
         header=header,
@@ -123,7 +124,7 @@ def _layout(
 def _first_record(
     read: Callable[[int], bytes], delimiter: bytes, name: str
 ) -> tuple[bytes, Record]:
-    """What was read so far, without a byte order mark, and the record it begins with."""
+    """The bytes read so far, without a byte order mark, and the record that they begin with."""
     buffer = b""
     ended = False
     while True:
@@ -135,7 +136,8 @@ def _first_record(
         text = buffer.removeprefix(codecs.BOM_UTF8)
         if not text:
             raise UnusableInputError(
-                f"{name}: is empty, expected a header that names pixel_0 … pixel_63 and rows"
+                f"{name}: is empty, expected a header that names pixel_0 … pixel_63 and rows; give "
+                "it a header line, or leave it out"
             )
         record = _record(text, delimiter, name, ended=ended)
         if record is not None:
@@ -143,7 +145,7 @@ def _first_record(
 
 
 def _record(text: bytes, delimiter: bytes, name: str, *, ended: bool) -> Record | None:
-    """The first record of a text, None if more bytes are needed to tell.
+    """The first record of a text; None if more bytes are needed to decide.
 
     STRAY: its quotes don't close, and its end is that of the first line.
     """
@@ -154,18 +156,19 @@ def _record(text: bytes, delimiter: bytes, name: str, *, ended: bool) -> Record 
     end = match.start() if match else stop
     if end > LINE_LIMIT:
         raise UnusableInputError(
-            f"{name}: its first line is longer than 1 MiB, expected a CSV with a line a row"
+            f"{name}: its first line is longer than 1 MiB, expected a CSV with one line a row; "
+            "check its format and its line ends"
         )
     line = read_line(text, 0, end, delimiter)
-    if line.shape is Shape.CLOSED:
+    if line.quotes is Quotes.CLOSED:
         return line
-    if line.shape is Shape.OPEN:
+    if line.quotes is Quotes.OPEN:
         whole = read_spanning(text + b"\n" * ended, line.end, stop + ended, delimiter)
-        if whole.shape is Shape.CLOSED:
+        if whole.quotes is Quotes.CLOSED:
             return whole
-        if whole.shape is Shape.UNDECIDED and not ended:
+        if whole.quotes is Quotes.UNDECIDED and not ended:
             return None
-    return Record(Shape.STRAY, end)
+    return Record(Quotes.STRAY, end)
 
 
 def _cell(cell: bytes) -> str:
@@ -177,7 +180,7 @@ def _cell(cell: bytes) -> str:
 def _check_text(line: bytes, name: str) -> None:
     if line.startswith(OTHER_ENCODINGS) or b"\0" in line:
         raise UnusableInputError(
-            f"{name}: its first line is no UTF-8 text (it looks like UTF-16 or a binary file); "
+            f"{name}: its first line is not UTF-8 text (it looks like UTF-16 or a binary file); "
             "save it as UTF-8 CSV"
         )
     try:
@@ -194,7 +197,7 @@ def _check_text(line: bytes, name: str) -> None:
 
 
 def _check_count(line: bytes, count: int, delimiter: bytes, name: str) -> None:
-    """Refuse a first line with too few cells, naming the delimiter that it looks like."""
+    """Refuse a first line with too few cells where another delimiter would give enough."""
     if count >= PIXELS:
         return
     for other, typed in DELIMITERS.items():
@@ -207,7 +210,7 @@ def _check_count(line: bytes, count: int, delimiter: bytes, name: str) -> None:
 
 
 def _check_names(cells: list[str], name: str) -> None:
-    """Refuse a first line of numbers: it is data, unless it is the default header 0 … 63."""
+    """Refuse a first line of numbers: it is data, unless it is pandas' default header 0 … 63."""
     numbers = sum(1 for cell in cells if NUMERIC.fullmatch(cell))
     counts = [cells.count(str(i)) for i in range(PIXELS)]
     if counts == [1] * PIXELS or numbers < PIXELS:

@@ -1,7 +1,7 @@
-"""What a record is, exactly: quotes, records that span lines, and quotes gone astray.
+"""The exact rules of a record: quotes, records that span lines, and stray quotes.
 
-Most lines never come here: a line without quotes is a record, and so is one whose quotes are all
-in their places. This module decides the rest one by one, and writes what it found in the regular
+Most lines need none of this: a line without quotes is a record, and so is one whose quotes are all
+in their places. This module decides the other lines one by one, and rewrites them in the regular
 form that the tokenizer reads: literal quotes doubled inside a quoted cell, a stray line emptied.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.rows.csv.cells import inside_quotes
-from batchdigits.rows.csv.layout import RECORD_LIMIT, Layout
+from batchdigits.rows.csv.layout import RECORD_LIMIT, CsvLayout
 from batchdigits.rows.csv.values import acceptable
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -25,33 +25,34 @@ QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
 QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
 
 
-class Shape(Enum):
-    """How a line ends when it is read alone, or a record when it is read to its end."""
+class Quotes(Enum):
+    """The state of the quotes at the end of a line that is read alone, or of a record."""
 
     CLOSED = "closed"
-    STRAY = "a quote does not close as CSV asks"
+    STRAY = "a quote is not closed by the rules of CSV"
     OPEN = "inside a quote"
-    UNDECIDED = "more bytes are needed to tell"
+    UNDECIDED = "more bytes are needed to decide"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a line or a record turned out to be.
+    """A line or a record that was read.
 
-    `end` is where its line end stands; for an open line the position of the quote that is open.
+    `end` is the position of its line end; in an open line that of the open quote.
     """
 
-    shape: Shape
+    quotes: Quotes
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """A record of the rewritten text that was not a plain line of the original.
+    """A record of the rewritten text that was not a plain line of the file.
 
-    `start` is where it begins in the rewritten text, `raw` what stood in the file, `lines` how
-    many lines that was. `stray`: its quotes don't close as CSV asks, and an empty line stands for
-    it.
+    start  its position in the rewritten text
+    raw    its bytes in the file
+    lines  the number of its lines in the file
+    stray  whether a quote is not closed by the rules of CSV; the rewritten line is empty then
     """
 
     start: int
@@ -64,7 +65,7 @@ class Special:
 class RegularText:
     """Whole records in regular form: LF at their ends, quotes only around whole cells.
 
-    `inside` are the bytes inside quotes, None where there are no quotes.
+    `inside` is a mask of the bytes inside quotes, None where there are no quotes.
     """
 
     data: bytes
@@ -74,9 +75,9 @@ class RegularText:
 
 @cache
 def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
-    """Text up to a line end outside quotes, or up to a quote that opens a cell and goes astray.
+    """Text up to a line end outside quotes, or up to a quote that opens a cell and is stray.
 
-    A quote opens a cell only at the cell's start; anywhere else in an unquoted cell it is a letter.
+    A quote opens a cell only at its start; elsewhere in an unquoted cell a quote is a letter.
     """
     edges = rb"\r\n" + re.escape(delimiter)
     quoted = rb"(?:\A|(?<=[" + edges + rb']))"(?:[^"]++|"")*+"(?=[' + edges + rb"]|\Z)"
@@ -85,30 +86,30 @@ def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
 
 
 def read_line(data: bytes, start: int, stop: int, delimiter: bytes) -> Record:
-    """The line data[start:stop], which holds no line end, read alone."""
+    """Read the line data[start:stop], which holds no line end, alone."""
     end = _reach(data, start, stop, delimiter)
     if end == stop:
-        return Record(Shape.CLOSED, end)
-    return Record(Shape.STRAY if QUOTED.match(data, end, stop) else Shape.OPEN, end)
+        return Record(Quotes.CLOSED, end)
+    return Record(Quotes.STRAY if QUOTED.match(data, end, stop) else Quotes.OPEN, end)
 
 
 def read_spanning(data: bytes, quote: int, stop: int, delimiter: bytes) -> Record:
-    """The record whose first line leaves the quote at `quote` open, read on to its end.
+    """Read the record whose first line leaves the quote at `quote` open to its end.
 
-    Nothing at or behind `stop` is looked at. STRAY when its quotes don't all close, as CSV asks
-    and within `RECORD_LIMIT`.
+    No byte from `stop` on is read. STRAY when not all quotes are closed by the rules of CSV and
+    within `RECORD_LIMIT`.
     """
     far = min(stop, quote + RECORD_LIMIT + 2)
     end = _reach(data, quote, far, delimiter)
     if end < far and data[end] == 34:
         decided = far < stop or QUOTED.match(data, end, far)
-        return Record(Shape.STRAY if decided else Shape.UNDECIDED, end)
-    if end == far < stop:  # behind the limit the rest of the last line must have no quotes
+        return Record(Quotes.STRAY if decided else Quotes.UNDECIDED, end)
+    if end == far < stop:  # after the limit the rest of the last line must have no quotes
         rest = QUOTE_OR_LINE_END.search(data, end - 1, stop)
         if rest and rest.group() == b'"':
-            return Record(Shape.STRAY, end)
+            return Record(Quotes.STRAY, end)
         end = rest.start() if rest else stop
-    return Record(Shape.UNDECIDED if end == stop else Shape.CLOSED, end)
+    return Record(Quotes.UNDECIDED if end == stop else Quotes.CLOSED, end)
 
 
 def _reach(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
@@ -117,20 +118,20 @@ def _reach(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
 
 
 def spanning_record(
-    data: bytes, first: tuple[int, int], quote: int, stop: int, layout: Layout
+    data: bytes, first: tuple[int, int], quote: int, stop: int, layout: CsvLayout
 ) -> Record:
-    """The record whose first line, from and to the positions of `first`, leaves `quote` open.
+    """Read the record whose first line, data[first[0]:first[1]], leaves `quote` open.
 
-    CLOSED if it is one: its quotes close within `RECORD_LIMIT`, it has exactly the header's cells,
-    and no line inside it is by itself a complete valid row. The line that closes it, where all
-    before the closing quote is text, counts only if the first line, its open quote taken as a
-    letter, is complete as well: else no text of several lines could stand in the first column.
+    CLOSED if it is a record: its quotes close within `RECORD_LIMIT`, it has exactly the header's
+    cells, and no line inside it is by itself a complete valid row. The line that closes it is text
+    up to the closing quote. It counts as such a row only if the first line, its open quote read as
+    a letter, is complete as well: otherwise the first column could not hold text of several lines.
     """
     start, first_end = first
     record = read_spanning(data, quote, stop, layout.delimiter)
-    if record.shape is not Shape.CLOSED:
+    if record.quotes is not Quotes.CLOSED:
         return record
-    stray = Record(Shape.STRAY, record.end)
+    stray = Record(Quotes.STRAY, record.end)
     if _cell_count(data, start, record.end, layout.delimiter) != layout.cells:
         return stray
     inner = lines_between(data, next_line(data, first_end), record.end)
@@ -157,12 +158,12 @@ def lines_between(data: bytes, start: int, stop: int) -> list[tuple[int, int]]:
 
 
 def next_line(data: bytes, line_end: int) -> int:
-    """Where the line behind the line end at `line_end` begins."""
+    """The start of the line after the line end at `line_end`."""
     return line_end + (2 if data[line_end : line_end + 2] == b"\r\n" else 1)
 
 
 def cells_of(data: bytes, start: int, stop: int, delimiter: bytes) -> list[bytes]:
-    """The cells of a closed record as they stand, quotes included."""
+    """The cells of a closed record, unchanged, quotes included."""
     cells: list[bytes] = []
     for begin, end in _quoted_cells(data, start, stop, delimiter):
         cells += data[start:begin].split(delimiter)[:-1]
@@ -193,29 +194,29 @@ def _cell_count(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
 
 def _has_letters(data: bytes, start: int, stop: int, delimiter: bytes) -> bool:
     """Whether a closed record has quotes that are letters of unquoted cells."""
-    around = sum(data.count(b'"', *span) for span in _quoted_cells(data, start, stop, delimiter))
-    return data.count(b'"', start, stop) > around
+    enclosing = sum(data.count(b'"', *span) for span in _quoted_cells(data, start, stop, delimiter))
+    return data.count(b'"', start, stop) > enclosing
 
 
-def _complete(data: bytes, start: int, stop: int, layout: Layout) -> bool:
+def _complete(data: bytes, start: int, stop: int, layout: CsvLayout) -> bool:
     """Whether a line alone has the header's number of cells and 64 pixels."""
     if data.count(layout.delimiter, start, stop) < layout.cells - 1:
         return False
-    if read_line(data, start, stop, layout.delimiter).shape is not Shape.CLOSED:
+    if read_line(data, start, stop, layout.delimiter).quotes is not Quotes.CLOSED:
         return False
     cells = cells_of(data, start, stop, layout.delimiter)
     return len(cells) == layout.cells and acceptable(cells, layout)
 
 
-def _complete_as_letter(data: bytes, start: int, stop: int, quote: int, layout: Layout) -> bool:
+def _complete_as_letter(data: bytes, start: int, stop: int, quote: int, layout: CsvLayout) -> bool:
     """Whether a line is a complete valid row if the quote that it leaves open is only a letter."""
     cells = cells_of(data, start, quote, layout.delimiter)[:-1]
     cells += data[quote:stop].split(layout.delimiter)
     return len(cells) == layout.cells and acceptable(cells, layout)
 
 
-def regular_text(data: bytes, layout: Layout) -> RegularText:
-    """Whole records, ending in a line end, in the form that the tokenizer reads."""
+def regular_text(data: bytes, layout: CsvLayout) -> RegularText:
+    """Rewrite whole records, the last with its line end, in the form that the tokenizer reads."""
     text = _with_line_feeds(data)
     if b'"' not in text:
         return RegularText(text, None)
@@ -233,7 +234,7 @@ def _with_line_feeds(data: bytes) -> bytes:
 
 
 def _all_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int) -> bool:
-    """Whether every quote is in its place and none is open at a line end.
+    """Whether every quote is in its place, and none is open at a line end.
 
     An opening quote follows a delimiter or line end, a closing one precedes one. A doubled quote
     inside a cell is a closing and an opening one side by side.
@@ -258,7 +259,7 @@ def _irregular_lines(data: bytes, delimiter: bytes) -> list[tuple[int, int]]:
     b = np.frombuffer(data, np.uint8)
     is_end = b == 10
     if b"\r" in data:
-        is_end |= b == 13  # of CR LF both count: an empty line between them has no quotes
+        is_end |= b == 13  # CR LF counts twice: the empty line between has no quotes
     ends = np.flatnonzero(is_end)
     quotes = np.flatnonzero(b == 34)
     line = np.searchsorted(ends, quotes)
@@ -273,8 +274,8 @@ def _irregular_lines(data: bytes, delimiter: bytes) -> list[tuple[int, int]]:
     return [(0 if i == 0 else int(ends[i - 1]) + 1, int(ends[i])) for i in np.unique(line[wrong])]
 
 
-def _rewritten(data: bytes, layout: Layout) -> RegularText:
-    """The text with each irregular line, or record that begins in one, in regular form."""
+def _rewritten(data: bytes, layout: CsvLayout) -> RegularText:
+    """The text with every irregular line, and record that begins in one, in regular form."""
     pieces: list[bytes] = []
     specials: list[Special] = []
     size = done = 0
@@ -284,9 +285,9 @@ def _rewritten(data: bytes, layout: Layout) -> RegularText:
         before = _with_line_feeds(data[done:start])
         size += len(before)
         record = read_line(data, start, end, layout.delimiter)
-        if record.shape is Shape.OPEN:
+        if record.quotes is Quotes.OPEN:
             record = spanning_record(data, (start, end), record.end, len(data), layout)
-        stray = record.shape is not Shape.CLOSED
+        stray = record.quotes is not Quotes.CLOSED
         stop = end if stray else record.end
         text = b"" if stray else _in_regular_form(data, start, stop, layout)
         lines = 1 if stop == end else len(lines_between(data, start, stop))
@@ -299,7 +300,7 @@ def _rewritten(data: bytes, layout: Layout) -> RegularText:
     return RegularText(text, inside_quotes(np.frombuffer(text, np.uint8)), tuple(specials))
 
 
-def _in_regular_form(data: bytes, start: int, stop: int, layout: Layout) -> bytes:
+def _in_regular_form(data: bytes, start: int, stop: int, layout: CsvLayout) -> bytes:
     if not _has_letters(data, start, stop, layout.delimiter):
         return data[start:stop]
     cells = cells_of(data, start, stop, layout.delimiter)

@@ -1,4 +1,4 @@
-"""One block of a CSV to checked rows: cells, pixels, reasons and text put together."""
+"""Checked rows of one block of a CSV: cells, pixels, reasons and text put together."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from batchdigits.images import PIXELS
 from batchdigits.rows.arrow import batch_of, positions
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.csv.blocks import CsvBlock
-from batchdigits.rows.csv.cells import Grid, Records, tokenize
-from batchdigits.rows.csv.layout import Layout
+from batchdigits.rows.csv.cells import Grid, RecordBounds, tokenize
+from batchdigits.rows.csv.layout import CsvLayout
 from batchdigits.rows.csv.records import RegularText, Special, regular_text
 from batchdigits.rows.csv.text import decodable, text_column, without_undecodable
 from batchdigits.rows.csv.values import PixelValues, pixel_text, read_pixels
-from batchdigits.rows.rejects import RAW_LIMIT, Reject
+from batchdigits.rows.rejects import BY_RANK, FINE, RANKS, RAW_LIMIT, Reject
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A block taken apart: its records, those that fit the grid, and the specials by record."""
+    """The parts of a block: its records, the grid of those that fit it, the special records."""
 
     text: RegularText
     grid: Grid
-    records: Records
+    records: RecordBounds
     specials: dict[int, Special]
 
     @property
@@ -36,14 +36,14 @@ class _Table:
         return len(self.records.starts)
 
     def raw(self, record: int) -> bytes:
-        """A record as it stood in the file, without its line end."""
+        """The bytes of a record in the file, without its line end."""
         special = self.specials.get(record)
         if special is not None:
             return special.raw
         return self.text.data[self.records.starts[record] : self.records.stops[record]]
 
     def grid_lines(self) -> NDArray[np.int64]:
-        """Where each record is in the grid, -1 if it is not."""
+        """The line of each record in the grid, -1 if it is not there."""
         gridded = self.records.gridded
         if gridded is None:
             return np.arange(self.count)
@@ -52,7 +52,7 @@ class _Table:
         return places
 
     def first_lines(self) -> NDArray[np.int64]:
-        """The offset of the line that each record begins with, and behind them of the next."""
+        """The offset of the first line of each record, and of the line after the last one."""
         lines = np.ones(self.count + 1, np.int64)
         lines[0] = 0
         for record, special in self.specials.items():
@@ -61,26 +61,37 @@ class _Table:
 
     @property
     def spans(self) -> bool:
-        """Whether any record spans lines."""
+        """Whether a record spans lines."""
         return any(special.lines > 1 for special in self.specials.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """Why a record is rejected, and the pixel to blame where it is one."""
+class _Faults:
+    """The faults of the records of a block: of several in one record the least is kept.
 
-    reason: str
-    pixel: int | None = None
+    ranks   uint8, shape (r,): the rank of each record's reason, FINE without a fault
+    pixels  int64, shape (r,): the pixel to blame, -1 where the fault is not a pixel's
+    """
+
+    def __init__(self, count: int) -> None:
+        self.ranks = np.full(count, FINE, np.uint8)
+        self.pixels = np.full(count, -1)
+
+    def add(self, reason: str, records: Sequence[int] | NDArray[np.int64]) -> None:
+        """Add a fault that is not a single pixel's."""
+        places = np.asarray(records, np.int64)
+        places = places[self.ranks[places] > RANKS[reason]]
+        self.ranks[places] = RANKS[reason]
+        self.pixels[places] = -1
 
 
-def check_block(block: CsvBlock, layout: Layout, schema: pa.Schema) -> Rows:
+def check_block(block: CsvBlock, layout: CsvLayout, schema: pa.Schema) -> Rows:
     """Checked rows of one block; `schema` is that of the pass-through columns."""
     if block.overlong:
         return _overlong_row(block, schema)
     table = _table(block.data, layout)
     values = read_pixels(table.grid, layout)
     faults = _faults(table, values, layout)
-    if not faults:
+    if (faults.ranks == FINE).all():
         passthrough = _passthrough(table, layout, schema, None)
         first_lines = table.first_lines()
         return Rows(
@@ -95,7 +106,7 @@ def check_block(block: CsvBlock, layout: Layout, schema: pa.Schema) -> Rows:
     return _with_rejects(table, values, faults, layout, schema)
 
 
-def _table(data: bytes, layout: Layout) -> _Table:
+def _table(data: bytes, layout: CsvLayout) -> _Table:
     text = regular_text(data, layout)
     grid, records = tokenize(text.data, layout.delimiter, layout.cells, text.inside)
     at = np.searchsorted(records.starts, [special.start for special in text.specials]).tolist()
@@ -116,91 +127,89 @@ def _overlong_row(block: CsvBlock, schema: pa.Schema) -> Rows:
     )
 
 
-def _faults(table: _Table, values: PixelValues, layout: Layout) -> dict[int, _Fault]:
-    """Why records are rejected, by record; where several reasons fit, the first of the list."""
-    gridded = table.records.gridded
-    faults = {
-        line if gridded is None else int(gridded[line]): _Fault(fault.reason, fault.pixel)
-        for line, fault in values.faults.items()
-    }
-    faults |= _misshapen(table, layout)
-    # From here on each step knows reasons that come before those of the steps above it.
-    faults |= dict.fromkeys(_repeated(table, faults, layout), _Fault("repeated-header"))
-    strays = [record for record, special in table.specials.items() if special.stray]
-    faults |= dict.fromkeys(strays, _Fault("stray-quote"))
-    faults |= dict.fromkeys(_blank(table, faults, layout), _Fault("blank-line"))
-    faults |= dict.fromkeys(_undecodable(table), _Fault("bad-encoding"))
+def _faults(table: _Table, values: PixelValues, layout: CsvLayout) -> _Faults:
+    faults = _Faults(table.count)
+    if values.faults is not None:
+        gridded = table.records.gridded
+        lines = values.faults.lines
+        records = lines if gridded is None else gridded[lines]
+        faults.ranks[records] = values.faults.ranks
+        faults.pixels[records] = values.faults.pixels
+    cells = table.records.cells
+    if cells is not None:
+        few = np.flatnonzero(cells < layout.cells)
+        faults.add("too-few-cells", few)
+        faults.add("too-many-cells", np.flatnonzero(cells > layout.cells))
+        faults.add("blank-line", _blank(table, few, layout))
+    faults.add("repeated-header", _repeated(table, faults, layout))
+    faults.add("stray-quote", [i for i, special in table.specials.items() if special.stray])
+    faults.add("bad-encoding", _undecodable(table))
     return faults
 
 
-def _misshapen(table: _Table, layout: Layout) -> dict[int, _Fault]:
-    counts = table.records.cells
-    if counts is None:
-        return {}
-    few = np.flatnonzero(counts < layout.cells).tolist()
-    many = np.flatnonzero(counts > layout.cells).tolist()
-    return dict.fromkeys(few, _Fault("too-few-cells")) | dict.fromkeys(
-        many, _Fault("too-many-cells")
-    )
-
-
-def _repeated(table: _Table, faults: dict[int, _Fault], layout: Layout) -> list[int]:
+def _repeated(table: _Table, faults: _Faults, layout: CsvLayout) -> list[int]:
+    """Copies of the header. Names are not pixels: most copies have a fault already."""
     header = layout.header
     if header is None:
         return []
     sizes = (len(header), len(codecs.BOM_UTF8) + len(header))
     alike = np.isin(table.records.stops - table.records.starts, sizes)
-    alike[list(table.specials)] = True  # whose length in the file is another
+    alike[list(table.specials)] = True  # they have another length in the file
+    if not layout.header_is_row:
+        alike &= faults.ranks != FINE
     return [
         record
         for record in np.flatnonzero(alike).tolist()
-        if (layout.header_is_row or record in faults)
-        and table.raw(record).removeprefix(codecs.BOM_UTF8) == header
+        if table.raw(record).removeprefix(codecs.BOM_UTF8) == header
     ]
 
 
-def _blank(table: _Table, faults: dict[int, _Fault], layout: Layout) -> list[int]:
+def _blank(table: _Table, few: NDArray[np.int64], layout: CsvLayout) -> list[int]:
+    """Blank lines, which are among the records with too few cells."""
     b = np.frombuffer(table.text.data, np.uint8)
     empty_or_blank = np.frombuffer(b"\n" + layout.blanks, np.uint8)
-    begins_blank = np.isin(b[table.records.starts], empty_or_blank)
+    begins_blank = np.isin(b[table.records.starts[few]], empty_or_blank)
     return [
         record
-        for record in np.flatnonzero(begins_blank).tolist()
-        if record in faults
-        and faults[record].reason == "too-few-cells"
-        and not table.raw(record).strip(layout.blanks)
+        for record in few[begins_blank].tolist()
+        if not table.raw(record).strip(layout.blanks)
     ]
 
 
 def _undecodable(table: _Table) -> list[int]:
-    """Records that are not UTF-8 or hold a NUL; a look at each only if there are any."""
-    strays = [(i, special.raw) for i, special in table.specials.items() if special.stray]
-    found = [i for i, raw in strays if not decodable(raw)]
-    if not decodable(table.text.data):
-        found += [i for i in range(table.count) if not decodable(table.raw(i))]
-    return found
+    """Records that are not UTF-8 or hold a NUL; each is tested only if the whole text fails."""
+    strays = [i for i, special in table.specials.items() if special.stray]
+    suspects = strays if decodable(table.text.data) else range(table.count)
+    return [record for record in suspects if not decodable(table.raw(record))]
 
 
 def _with_rejects(
     table: _Table,
     values: PixelValues,
-    faults: dict[int, _Fault],
-    layout: Layout,
+    faults: _Faults,
+    layout: CsvLayout,
     schema: pa.Schema,
 ) -> Rows:
-    fine = np.ones(table.count, np.bool_)
-    fine[list(faults)] = False
+    fine = faults.ranks == FINE
     gridded = table.records.gridded
     scorable = fine if gridded is None else fine[gridded]
     kept = scorable if values.good is None else scorable[values.good]
     pixels = values.pixels if kept.all() else values.pixels[kept]
     first_lines = table.first_lines()
-    records = sorted(faults)
-    in_grid = table.grid_lines()[records]
+    rejected = np.flatnonzero(~fine)
+    in_grid = table.grid_lines()[rejected]
+    pixels_to_blame = faults.pixels[rejected]
+    each = (rejected, faults.ranks[rejected], first_lines[rejected], pixels_to_blame, in_grid)
     rejects = tuple(
-        _reject(table, layout, record, faults[record], line=line, grid_line=grid_line)
-        for record, line, grid_line in zip(
-            records, first_lines[records].tolist(), in_grid.tolist(), strict=True
+        Reject(
+            record,
+            BY_RANK[rank],
+            line,
+            *_cell(table, layout, pixel, grid_line),
+            raw=_shown(table.raw(record)),
+        )
+        for record, rank, line, pixel, grid_line in zip(
+            *(column.tolist() for column in each), strict=True
         )
     )
     return Rows(
@@ -215,19 +224,18 @@ def _with_rejects(
     )
 
 
-def _reject(
-    table: _Table, layout: Layout, record: int, fault: _Fault, *, line: int, grid_line: int
-) -> Reject:
-    column = value = None
-    if fault.pixel is not None:
-        position = layout.pixel_columns[fault.pixel]
-        column = layout.names[position]
-        cell = table.grid.cell(grid_line, position)
-        if len(cell) > RAW_LIMIT:  # behind thousands of blanks a number would be cut off
-            cell = pixel_text(cell, layout.blanks)
-        value = _shown(cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell)
-    raw = _shown(table.raw(record))
-    return Reject(record, fault.reason, line=line, column=column, value=value, raw=raw)
+def _cell(
+    table: _Table, layout: CsvLayout, pixel: int, grid_line: int
+) -> tuple[str | None, str | None]:
+    """The name and the text of the cell to blame; None twice where no pixel is (-1)."""
+    if pixel < 0:
+        return None, None
+    position = layout.pixel_columns[pixel]
+    cell = table.grid.cell(grid_line, position)
+    if len(cell) > RAW_LIMIT:  # after thousands of blanks a number would be cut off
+        cell = pixel_text(cell, layout.blanks)
+    text = _shown(cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell)
+    return layout.names[position], text
 
 
 def _shown(text: bytes) -> str:
@@ -235,9 +243,9 @@ def _shown(text: bytes) -> str:
 
 
 def _passthrough(
-    table: _Table, layout: Layout, schema: pa.Schema, lines: NDArray[np.int64] | None
+    table: _Table, layout: CsvLayout, schema: pa.Schema, lines: NDArray[np.int64] | None
 ) -> pa.RecordBatch:
-    """The pass-through columns of some lines of the grid, None for all."""
+    """The pass-through columns of some lines of the grid; `lines` None takes all."""
     columns = []
     for position in layout.text_columns:
         starts, ends = table.grid.bounds(position)
@@ -251,14 +259,14 @@ def _passthrough(
 
 def _rejected(
     table: _Table,
-    layout: Layout,
+    layout: CsvLayout,
     schema: pa.Schema,
     rejects: Sequence[Reject],
     in_grid: NDArray[np.int64],
 ) -> pa.RecordBatch:
-    """The pass-through columns of rejects: null where a cell can't be told or decoded.
+    """The pass-through columns of rejects: null where a cell is missing or can't be decoded.
 
-    `in_grid` says for each reject where it is in the grid, -1 where it is not.
+    `in_grid` is the line of each reject in the grid, -1 where it is not there.
     """
     present = in_grid >= 0
     batch = _passthrough(table, layout, schema, in_grid[present])

@@ -1,4 +1,4 @@
-"""Rows as CSV."""
+"""The sink that writes rows as CSV."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NEEDS_QUOTES = b'",\r\n'
 
 
 class CsvSink:
-    """Rows as CSV: UTF-8, comma, one line feed a record, quotes where a value needs them.
+    """A `Sink` for CSV: UTF-8, commas, a line feed after each record, quotes where they are needed.
 
-    Floats are the shortest text that reads back as the same float32 or float64; a null is an empty
+    A float is the shortest text that reads back as the same float32 or float64; a null is an empty
     cell.
     """
 
@@ -22,7 +22,7 @@ class CsvSink:
         self._write_header = schema.names
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
-        """The lines of a batch."""
+        """Encode a batch as lines."""
         if batch.num_rows == 0:
             return b""
         cells = [_as_text(column) for column in batch.columns]
@@ -35,7 +35,7 @@ class CsvSink:
         self._stream.write(encoded)
 
     def close(self) -> None:
-        """Write the header if there was no row to write it for."""
+        """Write the header if no row was written."""
         self._flush_header()
 
     def _flush_header(self) -> None:
@@ -46,7 +46,7 @@ class CsvSink:
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    # large_string: the joined lines of a batch may pass 2 GiB where text columns are long.
+    # large_string: the joined lines of a batch may exceed 2 GiB where text columns are long.
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     text = column.cast(pa.large_string())
@@ -56,7 +56,7 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def _quoted(text: pa.Array) -> pa.Array:
-    # A look at all bytes at once costs a tenth of one at each cell, and few files have such cells.
+    # Searching all bytes at once costs a tenth of searching each cell, and few files need quotes.
     characters = _text_bytes(text).to_pybytes()
     if not any(mark in characters for mark in NEEDS_QUOTES):
         return text

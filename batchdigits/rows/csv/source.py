@@ -1,4 +1,4 @@
-"""CSV as a source of rows."""
+"""The source of the rows of one CSV."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ BLOCK_BYTES = 1 << 20
 
 
 class ByteStream(Protocol):
-    """The decompressed bytes of one input; `read` may give fewer than asked, b"" is the end.
+    """The decompressed bytes of one input file.
 
-    `raw_bytes_read` and `raw_size` count the bytes of the file as it is stored, for progress.
+    `read` may return fewer bytes than asked for; b"" is the end. `raw_bytes_read` and `raw_size`
+    count the bytes of the stored file, for progress.
     """
 
     @property
@@ -35,11 +36,11 @@ class ByteStream(Protocol):
 
 
 class CsvSource:
-    """Rows of one CSV, as `batchdigits.rows.batch.Source` promises.
+    """A `Source` of the rows of one CSV. Pass-through columns are text.
 
-    Reads the header at once: raises UnusableInputError where the file is unusable as a whole
-    (empty, no header, doubled names, another delimiter, no UTF-8) and UsageError where a flag
-    does not fit it. Pass-through columns are text. `name` is the input in messages.
+    The constructor reads the header. It raises UnusableInputError where the file is unusable as a
+    whole (empty, no header, doubled names, another delimiter, not UTF-8) and UsageError where a
+    flag does not fit the file. `name` is the file in messages.
     """
 
     has_lines: bool = True
@@ -61,16 +62,16 @@ class CsvSource:
         self._cutter = BlockCutter(self._lines.read, header.ahead, self._layout, block_bytes)
 
     def blocks(self) -> Iterator[CsvBlock]:
-        """Blocks of whole records, in order; `tail_lines` holds once they have ended."""
+        """Blocks of whole records, in order; `tail_lines` is set after the last."""
         yield from self._cutter.blocks()
         self.tail_lines = self._cutter.tail_lines
 
     def check(self, block: CsvBlock) -> Rows:
-        """Checked rows of one block; pure, and may run in any thread."""
+        """Check the rows of one block; may run in any thread."""
         return check_block(block, self._layout, self.schema)
 
     def verify(self, rows: int, lines: int) -> None:
-        """Raise InternalError unless every line is in a row, the header or the blank end."""
+        """Raise InternalError unless each line is in a row, the header or the blank end."""
         others = self.first_line - 1 + self.tail_lines
         if lines + others != self._lines.count:
             raise InternalError(
@@ -81,7 +82,7 @@ class CsvSource:
 
     @property
     def expected_lines(self) -> int:
-        """Lines of the input so far, counted on its bytes and not by what was made of them."""
+        """Lines of the file so far, counted on its bytes and independently of the parser."""
         return self._lines.count
 
     def progress(self) -> float | None:
@@ -95,7 +96,7 @@ class CsvSource:
 
 
 class _LineCounter:
-    """Reads a stream and counts its lines: LF, CR and CR LF end one, and so does the end."""
+    """Reads a stream and counts its lines: LF, CR, CR LF and the end of the file end a line."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream

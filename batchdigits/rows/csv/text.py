@@ -1,4 +1,4 @@
-"""Cells that pass through, as Arrow text, without a Python object a cell."""
+"""Pass-through cells as Arrow text, without a Python object for each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from batchdigits.rows.arrow import positions
 
 
 def slices(data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]) -> pa.StringArray:
-    """data[start:end] of each pair, which ascend and don't overlap, as one compact array."""
+    """One compact array of data[start:end] for each pair; pairs ascend and don't overlap."""
     count = len(starts)
     if not count:
         return pa.nulls(0, pa.string())
-    # Offsets at every start and end make an array over `data` itself whose even items are the
-    # cells and whose odd items are what lies between; taking the even ones copies each cell once.
+    # Offsets at every start and end make an array over `data` itself: its even items are the cells,
+    # its odd items the bytes between them. Taking the even ones copies each cell once.
     bounds = np.empty(2 * count, np.int32)
     bounds[0::2] = starts
     bounds[1::2] = ends
@@ -26,9 +26,9 @@ def slices(data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]) -> p
 def text_column(
     data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32], *, quotes: bool
 ) -> pa.StringArray:
-    """Cells as text: without their quotes, and a doubled quote as one.
+    """Cells as text: without their quotes, a doubled quote as a single one.
 
-    `quotes` says whether `data` has any. A cell that holds a quote is a quoted cell here.
+    `quotes` is whether `data` has any. A cell that holds a quote is a quoted cell here.
     """
     if not quotes or not len(starts):
         return slices(data, starts, ends)
@@ -44,7 +44,7 @@ def text_column(
 
 
 def without_undecodable(column: pa.StringArray, suspects: list[int]) -> pa.StringArray:
-    """The column with null for those of the `suspects` that are not UTF-8 or hold a NUL."""
+    """The column with null for each of the `suspects` that is not UTF-8 or holds a NUL."""
     raw = column.view(pa.binary())
     readable = np.ones(len(column), np.bool_)
     readable[[i for i in suspects if not decodable(raw[i].as_py())]] = False

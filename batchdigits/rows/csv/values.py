@@ -1,9 +1,9 @@
-"""Pixel cells to numbers: what a cell holds, and the reason when it is no pixel.
+"""Pixel cells as numbers, or the reason why a cell is not a pixel.
 
-A cell is judged in one of four ways, all with the same result. Cells of one or two digits carry
+Cells are judged in four ways that all give the same result. Cells of one or two digits carry
 their value as a code from the tokenizer. Other plain numbers are read together, digit by digit
-or, if they are long, by Arrow's cast. What is left is judged one by one by `judge_pixel`, which is
-the definition.
+or, if they are long, by Arrow's cast. The rest is judged one by one by `judge_pixel`, which is the
+definition.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from batchdigits.rows.arrays import scaled
 from batchdigits.rows.arrow import flags
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.csv.cells import Grid
-from batchdigits.rows.csv.layout import REASON_RANK, Layout
+from batchdigits.rows.csv.layout import CsvLayout
 from batchdigits.rows.csv.text import slices
+from batchdigits.rows.rejects import FINE, RANKS
 
 MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"})
-"""What stands for a missing value, in lower case (`\\N` is what databases dump)."""
+"""The spellings of a missing value, in lower case (databases dump `\\N`)."""
 
 NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
 NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)")
@@ -36,17 +37,23 @@ SHORT = 15
 LONGEST_CAST = 40
 """Longer cells are judged one by one: a cast of 400 digits would overflow."""
 AT_A_TIME = 1 << 14
-"""Cells judged at once, so that the arrays in flight stay in the processor's cache."""
+"""Cells judged at once, so that the arrays in use stay in the processor's cache."""
 TRIMS = 8
-"""Spaces and tabs taken off each side of many cells at once, before one by one is as quick."""
+"""Spaces and tabs stripped from each side of many cells at once; above, one by one is as fast."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a grid line is no row of pixels: the first pixel, in pixel order, with its reason."""
+class PixelFaults:
+    """The lines of a grid with a cell that is not a pixel.
 
-    reason: str
-    pixel: int
+    lines   int64, shape (f,), ascending
+    ranks   uint8, shape (f,): the least rank among the line's pixels
+    pixels  int64, shape (f,): the first pixel, in pixel order, that has it
+    """
+
+    lines: NDArray[np.int64]
+    ranks: NDArray[np.uint8]
+    pixels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +62,13 @@ class PixelValues:
 
     pixels  shape (n, 64), uint8 when all of them are whole and unscaled, else float32: the lines
             without a fault, in order
-    good    None when no line has a fault, else the positions of the lines without one
-    faults  by line of the grid
+    good    the positions of these lines; None when no line has a fault
+    faults  the other lines; None when there are none
     """
 
     pixels: Pixels
-    good: NDArray[np.int64] | None
-    faults: dict[int, Fault]
+    good: NDArray[np.int64] | None = None
+    faults: PixelFaults | None = None
 
 
 def pixel_text(raw: bytes, blanks: bytes) -> bytes:
@@ -74,7 +81,7 @@ def pixel_text(raw: bytes, blanks: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
-    """The value of one trimmed cell and None, or 0.0 and the reason why it is no pixel."""
+    """The value of one trimmed cell and None, or 0.0 and the reason why it is not a pixel."""
     if NUMBER.fullmatch(text):
         value = float(text)
         return (value, None) if value <= darkest else (0.0, "out-of-range")
@@ -86,20 +93,20 @@ def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
     return 0.0, "not-finite" if NOT_FINITE.fullmatch(lowered) else "not-a-number"
 
 
-def acceptable(cells: list[bytes], layout: Layout) -> bool:
-    """Whether all 64 pixels of a record's cells are pixels."""
+def acceptable(cells: list[bytes], layout: CsvLayout) -> bool:
+    """Whether the pixel cells of a record are all pixels."""
     return all(
         judge_pixel(pixel_text(cells[column], layout.blanks), layout.darkest)[1] is None
         for column in layout.pixel_columns
     )
 
 
-def read_pixels(grid: Grid, layout: Layout) -> PixelValues:
-    """The pixels of a grid of cells, and the faults of the lines that have one."""
+def read_pixels(grid: Grid, layout: CsvLayout) -> PixelValues:
+    """Read the pixels of a grid, and find the lines with a fault."""
     codes = layout.pixels_of(grid.codes)
     limit = min(int(layout.darkest), 99)
     if not codes.size or codes.max() <= limit:
-        return PixelValues(_finished(codes, layout), None, {})
+        return PixelValues(_finished(codes, layout))
     odd, starts, ends = _odd_cells(codes > limit, grid, layout)
     values = np.empty(len(odd))
     ranks = np.empty(len(odd), np.uint8)
@@ -110,9 +117,9 @@ def read_pixels(grid: Grid, layout: Layout) -> PixelValues:
 
 
 def _odd_cells(
-    mask: NDArray[np.bool_], grid: Grid, layout: Layout
+    mask: NDArray[np.bool_], grid: Grid, layout: CsvLayout
 ) -> tuple[NDArray[np.int64], Positions, Positions]:
-    """The pixels of `mask`, as positions in it, and where their cells start and end in the text."""
+    """The positions set in `mask`, and the start and end in the text of their cells."""
     odd = np.flatnonzero(mask)
     lines = odd // PIXELS
     columns = np.asarray(layout.pixel_columns).take(odd - lines * PIXELS)
@@ -126,38 +133,39 @@ def _odd_cells(
 
 
 def judge_many(
-    data: bytes, starts: Positions, ends: Positions, layout: Layout
+    data: bytes, starts: Positions, ends: Positions, layout: CsvLayout
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """`judge_pixel` of the cells data[start:end]: their values, and reason ranks (0 for none)."""
+    """Values of the cells data[start:end] as `judge_pixel` gives them, and their ranks."""
     b = np.frombuffer(data, np.uint8)
     starts, ends = _trimmed(b, starts, ends, layout.blanks)
     values, plain = short_numbers(b, starts, ends)
     if not plain.all():
         left = np.flatnonzero(~plain)
-        order = np.argsort(starts[left], kind="stable")  # file order, which `slices` asks for
+        order = np.argsort(starts[left], kind="stable")  # `slices` needs the order of the file
         left = left[order]
         values[left], plain[left] = _long_numbers(data, starts[left], ends[left])
-    ranks = np.where(values > layout.darkest, np.uint8(REASON_RANK["out-of-range"]), np.uint8(0))
+    out_of_range = np.uint8(RANKS["out-of-range"])
+    ranks = np.where(values > layout.darkest, out_of_range, np.uint8(FINE))
     for i in np.flatnonzero(~plain).tolist():
         text = data[starts[i] : ends[i]].strip(layout.blanks)
-        value, reason = judge_pixel(text, layout.darkest)
-        values[i] = value
-        ranks[i] = 0 if reason is None else REASON_RANK[reason]
+        values[i], reason = judge_pixel(text, layout.darkest)
+        ranks[i] = FINE if reason is None else RANKS[reason]
     return values, ranks
 
 
 def short_numbers(
     b: NDArray[np.uint8], starts: Positions, ends: Positions
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values of cells, and which of them are plain numbers of at most `SHORT` bytes.
+    """Values of cells, and a mask of those that are plain numbers of at most `SHORT` bytes.
 
-    Read from the right, all cells at once. A whole number below 2**53 divided by a power of ten up
-    to 10**22 is correctly rounded (Clinger 1990, "How to read floating point numbers accurately").
+    Cells are read from the right, all at once. A whole number below 2**53 divided by a power of ten
+    up to 10**22 is correctly rounded (Clinger 1990, "How to read floating point numbers
+    accurately").
     """
     lengths = np.minimum(ends - starts, SHORT + 1).astype(np.uint8)
     plain = (lengths > 0) & (lengths <= SHORT)
-    digits = np.zeros(len(starts))  # as if the dot were a 0
-    behind = np.zeros(len(starts))  # those behind the dot
+    digits = np.zeros(len(starts))  # all of them, the dot read as a 0
+    decimals = np.zeros(len(starts))  # those after the dot
     power = np.ones(len(starts))
     dotted = np.zeros(len(starts), np.bool_)
     longest = int(lengths.max(initial=0, where=plain))
@@ -172,12 +180,12 @@ def short_numbers(
             misplaced = is_dot & (dotted | (lengths == place) | (place == 1))
             plain &= ~misplaced
             dotted |= is_dot
-            np.copyto(behind, digits, where=is_dot)
+            np.copyto(decimals, digits, where=is_dot)
             np.copyto(power, 10.0 ** (place - 1), where=is_dot)
         digit *= (is_digit & within).view(np.uint8)
         digits += digit * 10.0 ** (place - 1)
     if dotted.any():
-        shifted = (digits - behind) / 10 + behind
+        shifted = (digits - decimals) / 10 + decimals
         digits = np.where(dotted, shifted, digits) / power
     return digits, plain
 
@@ -185,7 +193,7 @@ def short_numbers(
 def _long_numbers(
     data: bytes, starts: Positions, ends: Positions
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The same for cells of up to `LONGEST_CAST` bytes, in file order."""
+    """`short_numbers` for longer cells, up to `LONGEST_CAST` bytes, in the order of the file."""
     lengths = ends - starts
     plain = (lengths > SHORT) & (lengths <= LONGEST_CAST)
     values = np.zeros(len(starts))
@@ -209,7 +217,7 @@ def _cast(numbers: pa.StringArray) -> NDArray[np.float64]:
 def _trimmed(
     b: NDArray[np.uint8], starts: Positions, ends: Positions, blanks: bytes
 ) -> tuple[Positions, Positions]:
-    """Cells without their spaces and tabs (up to `TRIMS` on a side) and one pair of quotes."""
+    """Cells without spaces and tabs around them (up to `TRIMS` a side) and one pair of quotes."""
     starts, ends = _stripped(b, starts, ends, blanks)
     quoted = (b.take(starts) == 34) & (b.take(ends - 1, mode="clip") == 34) & (ends - starts >= 2)
     if quoted.any():
@@ -234,21 +242,21 @@ def _stripped(
 
 
 def _is_any(chars: NDArray[np.uint8], wanted: bytes) -> NDArray[np.bool_]:
-    found = np.zeros(len(chars), np.bool_)
+    mask = np.zeros(len(chars), np.bool_)
     for char in wanted:
-        found |= chars == char
-    return found
+        mask |= chars == char
+    return mask
 
 
 def _plain_numbers(texts: pa.StringArray) -> NDArray[np.bool_]:
-    """Which texts are digits with an optional decimal part, and nothing else."""
+    """A mask of the texts that are digits with an optional decimal part and nothing else."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1)
     size = int(offsets[-1])
     if size == 0:
         return np.zeros(len(texts), np.bool_)
     x = np.frombuffer(texts.buffers()[2], np.uint8, size)
     digit = (x - np.uint8(48)) < 10
-    # The other bytes must be one dot a text, with a digit on both sides of it.
+    # Only one dot a text is allowed besides digits, with a digit on both sides of it.
     others = np.flatnonzero(~digit)
     plain = offsets[1:] > offsets[:-1]
     if not len(others):
@@ -265,15 +273,14 @@ def _merged(
     odd: NDArray[np.int64],
     values: NDArray[np.float64],
     ranks: NDArray[np.uint8],
-    layout: Layout,
+    layout: CsvLayout,
 ) -> PixelValues:
-    """The grid's pixels once its odd cells are judged."""
-    good = None
-    faults: dict[int, Fault] = {}
-    if ranks.any():
+    """The pixels of a grid after its odd cells were judged."""
+    good = faults = None
+    if (ranks != FINE).any():
         faults = _first_faults(odd, ranks)
         fine = np.ones(len(codes), np.bool_)
-        fine[list(faults)] = False
+        fine[faults.lines] = False
         good = np.flatnonzero(fine)
         kept = fine[odd // PIXELS]
         moved = np.cumsum(fine) - 1
@@ -286,24 +293,18 @@ def _merged(
     return PixelValues(_finished(pixels, layout), good, faults)
 
 
-def _first_faults(odd: NDArray[np.int64], ranks: NDArray[np.uint8]) -> dict[int, Fault]:
-    """Of each line with faults the first reason that fits, in the first pixel that has it."""
-    at = np.flatnonzero(ranks)
-    lines = odd[at] // PIXELS
-    pixels = odd[at] - lines * PIXELS
-    order = np.lexsort((pixels, ranks[at], lines))
-    lines, pixels, reasons = lines[order], pixels[order], ranks[at][order]
-    first = np.flatnonzero(np.diff(lines, prepend=-1))
-    names = {rank: reason for reason, rank in REASON_RANK.items()}
-    return {
-        line: Fault(names[rank], pixel)
-        for line, rank, pixel in zip(
-            lines[first].tolist(), reasons[first].tolist(), pixels[first].tolist(), strict=True
-        )
-    }
+def _first_faults(odd: NDArray[np.int64], ranks: NDArray[np.uint8]) -> PixelFaults:
+    """For each line with faults the least rank, and the first pixel that has it."""
+    faulty = np.flatnonzero(ranks != FINE)
+    ranks = ranks[faulty]
+    lines = odd[faulty] // PIXELS
+    pixels = odd[faulty] - lines * PIXELS
+    order = np.lexsort((pixels, ranks, lines))
+    first = order[np.flatnonzero(np.diff(lines[order], prepend=-1))]
+    return PixelFaults(lines[first], ranks[first], pixels[first])
 
 
-def _finished(pixels: NDArray[np.uint8] | NDArray[np.float32], layout: Layout) -> Pixels:
+def _finished(pixels: NDArray[np.uint8] | NDArray[np.float32], layout: CsvLayout) -> Pixels:
     if layout.scale is None:
         return pixels
     return scaled(pixels, layout.scale)

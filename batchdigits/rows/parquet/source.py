@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, one record batch at a time."""
+"""The source of the rows of one Parquet file."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from batchdigits.threads import drawn_ahead
 
 READ_BUFFER = 1 << 16
 """Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
-Where pages are shorter than 16 KiB, Arrow keeps what it read of a chunk all the same."""
+Where pages are shorter than 16 KiB, Arrow keeps the bytes of a chunk anyway."""
 
 SMALL_GROUP_BYTES = 32 << 20
-"""Up to here whole column chunks are read all the same: they are as long as the footer says, while
-through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
+"""Row groups up to this size are read in whole column chunks: these are as long as the footer says,
+while through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
 
 LARGE_GROUP_BATCH_ROWS = 8192
-"""Rows read at once of a file with larger groups: each column then holds a page that it is in the
-middle of, and what it has decoded of it."""
+"""Rows read at once of a file with larger groups: each column then holds its current page and
+the decoded values of that page."""
 
 PIECE_ROWS = 1024
-"""Rows read at once of columns of any length: a page may say one long cell many times in few bytes,
-and nothing in the file tells how many bytes its rows become."""
+"""Rows read at once of columns of any length: a page may repeat a long cell often in few bytes,
+and nothing in the file says how many bytes its rows become."""
 
 BLOCK_BYTES = 4 << 20
-"""Bytes of such columns behind which a block ends, whatever its rows; and of columns of numbers."""
+"""Bytes of such columns, or of columns of numbers, after which a block ends."""
 
 LONGEST_CELL = 16 << 20
-"""Bytes that the cells of a row group may have, on average: texts of more are read by nobody, and a
-few kilobytes of them, compressed, would take all memory there is."""
+"""Bytes that the cells of a row group may have, on average: nobody reads longer texts, and a few
+kilobytes of them, compressed, would fill all memory."""
 
 
 class ParquetSource:
-    """A `Source` over one Parquet file. Its blocks are record batches.
+    """A `Source` of the rows of one Parquet file. Its blocks are record batches.
 
-    Raises UnusableInputError for a file that is no Parquet, is damaged or encrypted, or lacks the
-    64 pixel columns: the schema is judged before any data is read. Page checksums are verified
-    where the file has them, and the rows read are compared with the footer.
+    The constructor checks the schema before data are read. It raises UnusableInputError for a file
+    that is not Parquet, is damaged or encrypted, or lacks the 64 pixel columns. Page checksums are
+    verified where the file has them, and the rows read are compared with the footer.
     """
 
     has_lines = False
@@ -63,7 +63,7 @@ class ParquetSource:
         self._options = options
         self._machine = machine
         self._read = 0
-        self._beside: Generator[pa.RecordBatch, None, None] | None = None
+        self._numbers: Generator[pa.RecordBatch, None, None] | None = None
         with _damage_as_unusable(name):
             self._stored = pa.OSFile(os.fsencode(path))
             self._file = _opened(self._stored, pq.read_metadata(self._stored))
@@ -100,13 +100,13 @@ class ParquetSource:
     def _batches(
         self, file: pq.ParquetFile, columns: list[str], rows: int
     ) -> Generator[pa.RecordBatch, None, None]:
-        # pyarrow's own threads would only get in the way of the workers'.
+        # pyarrow's own threads would compete with the workers.
         for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
-            # By the name `a.b` pyarrow gives the field b of a struct a too.
+            # For the name `a.b` pyarrow also returns the field b of a struct a.
             yield batch.select(columns)
 
     def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
-        """Columns of cells of one length many rows at a time, beside them the others in pieces."""
+        """Columns with cells of a fixed length in many rows at once, the others in small pieces."""
         width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
         rows = min(self._machine.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
         if _has_large_groups(self._file.metadata):
@@ -119,17 +119,17 @@ class ParquetSource:
             while (piece := pieces.next(rows)) is not None:
                 yield piece.select(self._columns)
             return
-        # Two readers of the same bytes: one can't read its columns in batches of two sizes.
-        beside = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
-        self._beside = drawn_ahead(beside) if self._machine.threads > 1 else beside
-        for batch in self._beside:
+        # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
+        numbers = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
+        self._numbers = drawn_ahead(numbers) if self._machine.threads > 1 else numbers
+        for batch in self._numbers:
             at = 0
             while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
                 yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
                 at += piece.num_rows
 
     def check(self, block: pa.RecordBatch) -> Rows:
-        """Checked rows of one record batch."""
+        """Check the rows of one record batch."""
         return check_batch(block, self._layout, self._options)
 
     def verify(self, rows: int, lines: int) -> None:
@@ -142,25 +142,25 @@ class ParquetSource:
             )
 
     def progress(self) -> float | None:
-        """The part of the footer's rows that was read."""
+        """The rows read as a part of those that the footer states."""
         return self._read / self.expected_rows if self.expected_rows else None
 
     def close(self) -> None:
-        """Close the file, when nothing reads it any more."""
-        if self._beside is not None:
-            self._beside.close()
+        """Close the file after the thread that reads ahead has ended."""
+        if self._numbers is not None:
+            self._numbers.close()
         self._file.close(force=True)
 
 
 class _Pieces:
-    """Record batches put together to as many rows as are wanted, fewer if cells are long."""
+    """Record batches joined to as many rows as are wanted, or fewer if cells are long."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self._rest: pa.RecordBatch | None = None
 
     def next(self, rows: int) -> pa.RecordBatch | None:
-        """At least one and at most `rows` of the rows that follow; None behind the last."""
+        """The next rows, at least one and at most `rows`; None after the last."""
         parts: list[pa.RecordBatch] = []
         size = 0
         while rows and size < BLOCK_BYTES:
@@ -199,7 +199,7 @@ def _has_large_groups(metadata: pq.FileMetaData) -> bool:
 
 
 def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
-    """Raises UnusableInputError if the footer promises cells too long to be held."""
+    """Raise UnusableInputError if the footer states cells too long for memory."""
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
         most = LONGEST_CELL * max(group.num_rows, 1)
@@ -209,7 +209,7 @@ def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
             chunk = group.column(place)
             path = chunk.path_in_schema
             if chunk.total_uncompressed_size > most and any(
-                path == one or path.startswith(f"{one}.") for one in columns
+                path == column or path.startswith(f"{column}.") for column in columns
             ):
                 raise UnusableInputError(
                     f"{name}: row group {number + 1} of {group.num_rows} rows holds "
@@ -220,7 +220,7 @@ def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
 
 
 def _is_fixed(kind: pa.DataType) -> bool:
-    """Whether every cell of a column has the same few bytes, or is the number of a text."""
+    """Whether every cell has the same small number of bytes, or is the index of a text."""
     if isinstance(kind, pa.BaseExtensionType):
         return _is_fixed(kind.storage_type)
     if pa.types.is_fixed_size_list(kind):
@@ -236,7 +236,7 @@ def _is_fixed(kind: pa.DataType) -> bool:
 
 
 def _bytes_of(kind: pa.DataType) -> int:
-    """Bytes of a cell of a fixed type, about."""
+    """The bytes of a cell of a fixed type, about."""
     if isinstance(kind, pa.BaseExtensionType):
         return _bytes_of(kind.storage_type)
     if pa.types.is_fixed_size_list(kind):
@@ -248,7 +248,7 @@ def _bytes_of(kind: pa.DataType) -> int:
 
 @contextmanager
 def _damage_as_unusable(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises for damage into one line; real I/O errors carry an errno."""
+    """Turn pyarrow's exceptions for damage into one line; real I/O errors carry an errno."""
     try:
         yield
     except OSError as error:

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdigits.rows.csv.cells import NO_CODE, inside_quotes, tokenize
-from batchdigits.rows.csv.layout import REASON_RANK, Layout
+from batchdigits.rows.csv.layout import CsvLayout
 from batchdigits.rows.csv.text import slices, text_column
 from batchdigits.rows.csv.values import judge_many, judge_pixel, pixel_text
+from batchdigits.rows.rejects import FINE, RANKS
 
 
 def layout(darkest=16.0):
     names = tuple(f"pixel_{i}" for i in range(64))
-    return Layout(b",", names, tuple(range(64)), (), darkest, None, None)
+    return CsvLayout(b",", names, tuple(range(64)), (), darkest, None, None)
 
 
 def bounds(cells):
@@ -62,7 +63,7 @@ def test_a_pixel_is_digits_with_an_optional_decimal_part_and_nothing_else(text, 
     data, starts, ends = bounds([b"5", text, b"1.5"])
     values, ranks = judge_many(data, starts, ends, layout())
     assert values[1] == result[0] or result[1]
-    assert ranks[1] == (REASON_RANK[result[1]] if result[1] else 0)
+    assert ranks[1] == (RANKS[result[1]] if result[1] else FINE)
 
 
 numbers = st.from_regex(rb"\A[0-9]{1,18}(\.[0-9]{1,18})?\Z")
@@ -79,7 +80,7 @@ def test_many_cells_are_judged_as_each_alone(cells):
     values, ranks = judge_many(data, starts, ends, wanted)
     for cell, value, rank in zip(cells, values.tolist(), ranks.tolist(), strict=True):
         alone, reason = judge_pixel(pixel_text(cell, b" \t"), 1e12)
-        assert rank == (REASON_RANK[reason] if reason else 0)
+        assert rank == (RANKS[reason] if reason else FINE)
         assert reason or value == alone
 
 
