@@ -1,14 +1,16 @@
-"""The predict job as it is used: real processes on real files."""
+"""The predict job as it is used, on real files; in a process of its own where that matters."""
 
+import contextlib
 import csv
 import gzip
+import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchdigits.archive.bundle_file import read_bundle
+from batchdigits.predict import main
 from batchdigits.store.choice import packaged_bundle
 
 ROOT = Path(__file__).parents[1]
@@ -35,13 +38,13 @@ USAGE_ERRORS = {
 HEAVY = ("tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "scipy")
 
 
+@dataclass(frozen=True)
 class Finished:
-    """A predict process that has ended."""
+    """A predict command that has ended."""
 
-    def __init__(self, process: subprocess.CompletedProcess[str]) -> None:
-        self.code = process.returncode
-        self.stdout = process.stdout
-        self.stderr = process.stderr
+    code: int
+    stdout: str
+    stderr: str
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -56,25 +59,28 @@ class Finished:
         return line
 
 
-def predict(
-    *arguments: str | Path,
-    cwd: Path = ROOT,
-    stdin: bytes | None = None,
-    env: dict[str, str] | None = None,
-) -> Finished:
+def predict(*arguments: str | Path, cwd: Path = ROOT) -> Finished:
+    """Run the command's `main` in this process: the same code for a tenth of the time."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        code = main([str(argument) for argument in arguments])
+    return Finished(code, stdout.getvalue(), stderr.getvalue())
+
+
+def predict_process(*arguments: str | Path, stdin: bytes) -> Finished:
+    """Run the command in a process of its own, with that standard input."""
     process = subprocess.run(
         [sys.executable, "-m", "batchdigits.predict", *map(str, arguments)],
-        cwd=cwd,
+        cwd=ROOT,
         input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        env={**os.environ, **(env or {})},
         check=False,
     )
-    text = subprocess.CompletedProcess(
-        process.args, process.returncode, process.stdout.decode(), process.stderr.decode()
-    )
-    return Finished(text)
+    return Finished(process.returncode, process.stdout.decode(), process.stderr.decode())
 
 
 @pytest.fixture
@@ -263,10 +269,10 @@ def test_text_columns_of_a_csv_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_standard_input_is_read_as_csv(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
-    ran = predict("-", "--output", out, stdin=(SAMPLE / "digits.csv").read_bytes())
+    ran = predict_process("-", "--output", out, stdin=(SAMPLE / "digits.csv").read_bytes())
     assert (ran.code, ran.summary["rows_predicted"]) == (0, 1797)
     assert pq.read_table(out).num_rows == 1797
-    assert predict("-", stdin=b"").code == 2
+    assert predict_process("-", stdin=b"").code == 2
 
 
 def test_a_folder_scores_each_file_and_skips_what_is_ours(tmp_path: Path) -> None:
@@ -400,10 +406,11 @@ def test_debug_adds_the_traceback(digits: Path) -> None:
     assert "error: " in ran.stderr.splitlines()[-1]
 
 
-def test_messages_can_be_json(digits: Path) -> None:
+def test_messages_can_be_json(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = predict("gone.parquet", "--log-format", "json")
     assert json.loads(ran.error)["level"] == "error"
-    ran = predict(digits, env={"BATCHDIGITS_LOG_FORMAT": "yaml"})
+    monkeypatch.setenv("BATCHDIGITS_LOG_FORMAT", "yaml")
+    ran = predict(digits)
     assert (ran.code, "expected text or json" in ran.error) == (2, True)
 
 
