@@ -1,15 +1,16 @@
-"""What the subcommands of `bundles` share."""
+"""Flags and checks that the subcommands of `bundles` share."""
 
 from __future__ import annotations
 
 import argparse
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from batchdigits.cli.flags import add_common_options
 from batchdigits.errors import UsageError
-from batchdigits.store.aliases import AliasChange
+from batchdigits.store.aliases import AliasHistory
 from batchdigits.store.choice import DEFAULT_STORE, is_path
 from batchdigits.store.store import Store, split_reference
 
@@ -17,24 +18,33 @@ REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
 
 
 def add_command(
-    commands: Any, name: str, what: str, body: Callable[[argparse.Namespace], int]
+    commands: Any,
+    name: str,
+    what: str,
+    body: Callable[[argparse.Namespace], int],
+    *,
+    store: bool = True,
 ) -> argparse.ArgumentParser:
-    """A subcommand with `--store` and the common options; `what` it does is its help."""
+    """Add a subcommand with the common options and, unless it needs no store, `--store`.
+
+    `what` is its help: what it does, as a phrase in lower case.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
     )
     command.set_defaults(body=body)
-    command.add_argument(
-        "--store",
-        metavar="DIR",
-        help=f"the folder of bundles (default: $BATCHDIGITS_STORE, else ./{DEFAULT_STORE})",
-    )
+    if store:
+        command.add_argument(
+            "--store",
+            metavar="DIR",
+            help=f"the folder of bundles (default: $BATCHDIGITS_STORE, else ./{DEFAULT_STORE})",
+        )
     add_common_options(command)
     return command
 
 
 def add_expect_digest(command: argparse.ArgumentParser) -> None:
-    """Add the option that ties a subcommand to one file."""
+    """Add the option that accepts one bundle file only."""
     command.add_argument(
         "--expect-digest",
         metavar="DIGEST",
@@ -51,7 +61,25 @@ def add_alias_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def history_of(store: Store, name: str, alias: str) -> list[AliasChange]:
+def add_passphrase(command: argparse.ArgumentParser) -> None:
+    """Add the option of a private key's passphrase."""
+    command.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        help="its first line encrypts the private key (default: the key is not encrypted)",
+    )
+
+
+def passphrase_of(arguments: argparse.Namespace) -> bytes | None:
+    """Return the passphrase in the file that the flag names, None without the flag."""
+    if arguments.passphrase_file is None:
+        return None
+    from batchdigits.archive.keys import read_passphrase
+
+    return read_passphrase(Path(arguments.passphrase_file))
+
+
+def history_of(store: Store, name: str, alias: str) -> AliasHistory:
     """Return an alias's moves, at least one. Raises BundleError if it never moved."""
     store.resolve(f"{name}@{alias}")
     return store.history(name, alias)

@@ -1,4 +1,4 @@
-"""`bundles export`: for tools that know nothing of bundles."""
+"""`bundles export`: a bundle's model in files that other tools read."""
 
 from __future__ import annotations
 
@@ -23,19 +23,28 @@ def add_export(commands: Any) -> None:
         commands, "export", "write a bundle's model as ONNX, Keras or MLflow", _export
     )
     command.add_argument("reference", metavar="REF", help=REFERENCE)
-    command.add_argument("--onnx", metavar="FILE", help="pixels to probabilities, scaler inside")
-    command.add_argument("--keras", metavar="FILE.keras", help="the network, scaler outside")
-    command.add_argument("--mlflow", metavar="DIR", help="a pyfunc model (batchdigits[mlflow])")
+    command.add_argument(
+        "--onnx",
+        metavar="FILE",
+        help="write the ONNX graph: pixels to probabilities, scaler inside",
+    )
+    command.add_argument(
+        "--keras", metavar="FILE.keras", help="write the Keras network: the scaler is not in it"
+    )
+    command.add_argument(
+        "--mlflow", metavar="DIR", help="write a pyfunc model (needs batchdigits[mlflow])"
+    )
     command.add_argument(
         "--overwrite", action="store_true", help="replace files, or an MLflow model, of these names"
     )
     add_expect_digest(command)
     add_trust_options(command)
-    command.add_argument("--json", action="store_true", help="what was written, as a line of JSON")
+    command.add_argument(
+        "--json", action="store_true", help="one line of JSON that lists what was written"
+    )
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    # Listing bundles must not pay for Arrow.
     from batchdigits.engines.open import open_checked
     from batchdigits.exports.export import ExportPaths, export_bundle
 
@@ -46,7 +55,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_as_json(bundle, written))
     else:
-        print_result("\n".join(_as_text(bundle, one) for one in written))
+        print_result("\n".join(_as_text(bundle, export) for export in written))
     return 0
 
 
@@ -54,14 +63,14 @@ def _as_json(bundle: BundleFile, written: list[Exported]) -> dict[str, Any]:
     return {
         "bundle": bundle.facts,
         "classes": list(bundle.manifest.classes.values),
-        "exports": [{**asdict(one), "path": str(one.path)} for one in written],
+        "exports": [{**asdict(export), "path": str(export.path)} for export in written],
     }
 
 
-def _as_text(bundle: BundleFile, one: Exported) -> str:
+def _as_text(bundle: BundleFile, export: Exported) -> str:
     facts = bundle.manifest
     classes = listing(map(str, facts.classes.values))
     return (
-        f"{one.path}: {one.kind} of {facts.name}@{facts.version}; takes {one.takes}; "
-        f"gives {one.gives}; classes {classes}"
+        f"{export.path}: {export.kind} of {facts.name}@{facts.version}; takes {export.takes}; "
+        f"gives {export.gives}; classes {classes}"
     )

@@ -33,7 +33,7 @@ def _history(arguments: argparse.Namespace) -> int:
         histories = {alias: store.history(name, alias) for alias in store.aliases(name)}
     else:
         histories = {arguments.alias: history_of(store, name, arguments.alias)}
-    moves = [(alias, change) for alias, changes in histories.items() for change in changes]
+    moves = [(alias, change) for alias, past in histories.items() for change in past.changes]
     moves.sort(key=lambda move: move[1].at)
     if arguments.json:
         for alias, change in moves:

@@ -53,7 +53,7 @@ def _promote(arguments: argparse.Namespace) -> int:
     name, version = bundle.manifest.name, bundle.manifest.version
     alias = f"{name}@{arguments.alias}"
     history = store.history(name, arguments.alias)
-    before = history[-1].version if history else None
+    before = history.version
     if before == version:
         _LOGGER.info("%s points at version %d already", alias, version)
         return 0

@@ -1,4 +1,4 @@
-"""`bundles prune`: old versions go, what an alias needs stays."""
+"""`bundles prune`: remove old versions, keep those that an alias needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ def add_prune(commands: Any) -> None:
     command = add_command(
         commands, "prune", "remove old versions that no alias and no rollback needs", _prune
     )
-    command.add_argument("name", metavar="NAME", help="of the bundles")
+    command.add_argument("name", metavar="NAME", help="name of the bundles")
     command.add_argument(
-        "--keep", type=int, required=True, metavar="N", help="the newest so many versions stay"
+        "--keep", type=int, required=True, metavar="N", help="number of newest versions to keep"
     )
-    command.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    command.add_argument(
+        "--dry-run", action="store_true", help="list the versions to remove, but remove none"
+    )
     command.add_argument("--json", action="store_true", help="one object of JSON")
 
 
@@ -29,19 +31,12 @@ def _prune(arguments: argparse.Namespace) -> int:
     store = open_store(arguments.store)
     name = arguments.name
     refuse_selector(name)
-    done = prune(store, name, arguments.keep, dry_run=arguments.dry_run)
+    pruning = prune(store, name, arguments.keep, dry_run=arguments.dry_run)
     if arguments.json:
-        print_json(
-            {
-                "name": name,
-                "dry_run": arguments.dry_run,
-                "removed": list(done.removed),
-                "kept": {str(version): list(why) for version, why in done.kept.items()},
-            }
-        )
+        print_json({"name": name, "dry_run": arguments.dry_run, **pruning.as_facts()})
         return 0
-    what = "would be removed" if arguments.dry_run else "removed"
-    lines = [f"{name}@{version}: {what}" for version in done.removed]
-    lines += [f"{name}@{version}: stays, {', '.join(why)}" for version, why in done.kept.items()]
+    verb = "would be removed" if arguments.dry_run else "removed"
+    lines = [f"{name}@{version}: {verb}" for version in pruning.removed]
+    lines += [f"{name}@{version}: stays, {', '.join(why)}" for version, why in pruning.kept.items()]
     print_result("\n".join(lines))
     return 0

@@ -10,7 +10,7 @@ from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_result
 from batchdigits.errors import BundleError
-from batchdigits.store.aliases import Move, previous
+from batchdigits.store.aliases import Move
 from batchdigits.store.choice import BundleChoice, open_store
 from batchdigits.text import listing
 
@@ -31,7 +31,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     refuse_selector(name)
     store = open_store(arguments.store)
     history = history_of(store, name, alias)
-    now, version = history[-1].version, previous(history)
+    now, version = history.version, history.previous
     if version is None:
         raise BundleError(
             f"{name}@{alias}: there is no version before {now} to go back to: promote another; "

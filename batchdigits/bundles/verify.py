@@ -12,7 +12,7 @@ from batchdigits.archive.signing import is_signed
 from batchdigits.bundles.common import REFERENCE, add_command, add_expect_digest
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_json, print_result
-from batchdigits.engines.open import ENGINES, replay_bundle
+from batchdigits.engines.open import DEFAULT_ENGINE, ENGINES, replay_bundle
 from batchdigits.errors import BundleError
 from batchdigits.store.choice import BundleChoice
 
@@ -26,8 +26,9 @@ def add_verify(commands: Any) -> None:
     command.add_argument(
         "--engine",
         choices=ENGINES,
-        default="onnx",
-        help="what replays the golden rows (default: onnx; keras needs batchdigits[train])",
+        default=DEFAULT_ENGINE,
+        help="the engine that replays the golden rows (default: onnx; keras needs "
+        "batchdigits[train])",
     )
     add_expect_digest(command)
     add_trust_options(command)
@@ -36,35 +37,36 @@ def add_verify(commands: Any) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     choice = BundleChoice.of_flags(arguments).checked()
-    results = []
+    code = 0
     for reference in arguments.references:
-        result = _verify_one(replace(choice, bundle=reference))
-        results.append(result)
+        result = _verify_bundle(replace(choice, bundle=reference))
         if arguments.json:
             print_json(result)
         else:
             print_result(f"{reference}: {result['error'] or _praise(result)}")
-    return BundleError.exit_code if any(result["error"] for result in results) else 0
+        if result["error"]:
+            code = BundleError.exit_code
+    return code
 
 
-def _verify_one(choice: BundleChoice) -> dict[str, Any]:
+def _verify_bundle(choice: BundleChoice) -> dict[str, Any]:
     result: dict[str, Any] = {"bundle": choice.bundle, "engine": choice.engine, "error": None}
     try:
         bundle = choice.load()
         golden = replay_bundle(bundle, choice.engine)
-        return {
-            **result,
-            "digest": bundle.digest,
-            "golden_rows": golden.rows,
-            "worst": golden.worst,
-            "signature": _state(bundle),
-            "signed_by": bundle.signed_by,
-        }
     except BundleError as error:
         return {**result, "error": str(error)}
+    return {
+        **result,
+        "digest": bundle.digest,
+        "golden_rows": golden.rows,
+        "worst": golden.worst,
+        "signature": _signature_state(bundle),
+        "signed_by": bundle.signed_by,
+    }
 
 
-def _state(bundle: BundleFile) -> str:
+def _signature_state(bundle: BundleFile) -> str:
     if bundle.signed_by is not None:
         return "trusted"
     return "unchecked" if is_signed(bundle.path) else "none"

@@ -1,4 +1,4 @@
 """A bundle for other tools.
 
-Members are written as files of their own, or the whole as an MLflow model.
+Members become files of their own, or the whole bundle becomes an MLflow model.
 """

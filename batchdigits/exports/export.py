@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
-from batchdigits.errors import BundleError, OutputError, UsageError
+from batchdigits.engines.onnx.session import Session, describe_ports
+from batchdigits.errors import UsageError, naming
 from batchdigits.exports.mlflow_folder import check_folder, check_mlflow, write_mlflow_model
-from batchdigits.files.atomic import create_file, replace_file
+from batchdigits.files.atomic import check_parent, refuse_existing, write_output
 from batchdigits.files.digest import digest_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One thing that was written.
+    """A file or a folder that was written.
 
     kind    "onnx", "keras" or "mlflow"
     path    where it is
     digest  "sha256:…" of the file; None for a folder
-    takes   what it is to be given, in words
-    gives   what comes out, in words
+    takes   what the model takes, in words
+    gives   what it gives, in words
     """
 
     kind: str
@@ -37,21 +36,21 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class ExportPaths:
-    """Where to put what; None for what is not wanted."""
+    """The paths to write to; None for what is not wanted."""
 
     onnx: Path | None
     keras: Path | None
     mlflow: Path | None
 
-    @staticmethod
-    def parse(onnx: str | None, keras: str | None, mlflow: str | None) -> ExportPaths:
-        """The paths as typed.
+    @classmethod
+    def parse(cls, onnx: str | None, keras: str | None, mlflow: str | None) -> ExportPaths:
+        """Parse the paths as typed; whether they exist is checked later.
 
-        Raises UsageError for none, an empty one, or one given twice, OutputError for one in a
-        folder that is not there.
+        Raises UsageError for no path, an empty one, or one given twice, OutputError if its folder
+        is missing.
         """
         given = {"--onnx": onnx, "--keras": keras, "--mlflow": mlflow}
-        paths = [_parse_path(flag, text) for flag, text in given.items()]
+        paths = [None if text is None else check_parent(text, flag) for flag, text in given.items()]
         wanted = [path.absolute() for path in paths if path is not None]
         if not wanted:
             raise UsageError("nothing to export: give --onnx FILE, --keras FILE or --mlflow DIR")
@@ -59,16 +58,15 @@ class ExportPaths:
             raise UsageError("--onnx, --keras and --mlflow name one path twice: name one for each")
         if keras is not None and not keras.endswith(".keras"):
             raise UsageError(f"--keras {keras}: Keras loads only files that end in .keras")
-        return ExportPaths(*paths)
+        return cls(*paths)
 
 
 def export_bundle(bundle: BundleFile, paths: ExportPaths, *, overwrite: bool) -> list[Exported]:
-    """Writes what `paths` names, each whole or not at all; returns what was written.
+    """Write what `paths` names, each whole or not at all; return what was written.
 
     The caller has replayed the golden rows. Every path is checked before the first is written.
-    Raises OutputError for a path that is taken (without `overwrite`, or by something else) or
-    can't be written, BundleError for a Keras model that is not allowed, MissingExtraError without
-    MLflow.
+    Raises OutputError for a path that exists (without `overwrite`, or as something else) or can't
+    be written, BundleError for a Keras model that is not allowed, MissingExtraError without MLflow.
     """
     writers: list[Callable[[], Exported]] = []
     if paths.onnx is not None:
@@ -82,39 +80,21 @@ def export_bundle(bundle: BundleFile, paths: ExportPaths, *, overwrite: bool) ->
     return [write() for write in writers]
 
 
-def _parse_path(flag: str, text: str | None) -> Path | None:
-    if text is None:
-        return None
-    if text == "":  # an unset variable in a script
-        raise UsageError(f"{flag} is empty: name a path, or leave the flag out")
-    path = Path(text)
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")
-    return path
-
-
 def _prepare(
     bundle: BundleFile, kind: str, path: Path, ports: tuple[str, str], *, overwrite: bool
 ) -> Callable[[], Exported]:
-    """Checks that `path` may be written; gives what writes the member of that kind there."""
+    """Check that `path` may be written; return a function that writes the member of that kind."""
     data = bundle.members[f"model.{kind}"]
     if path.exists() and path.samefile(bundle.path):
         raise UsageError(f"{path}: is the bundle itself; name another file")
-    if os.path.lexists(path) and not overwrite:
-        raise _taken(path)
+    if not overwrite:
+        refuse_existing(path)
 
     def write() -> Exported:
-        try:
-            (replace_file if overwrite else create_file)(path, data)
-        except FileExistsError as error:
-            raise _taken(path) from error
+        write_output(path, data, overwrite=overwrite)
         return Exported(kind, path, digest_bytes(data), *ports)
 
     return write
-
-
-def _taken(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists; give --overwrite, or name another file")
 
 
 def _prepare_mlflow(bundle: BundleFile, path: Path, *, overwrite: bool) -> Callable[[], Exported]:
@@ -130,32 +110,19 @@ def _prepare_mlflow(bundle: BundleFile, path: Path, *, overwrite: bool) -> Calla
 
 
 def _onnx_ports(model: bytes) -> tuple[str, str]:
-    """What the graph takes and gives: names, types and shapes of its ports."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    takes, gives = _describe(session.get_inputs()), _describe(session.get_outputs())
+    session = Session(model)
+    takes, gives = describe_ports(session.inputs), describe_ports(session.outputs)
     return f"{takes}, 0..16, not scaled", gives
 
 
-def _describe(ports: Sequence[Any]) -> str:
-    return ", ".join(f"{port.name} {port.type} [{_shape(port.shape)}]" for port in ports)
-
-
-def _shape(sizes: Sequence[int | str | None]) -> str:
-    return ", ".join("N" if size is None else str(size) for size in sizes)
-
-
 def _keras_ports(bundle: BundleFile) -> tuple[str, str]:
-    """What the Keras model takes and gives. Raises BundleError if it holds what it may not.
+    """Return what the Keras model takes and gives. Raises BundleError if it is not allowed.
 
-    Its weights are looked at where h5py, which comes with the train extra, is installed.
+    Its weights are checked where h5py, which comes with the train extra, is installed.
     """
-    try:
+    with naming(bundle.path):
         check_keras_archive(bundle.members["model.keras"])
         if importlib.util.find_spec("h5py") is not None:
             check_keras_weights(bundle.members["model.keras"])
-    except BundleError as error:
-        raise BundleError(f"{bundle.path}: {error}") from error
     takes = "float32 [N, 64], scaled: (pixels - mean_) / scale_ of the bundle's scaler.joblib"
     return takes, f"float32 [N, {len(bundle.manifest.classes)}] probabilities"

@@ -1,4 +1,4 @@
-"""A bundle as a folder that MLflow loads, serves and scores with."""
+"""Writing a bundle as a folder that MLflow loads, serves and scores with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import ClassType
-from batchdigits.archive.container import pack
 from batchdigits.archive.manifest import FEATURES
 from batchdigits.archive.signing import read_signature, signature_path
 from batchdigits.errors import MissingExtraError, OutputError
@@ -21,7 +20,7 @@ from batchdigits.exports import mlflow_model
 from batchdigits.files.folder import create_folder
 
 EXAMPLE_ROWS = 3
-# What the copy of the package imports when it scores, and pandas, in which MLflow hands over rows.
+# The copy of the package imports these when it scores; MLflow hands it rows as pandas frames.
 _REQUIRED = ("numpy", "onnxruntime", "pandas", "pyarrow")
 _MLFLOW_TYPES: dict[ClassType, str] = {
     "int64": "long",
@@ -38,30 +37,29 @@ def check_mlflow() -> None:
 
 
 def check_folder(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if something is at `path` that the model may not take the place of."""
+    """Raise OutputError if something is at `path` that the model may not replace."""
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
         raise OutputError(f"{path}: exists; give --overwrite, or name another folder")
     if path.is_symlink() or not (path / "MLmodel").is_file():
-        raise OutputError(f"{path}: exists and is no MLflow model; name another folder")
+        raise OutputError(f"{path}: exists and is not an MLflow model; name another folder")
 
 
 def write_mlflow_model(bundle: BundleFile, path: Path, *, overwrite: bool) -> None:
-    """Writes an MLflow pyfunc model of `bundle` at `path`, whose golden rows were replayed.
+    """Write an MLflow pyfunc model of `bundle`, whose golden rows were replayed, to `path`.
 
     The folder holds the bundle itself and the package's code, so that it loads where batchdigits
     is not installed. Raises MissingExtraError without MLflow, OutputError or IOFailedError if the
-    folder can't be written or, without `overwrite`, is there, BundleError for a signature that is
-    no regular file.
+    folder can't be written or exists and `overwrite` is false, BundleError for a signature that is
+    not a regular file.
     """
     check_mlflow()
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
         data = Path(folder, "bundle")
         data.mkdir()
-        # What is packed again has the very bytes that were checked; see `unpack`.
         file = data / f"{bundle.manifest.name}-{bundle.manifest.version}.bundle"
-        file.write_bytes(pack(bundle.members))
+        file.write_bytes(bundle.to_bytes())
         signature = read_signature(signature_path(bundle.path))
         if signature is not None:
             signature_path(file).write_bytes(signature)
@@ -83,7 +81,7 @@ def _save(bundle: BundleFile, data: Path, path: Path) -> None:
 
 
 def _import_mlflow() -> Any:
-    """The module `mlflow`, which reports no usage from here and says nothing but errors."""
+    """Import `mlflow` without its usage reports, its warnings and its notes."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     warnings.filterwarnings("ignore", module="mlflow")
     import mlflow
@@ -94,7 +92,7 @@ def _import_mlflow() -> Any:
 
 
 def _signature(mlflow: Any, class_type: ClassType) -> Any:
-    """64 named columns in; the label, in its own type, and a float32 out.
+    """Return the signature: 64 named columns in; the label, in its own type, and a float32 out.
 
     The inputs are of type `any`: MLflow refuses whole numbers for `double` and fractions for
     `long`, and pandas reads the pixels of a CSV as whole numbers. The bundle checks each value.

@@ -1,4 +1,4 @@
-"""What MLflow imports from an exported model: the bundle as a pyfunc.
+"""The module that MLflow imports from an exported model: the bundle as a pyfunc.
 
 `bundles export --mlflow` names this module in the `MLmodel` file and puts a copy of the package
 beside it. Nothing is unpickled, and the golden rows are replayed when the model is loaded.
@@ -15,16 +15,16 @@ COLUMNS = ("prediction", "confidence")
 
 
 class BundleModel:
-    """A bundle with the `predict` that MLflow calls."""
+    """The model that MLflow calls."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
 
     def predict(self, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  # MLflow's
-        """A pandas DataFrame of `prediction` and `confidence`, with the index of the rows given.
+        """Return a pandas DataFrame of `prediction` and `confidence`, with the rows' own index.
 
         model_input  pandas DataFrame or NumPy array (n, 64) of pixels, 0..16, not scaled
-        params       MLflow's inference parameters; there are none
+        params       MLflow's inference parameters; ignored
 
         Raises UnusableInputError, naming the rows, if any row can't be scored.
         """
@@ -33,9 +33,9 @@ class BundleModel:
 
 
 def _load_pyfunc(data_path: str) -> BundleModel:
-    """The model of the one bundle in the folder `data_path`; the name is MLflow's.
+    """Open the only bundle in the folder `data_path`; MLflow looks for a function of this name.
 
-    $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS hold as everywhere.
+    $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS apply as everywhere.
     """
     (file,) = Path(data_path).resolve().glob("*.bundle")
     return BundleModel(open_bundle(file))

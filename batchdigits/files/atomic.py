@@ -110,17 +110,26 @@ def check_output(
     Raises UsageError for an empty name or one that lacks `suffix`, OutputError if the folder is
     missing, if `name` is a folder, or if it exists and `overwrite` is false.
     """
-    if not name:  # an unset variable in a script
-        raise UsageError(f"{flag} is empty: name a file, or leave the flag out")
     if not name.endswith(suffix):
         raise UsageError(f"{flag} {name!r}: expected a file name that ends in {suffix}")
-    path = Path(name)
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")
+    path = check_parent(name, flag)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
     if not overwrite:
         refuse_existing(path, fix)
+    return path
+
+
+def check_parent(name: str, flag: str = "--output") -> Path:
+    """Check that something can be written as `name` in its folder; return its path.
+
+    Raises UsageError for an empty name, OutputError if the folder is missing.
+    """
+    if not name:  # an unset variable in a script
+        raise UsageError(f"{flag} is empty: name a path, or leave the flag out")
+    path = Path(name)
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")
     return path
 
 

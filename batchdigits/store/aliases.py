@@ -1,4 +1,4 @@
-"""Aliases of bundles: a small JSON file each that keeps what it pointed at, since when, and why."""
+"""Aliases of bundles: a small JSON file each, with every version it pointed at, when and why."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import json
 import os
 import re
 import socket
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, TryAgainError
@@ -23,13 +22,13 @@ Action: TypeAlias = Literal["promote", "rollback"]
 
 @dataclass(frozen=True, slots=True)
 class AliasChange:
-    """One line of an alias's history.
+    """One entry of an alias's history.
 
-    version  what it points at since then
-    was      what it pointed at before; None for nothing
+    version  the version that it points at from then on
+    was      the version that it pointed at before; None for none
     at, by   when (UTC), and which user on which machine
-    action   how it came to move
-    reason   why, in the words of who did it; may be empty
+    action   how it was moved
+    reason   why, in the words of whoever moved it; may be empty
     """
 
     version: int
@@ -41,127 +40,129 @@ class AliasChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Why and upon what an alias moves.
+class AliasHistory:
+    """The document in an alias's file: every change, newest last. Empty if there is no file."""
 
-    action  promote, or rollback to what `standing` has before the last
-    reason  in the words of who does it; may be empty
+    changes: tuple[AliasChange, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read an alias's file. Raises BundleError if it is damaged or can't be read."""
+        try:
+            text = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return cls()
+        except OSError as error:
+            raise BundleError(f"{path}: can't be read: {error.strerror}") from error
+        try:
+            history = cls.parse(text)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _damaged(path) from error
+        if not history.changes:
+            raise _damaged(path)
+        return history
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Parse the bytes of an alias's file. Raises ValueError, TypeError or KeyError."""
+        history = cls()
+        for entry in json.loads(text)["history"]:
+            history = history._with_entry(entry)
+        return history
+
+    def to_json(self) -> bytes:
+        """Return the bytes of an alias's file."""
+        entries = [asdict(change) for change in self.changes]
+        for entry in entries:
+            del entry["was"]  # the entries before it tell
+        return f"{json.dumps({'history': entries}, indent=2)}\n".encode()
+
+    @property
+    def version(self) -> int | None:
+        """The version that the alias points at; None for none."""
+        return self.changes[-1].version if self.changes else None
+
+    @property
+    def previous(self) -> int | None:
+        """The version that a rollback brings back; None if there is none."""
+        return next(iter(self.stack[-2:-1]), None)
+
+    @property
+    def stack(self) -> list[int]:
+        """The version that the alias points at, last, below it what rollbacks bring back in turn.
+
+        A promotion puts a version on top and a rollback takes the top one away, so that rolling
+        back twice goes further back and never returns to what was rolled back from.
+        """
+        versions: list[int] = []
+        for change in self.changes:
+            if change.action == "rollback":
+                versions.pop()
+            else:
+                versions.append(change.version)
+        return versions
+
+    def with_move(self, version: int, action: Action, reason: str) -> Self:
+        """Return the history with one more change: that the alias points at `version` from now."""
+        change = AliasChange(version, self.version, utc_text(), _user(), action, reason)
+        return type(self)((*self.changes, change))
+
+    def _with_entry(self, entry: Any) -> Self:
+        version, action = entry["version"], entry.get("action", "promote")
+        if type(version) is not int or version < 1 or action not in ("promote", "rollback"):
+            raise ValueError("not a change of an alias")
+        if action == "rollback" and self.previous != version:
+            raise ValueError("a rollback to another version than the previous one")
+        at, by, reason = str(entry["at"]), str(entry["by"]), str(entry.get("reason", ""))
+        change = AliasChange(version, self.version, at, by, action, reason)
+        return type(self)((*self.changes, change))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Why an alias moves, and what it must point at before.
+
+    action  promote, or rollback to the version before
+    reason  in the words of whoever moves it; may be empty
     seen    the history that the decision rests on; None: any
     """
 
     action: Action = "promote"
     reason: str = ""
-    seen: Sequence[AliasChange] | None = None
+    seen: AliasHistory | None = None
 
 
 PROMOTION = Move()
 
 
 def is_alias(text: str) -> bool:
-    """Whether an alias may be called so; `latest` may not, the name alone means the newest."""
+    """Return whether an alias may have this name. `latest` may not: NAME alone means the newest."""
     return _ALIAS.fullmatch(text) is not None and text != "latest"
 
 
-def read_history(path: Path) -> list[AliasChange]:
-    """The changes that an alias's file holds, newest last; none if there is no file.
+def move_alias(path: Path, version: int, move: Move) -> None:
+    """Point an alias at `version` in its file. The caller holds the lock.
 
-    Raises BundleError for a file that is damaged or can't be read.
+    Raises TryAgainError if the history is not the one that the move rests on.
     """
-    try:
-        text = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise BundleError(f"{path}: can't be read: {error.strerror}") from error
-    return _parse_history(path, text)
-
-
-def standing(history: Sequence[AliasChange]) -> list[int]:
-    """What the alias points at, last, and before it what each rollback would bring back in turn.
-
-    A promotion adds a version and a rollback takes one away, so that rolling back twice goes
-    further back and never returns to what was rolled back from.
-    """
-    versions: list[int] = []
-    for change in history:
-        if change.action == "rollback":
-            versions.pop()
-        else:
-            versions.append(change.version)
-    return versions
-
-
-def previous(history: Sequence[AliasChange]) -> int | None:
-    """The version that a rollback brings back; None where nothing stood before."""
-    return next(iter(standing(history)[-2:-1]), None)
-
-
-def append_change(path: Path, version: int, move: Move) -> None:
-    """Add to an alias's file that it points at `version` from now on. The caller holds the lock.
-
-    Raises TryAgainError if the history is another than the move rests on.
-    """
-    history = read_history(path)
-    if move.seen is not None and history != list(move.seen):
+    history = AliasHistory.read(path)
+    if move.seen is not None and history != move.seen:
         raise TryAgainError(
             f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
             "again"
         )
-    changes = [*history, _change_now(version, history, move)]
-    document = {"history": [_as_entry(change) for change in changes]}
-    replace_under_lock(path, f"{json.dumps(document, indent=2)}\n".encode())
+    replace_under_lock(path, history.with_move(version, move.action, move.reason).to_json())
 
 
-def _as_entry(change: AliasChange) -> dict[str, Any]:
-    """What the file holds of a change: what the alias meant before, the entry before it says."""
-    entry = asdict(change)
-    del entry["was"]
-    return entry
-
-
-def _parse_history(path: Path, text: bytes) -> list[AliasChange]:
-    changes: list[AliasChange] = []
-    try:
-        for change in json.loads(text)["history"]:
-            changes.append(_parse_change(change, changes))
-    except (ValueError, TypeError, KeyError) as error:
-        raise _damaged_alias(path) from error
-    if not changes:
-        raise _damaged_alias(path)
-    return changes
-
-
-def _parse_change(change: Any, before: list[AliasChange]) -> AliasChange:
-    """One entry, checked against those before it. Raises ValueError, TypeError or KeyError."""
-    version, action = change["version"], change.get("action", "promote")
-    stand = standing(before)
-    if type(version) is not int or version < 1 or action not in ("promote", "rollback"):
-        raise ValueError("no change of an alias")
-    if action == "rollback" and stand[-2:-1] != [version]:
-        raise ValueError("a rollback to what did not stand before")
-    return AliasChange(
-        version,
-        stand[-1] if stand else None,
-        str(change["at"]),
-        str(change["by"]),
-        action,
-        str(change.get("reason", "")),
-    )
-
-
-def _damaged_alias(path: Path) -> BundleError:
+def _damaged(path: Path) -> BundleError:
     return BundleError(
         f"{path}: is damaged, expected the history of an alias: remove it and promote anew"
     )
 
 
-def _change_now(version: int, history: Sequence[AliasChange], move: Move) -> AliasChange:
-    now = utc_text()
-    was = history[-1].version if history else None
+def _user() -> str:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name
         user = str(os.getuid())
-    return AliasChange(
-        version, was, now, f"{user}@{socket.gethostname()}", move.action, move.reason
-    )
+    return f"{user}@{socket.gethostname()}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
-from batchdigits.archive.signing import open_trust
+from batchdigits.archive.signing import Trust, open_trust
 from batchdigits.engines.open import DEFAULT_ENGINE, check_engine
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.digest import parse_digest
@@ -60,17 +60,18 @@ class BundleChoice:
         check_engine(self.engine)
         return self
 
-    def load(self) -> BundleFile:
+    def load(self, trust: Trust | None = None) -> BundleFile:
         """Find the bundle file, read it and check it whole.
 
-        Raises UsageError for values that no bundle could fit and for a store without a bundle,
-        what `read_bundle` raises, and BundleError for a file of the store that holds another name
-        or version.
+        `trust` takes the place of `require_signature`, `trusted_keys` and their variables. Raises
+        UsageError for values that no bundle could fit and for a store without a bundle, what
+        `read_bundle` raises, and BundleError for a file of the store that holds another name or
+        version.
         """
-        self.checked()
+        if trust is None:
+            trust = open_trust(self.require_signature, self.trusted_keys)
         store = open_store(self.store)
         path = self.find(store)
-        trust = open_trust(self.require_signature, self.trusted_keys)
         file = read_bundle(path, expect_digest=self.expect_digest, trust=trust)
         facts = file.manifest
         in_store = path.parent.parent == store.folder

@@ -1,8 +1,8 @@
-"""The store: a folder of bundles, a subfolder a name, and aliases that point at versions.
+"""The store: a folder of bundles, with a subfolder for each name and aliases for its versions.
 
 - `STORE/NAME/NAME-1.bundle`
 - `STORE/NAME/aliases/production.json`
-- `STORE/NAME/.highest`: the highest version ever published, so that none is used twice
+- `STORE/NAME/.highest`: the highest version ever published, so that no version is used twice
 - `STORE/.NAME.lock`: held while something is written
 """
 
@@ -25,14 +25,7 @@ from batchdigits.files.atomic import (
     replace_under_lock,
 )
 from batchdigits.files.lock import hold_lock
-from batchdigits.store.aliases import (
-    PROMOTION,
-    AliasChange,
-    Move,
-    append_change,
-    is_alias,
-    read_history,
-)
+from batchdigits.store.aliases import PROMOTION, AliasHistory, Move, is_alias, move_alias
 from batchdigits.text import listing
 
 LOCK_SECONDS = 60.0
@@ -49,25 +42,25 @@ class Store:
         self.folder = Path(folder)
 
     def names(self) -> list[str]:
-        """Every name that has a bundle, sorted."""
-        found = [name for name in _entries(self.folder) if is_bundle_name(name)]
-        return sorted(name for name in found if self.versions(name))
+        """Return every name that has a bundle, sorted."""
+        names = [name for name in _entries(self.folder) if is_bundle_name(name)]
+        return sorted(name for name in names if self.versions(name))
 
     def versions(self, name: str) -> list[int]:
-        """The versions of `name`, ascending; none for an unknown name."""
+        """Return the versions of `name`, ascending; none for an unknown name."""
         pattern = re.compile(rf"{re.escape(name)}-({_VERSION.pattern})\.bundle")
         matches = map(pattern.fullmatch, _entries(self.folder / name))
         return sorted(int(match.group(1)) for match in matches if match)
 
     def path(self, name: str, version: int) -> Path:
-        """Where that version is, or would be."""
+        """Return the path of that version, whether it exists or not."""
         return self.folder / name / f"{name}-{version}.bundle"
 
     def publish(self, name: str, build: Callable[[int], bytes]) -> Path:
-        """Write `build(version)` as the next version of `name`; returns its path.
+        """Write `build(version)` as the next version of `name`; return its path.
 
         The version is one more than the highest there ever was. The file appears whole or not at
-        all, and never in the place of another. Raises UsageError for a name that can't be one,
+        all, and never replaces another. Raises UsageError for a name that can't be one,
         TryAgainError if another publisher holds the name for a minute, OutputError if the store
         can't be written.
         """
@@ -84,59 +77,62 @@ class Store:
                     create_file(self.path(name, version), build(version))
                     break
                 except FileExistsError:
-                    # Someone wrote past the lock, as a copy into the store does.
+                    # Someone wrote without the lock, as a copy into the store does.
                     version += 1
             replace_under_lock(self.folder / name / ".highest", f"{version}\n".encode())
         return self.path(name, version)
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Hold the name's lock, which everybody holds who writes, waiting up to a minute for it.
+        """Hold the lock that every writer of `name` holds, after waiting up to a minute for it.
 
-        Raises TryAgainError if another holds it for longer, OutputError if the store is not there
-        or can't be written.
+        Raises TryAgainError if another writer holds it for longer, OutputError if the store does
+        not exist or can't be written.
         """
         with _patient_lock(self.folder / name):
             yield
 
     def aliases(self, name: str) -> dict[str, int]:
-        """Every alias of `name` and the version it points at, sorted by alias."""
-        entries = _entries(self.folder / name / "aliases")
-        found = sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
-        return {alias: self._select(name, alias) for alias in found if is_alias(alias)}
+        """Return every alias of `name` and the version it points at, sorted by alias.
 
-    def history(self, name: str, alias: str) -> list[AliasChange]:
-        """What the alias pointed at, newest last; empty if there is no such alias.
+        Raises BundleError if an alias's file is damaged.
+        """
+        entries = _entries(self.folder / name / "aliases")
+        known = sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
+        return {alias: self._select(name, alias) for alias in known if is_alias(alias)}
+
+    def history(self, name: str, alias: str) -> AliasHistory:
+        """Return the alias's history, empty if there is no such alias.
 
         Raises BundleError if the alias's file is damaged.
         """
-        return read_history(self._alias_path(name, alias))
+        return AliasHistory.read(self._alias_path(name, alias))
 
     def set_alias(self, name: str, alias: str, version: int, move: Move = PROMOTION) -> None:
-        """Point `alias` at a version that is there, and keep what it pointed at before.
+        """Point `alias` at a version that exists, and keep what it pointed at before.
 
         Raises UsageError for a word that can't be an alias, BundleError for an unknown version,
-        TryAgainError if the alias is not where the move saw it, OutputError if the store can't be
-        written.
+        TryAgainError if the alias has moved since the move was decided, OutputError if the store
+        can't be written.
         """
         if not is_alias(alias):
             raise UsageError(
                 f"alias {alias!r}: use lower-case letters, digits, '.', '_' and '-', a letter "
-                "first; 'latest' is none, since the name alone means the newest"
+                "first, and not 'latest': the name alone means the newest"
             )
         path = self._alias_path(name, alias)
         self._require(name, version)
         with self.locked(name):
-            self._require(name, version)  # a prune may have removed it just now
+            self._require(name, version)  # a prune may just have removed it
             with explained(path.parent):
                 path.parent.mkdir(exist_ok=True)
-            append_change(path, version, move)
+            move_alias(path, version, move)
             fsync_folder(path.parent.parent)
 
     def resolve(self, reference: str) -> Path:
-        """The file that `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest) means.
+        """Return the file that `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest) means.
 
-        Raises BundleError that lists what is known.
+        Raises BundleError that lists what the store has.
         """
         name, selector = split_reference(reference)
         versions = self.versions(name)
@@ -153,11 +149,10 @@ class Store:
         return self.path(name, version)
 
     def _select(self, name: str, selector: str) -> int:
-        """The version that a version's or an alias's text means; 0 for none."""
+        """Return the version that the text of a version or an alias means; 0 for none."""
         if _VERSION.fullmatch(selector):
             return int(selector)
-        changes = self.history(name, selector) if is_alias(selector) else []
-        return changes[-1].version if changes else 0
+        return (self.history(name, selector).version or 0) if is_alias(selector) else 0
 
     def _require(self, name: str, version: int) -> None:
         if version not in self.versions(name):
@@ -184,15 +179,15 @@ class Store:
                 fsync_folder(self.folder)
 
     def _remove_leftovers(self, name: str) -> None:
-        """Remove what publishers that were killed left half written; the caller holds the lock."""
-        # Of bundles alone: a signature's is of somebody who signs right now, and takes no lock.
+        """Remove the temporary files of publishers that were killed. The caller holds the lock."""
+        # Those of bundles only: a signature's may belong to somebody who signs right now, unlocked.
         pattern = re.compile(rf"\.{re.escape(name)}-{_VERSION.pattern}\.bundle\.[^.]+\.tmp")
         for entry in _entries(self.folder / name):
             if pattern.fullmatch(entry):
                 remove_file(self.folder / name / entry)
 
     def _highest(self, name: str) -> int:
-        """The highest version ever published here, as far as was noted; 0 for none."""
+        """Return the highest version ever published, as noted in `.highest`; 0 for none."""
         path = self.folder / name / ".highest"
         try:
             text = path.read_text("ascii", errors="replace").strip()
@@ -207,7 +202,7 @@ class Store:
 
 
 def _entries(folder: Path) -> list[str]:
-    """The names in a folder; none if there is no such folder."""
+    """Return the names in a folder; none if there is no such folder."""
     try:
         return [entry.name for entry in folder.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
@@ -218,7 +213,7 @@ def _entries(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _patient_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`, waiting up to a minute: a trained model is not given up lightly."""
+    """Hold the lock of `path`, after waiting up to a minute: to train anew takes longer."""
     deadline = time.monotonic() + LOCK_SECONDS
     with contextlib.ExitStack() as stack:
         while True:
@@ -233,7 +228,10 @@ def _patient_lock(path: Path) -> Iterator[None]:
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:
-    """Name and, after an `@`, the version or alias of a reference. BundleError if it is none."""
+    """Split a reference into its name and, after an `@`, its version or alias.
+
+    Raises BundleError for anything that is not a reference.
+    """
     match = _REFERENCE.fullmatch(reference)
     if match is None or not is_bundle_name(match.group(1)):
         raise BundleError(

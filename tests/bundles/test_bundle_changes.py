@@ -193,7 +193,7 @@ def test_the_gate_lets_the_better_pass(store: Store, run: Run, rows: Path) -> No
     assert code == 0
     assert out.startswith("digits@production: version 2 (was 1)")
     assert err.startswith("accuracy 1.0000 on 300 rows of ")
-    assert store.history("digits", "production")[-1].reason == "a better one"
+    assert store.history("digits", "production").changes[-1].reason == "a better one"
 
 
 def test_the_gate_stops_the_worse(store: Store, run: Run, rows: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_gate_stops_the_worse(store: Store, run: Run, rows: Path) -> None:
     assert f"digits@1: accuracy {accuracy} on 300 rows of {rows}, 1.0000 with digits@2" in err
     assert "worse by more than --max-regression 0; digits@production stays at digits@2" in err
     assert store.aliases("digits") == {"production": 2}
-    assert len(store.history("digits", "production")) == 1
+    assert len(store.history("digits", "production").changes) == 1
 
 
 def test_max_regression_is_a_share_or_a_percentage(store: Store, run: Run, rows: Path) -> None:
@@ -284,7 +284,7 @@ def test_concurrent_promotions_lose_no_history(store: Store) -> None:
     ]
     codes = [process.wait(timeout=120) for process in running]
     moved = sum(b"version" in process.communicate()[0] for process in running)
-    history = store.history("digits", "production")
+    history = store.history("digits", "production").changes
     assert set(codes) <= {0, 75}
     assert len(history) == moved > 0
     assert [change.was for change in history] == [None, *(c.version for c in history[:-1])]
@@ -306,7 +306,7 @@ def test_rollback_brings_back_what_stood_before(store: Store, run: Run) -> None:
     assert "there is no version before 1 to go back to: promote another; versions: 1, 2, 3" in err
     promote(run, 3)
     assert rollback(run)[1].startswith("digits@production: version 1 (rolled back from 3)")
-    changes = store.history("digits", "production")
+    changes = store.history("digits", "production").changes
     assert [change.version for change in changes] == [1, 2, 3, 2, 1, 3, 1]
     assert changes[3].reason == "7 read as 1"
 
@@ -482,6 +482,6 @@ def test_prunes_that_are_killed_leave_a_sound_store(tmp_path: Path) -> None:
         time.sleep(0.02)
         os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
-        needed = {change.version for change in store.history("digits", "production")[-2:]}
+        needed = {change.version for change in store.history("digits", "production").changes[-2:]}
         assert needed <= set(store.versions("digits"))
         assert all(store.path("digits", v).read_bytes() == data for v in store.versions("digits"))

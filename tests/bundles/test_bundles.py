@@ -198,7 +198,7 @@ def test_promote_moves_an_alias(store: Store, run: Run) -> None:
     code, out, _ = run("promote", "digits@2", "--alias", "production")
     assert out.startswith("digits@production: version 2 (was 1), sha256:")
     assert store.aliases("digits") == {"production": 2}
-    assert len(store.history("digits", "production")) == 2
+    assert len(store.history("digits", "production").changes) == 2
 
 
 def test_promoting_again_changes_nothing(store: Store, run: Run) -> None:
@@ -207,7 +207,7 @@ def test_promoting_again_changes_nothing(store: Store, run: Run) -> None:
     code, out, err = run("promote", "digits@1", "--alias", "production")
     assert (code, out) == (0, "")
     assert "points at version 1 already" in err
-    assert len(store.history("digits", "production")) == 1
+    assert len(store.history("digits", "production").changes) == 1
 
 
 def test_promote_refuses_what_does_not_verify(store: Store, run: Run) -> None:
@@ -246,6 +246,10 @@ def test_listing_and_help_import_nothing_heavy(store: Store) -> None:
     script = """
 import sys
 from batchdigits.bundles.__main__ import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
 main(["list"])
 main(["show", "digits"])
 heavy = {"numpy", "pyarrow", "onnxruntime", "zipfile", "tensorflow", "keras", "joblib"}

@@ -72,7 +72,7 @@ def test_keygen_says_what_it_wrote(here: Path, run: Run) -> None:
     code, _, err = run(bundles, "keygen", "night", "--output", "keys")
     assert (code, "never overwritten" in err) == (73, True)
     code, _, err = run(bundles, "keygen", "night", "--output", "absent")
-    assert (code, "absent: is no folder" in err) == (2, True)
+    assert (code, "absent: is not a folder" in err) == (2, True)
 
 
 def test_a_signed_bundle_scores_and_its_receipt_names_the_key(
@@ -186,6 +186,21 @@ def test_only_a_sound_bundle_is_signed(here: Path, run: Run) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     assert run(*sign)[0] == 78
     assert [entry.name for entry in path.parent.glob("*.sig")] == []
+
+
+def test_an_unsigned_bundle_can_be_shown_and_signed_where_signatures_are_required(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody must be able to sign the first bundle, and to replace another key's signature."""
+    monkeypatch.setenv("BATCHDIGITS_REQUIRE_SIGNATURE", "1")
+    monkeypatch.setenv("BATCHDIGITS_TRUSTED_KEYS", "trusted")
+    assert run(bundles, "verify", "digits")[0] == 78
+    assert run(bundles, "show", "digits")[0] == 0
+    assert run(bundles, "keygen", "stranger")[0] == 0
+    for name, verified in (("stranger", 78), ("ops", 0)):
+        sign = (bundles, "sign", "digits", "--key", f"{name}.key", "--overwrite")
+        assert run(*sign)[0] == 0
+        assert run(bundles, "verify", "digits")[0] == verified
 
 
 def test_a_key_with_a_passphrase_signs_with_it_alone(here: Path, run: Run) -> None:

@@ -232,7 +232,7 @@ def test_only_an_mlflow_model_is_replaced(tmp_path: Path) -> None:
     folder.mkdir()
     check_folder(folder, overwrite=False)
     (folder / "thesis.tex").touch()
-    with pytest.raises(OutputError, match="is no MLflow model"):
+    with pytest.raises(OutputError, match="is not an MLflow model"):
         check_folder(folder, overwrite=True)
     (folder / "MLmodel").touch()
     check_folder(folder, overwrite=True)

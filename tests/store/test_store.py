@@ -180,7 +180,7 @@ def test_an_alias_keeps_its_history(store: Store) -> None:
     store.publish("digits", content)
     for version in (1, 2, 1):
         store.set_alias("digits", "production", version)
-    history = store.history("digits", "production")
+    history = store.history("digits", "production").changes
     assert [change.version for change in history] == [1, 2, 1]
     assert all(change.at.endswith("Z") and "@" in change.by for change in history)
     assert store.aliases("digits") == {"production": 1}

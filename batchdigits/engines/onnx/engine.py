@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.engines.contract import Measured, MostProbable, most_probable
 from batchdigits.engines.onnx.loop import FLOAT, INT64, UINT8, Layout, Names, loop_over_blocks
 from batchdigits.engines.onnx.safety import check_onnx_graph
-from batchdigits.engines.onnx.session import Session
+from batchdigits.engines.onnx.session import Session, describe_ports
 from batchdigits.errors import BundleError
 from batchdigits.images import PIXELS
 
@@ -28,7 +27,7 @@ _BEST = ("best", "confidence")
 _STRANGENESS = "strangeness"
 _WANTED = "with_strangeness"
 
-_MEASURED = ", strangeness tensor(float) N"
+_MEASURED = ", strangeness tensor(float) [N]"
 
 
 class OnnxEngine:
@@ -177,27 +176,25 @@ def _check_ports(session: Session, classes: int) -> tuple[bool, bool]:
 
     Raises BundleError unless it takes `pixels` and gives `probabilities`.
     """
-    inputs, outputs = _describe(session.inputs), _describe(session.outputs)
-    if inputs != f"pixels tensor(float) N x {PIXELS}":
-        raise BundleError(f"model.onnx takes {inputs}, expected pixels tensor(float) N x {PIXELS}")
-    expected = f"probabilities tensor(float) N x {classes}"
-    switch = _describe(session.optional_inputs)
-    measures = switch == f"{_WANTED} tensor(bool) " and outputs.endswith(_MEASURED)
+    inputs, outputs = describe_ports(session.inputs), describe_ports(session.outputs)
+    if inputs != f"pixels tensor(float) [N, {PIXELS}]":
+        raise BundleError(
+            f"model.onnx takes {inputs}, expected pixels tensor(float) [N, {PIXELS}]: rebuild the "
+            "bundle with train"
+        )
+    expected = f"probabilities tensor(float) [N, {classes}]"
+    switch = describe_ports(session.optional_inputs)
+    measures = switch == f"{_WANTED} tensor(bool) []" and outputs.endswith(_MEASURED)
     if measures:
         outputs = outputs.removesuffix(_MEASURED)
     elif switch:
-        raise BundleError(f"model.onnx takes {switch} besides pixels, expected nothing else")
-    more = f"{expected}, best tensor(int64) N, confidence tensor(float) N"
+        raise BundleError(
+            f"model.onnx takes {switch} besides pixels, expected nothing else: rebuild the bundle "
+            "with train"
+        )
+    more = f"{expected}, best tensor(int64) [N], confidence tensor(float) [N]"
     if outputs not in (expected, more):
-        raise BundleError(f"model.onnx gives {outputs}, expected {expected}")
+        raise BundleError(
+            f"model.onnx gives {outputs}, expected {expected}: rebuild the bundle with train"
+        )
     return outputs == more, measures
-
-
-def _describe(ports: Sequence[Any]) -> str:
-    """Name, type and shape of each port; N stands for a first dimension that is left open."""
-    return ", ".join(f"{port.name} {port.type} {_shape(port.shape)}" for port in ports)
-
-
-def _shape(shape: Sequence[int | str | None]) -> str:
-    free = ["N" if not isinstance(size, int) and at == 0 else size for at, size in enumerate(shape)]
-    return " x ".join(map(str, free))

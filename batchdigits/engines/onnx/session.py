@@ -1,4 +1,4 @@
-"""A model in ONNX Runtime: opened, called with one thread, and what goes wrong as one line."""
+"""A model in ONNX Runtime: called with one thread, its errors turned into one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FATAL = 4
 
 
 class Session:
-    """The model in these bytes. Raises BundleError if it can't be loaded."""
+    """A model, given as bytes. Raises BundleError if it can't be loaded."""
 
     def __init__(self, model: bytes) -> None:
         self._errors = _runtime_errors()
@@ -21,24 +21,24 @@ class Session:
 
     @property
     def inputs(self) -> Sequence[Any]:
-        """Name, type and shape of each input."""
+        """Name, type and shape of each input that must be given."""
         ports: Sequence[Any] = self._session.get_inputs()
         return ports
 
     @property
     def optional_inputs(self) -> Sequence[Any]:
-        """The same of the inputs that have a value unless they are given one."""
+        """Name, type and shape of each input that has a value of its own if none is given."""
         ports: Sequence[Any] = self._session.get_overridable_initializers()
         return ports
 
     @property
     def outputs(self) -> Sequence[Any]:
-        """The same of the outputs."""
+        """Name, type and shape of each output."""
         ports: Sequence[Any] = self._session.get_outputs()
         return ports
 
     def run(self, names: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The outputs of these names. Raises BundleError if the model fails."""
+        """Compute the outputs of these names. Raises BundleError if the model fails."""
         try:
             outputs: list[NDArray[Any]] = self._session.run(names, given)
         except self._errors as error:
@@ -46,6 +46,16 @@ class Session:
                 f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
             ) from error
         return outputs
+
+
+def describe_ports(ports: Sequence[Any]) -> str:
+    """Name, type and shape of each port; N stands for a first dimension that is left open."""
+    return ", ".join(f"{port.name} {port.type} [{_shape(port.shape)}]" for port in ports)
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    free = ["N" if not isinstance(size, int) and at == 0 else size for at, size in enumerate(sizes)]
+    return ", ".join(map(str, free))
 
 
 def _open(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
@@ -57,7 +67,7 @@ def _open(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _FATAL
-    # Otherwise bytes that look like ONNX Runtime's own format would be read as that.
+    # Without this, bytes that look like ONNX Runtime's own format would be read as that.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -68,7 +78,7 @@ def _open(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: a dozen classes that share no base but Exception."""
+    """Return the errors of ONNX Runtime: a dozen classes that share no base but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state
 
     kinds = vars(onnxruntime_pybind11_state).values()

@@ -145,10 +145,10 @@ def test_threads_share_an_engine(engine: OnnxEngine, pixels: np.ndarray) -> None
 @pytest.mark.parametrize(
     ("classes", "ports", "told"),
     [
-        (3, {"input": "input_1"}, "takes input_1 tensor.float. N x 64, expected pixels"),
-        (3, {"output": "dense_1"}, "gives dense_1 tensor.float. N x 3, expected probabilities"),
-        (4, {}, "gives probabilities tensor.float. N x 4, expected probabilities .* N x 3"),
-        (3, {"rows": 1}, "takes pixels tensor.float. 1 x 64, expected .* N x 64"),
+        (3, {"input": "input_1"}, "takes input_1 tensor.float. .N, 64., expected pixels"),
+        (3, {"output": "dense_1"}, "gives dense_1 tensor.float. .N, 3., expected probabilities"),
+        (4, {}, "gives probabilities tensor.float. .N, 4., expected probabilities .* .N, 3."),
+        (3, {"rows": 1}, "takes pixels tensor.float. .1, 64., expected .* .N, 64."),
         (3, {"type": TensorProto.DOUBLE}, "model.onnx"),
     ],
 )
