@@ -1,10 +1,10 @@
-"""The commit: finished temporaries become final files and a receipt, whatever happens between.
+"""The commit: complete temporaries become final files and a receipt, even across a crash.
 
-Up to the `.commit` file no final name is touched; from it on every step can be done again from
-what is on the disk. It is named after the receipt, which all runs of one stem share, and says
-which files it is about: a run with other outputs and the same receipt can end it too. The folder
-is synced before each step that relies on the ones before it, so that a power cut can't put them
-into another order.
+No final name is touched before the `.commit` file exists; after that every step can be repeated
+from the files on the disk. The `.commit` file is named after the receipt, which all runs of one
+stem share, and lists its files: a run with other outputs and the same receipt can complete it too.
+The folder is synced before each step that relies on earlier ones, so that a power cut can't reorder
+them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LONGEST_NAME = 255  # bytes, on every file system of Linux
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """An output whose temporary is complete: its final path, `sha256:…`, and length in bytes."""
+    """An output with a complete temporary: its final path, `sha256:…`, and length in bytes."""
 
     path: Path
     digest: str
@@ -46,7 +46,7 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class _Commit:
-    """What is to be done: the receipt to be, its outputs, and the files that go."""
+    """The steps to do: the future receipt, its outputs, and the files to remove."""
 
     receipt: Record
     outputs: list[WrittenFile]
@@ -54,11 +54,11 @@ class _Commit:
 
 
 def recover(targets: Targets) -> None:
-    """Ends what an earlier run left, and is called first of all under the lock.
+    """Complete or discard the commit of an earlier run; call it first, under the lock.
 
-    A commit whose files all exist, as temporary or final, with their digests is completed, be it
-    of these targets or of others with the same receipt; else its temporaries and the `.commit` are
-    removed. So are the temporaries of these targets, and nothing else is touched.
+    A commit whose files all exist with their digests, as temporary or final, is completed, whether
+    it is of these targets or of others with the same receipt. Otherwise its temporaries and the
+    `.commit` are removed. The temporaries of these targets are removed too, and nothing else.
     """
     commit = _read_commit(targets)
     if commit is not None and all(_settle(output) for output in commit.outputs):
@@ -71,12 +71,12 @@ def recover(targets: Targets) -> None:
 
 
 def publish(targets: Targets, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None:
-    """Makes the temporaries the final files, and the receipt with their digests say so.
+    """Give the temporaries their final names, then write the receipt with their digests.
 
-    `written` holds the predictions and, where there are any, the rejects; their temporaries are
-    complete and synced. What an earlier receipt of that name speaks of goes, as far as it is still
-    that and no input of this run; so do older rejects. Raises IOFailedError or OutputError; the
-    next run's recover() then completes or discards what is there.
+    `written` is the predictions and the rejects, if there are any; their temporaries are complete
+    and synced. The files of an earlier receipt of that name are removed, unless they were changed
+    since or are input files of this run; so are older rejects. Raises IOFailedError or OutputError;
+    the next run's recover() then completes or discards the commit.
     """
     _refuse_others(targets, written)
     for output in written:
@@ -91,11 +91,11 @@ def publish(targets: Targets, written: Sequence[WrittenFile], receipt: Mapping[s
 
 
 def discard(targets: Targets) -> None:
-    """Removes our temporaries after an error or a signal; only for who holds the lock.
+    """Remove our temporaries after an error or a signal; the caller holds the lock.
 
-    A commit that has begun is completed instead: half of it may be done. What can't be done is
-    left to the next run's recover(). Raises InterruptedRunError alone, for a signal that came
-    meanwhile; the work is done all the same.
+    A commit that has begun is completed instead, since half of it may be done. Steps that fail are
+    left to the next run's recover(). Raises only InterruptedRunError, for a signal that arrived
+    meanwhile; the work is done anyway.
     """
     try:
         recover(targets)
@@ -103,25 +103,25 @@ def discard(targets: Targets) -> None:
         with suppress(BatchdigitsError):
             recover(targets)  # signals are ignored from the first one on
         raise
-    except BatchdigitsError:  # the fault that led here is the one to tell
+    except BatchdigitsError:  # the error that led here is the one to report
         return
 
 
 def read_receipt(path: Path) -> Record | None:
-    """A receipt, None when it is absent or none of ours.
+    """Read a receipt; None when it is absent or not one of ours.
 
-    Raises IOFailedError when it is there and can't be read.
+    Raises IOFailedError when it exists and can't be read.
     """
-    found = _read_json(path)
-    if isinstance(found, dict) and isinstance(found.get("outputs"), dict):
-        return found
+    record = _read_json(path)
+    if isinstance(record, dict) and isinstance(record.get("outputs"), dict):
+        return record
     return None
 
 
 def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile] | None:
-    """The predictions and, if there are any, the rejects that a receipt in `folder` names.
+    """The predictions, and the rejects if there are any, that a receipt in `folder` names.
 
-    None unless it names each as a file of that folder, with digest and size.
+    None unless each is named as a file of that folder, with digest and size.
     """
     match receipt.get("outputs"):
         case {"predictions": dict(predictions), "rejects": (dict() | None) as rejects}:
@@ -131,7 +131,7 @@ def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile]
 
 
 def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
-    """Whether these are the targets' files, are there with their digests, and no other is."""
+    """Whether these are all of the targets' files, and exist with their digests."""
     named = {output.path for output in outputs}
     if targets.predictions not in named or named - {targets.predictions, targets.rejects}:
         return False
@@ -141,23 +141,23 @@ def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
 
 
 def as_json(record: Mapping[str, Any]) -> bytes:
-    """A record as JSON for people: in the order given, indented, UTF-8, a newline at the end."""
+    """Encode a record as JSON for people: its own order, indented, UTF-8, a newline at the end."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # File names that are no UTF-8 come as lone surrogates: those become JSON's own escapes.
+    # File names that are not UTF-8 hold lone surrogates, which become JSON's own escapes.
     return text.encode("utf-8", "backslashreplace")
 
 
 def _finish(targets: Targets, commit: _Commit) -> None:
-    """Every step from the `.commit` to the receipt. Each may have been done before."""
+    """Do every step from the `.commit` to the receipt. Each may have been done before."""
     if os.path.lexists(targets.receipt):
         remove_file(targets.receipt)
-        fsync_folder(targets.folder)  # an old receipt must not come back beside new files
+        fsync_folder(targets.folder)  # an old receipt must not reappear beside new files
     for old in commit.replaced:
         if _is_file_of(old.path, old):
             remove_file(old.path)
     for output in reversed(commit.outputs):
         _promote(output.path)
-    fsync_folder(targets.folder)  # a new receipt must not come before its files
+    fsync_folder(targets.folder)  # a new receipt must not appear before its files
     replace_under_lock(targets.receipt, as_json(commit.receipt))
     remove_file(targets.commit)
     fsync_folder(targets.folder)
@@ -175,7 +175,7 @@ def _remove_leftovers(targets: Targets) -> None:
 
 
 def _settle(output: WrittenFile) -> bool:
-    """Whether the output exists whole; of two copies the final one is kept."""
+    """Whether the output exists and is complete; of two copies the final one is kept."""
     temporary = temporary_name(output.path)
     if _is_file_of(output.path, output):
         remove_file(temporary)
@@ -198,8 +198,8 @@ def _verify_size(output: WrittenFile) -> None:
     size = temporary.stat().st_size if temporary.is_file() else 0
     if size != output.bytes:
         raise IOFailedError(
-            f"{temporary}: {output.bytes} bytes were written, {size} are there: was the folder "
-            "removed or its mount lost? nothing was published; run again"
+            f"{temporary}: {output.bytes} bytes were written, but the file has {size}; nothing was "
+            "published; check that the folder and its mount still exist, then run again"
         )
 
 
@@ -210,7 +210,7 @@ def _refuse_others(targets: Targets, written: Sequence[WrittenFile]) -> None:
 
 
 def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenFile]:
-    """What goes with the old receipt: the files it speaks of that no new ones take the place of."""
+    """The files to remove with the old receipt: those that it names and no new file replaces."""
     receipt = read_receipt(targets.receipt)
     old = (None if receipt is None else named_outputs(targets.folder, receipt)) or []
     ours = (targets.predictions, targets.rejects)
@@ -229,13 +229,13 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
 
 
 def _is_of_stem(output: Path, receipt: Path) -> bool:
-    """Whether a run with this receipt may have written a file of that name."""
+    """Whether a run with this receipt can have written a file of that name."""
     stem = receipt.name.removesuffix(".receipt.json")
     return split_name(output.name)[0] in (stem, f"{stem}.predictions", f"{stem}.rejects")
 
 
 def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
-    """What a receipt says of its outputs: the file's own name, since folders get moved."""
+    """The outputs as a receipt describes them: file names without folders, which may be moved."""
     by_path = {output.path: output for output in outputs}
     return {
         "predictions": _entry(by_path[targets.predictions]),
@@ -248,19 +248,19 @@ def _entry(output: WrittenFile) -> Record:
 
 
 def _read_json(path: Path) -> object:
-    """What a JSON file holds, None when it is absent or no JSON."""
+    """The value of a JSON file; None when the file is absent or not JSON."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested to no end
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
         return None
 
 
 def _read_commit(targets: Targets) -> _Commit | None:
-    """The commit that was begun under this receipt; None when there is none or it is damaged."""
+    """The commit in progress of this receipt; None when there is none or it is damaged."""
     match _read_json(targets.commit):
         case {"receipt": dict(receipt), "replaced": list(entries)}:
             outputs = named_outputs(targets.folder, receipt)
@@ -271,18 +271,18 @@ def _read_commit(targets: Targets) -> _Commit | None:
 
 
 def _from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] | None:
-    found = []
+    files = []
     for entry in entries:
         match entry:
             case {"path": str(name), "sha256": str(digest), "bytes": int(size)} if _is_name(name):
-                found.append(WrittenFile(folder / name, digest, size))
+                files.append(WrittenFile(folder / name, digest, size))
             case _:
                 return None
-    return found
+    return files
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file can be called that, in its folder and nowhere else."""
+    """Whether this can be the name of a file in its own folder."""
     try:
         encoded = os.fsencode(name)
     except UnicodeEncodeError:

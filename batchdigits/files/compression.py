@@ -1,4 +1,4 @@
-"""gzip and Zstandard, in and out, over files that are hashed as they stand on the disk."""
+"""gzip and Zstandard, read and written, over files that are hashed as they are on the disk."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
 from batchdigits.files.names import Compression
 
 _CHUNK = 1 << 20
-_GZIP_WINDOW = 31  # zlib's number for "a gzip header and trailer, the largest window"
+_GZIP_WINDOW = 31  # zlib: a gzip header and trailer, and the largest window
 _GZIP_LEVEL = 1  # predictions: 45 MB/s to 35 % of their size; level 6 does 7 MB/s to 27 %
 
 
 class Decoder(Protocol):
-    """Gives 1 to `size` bytes, and none only at the end."""
+    """A reader of decompressed bytes: 1 to `size` of them, and none only at the end."""
 
     def read(self, size: int) -> bytes: ...
 
 
 class Encoder(Protocol):
-    """Compresses into a writer. give_up() lets go of what is still held and never raises."""
+    """A compressor into a writer. give_up() drops the bytes still held and never raises."""
 
     def write(self, data: BytesLike) -> None: ...
 
@@ -32,9 +32,9 @@ class Encoder(Protocol):
 
 
 def open_decoder(reader: HashingReader, compression: Compression) -> Decoder:
-    """The decompressed bytes of a file.
+    """Open a decoder over a file.
 
-    Its read() raises EOFError, zlib.error, or an OSError without a number, for data that are
+    Its read() raises EOFError, zlib.error, or an OSError without a number for data that are
     truncated, damaged or followed by something else.
     """
     if compression == "gz":
@@ -42,14 +42,14 @@ def open_decoder(reader: HashingReader, compression: Compression) -> Decoder:
     if compression == "zst":
         import pyarrow as pa
 
-        # libzstd checks frames, and pyarrow that the last one is complete; Python has neither.
+        # libzstd checks frames, and pyarrow that the last one is complete; Python has no Zstandard.
         decoder: Decoder = pa.CompressedInputStream(pa.PythonFile(reader, mode="r"), "zstd")
         return decoder
     return reader
 
 
 def open_encoder(writer: HashingWriter, compression: Compression) -> Encoder:
-    """What compresses into `writer`; the same bytes give the same file, without date and name."""
+    """Open an encoder into `writer`; the same bytes give the same file, without date and name."""
     if compression == "gz":
         return _GzipEncoder(writer)
     if compression == "zst":
@@ -58,10 +58,10 @@ def open_encoder(writer: HashingWriter, compression: Compression) -> Encoder:
 
 
 class _GzipDecoder:
-    """All members of a gzip file. Zero padding after the last one is legal (RFC 1952 users: tar).
+    """A decoder of all members of a gzip file; zero padding after the last is legal (tar adds it).
 
-    zlib itself rather than Python's gzip module, which reads 8 KiB at a time, or pyarrow, which
-    refuses the padding. Raises EOFError for truncation, zlib.error for damage and junk.
+    It uses zlib, since Python's gzip module reads 8 KiB at a time and pyarrow refuses the padding.
+    Raises EOFError for truncation, zlib.error for damage and other bytes.
     """
 
     def __init__(self, raw: HashingReader) -> None:
@@ -127,7 +127,7 @@ class _GzipEncoder:
 
 
 class _ZstdEncoder:
-    """pyarrow's compressor; it closes its sink and may write to it late, so it gets a stand-in."""
+    """An encoder over pyarrow's, which closes its sink and may write late: it gets a proxy sink."""
 
     def __init__(self, writer: HashingWriter) -> None:
         import pyarrow as pa
@@ -148,7 +148,7 @@ class _ZstdEncoder:
 
 
 class _Sink:
-    """Passes writes on until it is abandoned, and leaves closing to the owner of the writer."""
+    """A proxy that forwards writes until it is abandoned, and never closes the writer."""
 
     closed = False
 

@@ -1,4 +1,4 @@
-"""One writer at a time: an advisory lock that the kernel frees however its holder ends."""
+"""One writer at a time: an advisory lock, which the kernel frees even if its holder is killed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from batchdigits.errors import InterruptedRunError, OutputError, TryAgainError
 
-# Who only looks whether a lock is held shares it for an instant: no reason to give up.
+# A process that only tests the lock shares it for an instant: that is no reason to give up.
 _TRIES = 10
 _PAUSE = 0.01  # seconds
 
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Holds `.NAME.lock` beside `path`, which need not exist; waits for no other run.
+    """Hold `.NAME.lock` beside `path`, which need not exist; never wait for another run.
 
-    Raises TryAgainError when another process holds it, OutputError when its folder is absent
+    Raises TryAgainError when another process holds the lock, OutputError when its folder is absent
     or can't be written.
     """
     lock = lock_name(path)
@@ -36,10 +36,10 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 def refuse_held(path: Path) -> None:
-    """Raises what hold_lock would where another process holds the lock or it can't be opened.
+    """Raise what hold_lock would where another process holds the lock or it can't be opened.
 
-    Writes, creates and removes nothing. A free lock file is shared for an instant, which
-    hold_lock's patience outlasts.
+    Writes, creates and removes nothing. A free lock file is shared for an instant, less than
+    hold_lock waits.
     """
     lock = lock_name(path)
     try:
@@ -66,11 +66,11 @@ def lock_name(path: Path) -> Path:
 def _acquire(lock: Path, path: Path) -> int:
     while True:
         descriptor = _open_and_lock(lock, path)
-        # Its last holder may have removed the file between our opening and our locking it; a
-        # lock without a name keeps nobody out.
+        # The last holder may have removed the file between our opening and our locking it; a lock
+        # on a file without a name keeps nobody out.
         try:
             if _is_still_named(descriptor, lock):
-                with suppress(OSError):  # a full disk: the pid is only a courtesy
+                with suppress(OSError):  # a full disk; the pid is only for messages
                     os.truncate(descriptor, 0)
                     os.write(descriptor, f"{os.getpid()}\n".encode())
                 return descriptor
@@ -81,7 +81,7 @@ def _acquire(lock: Path, path: Path) -> int:
 
 
 def _let_go(descriptor: int, lock: Path) -> None:
-    # Removed while still held: whoever waits behind us finds the name gone and tries anew.
+    # The file is removed while still held: the next process sees the name gone and tries again.
     with suppress(OSError):
         if _is_still_named(descriptor, lock):
             lock.unlink()
@@ -89,7 +89,7 @@ def _let_go(descriptor: int, lock: Path) -> None:
 
 
 def _remove_free(lock: Path) -> None:
-    """Remove a lock file that nobody holds: a signal may come right behind the making of ours."""
+    """Remove a lock file that nobody holds: a signal may arrive just after ours was created."""
     with suppress(OSError):
         descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
         try:
@@ -134,15 +134,15 @@ def _lock(descriptor: int) -> None:
 def _busy(path: Path, descriptor: int) -> TryAgainError:
     holder = _holder(descriptor)
     return TryAgainError(
-        f"{path}: another run{holder} is writing it; try again when that has ended"
+        f"{path}: another run{holder} is writing it; try again when that run has ended"
     )
 
 
 def _unlockable(lock: Path, path: Path, error: OSError) -> OutputError:
     cause = error.strerror or error
     return OutputError(
-        f"{path}: {lock.name} beside it can't be locked: {cause}; choose a folder "
-        "that this user can write"
+        f"{path}: {lock.name} beside it can't be locked: {cause}; choose a folder that this user "
+        "can write"
     )
 
 

@@ -1,4 +1,4 @@
-"""The bytes of one file, in or out: (de)compressed, and hashed as they stand on the disk."""
+"""The bytes of one file, read or written: (de)compressed, and hashed as they are on the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from batchdigits.files.names import Compression, InputFile
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Which file stood under a name and when it was last changed: a change can be told by it."""
+    """The identity of the file at a path and the time of its last change, to detect a change."""
 
     device: int
     inode: int
@@ -36,15 +36,16 @@ class Snapshot:
 
     @classmethod
     def of(cls, path: Path | int) -> Snapshot:
-        """The file under a path or an open descriptor. Raises NoInputError when there is none."""
+        """The file at a path or an open descriptor. Raises NoInputError when there is none."""
         try:
-            found = os.stat(path)  # noqa: PTH116  # takes descriptors too
+            status = os.stat(path)  # noqa: PTH116  # takes descriptors too
         except OSError as error:
             raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return cls(status.st_dev, status.st_ino, status.st_size, *times)
 
     def verify(self, path: Path) -> None:
-        """Raises TryAgainError unless the very same, unchanged file is still under the path."""
+        """Raise TryAgainError unless the same, unchanged file is still at the path."""
         try:
             now = Snapshot.of(path)
         except NoInputError as error:
@@ -60,7 +61,7 @@ def _changed(path: Path, how: str) -> TryAgainError:
 
 
 class InputStream:
-    """The decompressed bytes of an input, read once from beginning to end by one thread.
+    """The decompressed bytes of an input file, read once from beginning to end by one thread.
 
     `raw_size` is the length of the file in bytes, None for standard input.
     """
@@ -81,7 +82,7 @@ class InputStream:
         return self._raw.bytes_read
 
     def read(self, size: int) -> bytes:
-        """1 to `size` bytes, and none only at the end.
+        """Read 1 to `size` bytes, and none only at the end.
 
         Raises UnusableInputError when compressed data are truncated, damaged or followed by
         something else, IOFailedError when reading failed.
@@ -91,7 +92,7 @@ class InputStream:
         except (EOFError, zlib.error) as error:
             raise self._damaged(error) from error
         except OSError as error:
-            if error.errno is None:  # pyarrow's word for data it can't decompress
+            if error.errno is None:  # pyarrow raises it for data that it can't decompress
                 raise self._damaged(error) from error
             message = f"{self._input_file.name}: reading failed: {error.strerror}; check the disk"
             raise IOFailedError(message) from error
@@ -99,15 +100,16 @@ class InputStream:
         return data
 
     def digest(self) -> str:
-        """`sha256:…` of the whole file as it stands, known once read() gave its end."""
+        """`sha256:…` of the whole file before decompression, known after read() reached the end."""
         if not self._ended:
             raise InternalError(
-                f"{self._input_file.name}: digest asked for before its end was read"
+                f"{self._input_file.name}: its digest was asked for before its end was read; "
+                "please report this"
             )
         return self._raw.digest()
 
     def verify_unchanged(self) -> None:
-        """Raises TryAgainError when the file was replaced, changed or removed since the opening."""
+        """Raise TryAgainError when the file was replaced, changed or removed since the opening."""
         if self._snapshot is not None and self._input_file.path is not None:
             self._snapshot.verify(self._input_file.path)
 
@@ -122,10 +124,10 @@ class InputStream:
 
 
 def open_input(input_file: InputFile) -> InputStream:
-    """Opens a CSV input; `-` is standard input, whose first bytes are judged here.
+    """Open an input file as bytes; the first bytes of standard input are checked here.
 
     Raises NoInputError when it can't be opened, IOFailedError when reading standard input
-    failed, UnusableInputError when it is empty or no plain CSV.
+    failed, UnusableInputError when standard input is empty or in another format.
     """
     if input_file.path is None:
         return _open_standard_input(input_file)
@@ -139,7 +141,7 @@ def open_input(input_file: InputFile) -> InputStream:
 
 
 def read_first(stream: InputStream) -> bytes:
-    """The first 8 decompressed bytes, which a pipe or a compressor may give one by one."""
+    """Read the first 8 decompressed bytes, which a pipe or a decoder may give one by one."""
     head = b""
     while len(head) < HEAD_BYTES and (more := stream.read(HEAD_BYTES - len(head))):
         head += more
@@ -147,10 +149,10 @@ def read_first(stream: InputStream) -> bytes:
 
 
 def _open_standard_input(input_file: InputFile) -> InputStream:
-    # Python sets it to None when a parent has closed it; descriptor 0 may be any file then.
+    # None when the parent process has closed it; descriptor 0 may then be any file.
     if sys.stdin is None:
         raise NoInputError("-: standard input is closed; pipe a CSV into it")
-    os.set_blocking(0, True)  # a parent may have left it otherwise, and "nothing yet" is no end
+    os.set_blocking(0, True)  # a non-blocking pipe with no data yet would look like its end
     reader = HashingReader(io.FileIO(0, closefd=False))
     replay = _Replay(reader)
     stream = InputStream(input_file, reader, replay, None)
@@ -161,7 +163,7 @@ def _open_standard_input(input_file: InputFile) -> InputStream:
 
 
 class _Replay:
-    """A reader whose first bytes were looked at and are given once more: a pipe can't seek."""
+    """A reader whose first bytes are read twice, although a pipe can't seek."""
 
     def __init__(self, raw: HashingReader) -> None:
         self._raw = raw
@@ -178,10 +180,10 @@ class _Replay:
 
 
 class OutputStream:
-    """A file being written, usable as pyarrow's sink: compressed and hashed on its way.
+    """A file being written, usable as a sink of pyarrow: compressed and hashed on the way.
 
-    Every method raises IOFailedError when writing failed. What was written counts only after
-    close(); abort() gives it up.
+    Every method raises IOFailedError when writing failed. The file is complete only after close();
+    abort() gives it up.
     """
 
     def __init__(self, path: Path, writer: HashingWriter, encoder: Encoder) -> None:
@@ -193,12 +195,12 @@ class OutputStream:
 
     @property
     def closed(self) -> bool:
-        """Whether close() ended it; an abandoned one goes on taking what it then drops."""
+        """Whether close() ended it; an abandoned stream still accepts bytes, and drops them."""
         return self._writer.closed and not self._abandoned
 
     @property
     def bytes_written(self) -> int:
-        """Bytes that landed in the file so far: all of them once it is closed."""
+        """Bytes written to the file so far: all of them after close()."""
         return self._writer.bytes_written
 
     def writable(self) -> bool:
@@ -215,18 +217,18 @@ class OutputStream:
         return length
 
     def tell(self) -> int:
-        """Bytes taken so far, before compression."""
+        """Bytes accepted so far, before compression."""
         return self._position
 
     def flush(self) -> None:
-        """Nothing waits here but what a compressor still holds, and that has to stay there."""
+        """Do nothing: only a compressor holds bytes back, and it must keep them."""
 
     def digest(self) -> str:
-        """`sha256:…` of what landed in the file: of the whole file once it is closed."""
+        """`sha256:…` of the bytes written: of the whole file after close()."""
         return self._writer.digest()
 
     def close(self) -> None:
-        """Ends the compression and waits until all is on the disk. Again is harmless."""
+        """End the compression and wait until all is on the disk. A second call does nothing."""
         if self._writer.closed:
             return
         try:
@@ -239,10 +241,10 @@ class OutputStream:
             raise
 
     def abort(self) -> None:
-        """Closes the file as it is, unless it is closed. Never raises; the caller removes it.
+        """Close the incomplete file, unless it is closed. Never raises; the caller removes it.
 
-        What is still written to it then is dropped: a ParquetWriter writes a footer when it is
-        let go of, and its complaint would be a second error behind the one that counts.
+        Later writes are dropped: a ParquetWriter writes a footer when it is deleted, and its
+        exception would hide the one that matters.
         """
         if self._writer.closed:
             return
@@ -253,9 +255,9 @@ class OutputStream:
 
 
 def open_output(path: Path, compression: Compression) -> OutputStream:
-    """A new file at `path` (a temporary: what was there is gone), compressed as named.
+    """Create a file at `path`, a temporary, in place of one that may exist; compress its bytes.
 
-    The same bytes give the same file: gzip carries no date and no name.
+    The same bytes give the same file: gzip gets no date and no name.
     """
     writer = open_temporary(path)
     encoder = open_encoder(writer, compression)
