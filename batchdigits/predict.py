@@ -153,13 +153,17 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    if arguments.engine != "keras":
+    from batchdigits.engines.open import ENGINES
+
+    kind = ENGINES.get(arguments.engine)
+    lean = kind is None or kind.lean
+    if lean:
         # NumPy's matrix products are not used: its threads would only reserve memory.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.api import score
 
     progress = Progress()
-    with pandas_kept_out() if arguments.engine != "keras" else nullcontext():
+    with pandas_kept_out() if lean else nullcontext():
         try:
             summary = score(**keywords_of(arguments), on_progress=progress)
         finally:

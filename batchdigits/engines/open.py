@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.contract import Engine
-from batchdigits.errors import BundleError, UsageError
+from batchdigits.errors import UsageError, naming
 
 if TYPE_CHECKING:
     from batchdigits.engines.golden import Replay
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """One line of the table of engines.
+
+    open      makes the engine of a bundle; the golden rows are replayed elsewhere
+    measures  whether it can measure strangeness
+    lean      whether it needs neither pandas nor NumPy's threads
+    """
+
+    open: Callable[[BundleFile], Engine]
+    measures: bool
+    lean: bool
 
 
 def _open_onnx(bundle: BundleFile) -> Engine:
@@ -30,8 +45,11 @@ def _open_keras(bundle: BundleFile) -> Engine:
     return KerasEngine(bundle.members, bundle.manifest.classes, bundle.manifest.libraries)
 
 
-# Each opener imports a framework that the users of the other engines need not have.
-ENGINES: dict[str, Callable[[BundleFile], Engine]] = {"onnx": _open_onnx, "keras": _open_keras}
+# Each `open` imports a framework that the users of the other engines need not have.
+ENGINES = {
+    "onnx": EngineKind(_open_onnx, measures=True, lean=True),
+    "keras": EngineKind(_open_keras, measures=False, lean=False),
+}
 DEFAULT_ENGINE = "onnx"
 
 
@@ -55,9 +73,9 @@ _LOCK = threading.Lock()
 
 
 def open_once(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Engine:
-    """Open an engine as `open_checked` does, at its first call in a process for a bundle's digest.
+    """Open an engine as `open_checked` does, but only once a process for each bundle's digest.
 
-    For bundles that came from another process, of which this one may get a copy with every task.
+    A process that is sent a copy of the same bundle with every task opens one engine for all.
     """
     with _LOCK:
         key = bundle.digest, engine
@@ -75,8 +93,6 @@ def _open_and_replay(bundle: BundleFile, name: str) -> tuple[Engine, Replay]:
     check_engine(name)
     from batchdigits.engines.golden import replay
 
-    try:
-        engine = ENGINES[name](bundle)
-    except BundleError as error:
-        raise BundleError(f"{bundle.path}: {error}") from error
+    with naming(bundle.path):
+        engine = ENGINES[name].open(bundle)
     return engine, replay(engine, bundle)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Self, TypeVar
 
-from batchdigits.engines.open import DEFAULT_ENGINE
+from batchdigits.engines.open import ENGINES
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.store.choice import BundleChoice
@@ -71,9 +71,10 @@ class ScoreOptions:
 
     def check_engine(self, engine: str) -> None:
         """Raise UsageError where an engine can't do what is asked for."""
-        if self.strangeness and engine != DEFAULT_ENGINE:
+        if self.strangeness and not ENGINES[engine].measures:
+            able = " and ".join(name for name, kind in ENGINES.items() if kind.measures)
             raise UsageError(
-                f"--strangeness: the {engine} engine can't measure it, only {DEFAULT_ENGINE} can: "
+                f"--strangeness: the {engine} engine can't measure it, only {able} can: "
                 "leave out --engine or --strangeness"
             )
 
