@@ -13,13 +13,14 @@ TESTS = ROOT / "tests"
 # their names, as seen from that file's folder.
 ELSEWHERE = """
 archive/test_bundle_file.py | a bundle is their only reader | classes strict_json
-bundles/test_bundles.py | subcommands are run as people type them | __main__ aliases common
-bundles/test_bundles.py | subcommands are run as people type them | diff examples prune verify
-bundles/test_signing_commands.py | subcommands are run as people type them | sign
+bundles/test_bundle_changes.py | subcommands are run as people type them | diff examples history
+bundles/test_bundle_changes.py | subcommands are run as people type them | promote prune rollback
+bundles/test_bundles.py | subcommands are run as people type them | __main__ common list show verify
+bundles/test_signing_commands.py | subcommands are run as people type them | keygen sign
 cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
 engines/keras/test_keras_engine.py | only the engine reads model files | model_file
 engines/onnx/test_onnx_engine.py | a model passes through all of these | protobuf session
-engines/onnx/test_onnx_engine.py | the engine is opened through these | ../contract ../open
+engines/test_open.py | every engine keeps it | contract
 exports/test_export.py | the subcommand is run as people type it | ../bundles/export
 exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_model
 files/test_byte_streams.py | a stream is read through these | compression streams
@@ -32,7 +33,8 @@ packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_training_report.py | named after what it shows | training
 rows/csv/test_csv_source.py | the steps of one reader are tested through it | text
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
-store/test_store.py | they work on a whole store | aliases choice pruning
+bundles/test_bundles.py | list shows what it describes | ../store/describe
+bundles/test_bundle_changes.py | prune removes what it finds | ../store/pruning
 test_api.py | its keywords become these | rows/memory rows/options
 test_evaluate.py | figures as the command prints them | evaluation/evaluator evaluation/files
 test_evaluate.py | figures as the command prints them | evaluation/groups evaluation/labels

@@ -12,16 +12,11 @@ import pytest
 from batchdigits.errors import BundleError, OutputError, TryAgainError, UsageError
 from batchdigits.files.lock import hold_lock
 from batchdigits.store import store as store_module
-from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
 from batchdigits.store.store import Store
 
 
 def content(version: int) -> bytes:
     return f"bundle {version}".encode()
-
-
-def path_of(bundle: str | None, store: str | None) -> Path:
-    return BundleChoice(bundle, store).find(open_store(store))
 
 
 @pytest.fixture(autouse=True)
@@ -260,55 +255,3 @@ def test_what_is_no_reference_is_told(store: Store, reference: str) -> None:
     """With the forms that are."""
     with pytest.raises(BundleError, match="names no bundle"):
         store.resolve(reference)
-
-
-def test_without_anything_the_packaged_bundle_is_used() -> None:
-    """The tool scores on a fresh machine."""
-    assert path_of(None, None) == packaged_bundle()
-    assert packaged_bundle().parts[-3:] == ("batchdigits", "data", "digits-2.bundle")
-
-
-def test_a_store_without_a_bundle_is_a_usage_error(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No silent fallback to the packaged bundle, whether by flag or by variable."""
-    store.publish("digits", content)
-    with pytest.raises(UsageError, match="known are digits"):
-        path_of(None, str(store.folder))
-    monkeypatch.setenv("BATCHDIGITS_STORE", str(store.folder))
-    with pytest.raises(UsageError, match="--bundle"):
-        path_of(None, None)
-
-
-def test_the_environment_stands_in_for_the_flags(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A flag goes before its variable."""
-    store.publish("digits", content)
-    store.publish("letters", content)
-    monkeypatch.setenv("BATCHDIGITS_STORE", str(store.folder))
-    monkeypatch.setenv("BATCHDIGITS_BUNDLE", "digits@1")
-    assert path_of(None, None) == store.path("digits", 1)
-    assert path_of("letters", None) == store.path("letters", 1)
-    with pytest.raises(BundleError, match="elsewhere"):
-        path_of(None, "elsewhere")
-
-
-def test_the_default_store_is_bundles(tmp_path: Path) -> None:
-    """In the current folder."""
-    Store("bundles").publish("digits", content)
-    assert path_of("digits", None) == Path("bundles/digits/digits-1.bundle")
-
-
-def test_a_path_is_told_from_a_name(tmp_path: Path, store: Store) -> None:
-    """By its slash or its suffix, never by what happens to be in the folder."""
-    store.publish("digits", content)
-    (tmp_path / "digits").write_text("a file named like a bundle")
-    (tmp_path / "mine.bundle").write_text("")
-    assert path_of("digits", str(store.folder)) == store.path("digits", 1)
-    assert path_of("./digits", str(store.folder)) == Path("./digits")
-    assert path_of("mine.bundle", None) == Path("mine.bundle")
-    with pytest.raises(BundleError, match=r"absent\.bundle: no such file.* has digits"):
-        path_of("absent.bundle", str(store.folder))
-    with pytest.raises(BundleError, match="names no bundle"):
-        path_of("", str(store.folder))

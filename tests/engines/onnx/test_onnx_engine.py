@@ -12,8 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from batchdigits.engines.contract import most_probable
 from batchdigits.engines.onnx.engine import OnnxEngine
-from batchdigits.engines.open import open_checked
-from batchdigits.errors import BundleError, UsageError
+from batchdigits.errors import BundleError
 
 
 @pytest.fixture(params=[(3, 16), (10, 500)], ids=["small", "real"])
@@ -203,35 +202,3 @@ except BundleError:
     command = [sys.executable, "-c", script, tmp_path / "good.onnx", tmp_path / "bad.onnx"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
-
-
-def test_opening_a_bundle_imports_no_training_library(bundle_maker: Any) -> None:
-    """Predict must start fast and run where only its requirements are installed."""
-    script = """
-import sys
-from batchdigits.archive.bundle_file import read_bundle
-from batchdigits.engines.open import open_checked
-bundle = read_bundle(sys.argv[1])
-open_checked(bundle)
-bundle.manifest.classes.array()
-heavy = {"tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "tf2onnx", "h5py"}
-print(sorted((heavy | {"pyarrow.compute"}) & set(sys.modules)))
-"""
-    command = [sys.executable, "-c", script, bundle_maker().path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_an_unknown_engine_lists_the_known(bundle_maker: Any) -> None:
-    """The message is a usage error."""
-    with pytest.raises(UsageError, match="'torch' is unknown, known are onnx and keras"):
-        open_checked(bundle_maker(), "torch")
-
-
-def test_an_engine_opens_from_a_bundle(bundle_maker: Any, pixels: np.ndarray) -> None:
-    """And says which bundle was bad where it does not."""
-    engine = open_checked(bundle_maker())
-    assert (engine.name, engine.classes) == ("onnx", 3)
-    assert engine.probabilities(pixels[:5]).shape == (5, 3)
-    with pytest.raises(BundleError, match=r"digits-1\.bundle: model\.onnx is no ONNX model"):
-        open_checked(bundle_maker(model__onnx=b"no model"))
