@@ -31,6 +31,7 @@ rows/csv/test_csv_source.py | the steps of one reader are tested through it | bl
 rows/csv/test_csv_source.py | the steps of one reader are tested through it | layout records rows
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_training_report.py | named after what it shows | training
+bundles/test_bundle_changes.py | diff prints it | ../report/comparison
 rows/csv/test_csv_source.py | the steps of one reader are tested through it | text
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe
