@@ -194,8 +194,8 @@ class _FlipCounts:
         self.improved += int((is_right & ~was_right).sum())
         self.worsened += int((was_right & ~is_right).sum())
         for at in flipped[: self._keep - len(self.kept)].tolist():
-            offset = at if batch.good is None else int(batch.good[at])
-            self.kept.append(self._flip(first_row + offset, at, batch, outcomes))
+            row = first_row + int(batch.offsets[at])
+            self.kept.append(self._flip(row, at, batch, outcomes))
 
     def _flip(self, row: int, at: int, batch: Rows, outcomes: list[Outcomes]) -> Flip:
         old, new = outcomes

@@ -245,8 +245,7 @@ def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:
     count = len(rows.pixels)
     if len(scored.rejects) == len(rows.rejects):
         return np.arange(count)
-    offsets = np.arange(count) if rows.good is None else rows.good
-    return np.flatnonzero(~np.isin(offsets, [reject.row for reject in scored.rejects]))
+    return np.flatnonzero(~np.isin(rows.offsets, [reject.row for reject in scored.rejects]))
 
 
 def refuse_useless(name: str, label: str | None, tallies: Sequence[Tally]) -> None:

@@ -100,8 +100,7 @@ class DriftEvidence:
 
     def add(self, rows: Rows, counts: PredictionCounts) -> None:
         """Take in the next batch and the counts of its predictions."""
-        offsets = np.arange(rows.rows) if rows.good is None else rows.good
-        self._sample.add(rows.pixels, offsets + self._numbered)
+        self._sample.add(rows.pixels, rows.offsets + self._numbered)
         self._numbered += rows.rows
         self._predicted += counts.predicted
         self._confidence += counts.confidence

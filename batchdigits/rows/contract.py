@@ -54,13 +54,19 @@ class Rows:
     good: NDArray[np.int64] | None = None
     good_lines: NDArray[np.int64] | None = None
 
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """For each scorable row its offset among `rows`, shape (n,)."""
+        import numpy as np
+
+        return np.arange(self.rows) if self.good is None else self.good
+
 
 class Source(Protocol[BlockT]):
     """The reader of one input file: its rows once through, in their order.
 
     schema             the pass-through columns
-    has_lines          whether rows have line numbers
-    first_line         the 1-based number of the line after the header
+    first_line         the 1-based number of the line after the header; None without lines
     expected_rows      the number of rows that the file itself states (a Parquet footer); else None
     blocks()           the blocks; may be called once. Raises UnusableInputError for damage that
                        can't be assigned to single rows. When it ends without an error, every byte
@@ -73,13 +79,8 @@ class Source(Protocol[BlockT]):
     """
 
     schema: pa.Schema
-    has_lines: bool
-    first_line: int
+    first_line: int | None
     expected_rows: int | None
-    tail_lines: int
-
-    @property
-    def expected_lines(self) -> int: ...
 
     def blocks(self) -> Iterator[BlockT]: ...
 

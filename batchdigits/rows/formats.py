@@ -15,8 +15,6 @@ from batchdigits.text import listing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEW_VALUES = frozenset({"prediction", "decision", "cause"})
-
 
 def find_format(kind: str) -> Format:
     """The functions of the format `kind`, a key of `FORMATS`; no other format is imported."""
@@ -35,7 +33,7 @@ def open_source(
 
 
 def open_sink(
-    kind: str, stream: Stream, schema: pa.Schema, few_values: Collection[str] = FEW_VALUES
+    kind: str, stream: Stream, schema: pa.Schema, few_values: Collection[str] = ()
 ) -> Sink:
     """Open a sink for rows with `schema` in the format `kind`.
 

@@ -68,51 +68,38 @@ REJECT_COLUMNS = ("input", "row", "line", "reason", "column", "value", "raw")
 """The columns of a rejects file after the pass-through columns; `line` only where there are any."""
 
 
-def reject_schema(passthrough: pa.Schema, *, lines: bool) -> pa.Schema:
-    """The schema of a rejects file: the pass-through columns, then `REJECT_COLUMNS`."""
-    import pyarrow as pa  # usage errors import the reasons, and must not wait for Arrow
-
-    types = {"row": pa.int64(), "line": pa.int64()}
-    names = [name for name in REJECT_COLUMNS if lines or name != "line"]
-    return pa.schema(
-        [field.with_nullable(True) for field in passthrough]
-        + [pa.field(name, types.get(name, pa.string())) for name in names]
-    )
-
-
 def reject_batch(
     passthrough: pa.RecordBatch,
     rejects: Sequence[Reject],
     *,
-    lines: bool,
     input_name: str,
     first_row: int,
-    first_line: int = 0,
+    first_line: int | None = None,
 ) -> pa.RecordBatch:
-    """The rows of a rejects file for one batch.
+    """The rows of a rejects file for one batch: the pass-through columns, then `REJECT_COLUMNS`.
 
     passthrough  their pass-through columns, one row a reject
     first_row    the 1-based number, in the physical file, of the batch's first row
-    first_line   the same of its first line
+    first_line   the 1-based number of its first line; None where there are no lines
     """
-    import pyarrow as pa  # see reject_schema
+    import pyarrow as pa  # usage errors import the reasons, and must not wait for Arrow
 
-    schema = reject_schema(passthrough.schema, lines=lines)
-    columns: dict[str, list[object]] = {
+    values: dict[str, list[object]] = {
         "input": [_written_name(input_name)] * len(rejects),
         "row": [first_row + reject.row for reject in rejects],
-        "line": [first_line + (reject.line or 0) for reject in rejects],
+        "line": [(first_line or 0) + (reject.line or 0) for reject in rejects],
         "reason": [reject.reason for reject in rejects],
         "column": [reject.column for reject in rejects],
         "value": [reject.value for reject in rejects],
         "raw": [None if r.raw is None else r.raw[:RAW_LIMIT] for r in rejects],
     }
-    names = schema.names[len(passthrough.schema) :]
-    added = [
-        pa.array(columns[name], type=field.type)
-        for name, field in zip(names, list(schema)[len(passthrough.schema) :], strict=True)
-    ]
-    return pa.RecordBatch.from_arrays([*passthrough.columns, *added], schema=schema)
+    names = [name for name in REJECT_COLUMNS if name != "line" or first_line is not None]
+    types = [pa.int64() if name in ("row", "line") else pa.string() for name in names]
+    fields = [field.with_nullable(True) for field in passthrough.schema]
+    return pa.RecordBatch.from_arrays(
+        [*passthrough.columns, *map(pa.array, [values[name] for name in names], types)],
+        schema=pa.schema([*fields, *map(pa.field, names, types)]),
+    )
 
 
 def _written_name(name: str) -> str:

@@ -28,7 +28,7 @@ def score_batches(
         for rows in checked:
             scored = scorer.score(rows)
             rejects = reject_batch(
-                scored.rejected, scored.rejects, lines=False, input_name=name, first_row=first_row
+                scored.rejected, scored.rejects, input_name=name, first_row=first_row
             )
             yield scored.predictions, rejects
             first_row += rows.rows

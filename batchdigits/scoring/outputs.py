@@ -64,13 +64,13 @@ class Outputs:
         self._writing.call(self._predictions.write, encoded)
         if not scored.rejects:
             return
+        first_line = self._source.first_line
         batch = reject_batch(
             scored.rejected,
             scored.rejects,
-            lines=self._source.has_lines,
             input_name=self._name,
             first_row=position.row + 1,
-            first_line=position.line + self._source.first_line,
+            first_line=None if first_line is None else position.line + first_line,
         )
         sink = self._files["rejects"][1] if "rejects" in self._files else None
         sink = sink or self._open("rejects", batch.schema)

@@ -281,8 +281,7 @@ def _score_again(
     with closing(opened.source) as source:
         for block in source.blocks():
             rows = source.check(block)
-            offsets = np.arange(rows.rows) if rows.good is None else rows.good
-            kept = np.flatnonzero(~np.isin(offsets + (rows_in + 1), unscored))
+            kept = np.flatnonzero(~np.isin(rows.offsets + (rows_in + 1), unscored))
             first, last = np.searchsorted(places, (predicted, predicted + len(kept)))
             chosen = kept[places[first:last] - predicted]
             parts.append(_score(scorer, rows, chosen))

@@ -235,7 +235,7 @@ def _with_unscored(
 ) -> tuple[tuple[Reject, ...], pa.RecordBatch]:
     """The rejects and their columns with the rows that got no finite probability, by row."""
     unscored = np.flatnonzero(~finite)
-    offsets = unscored if rows.good is None else rows.good[unscored]
+    offsets = rows.offsets[unscored]
     lines = offsets if rows.good_lines is None else rows.good_lines[unscored]
     added = [
         Reject(row=int(row), reason="no-probability", line=int(line) if rows.lines else None)

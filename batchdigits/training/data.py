@@ -159,7 +159,7 @@ class _Numbered:
 
 
 def _checked(source: Source[Any]) -> Iterator[tuple[Rows, list[_Numbered]]]:
-    row, line = 1, source.first_line
+    row, line = 1, source.first_line or 0
     for block in source.blocks():
         rows = source.check(block)
         yield (

@@ -42,10 +42,7 @@ def unchecked() -> Iterator[None]:
 class _Bare:
     """What `Source`s that never look have in common."""
 
-    has_lines = False
-    first_line = 0
-    tail_lines = 0
-    expected_lines = 0
+    first_line = None
     expected_rows = None
 
     def verify(self, *_counts: int) -> None:

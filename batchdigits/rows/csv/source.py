@@ -43,7 +43,6 @@ class CsvSource:
     flag does not fit the file. `name` is the file in messages.
     """
 
-    has_lines: bool = True
     expected_rows: int | None = None
 
     def __init__(
@@ -52,19 +51,18 @@ class CsvSource:
         self._name = name
         self._lines = _LineCounter(stream)
         header = read_header(self._lines.read, options, name)
-        self.first_line = header.first_line
+        self.first_line: int | None = header.first_line
+        self._header_lines = header.first_line - 1
         self._layout = header.layout
         self.schema = pa.schema(
             [(self._layout.names[i], pa.string()) for i in self._layout.text_columns]
         )
-        self.tail_lines = 0
         self._stream = stream
         self._cutter = BlockCutter(self._lines.read, header.ahead, self._layout, block_bytes)
 
     def blocks(self) -> Iterator[CsvBlock]:
-        """Blocks of whole records, in order; `tail_lines` is set after the last."""
-        yield from self._cutter.blocks()
-        self.tail_lines = self._cutter.tail_lines
+        """Blocks of whole records, in order."""
+        return self._cutter.blocks()
 
     def check(self, block: CsvBlock) -> Rows:
         """Check the rows of one block; may run in any thread."""
@@ -72,18 +70,13 @@ class CsvSource:
 
     def verify(self, rows: int, lines: int) -> None:
         """Raise InternalError unless each line is in a row, the header or the blank end."""
-        others = self.first_line - 1 + self.tail_lines
+        others = self._header_lines + self._cutter.tail_lines
         if lines + others != self._lines.count:
             raise InternalError(
                 f"{self._name}: the lines do not add up: {self._lines.count} in the input, {lines} "
                 f"in its {rows} rows, {others} in the header and the blank end; nothing was "
                 "published; please report this"
             )
-
-    @property
-    def expected_lines(self) -> int:
-        """Lines of the file so far, counted on its bytes and independently of the parser."""
-        return self._lines.count
 
     def progress(self) -> float | None:
         """The part of the stored file that was read, None where its size is unknown."""

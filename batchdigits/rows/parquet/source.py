@@ -51,10 +51,7 @@ class ParquetSource:
     verified where the file has them, and the rows read are compared with the footer.
     """
 
-    has_lines = False
-    first_line = 0
-    tail_lines = 0
-    expected_lines = 0
+    first_line: int | None = None
 
     def __init__(
         self, path: Path, options: ReadOptions, name: str, machine: Machine = ONE_THREAD

@@ -69,7 +69,7 @@ def read_with_source(data, options, block_bytes, most):
         assert sorted(here) == list(range(rows.rows))
         seen += [here[row] for row in range(rows.rows)]
         lines += rows.lines
-    return seen, lines, source.tail_lines
+    return seen, lines, source._cutter.tail_lines
 
 
 def split_lines(data):

@@ -90,7 +90,7 @@ def test_a_header_alone_has_no_rows():
         source = source_of(text)
         assert read(source) == []
         assert source.schema.names == ["id"]
-    assert source.tail_lines == 2
+    assert source._cutter.tail_lines == 2
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_blank_lines_in_the_middle_are_rejects_and_at_the_end_are_none():
         rejects = [r for b in batches for r in b.rejects]
         assert [r.reason for r in rejects] == ["blank-line"] * count
         assert sum(b.rows for b in batches) == count + 2
-        assert source.tail_lines == count + 1
+        assert source._cutter.tail_lines == count + 1
         assert rejects[0].raw == " "
 
 
