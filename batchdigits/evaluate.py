@@ -1,4 +1,4 @@
-"""`python -m batchdigits.evaluate`: how good a bundle is on labelled files."""
+"""`python -m batchdigits.evaluate`: measure how good a bundle is on labelled files."""
 
 from __future__ import annotations
 
@@ -36,20 +36,19 @@ EXAMPLES = (
 )
 
 SHOWN_GROUPS = 20
-TOO_MANY_REJECTS = 3
 
 
 def parser() -> Parser:
     """The command's flags."""
     result = make_parser(
         "evaluate",
-        "Score labelled CSV or Parquet files of 64-pixel rows and tell how good the bundle is on "
-        "them: accuracy, every class, what is confused with what, how far the confidence can be "
-        "trusted. Tables go to standard error, one line of JSON to standard output.",
+        "Score labelled CSV or Parquet files of 64-pixel rows and measure how good the bundle is: "
+        "accuracy, scores of every class, confusions, reliability of the confidence. Tables go to "
+        "standard error, one line of JSON to standard output.",
         EXAMPLES,
     )
     result.add_argument(
-        "inputs", nargs="+", metavar="LABELLED", help="files, folders or globs, taken together"
+        "inputs", nargs="+", metavar="LABELLED", help="files, folders or globs, measured together"
     )
     add_bundle_options(result.add_argument_group("bundle"))
     _add_input_options(result)
@@ -66,14 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("input")
     group.add_argument(
-        "--label", default="label", metavar="COLUMN", help="of true labels (default: label)"
+        "--label",
+        default="label",
+        metavar="COLUMN",
+        help="the column of true labels (default: label)",
     )
     group.add_argument(
         "--by",
         type=column_names,
         default=(),
         metavar="COL,…",
-        help="count by the values of this other column too, or by those of several together",
+        help="also count by the values of this other column, or of several together",
     )
     add_row_options(group)
 
@@ -83,48 +85,62 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--review-below",
         metavar="P",
-        help="tell what is left if rows with less than this confidence, 0..1, go to review "
-        "(default: the bundle's threshold, if it has one)",
+        help="count what is accepted if rows with less than this confidence, 0.95 or 95%%, go to "
+        "review (default: the bundle's threshold, if it has one)",
     )
     group.add_argument(
         "--groups",
         type=int,
         default=SHOWN_GROUPS,
         metavar="N",
-        help="how many groups of --by to list, the worst first; all are counted (default: 20)",
+        help="groups of --by to list at most, the worst first; all are counted (default: 20)",
     )
     group.add_argument(
         "--max-rejects",
         default="0",
         metavar="N|P%",
-        help="end with 0 up to this many rejected rows of all inputs, a count or a share (default: "
-        "0); above it the figures are told all the same and the exit code is 3",
+        help="the most rejected rows of all inputs, a count or a share, that end with exit code 0 "
+        "(default: 0); with more it is 3, and the figures of the other rows are still reported",
     )
-    group.add_argument("--output", metavar="FILE", help="write the JSON there too")
-    group.add_argument("--overwrite", action="store_true", help="replace the file --output names")
+    group.add_argument("--output", metavar="FILE", help="also write the JSON to this file")
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace the file that --output names"
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     import json
 
+    from batchdigits.evaluation.options import LabelledOptions
     from batchdigits.files.atomic import check_output, write_output
     from batchdigits.files.inputs import expand_inputs
     from batchdigits.scoring.options import Limit, parse_review_below
+    from batchdigits.store.choice import BundleChoice
 
     started = time.monotonic()
     limit = Limit.parse(arguments.max_rejects)
     review_below = parse_review_below(arguments.review_below)
+    options = LabelledOptions.of_flags(arguments, keep=arguments.by).checked()
+    choice = BundleChoice.of_flags(arguments).checked()
     if arguments.groups < 0:
         raise UsageError(f"--groups {arguments.groups}: expected 0 or more groups")
-    output = arguments.output
+    output, overwrite = arguments.output, arguments.overwrite
     if output is not None:
-        output = check_output(output, overwrite=arguments.overwrite, suffix=".json")
+        output = check_output(output, overwrite=overwrite, suffix=".json")
     input_files = expand_inputs(arguments.inputs).inputs
     _refuse_input(output, input_files)
     # NumPy's matrix products are not used: its threads would only reserve memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with pandas_kept_out():
-        evaluation = _judge(input_files, arguments, review_below)
+        from batchdigits.evaluation.files import evaluate_files
+
+        progress = Progress()
+        try:
+            evaluation = evaluate_files(
+                input_files, options, choice, review_below=review_below, on_progress=progress
+            )
+        finally:
+            progress.finish()
         code = _report(evaluation, arguments.groups, limit)
         facts = {
             "exit_code": code,
@@ -132,30 +148,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             **evaluation.as_facts(arguments.groups),
         }
     if output is not None:
-        data = f"{json.dumps(facts)}\n".encode()
-        write_output(output, data, overwrite=arguments.overwrite)
+        write_output(output, f"{json.dumps(facts)}\n".encode(), overwrite=overwrite)
     print_json(facts)
     return code
-
-
-def _judge(
-    input_files: Sequence[InputFile], arguments: argparse.Namespace, review_below: float | None
-) -> Evaluation:
-    from batchdigits.evaluation.files import evaluate_files
-    from batchdigits.evaluation.labels import LabelledOptions
-    from batchdigits.store.choice import BundleChoice
-
-    progress = Progress()
-    try:
-        return evaluate_files(
-            input_files,
-            LabelledOptions.of_flags(arguments, keep=arguments.by),
-            BundleChoice.of_flags(arguments),
-            review_below=review_below,
-            on_progress=progress,
-        )
-    finally:
-        progress.finish()
 
 
 def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
@@ -163,6 +158,7 @@ def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
     import logging
 
     from batchdigits.report.evaluation import format_evaluation
+    from batchdigits.scoring.one_input import TOO_MANY_REJECTS
 
     logger = logging.getLogger("batchdigits")
     logger.info("%s", format_evaluation(evaluation, groups))
@@ -170,8 +166,8 @@ def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
     if limit.allows(counts.rows_rejected, counts.rows_in):
         return 0
     logger.error(
-        "%d of %d rows were rejected, more than --max-rejects; the figures are those of the "
-        "others; predict lists the rejects with their reasons",
+        "%d of %d rows were rejected, more than --max-rejects; the figures are for the other rows; "
+        "predict lists the rejects with their reasons",
         *(counts.rows_rejected, counts.rows_in),
     )
     return TOO_MANY_REJECTS

@@ -234,7 +234,7 @@ def test_rejects_are_counted_and_told(run: Run) -> None:
         == sum(one["support"] for one in found["classes"])
     )
     assert found["reasons"]["missing"] == 2
-    assert "besides, 16 rows rejected: 1 bad-encoding, 1 blank-line" in err
+    assert "16 rows rejected: 1 bad-encoding, 1 blank-line" in err
     assert "error: 16 of 36 rows were rejected, more than --max-rejects" in err
     code, found, err = run(bad, "--max-rejects", "50%")
     assert (code, found["exit_code"], "error" in err.splitlines()[-1]) == (0, 0, False)
@@ -250,8 +250,8 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
     counts = [found[f"rows_{name}"] for name in ("labelled", "unlabelled", "of_unknown_class")]
     assert counts == [598, 2, 1]
     assert sum(map(sum, found["confusion_matrix"])) == 597
-    assert "besides, 2 rows without a label" in err
-    assert "1 label of no class of the bundle; they count as wrong" in err
+    assert "2 rows without a label, not counted" in err
+    assert "1 label not among the classes of the bundle, counted as wrong" in err
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from batchdigits.cli.flags import add_common_options
+from batchdigits.cli.flags import add_common_options, add_row_options
 from batchdigits.errors import UsageError
 from batchdigits.store.aliases import AliasHistory
 from batchdigits.store.choice import DEFAULT_STORE, is_path
 from batchdigits.store.store import Store, split_reference
+
+if TYPE_CHECKING:
+    from batchdigits.evaluation.labels import LabelledRows
 
 REFERENCE = "a path, NAME@VERSION, NAME@ALIAS or NAME (its newest)"
 
@@ -77,6 +81,34 @@ def passphrase_of(arguments: argparse.Namespace) -> bytes | None:
     from batchdigits.archive.keys import read_passphrase
 
     return read_passphrase(Path(arguments.passphrase_file))
+
+
+def add_data_options(command: argparse.ArgumentParser, purpose: str, *, required: bool) -> None:
+    """Add `--data FILE`, `--label` and the options of reading rows."""
+    group = command.add_argument_group("rows")
+    group.add_argument(
+        "--data", metavar="FILE", required=required, help=f"CSV or Parquet rows {purpose}"
+    )
+    group.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="the file's column of true labels (default: label, if it has one)",
+    )
+    add_row_options(group)
+
+
+def open_data(
+    arguments: argparse.Namespace, keep: tuple[str, ...] | None = None
+) -> AbstractContextManager[LabelledRows]:
+    """Open the rows that `--data` names, with their other columns, or only those of `keep`.
+
+    Raises UsageError, NoInputError or UnusableInputError for flags or a file that can't be used.
+    """
+    from batchdigits.evaluation.labels import find_file, open_labelled
+    from batchdigits.evaluation.options import LabelledOptions
+
+    options = LabelledOptions.of_flags(arguments, keep=keep).checked()
+    return open_labelled(find_file(arguments.data), options)
 
 
 def history_of(store: Store, name: str, alias: str) -> AliasHistory:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from batchdigits.bundles.common import REFERENCE, add_command
-from batchdigits.bundles.examples import add_examples, open_examples
+from batchdigits.bundles.common import REFERENCE, add_command, add_data_options, open_data
 from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_json, print_result
@@ -23,7 +22,7 @@ def add_diff(commands: Any) -> None:
     )
     command.add_argument("old", metavar="OLD", help=REFERENCE)
     command.add_argument("new", metavar="NEW", help=f"likewise {REFERENCE}")
-    add_examples(command, "to run both bundles over", required=True)
+    add_data_options(command, "to run both bundles over", required=True)
     command.add_argument(
         "--flips",
         type=int,
@@ -46,7 +45,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     old = BundleChoice.of_flags(arguments, bundle=arguments.old).load()
     new = BundleChoice.of_flags(arguments, bundle=arguments.new).load()
     evaluators = Evaluator.of(old), Evaluator.of(new)
-    with open_examples(arguments) as rows:
+    with open_data(arguments) as rows:
         comparison = compare_bundles(rows, *evaluators, keep_flips=arguments.flips)
     if arguments.json:
         print_json(comparison.as_facts(old.facts, new.facts))

@@ -7,8 +7,13 @@ import logging
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.bundles.common import add_alias_options, add_command, refuse_path
-from batchdigits.bundles.examples import add_examples, open_examples
+from batchdigits.bundles.common import (
+    add_alias_options,
+    add_command,
+    add_data_options,
+    open_data,
+    refuse_path,
+)
 from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
 from batchdigits.cli.terminal import print_result
@@ -30,7 +35,7 @@ def add_promote(commands: Any) -> None:
     )
     command.add_argument("reference", metavar="NAME@VERSION", help="a bundle in the store")
     add_alias_options(command)
-    add_examples(
+    add_data_options(
         command, "with labels, to compare the bundle with what the alias points at", required=False
     )
     command.add_argument(
@@ -93,7 +98,7 @@ def _pass_gate(
     from batchdigits.evaluation.compare import check_candidate
 
     opened = None if incumbent is None else _open_incumbent(incumbent, alias, arguments)
-    with open_examples(arguments, keep=()) as rows:
+    with open_data(arguments, keep=()) as rows:
         accuracy = check_candidate(
             rows, candidate, opened, alias=alias, max_regression=max_regression
         )

@@ -1,5 +1,5 @@
-"""Bundles judged against true labels.
+"""Bundles judged by labelled rows.
 
-Labelled rows are scored and counted batch by batch, and the counts become figures: confusion
-matrix, reliability, groups, the comparison of two bundles.
+Rows are read with their labels, scored and counted batch by batch; the counts become figures:
+confusion matrix, reliability, groups, and the comparison of two bundles.
 """

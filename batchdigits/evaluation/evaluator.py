@@ -1,4 +1,4 @@
-"""Bundles judged by a file: how often each is right, how sure it is, how fast."""
+"""Bundles on labelled rows: how often each is right, how confident it is, how fast."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.text import listing
 
 LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""What log loss takes a smaller probability for, as scikit-learn's does for float32."""
+"""Log loss raises smaller probabilities to this, as scikit-learn's does for float32."""
 
 UNSCORED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What one bundle made of the n scorable rows of a batch.
+    """The predictions of one bundle for the n scorable rows of a batch, beside the truth.
 
     places      int64 (n,): the predicted class's place among the bundle's; UNSCORED without a
                 finite probability
     confidence  float32 (n,): 0 where unscored
-    truth       int64 (n,): the true class's place, UNKNOWN to the bundle, or UNLABELLED
-    of_truth    float64 (n,): the probability of the true class; 0 where it got none
-    squares     float64 (n,): the squared probabilities of all classes, added up
+    truth       int64 (n,): the true class's place; UNKNOWN if it is no class of the bundle,
+                UNLABELLED if there is no label
+    of_truth    float64 (n,): the probability of the true class; 0 if it has none
+    squares     float64 (n,): the sum of the squared probabilities of all classes
 
-    The last two are 0 where no column of labels is named.
+    The last two are 0 if the file has no labels.
     """
 
     places: NDArray[np.int64]
@@ -56,24 +57,25 @@ class Outcomes:
 
     @property
     def is_labelled(self) -> NDArray[np.bool_]:
-        """Which rows have a label, bool (n,)."""
-        found: NDArray[np.bool_] = self.truth != UNLABELLED
-        return found
+        """Mask of the rows with a label, bool (n,)."""
+        is_labelled: NDArray[np.bool_] = self.truth != UNLABELLED
+        return is_labelled
 
     @property
     def is_right(self) -> NDArray[np.bool_]:
-        """Which rows have a label, and were given it, bool (n,)."""
-        found: NDArray[np.bool_] = (self.truth >= 0) & (self.places == self.truth)
-        return found
+        """Mask of the rows whose prediction is their label, bool (n,)."""
+        is_right: NDArray[np.bool_] = (self.truth >= 0) & (self.places == self.truth)
+        return is_right
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts and sums of one bundle, kept while the batches pass in order.
+    """Counts and sums of one bundle, added up batch by batch.
 
-    labelled  scorable rows with a label; `unknown` of them have one that is no class of the
-              bundle, which it gets wrong like a row that it gives no probability
-    seconds   of one processor, spent on scoring as predict scores
+    seconds   processor time of one thread that scoring took, without reading
+    labelled  scorable rows with a label
+    unknown   labelled rows whose label is no class of the bundle; they count as wrong, and so do
+              labelled rows that get no probability
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -89,12 +91,12 @@ class Tally:
 
     @property
     def accuracy(self) -> float | None:
-        """Part of the labelled rows that were predicted right; None without labels."""
+        """The share of the labelled rows that were predicted right, 0..1; None without labels."""
         return _mean(self.right, self.labelled)
 
     @property
     def unlabelled(self) -> int:
-        """Scorable rows without a label."""
+        """The number of scorable rows without a label."""
         counts = self.counts
         unscorable = counts.rows_rejected - counts.reasons.get("no-probability", 0)
         return counts.rows_in - unscorable - self.labelled
@@ -113,7 +115,7 @@ class Tally:
         self.brier += _total(outcomes.squares[is_labelled] - 2 * of_truth + 1)
 
     def merge(self, other: Tally) -> None:
-        """Count what another tally of the same bundle has counted."""
+        """Add the counts and sums of another tally of the same bundle."""
         for figure in fields(self):
             mine, its = getattr(self, figure.name), getattr(other, figure.name)
             setattr(self, figure.name, mine + its)
@@ -121,9 +123,9 @@ class Tally:
     def as_facts(self) -> dict[str, Any]:
         """The tally as plain JSON values, null where there is nothing to measure.
 
-        `log_loss` is the mean of -ln(p), p the probability of the true class, at least
+        `log_loss` is the mean of -ln(p), where p is the probability of the true class, at least
         LEAST_PROBABILITY: https://scikit-learn.org/stable/modules/model_evaluation.html#log-loss
-        `brier_score` is the mean of the squared distances, added up over the classes, between the
+        `brier_score` is the mean of the squared differences, summed over the classes, between the
         probabilities and 1 for the true class, 0 for the others; 0..2, as in Brier, "Verification
         of forecasts expressed in terms of probability", 1950.
         """
@@ -170,13 +172,13 @@ class Evaluator:
         return cls(open_checked(bundle), manifest.classes, name=name)
 
     def warm_up(self, rows: Rows) -> None:
-        """Score a batch off the clock: the first pays for what is loaded and allocated once."""
+        """Score a batch off the clock: the first batch pays for what is loaded only once."""
         if not self._scorer.probabilities:
             self._scorer.score(rows)
 
     def score(self, rows: Rows, labels: pa.Array | None) -> Outcomes:
-        """Score a batch, on the clock, and count what came of it."""
-        # The thread's own time: what else the machine does meanwhile is no fault of a bundle.
+        """Score a batch on the clock, and tally the outcomes."""
+        # The thread's own time: other processes must not make a bundle look slow.
         started = time.thread_time()
         scored = self._scorer.score(rows)
         self.tally.seconds += time.thread_time() - started
@@ -203,13 +205,13 @@ class Evaluator:
     def _probabilities(
         self, rows: Rows, scored: Scored, at: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Of every class, float32 (n, k); 0 where `at` does not say that the row got any."""
-        found = np.zeros((len(rows.pixels), len(self.classes)), np.float32)
+        """Return the probabilities of every class, float32 (n, k); 0 for rows that are not `at`."""
+        probabilities = np.zeros((len(rows.pixels), len(self.classes)), np.float32)
         if scored.probabilities is not None:
-            found[at] = scored.probabilities
+            probabilities[at] = scored.probabilities
         else:
-            found[at] = self._scorer.engine.probabilities(rows.pixels)[at]
-        return found
+            probabilities[at] = self._scorer.engine.probabilities(rows.pixels)[at]
+        return probabilities
 
 
 def score_labelled(
@@ -241,7 +243,7 @@ def score_labelled(
 
 
 def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:
-    """Which of the scorable rows, counted from 0, the bundle gave a finite probability."""
+    """Return the places, among the scorable rows, of those with a finite probability."""
     count = len(rows.pixels)
     if len(scored.rejects) == len(rows.rejects):
         return np.arange(count)
@@ -249,7 +251,7 @@ def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:
 
 
 def refuse_useless(name: str, label: str | None, tallies: Sequence[Tally]) -> None:
-    """Raise UnusableInputError for an input, named `name`, that tells nothing of any bundle.
+    """Raise UnusableInputError for an input, named `name`, that no bundle can be judged by.
 
     None of its rows can be scored or, where `label` names a column, no label is a class.
     """
@@ -260,11 +262,11 @@ def refuse_useless(name: str, label: str | None, tallies: Sequence[Tally]) -> No
             f"{name}: none of its {counts.rows_in} rows can be scored ({reasons or 'no rows'}): "
             "check the file and the flags it needs (--scale, --delimiter, --pixels)"
         )
-    if label is not None and all(one.unknown == one.labelled for one in tallies):
-        what = "is a class of the bundle" if tallies[0].labelled else "is there: all are empty"
-        raise UnusableInputError(
-            f"{name}: no label in column {label!r} {what}; name the labels' column with --label"
-        )
+    if label is not None and all(tally.unknown == tally.labelled for tally in tallies):
+        problem = f"no label in column {label!r} is a class of the bundle"
+        if not tallies[0].labelled:
+            problem = f"every label in column {label!r} is empty"
+        raise UnusableInputError(f"{name}: {problem}; name the column of labels with --label")
 
 
 def _total(values: NDArray[Any]) -> float:

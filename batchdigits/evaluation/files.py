@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,13 +23,12 @@ from batchdigits.evaluation.evaluator import (
 )
 from batchdigits.evaluation.groups import Groups
 from batchdigits.evaluation.labels import (
-    DEFAULT_LABEL,
     UNKNOWN,
-    LabelledOptions,
     LabelledRows,
     named_column,
     open_labelled,
 )
+from batchdigits.evaluation.options import DEFAULT_LABEL, LabelledOptions
 from batchdigits.evaluation.reliability import ConfidenceCounts
 from batchdigits.evaluation.review import DecisionCounts
 from batchdigits.evaluation.summary import Evaluation, InputTally
@@ -39,8 +39,8 @@ from batchdigits.rows.contract import Rows
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import listing
 
-OnProgress = Callable[[int, float | None, str], None]
-"""Called with the rows of an input done so far, the part done (0..1, None if unknown), its name."""
+if TYPE_CHECKING:
+    from batchdigits.scoring.one_input import OnProgress
 
 
 def evaluate_files(

@@ -1,4 +1,4 @@
-"""Labelled rows counted by the values of other columns: which form, which field, which writer."""
+"""Labelled rows grouped by the values of other columns: by form, by field, by writer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from batchdigits.evaluation.confusion import share_interval
 from batchdigits.rows.arrow import positions
 
 MAX_GROUPS = 100_000
-"""More would be ids of rows rather than groups, and memory would grow with the input."""
+"""More groups would be ids of single rows, and memory would grow with the input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The labelled rows that share `values` in the columns of the grouping.
+    """The labelled rows with these `values` in the columns that rows are grouped by.
 
-    accuracy    part of them predicted right, 0..1
-    interval    its 95 % interval
-    confidence  their mean confidence
+    accuracy    the share of the rows that were predicted right, 0..1
+    interval    the 95 % interval of the accuracy
+    confidence  the mean confidence of the rows, 0..1
     """
 
     values: tuple[Any, ...]
@@ -35,9 +35,21 @@ class Group:
     interval: tuple[float, float]
     confidence: float
 
+    def as_facts(self, names: Sequence[str]) -> dict[str, Any]:
+        """The group as plain JSON values; `names` are the columns of the values."""
+        return {
+            "group": dict(zip(names, self.values, strict=True)),
+            "rows": self.rows,
+            "errors": self.errors,
+            "accuracy": self.accuracy,
+            "accuracy_low": self.interval[0],
+            "accuracy_high": self.interval[1],
+            "mean_confidence": self.confidence,
+        }
+
 
 class Groups:
-    """Rows, errors and confidence by the values of the columns that `names` lists."""
+    """Counts of rows and errors, and sums of confidence, by the values of the columns `names`."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -46,9 +58,6 @@ class Groups:
         self._errors = np.zeros(MAX_GROUPS, np.int64)
         self._confidence = np.zeros(MAX_GROUPS)
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def add(
         self,
         columns: Sequence[pa.Array],
@@ -56,7 +65,11 @@ class Groups:
         is_wrong: NDArray[np.bool_],
         confidence: NDArray[np.float32],
     ) -> None:
-        """Count the `chosen` rows of a batch; `columns` have its values, the others the chosen's.
+        """Count some rows of a batch.
+
+        columns               the columns to group by, all rows of the batch
+        chosen                the places of the m rows to count, int64 (m,)
+        is_wrong, confidence  of the m rows
 
         Raises UsageError for more groups than MAX_GROUPS.
         """
@@ -74,12 +87,13 @@ class Groups:
             sums[places] += counts.astype(sums.dtype)
 
     def worst_first(self) -> list[Group]:
-        """The groups by the upper end of their accuracy's interval: the surely bad come first.
+        """Return the groups, those that are certainly bad first.
 
-        A group with one row, and that wrong, tells less than one with nine wrong rows of ten.
+        The order is by the upper end of the accuracy's interval: nine wrong rows of ten come before
+        a single wrong row, which may be chance.
         """
-        found = [self._group(values, place) for values, place in self._places.items()]
-        return sorted(found, key=lambda one: (one.interval[1], -one.rows, _sortable(one.values)))
+        groups = [self._group(values, place) for values, place in self._places.items()]
+        return sorted(groups, key=lambda g: (g.interval[1], -g.rows, _sortable(g.values)))
 
     def _place(self, key: tuple[Any, ...]) -> int:
         place = self._places.setdefault(key, len(self._places))
@@ -98,7 +112,7 @@ class Groups:
 
 
 def may_group(kind: pa.DataType) -> bool:
-    """Whether values of that type can be told apart one by one: no lists, structs or bytes."""
+    """Return whether rows can be grouped by values of that type: no lists, structs or bytes."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return not (
@@ -112,18 +126,18 @@ def may_group(kind: pa.DataType) -> bool:
 
 
 def _in_plain_type(column: pa.Array) -> pa.Array:
-    """The values in a type that Arrow can take from, and Python hold."""
+    """Cast to a type that Arrow can take rows from and Python can hold."""
     kind = column.type
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_string())
     if pa.types.is_duration(kind):
         return column.cast(pa.int64())
-    # Python's own have no nanoseconds.
+    # Python's times have no nanoseconds.
     return column.cast(pa.string()) if pa.types.is_temporal(kind) else column
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:
-    """The distinct rows of columns as JSON can hold them, and which of them each row is."""
+    """Return the distinct rows of columns as JSON can hold them, and the number of each row's."""
     firsts = numbers = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         codes = _codes(column)
@@ -135,7 +149,7 @@ def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArr
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:
-    """A number from 0 on for each distinct value, null being one."""
+    """Number the distinct values from 0; null is a value too."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -154,7 +168,7 @@ def json_value(value: Any) -> Any:
 
 
 def _sortable(values: tuple[Any, ...]) -> tuple[tuple[str, Any], ...]:
-    """Values of any mix of types in one order: numbers among themselves, text among itself."""
+    """A key that sorts values of mixed types: numbers by size, then text by letters."""
     return tuple(
         ("", float(value)) if isinstance(value, (int, float)) else ("text", str(value))
         for value in values

@@ -4,74 +4,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.errors import UsageError
 from batchdigits.evaluation.groups import may_group
+from batchdigits.evaluation.options import LabelledOptions
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
 from batchdigits.rows.contract import OpenSource, Rows, Source
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.formats import open_source
-from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
-from batchdigits.text import listing
+from batchdigits.rows.options import ONE_THREAD, Machine
 
-DEFAULT_LABEL = "label"
 UNKNOWN = -1
 UNLABELLED = -2
 
 _MISSING_TEXTS = {text.decode() for text in MISSING} | {"nan", ""}
 _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0+")
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledOptions(ReadOptions):
-    """How labelled rows are read.
-
-    keep   the columns besides the labels to read, which `--by` names; None reads all
-    label  the column of true labels; None: the column `label`, if the file has one
-    """
-
-    label: str | None = None
-
-    def checked(self) -> Self:
-        """Return the same options. Raises UsageError for values that fit no input file."""
-        by = self.keep or ()
-        if len(set(by)) < len(by):
-            raise UsageError(f"--by {','.join(by)}: names a column more than once; name each once")
-        return ReadOptions.checked(self)
-
-    def label_among(self, names: Sequence[str]) -> str | None:
-        """Return the column of labels of a file with these columns, or None if it has no labels."""
-        return DEFAULT_LABEL if self.label is None and DEFAULT_LABEL in names else self.label
-
-    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
-        """Choose the column of labels and those of `keep`.
-
-        Raises UnusableInputError, listing the columns, for a column that the file lacks.
-        """
-        label = self.label_among(names)
-        labels = [] if label is None else [label]
-        for wanted, purpose, flag in (
-            (self.keep or (), "to group by", "--by"),
-            (labels, "with labels", "--label"),
-        ):
-            missing = [name for name in wanted if name not in names]
-            if missing:
-                raise UnusableInputError(
-                    f"{where}: no column {missing[0]!r} {purpose}; the columns besides the pixels "
-                    f"are {listing(map(repr, names)) or 'none'}; name one of them with {flag}"
-                )
-        if self.keep is None:
-            return names
-        return [*labels, *(name for name in self.keep if name != label)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How far confidence can be trusted: counts by confidence, gathered batch by batch."""
+"""Reliability of the confidence: rows and right rows counted by confidence, batch by batch."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 BINS = 15
 
 CONFIDENCES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-"""Where a threshold may be looked for."""
+"""Thresholds whose coverage and errors are counted."""
 
 Confidence = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows with a confidence above `low` and up to `high`.
+    """The rows with a confidence above `low` and up to `high`.
 
-    `confidence` is their mean, 0..1, `accuracy` the part of them that is right.
+    confidence  their mean confidence, 0..1
+    accuracy    the share of them that was predicted right, 0..1
     """
 
     low: float
@@ -31,10 +32,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What is left, and how wrong it is, if only rows of at least this confidence are accepted.
+    """The rows that are accepted if `confidence` is the threshold.
 
-    `coverage` is the part of the rows that is accepted, `error` the part of those that is wrong
-    (None of no rows).
+    coverage  the share of all rows that is accepted, 0..1
+    error     the share of the accepted rows that is wrong, 0..1; None if none is accepted
     """
 
     confidence: float
@@ -45,7 +46,7 @@ class Accepted:
 
 
 class ConfidenceCounts:
-    """Rows, right rows and confidence by bin, and rows and errors by threshold."""
+    """Counts of rows and right rows by bin of confidence, and of rows and errors by threshold."""
 
     def __init__(self) -> None:
         self._rows = np.zeros(BINS, np.int64)
@@ -55,7 +56,7 @@ class ConfidenceCounts:
         self._errors = np.zeros(len(CONFIDENCES), np.int64)
 
     def add(self, confidence: Confidence, is_right: NDArray[np.bool_]) -> None:
-        """Count rows of a confidence (n,), 0..1, and whether each is right."""
+        """Count rows by their confidence (n,), 0..1, and whether each is right (n,)."""
         exact = confidence.astype(np.float64)
         bins = np.clip(np.ceil(exact * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self._rows += np.bincount(bins, minlength=BINS)
@@ -67,7 +68,7 @@ class ConfidenceCounts:
             self._errors[place] += (is_accepted & ~is_right).sum()
 
     def bins(self) -> tuple[Bin, ...]:
-        """The bins that hold rows, ascending."""
+        """Return the bins that have rows, ascending."""
         return tuple(
             Bin(
                 place / BINS,
@@ -82,19 +83,19 @@ class ConfidenceCounts:
 
     @property
     def calibration_error(self) -> float | None:
-        """Expected calibration error, 0..1; None without rows.
+        """The expected calibration error, 0..1; None without rows.
 
-        How far each bin's accuracy is from its mean confidence, the mean over all rows. 15 bins of
-        equal width: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks",
-        2017.
+        The difference between accuracy and mean confidence of each of 15 bins of equal width,
+        averaged over the rows: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural
+        networks", 2017.
         """
         bins = self.bins()
-        rows = sum(one.rows for one in bins)
-        gaps = sum(one.rows * abs(one.accuracy - one.confidence) for one in bins)
+        rows = sum(each.rows for each in bins)
+        gaps = sum(each.rows * abs(each.accuracy - each.confidence) for each in bins)
         return gaps / rows if rows else None
 
     def curve(self) -> tuple[Accepted, ...]:
-        """What would be accepted at each of CONFIDENCES; empty without rows."""
+        """Return what is accepted at each of CONFIDENCES; nothing without rows."""
         rows = int(self._rows.sum())
         counts = zip(CONFIDENCES, self._above.tolist(), self._errors.tolist(), strict=True)
         return tuple(

@@ -1,4 +1,4 @@
-"""Accept or review on labelled rows: how many are accepted, and how many of those are wrong."""
+"""Decisions on labelled rows: how many rows are accepted, and how many of those are wrong."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from batchdigits.scoring.ledger import CAUSES
 
 
 class DecisionCounts:
-    """Rows accepted and their errors, and rows by cause of review, by thresholds.
+    """Counts of accepted rows, of errors among them, and of rows to review by cause.
 
-    `review_below` of the thresholds is set; `max_error`, 0..1, is what they promise of the part of
-    accepted rows that is wrong, None if nothing. No row is judged by its strangeness.
+    thresholds  what decides; `review_below` is set. Strangeness is not measured here
+    max_error   the largest share of wrong rows among the accepted, 0..1, that the bundle promises;
+                None if it promises nothing
     """
 
     def __init__(self, thresholds: Thresholds, max_error: float | None) -> None:
@@ -46,7 +47,7 @@ class DecisionCounts:
     def add(
         self, pixels: Pixels, confidence: NDArray[np.float32], is_right: NDArray[np.bool_]
     ) -> None:
-        """Decide about rows (n, 64) of a confidence (n,), and count whether each is right."""
+        """Decide about rows (n, 64) with this confidence (n,), and count whether each is right."""
         codes = self._decider.decide(confidence, pixels)
         is_accepted = codes == 0
         self.rows += len(codes)
@@ -56,12 +57,12 @@ class DecisionCounts:
 
     @property
     def causes(self) -> dict[str, int]:
-        """Rows that go to review, by cause, in the documented order."""
+        """The rows to review by cause, in the order of CAUSES."""
         return {cause: self._causes[cause] for cause in CAUSES if self._causes[cause]}
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the part of accepted rows that is wrong; None if there are none."""
+        """The 95 % interval of the share of wrong rows among the accepted; None without any."""
         return share_interval(self.errors, self.accepted)
 
     def as_facts(self) -> dict[str, Any]:

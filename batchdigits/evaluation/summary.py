@@ -1,4 +1,4 @@
-"""What a bundle made of labelled rows: every figure of how good it is on them."""
+"""The result of an evaluation: every figure of how good a bundle is on labelled rows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SHOWN_CONFUSIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class InputTally:
-    """What was counted of one input.
+    """The counts of one input file.
 
-    suspicion   what it looks like, if that is not digits
-    trained_on  whether it is the very file that the bundle was trained on
+    suspicion   what its rows look like, if not like digits
+    trained_on  whether the bundle was trained on this very file
     """
 
     name: str
@@ -49,12 +49,12 @@ class Evaluation:
 
     bundle      its name, version and digest
     label       the column of true labels
-    inputs      counts of each input, in order; `total` those of all
-    matrix      (k + 2, k + 2): after the classes row k holds labels that are no class, column k + 1
-                rows without a prediction
-    confidence  how right the labelled rows are at which confidence
-    decisions   what became of them by the bundle's thresholds, or a given one; None without any
-    by          the columns that rows were grouped by, if any; `groups` the worst first
+    inputs      the counts of each input file, in order; `total` adds them up
+    matrix      (k + 2, k + 2): after the classes row k counts labels that are no class, column
+                k + 1 rows without a prediction
+    confidence  the labelled rows by confidence
+    decisions   the labelled rows by decision; None if the bundle has no threshold and none is given
+    by          the columns that rows are grouped by, if any; `groups` has the worst first
     """
 
     bundle: Mapping[str, str]
@@ -68,14 +68,17 @@ class Evaluation:
     groups: tuple[Group, ...]
 
     def as_facts(self, keep_groups: int) -> dict[str, Any]:
-        """The evaluation as plain JSON values, with so many groups; null where nothing is known."""
+        """The evaluation as plain JSON values, with the worst groups; null where nothing is known.
+
+        keep_groups  the number of groups to list at most
+        """
         total, matrix = self.total, self.matrix
         counted, confusion = total.as_facts(), matrix.as_facts()
         low, high = share_interval(total.right, total.labelled) or (None, None)
         return {
             "bundle": self.bundle,
             "label": self.label,
-            "inputs": [one.as_facts() for one in self.inputs],
+            "inputs": [tally.as_facts() for tally in self.inputs],
             "rows_in": total.counts.rows_in,
             "rows_predicted": total.counts.rows_predicted,
             "rows_rejected": total.counts.rows_rejected,
@@ -100,8 +103,8 @@ class Evaluation:
             "classes": confusion["per_class"],
             "confusion_matrix": confusion.get("confusion_matrix"),
             "confused": [asdict(pair) for pair in matrix.most_confused(SHOWN_CONFUSIONS)],
-            "reliability": [asdict(one) for one in self.confidence.bins()],
-            "coverage": [asdict(one) for one in self.confidence.curve()],
+            "reliability": [asdict(each) for each in self.confidence.bins()],
+            "coverage": [asdict(accepted) for accepted in self.confidence.curve()],
             "decision": None if self.decisions is None else self.decisions.as_facts(),
             **self._group_facts(keep_groups),
         }
@@ -112,16 +115,5 @@ class Evaluation:
         return {
             "by": list(self.by),
             "group_count": len(self.groups),
-            "groups": [
-                {
-                    "group": dict(zip(self.by, one.values, strict=True)),
-                    "rows": one.rows,
-                    "errors": one.errors,
-                    "accuracy": one.accuracy,
-                    "accuracy_low": one.interval[0],
-                    "accuracy_high": one.interval[1],
-                    "mean_confidence": one.confidence,
-                }
-                for one in self.groups[:keep]
-            ],
+            "groups": [group.as_facts(self.by) for group in self.groups[:keep]],
         }

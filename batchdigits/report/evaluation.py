@@ -1,4 +1,4 @@
-"""An evaluation as text: figures, then tables, the numbers aligned."""
+"""An evaluation as text: the figures, then tables with their columns aligned to the right."""
 
 from __future__ import annotations
 
@@ -25,95 +25,95 @@ _FIGURES = (
 )
 
 
-def format_evaluation(found: Evaluation, keep_groups: int) -> str:
-    """All of it, with so many groups."""
-    parts = [_head(found), _figures(found), *_classes(found)]
-    parts += [_confused(found), _reliability(found), _curve(found), _decisions(found)]
-    parts.append(_groups(found, keep_groups))
+def format_evaluation(evaluation: Evaluation, keep_groups: int) -> str:
+    """Return the evaluation as text, with at most `keep_groups` groups."""
+    parts = [
+        _head(evaluation),
+        _figures(evaluation),
+        table(evaluation.matrix.score_lines(), right=True),
+        _titled("rows: true class, columns: predicted class", evaluation.matrix.matrix_lines()),
+        _confused(evaluation),
+        _reliability(evaluation),
+        _coverage(evaluation),
+        _decisions(evaluation),
+        _groups(evaluation, keep_groups),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _head(found: Evaluation) -> str:
-    total = found.total
-    bundle = f"{found.bundle['name']}@{found.bundle['version']}"
-    where = found.inputs[0].name if len(found.inputs) == 1 else f"{len(found.inputs)} inputs"
+def _head(evaluation: Evaluation) -> str:
+    total, inputs = evaluation.total, evaluation.inputs
+    bundle = f"{evaluation.bundle['name']}@{evaluation.bundle['version']}"
+    where = inputs[0].name if len(inputs) == 1 else f"{len(inputs)} inputs"
     lines = [f"{bundle} on {total.labelled:,} labelled rows of {where}"]
     if total.counts.rows_rejected:
-        why = listing(f"{n:,} {reason}" for reason, n in total.counts.reasons.items())
-        lines.append(f"besides, {count_of(total.counts.rows_rejected, 'row')} rejected: {why}")
+        reasons = listing(f"{n:,} {reason}" for reason, n in total.counts.reasons.items())
+        lines.append(f"{count_of(total.counts.rows_rejected, 'row')} rejected: {reasons}")
     if total.unlabelled:
-        lines.append(f"besides, {count_of(total.unlabelled, 'row')} without a label")
+        lines.append(f"{count_of(total.unlabelled, 'row')} without a label, not counted")
     if total.unknown:
-        lines.append(
-            f"{count_of(total.unknown, 'label')} of no class of the bundle; they count as wrong"
-        )
-    lines += [f"{one.name}: {one.suspicion}" for one in found.inputs if one.suspicion]
+        labels = count_of(total.unknown, "label")
+        lines.append(f"{labels} not among the classes of the bundle, counted as wrong")
+    lines += [f"{tally.name}: {tally.suspicion}" for tally in inputs if tally.suspicion]
     lines += [
-        f"{one.name}: the bundle was trained on this very file; of rows that it has learned, the "
-        "figures say little about others"
-        for one in found.inputs
-        if one.trained_on
+        f"{tally.name}: the bundle was trained on this very file: expect more errors on new rows"
+        for tally in inputs
+        if tally.trained_on
     ]
     return "\n".join(lines)
 
 
-def _figures(found: Evaluation) -> str:
-    total, facts = found.total, found.as_facts(0)
+def _figures(evaluation: Evaluation) -> str:
+    total, facts = evaluation.total, evaluation.as_facts(0)
     low, high = share_interval(total.right, total.labelled) or (0.0, 1.0)
-    errors = total.labelled - total.right
-    rows = [
+    figures = [
         ("accuracy", f"{total.accuracy or 0.0:.2%}"),
         ("  95 % interval", f"{low:.2%} to {high:.2%}"),
-        ("errors", f"{errors:,}"),
-        *(
-            (name, style.format(facts[key]))
-            for name, key, style in _FIGURES
-            if facts[key] is not None
-        ),
+        ("errors", f"{total.labelled - total.right:,}"),
     ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
-
-
-def _classes(found: Evaluation) -> list[str]:
-    return [
-        table(found.matrix.score_lines(), right=True),
-        _titled("rows: true class, columns: predicted class", found.matrix.matrix_lines()),
+    figures += [
+        (name, style.format(facts[key])) for name, key, style in _FIGURES if facts[key] is not None
     ]
+    return table(figures)
 
 
-def _confused(found: Evaluation) -> str:
-    pairs = found.matrix.most_confused(SHOWN_CONFUSIONS)
+def _confused(evaluation: Evaluation) -> str:
+    pairs = evaluation.matrix.most_confused(SHOWN_CONFUSIONS)
     lines = [[str(pair.label), str(pair.prediction), f"{pair.rows:,}"] for pair in pairs]
     return _titled("most confused", [["true", "predicted", "rows"], *lines])
 
 
-def _reliability(found: Evaluation) -> str:
+def _reliability(evaluation: Evaluation) -> str:
+    header = ["above", "up to", "rows", "mean confidence", "accuracy"]
     lines = [
         [
-            f"{one.low:.3f}",
-            f"{one.high:.3f}",
-            f"{one.rows:,}",
-            f"{one.confidence:.4f}",
-            f"{one.accuracy:.4f}",
+            f"{each.low:.3f}",
+            f"{each.high:.3f}",
+            f"{each.rows:,}",
+            f"{each.confidence:.4f}",
+            f"{each.accuracy:.4f}",
         ]
-        for one in found.confidence.bins()
+        for each in evaluation.confidence.bins()
     ]
-    header = ["above", "up to", "rows", "mean confidence", "part right"]
-    return _titled("rows by their confidence", [header, *lines])
+    return _titled("rows by confidence", [header, *lines])
 
 
-def _curve(found: Evaluation) -> str:
-    lines = [
-        [f"{one.confidence:g}", f"{one.coverage:.2%}", f"{one.errors:,}", _share(one.error)]
-        for one in found.confidence.curve()
-    ]
+def _coverage(evaluation: Evaluation) -> str:
     header = ["at least", "accepted", "errors", "error"]
-    return _titled("if only rows of a confidence were accepted", [header, *lines])
+    lines = [
+        [
+            f"{accepted.confidence:g}",
+            f"{accepted.coverage:.2%}",
+            f"{accepted.errors:,}",
+            "-" if accepted.error is None else f"{accepted.error:.3%}",
+        ]
+        for accepted in evaluation.confidence.curve()
+    ]
+    return _titled("rows accepted by a threshold of the confidence", [header, *lines])
 
 
-def _decisions(found: Evaluation) -> str:
-    counts = found.decisions
+def _decisions(evaluation: Evaluation) -> str:
+    counts = evaluation.decisions
     if counts is None:
         return ""
     to_review = listing(f"{rows:,} {cause}" for cause, rows in counts.causes.items()) or "none"
@@ -130,33 +130,27 @@ def _decisions(found: Evaluation) -> str:
     return f"{text}\nto review: {to_review}"
 
 
-def _groups(found: Evaluation, keep: int) -> str:
-    if not keep:
-        return ""
+def _groups(evaluation: Evaluation, keep: int) -> str:
+    header = [*evaluation.by, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
     lines = [
         [
-            *(_cell(value) for value in one.values),
-            f"{one.rows:,}",
-            f"{one.errors:,}",
-            f"{one.accuracy:.2%}",
-            f"{one.interval[0]:.2%} to {one.interval[1]:.2%}",
-            f"{one.confidence:.2%}",
+            *(_cell(value) for value in group.values),
+            f"{group.rows:,}",
+            f"{group.errors:,}",
+            f"{group.accuracy:.2%}",
+            f"{group.interval[0]:.2%} to {group.interval[1]:.2%}",
+            f"{group.confidence:.2%}",
         ]
-        for one in found.groups[:keep]
+        for group in evaluation.groups[:keep]
     ]
-    header = [*found.by, "rows", "errors", "accuracy", "95 % interval", "mean confidence"]
-    left = len(found.groups) - len(lines)
-    more = f"\nand {left:,} more: --groups lists them" if left else ""
+    left = len(evaluation.groups) - len(lines)
+    more = f"\nand {left:,} more: --groups lists them" if left and lines else ""
     return _titled("worst groups first", [header, *lines]) + more
 
 
 def _titled(title: str, lines: Sequence[Sequence[str]]) -> str:
-    """A table under its title; nothing where there is only a header, or not even that."""
+    """Return a table under its title; empty text for a table without rows."""
     return f"{title}\n{table(lines, right=True)}" if len(lines) > 1 else ""
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3%}"
 
 
 def _cell(value: Any) -> str:

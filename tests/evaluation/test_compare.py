@@ -306,7 +306,7 @@ def test_files_that_judge_nothing_are_refused(tmp_path: Path) -> None:
         run(path, "digit")
     with pytest.raises(UnusableInputError, match="column 'label' is a class of the bundle"):
         run(path)
-    with pytest.raises(UnusableInputError, match="column 'empty' is there: all are empty"):
+    with pytest.raises(UnusableInputError, match="every label in column 'empty' is empty"):
         run(path, "empty")
     with pytest.raises(UnusableInputError, match="1 out-of-range"):
         run(write(tmp_path / "bad.parquet", [(17, 0, 0, 0)]))
