@@ -7,22 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-import pytest
 from pages import DOCS
 from paths import ROOT, SAMPLE_DATA
 
 PAGE = (DOCS / "tutorial.md").read_text(encoding="utf-8")
-STEPS = re.findall(
-    r"^```bash\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", PAGE, re.MULTILINE | re.DOTALL
-)
+# Each block of commands, and the block of what they print, if there is one.
+STEPS = re.findall(r"(?ms)^```bash\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", PAGE)
 
 
-@pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
-    """The lines that each step printed, run one after the other by one shell."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    shutil.copytree(SAMPLE_DATA, folder / "sample_data")
+def run_steps(folder: Path) -> list[list[str]]:
+    """The lines that each step prints, run one after the other by one shell."""
     script = "set -e\n"
     for number, (commands, _) in enumerate(STEPS):
         may_fail = re.sub(r'(?m)^(.*; echo "exit code \$\?")$', r"set +e; \1; set -e", commands)
@@ -33,8 +29,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     python.chmod(0o755)
     environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, check=False)
-    steps = sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
-    lines = [path.read_text(encoding="utf-8").splitlines() for path in steps]
+    files = sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    lines = [path.read_text(encoding="utf-8").splitlines() for path in files]
     assert ran.returncode == 0, lines[-1]
     return lines
 
@@ -45,14 +41,17 @@ def pattern(line: str) -> re.Pattern[str]:
     return re.compile(r"\s*" + r"\s+".join(words))
 
 
-def test_the_steps_go_from_training_to_a_verified_receipt(printed: list[list[str]]) -> None:
-    assert len(printed) == len(STEPS)
+def test_the_steps_go_from_training_to_a_verified_receipt() -> None:
     commands = "".join(commands for commands, _ in STEPS)
     ours = re.findall(r"python -m batchdigits\.(\w+)", commands)
     assert ours == ["train", "bundles", "evaluate", "bundles", "predict", "predict", "receipts"]
 
 
-@pytest.mark.parametrize("step", range(len(STEPS)))
-def test_a_step_prints_what_the_page_shows(step: int, printed: list[list[str]]) -> None:
-    for line in STEPS[step][1].splitlines():
-        assert any(pattern(line).fullmatch(out) for out in printed[step]), (line, printed[step])
+def test_every_step_prints_what_the_page_shows(tmp_path: Path) -> None:
+    """One test, so that several workers of pytest train one network."""
+    shutil.copytree(SAMPLE_DATA, tmp_path / "sample_data")
+    printed = run_steps(tmp_path)
+    assert len(printed) == len(STEPS)
+    for (commands, shown), lines in zip(STEPS, printed, strict=True):
+        for line in shown.splitlines():
+            assert any(pattern(line).fullmatch(out) for out in lines), (commands, line, lines)
