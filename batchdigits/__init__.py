@@ -1,4 +1,4 @@
-"""Reads millions of scanned digits overnight: train, pack one bundle, stream files through it.
+"""Batch scoring of scanned digits: train a network, pack it as a bundle, score files with it.
 
 >>> import batchdigits
 >>> bundle = batchdigits.open_bundle()
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from batchdigits._version import __version__
 
-TYPE_CHECKING = False  # `typing` takes a tenth of the time of --help
+TYPE_CHECKING = False  # importing `typing` takes a tenth of the time of --help
 if TYPE_CHECKING:
     from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only now, so that `--help` does not wait for Arrow."""
+    """Import a name when it is first used, so that `--help` does not wait for Arrow."""
     if name in __all__:
         from batchdigits import api
         from batchdigits.scoring.run import RunSummary

@@ -1,4 +1,4 @@
-"""`batchdigits COMMAND …`: every command under one name."""
+"""The console script `batchdigits COMMAND …`, which runs every command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "score CSV or Parquet files through a bundle",
     "train": "fit a network and pack it as a bundle",
-    "evaluate": "tell how good a bundle is on labelled files",
+    "evaluate": "measure how good a bundle is on labelled files",
     "bundles": "list, check, sign, compare and promote bundles",
     "receipts": "verify the receipts of finished runs",
 }
@@ -23,12 +23,12 @@ USAGE = """usage: batchdigits COMMAND …
 commands:
 {commands}
 
-`batchdigits COMMAND --help` tells more; `python -m batchdigits.COMMAND` does the same.
+`batchdigits COMMAND --help` lists a command's flags. `python -m batchdigits.COMMAND` runs it too.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that the first argument names; returns its exit code."""
+    """Run the command that the first argument names, and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else "--help"
     if name in ("--help", "-h"):
@@ -40,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"batchdigits {__version__}\n")
         return 0
     if name not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        sys.stderr.write(f"batchdigits: error: unknown command {name!r}; known: {known}\n")
+        sys.stderr.write(
+            f"batchdigits: error: unknown command {name!r}; use one of {', '.join(COMMANDS)}\n"
+        )
         return 2
     module = import_module(f"batchdigits.{name}")
     if hasattr(module, "__path__"):  # a command of several files

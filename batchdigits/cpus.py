@@ -1,4 +1,4 @@
-"""The CPUs that this process may use, by affinity and by the quota of its cgroup."""
+"""The CPUs that this process may use, by its affinity and the quota of its cgroup."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def available_workers() -> int:
-    """The CPUs that affinity and the cgroup's quota allow, at least 1."""
+    """Count the CPUs that affinity and the cgroup's quota allow, at least 1."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _cgroup_quota()
     return max(1, min(affinity or 1, quota or affinity or 1))
 
 
 def _cgroup_quota(root: Path = Path("/")) -> int | None:
-    """Whole CPUs that the cgroups of this process grant it, the tightest of them; None for all.
+    """Return the whole CPUs that the tightest cgroup of this process allows; None for all.
 
     cgroup v2: `cpu.max` of the group and of every group above it; v1: `cpu.cfs_quota_us`.
     """
@@ -27,9 +27,9 @@ def _cgroup_quota(root: Path = Path("/")) -> int | None:
     for line in lines:
         if line.startswith("0::"):
             group = mounted / line.removeprefix("0::/")
-            quotas += [_v2_quota(one) for one in (group, *group.parents) if one >= mounted]
-    found = [quota for quota in quotas if quota is not None]
-    return max(1, int(min(found))) if found else None
+            quotas += [_v2_quota(path) for path in (group, *group.parents) if path >= mounted]
+    limits = [quota for quota in quotas if quota is not None]
+    return max(1, int(min(limits))) if limits else None
 
 
 def _v2_quota(group: Path) -> float | None:

@@ -1,6 +1,6 @@
-"""Every way a run can fail: one exception tree, an exit code on each class.
+"""The exception tree: each class has an exit code, each message is one line.
 
-A message is one line: what, where, got and expected, then what to do about it.
+A message says what, where, what was found and expected, and then the fix.
 """
 
 from __future__ import annotations
@@ -17,115 +17,116 @@ if TYPE_CHECKING:
 
 
 OUT_OF_MEMORY = (
-    "out of memory, nothing was published; give the run more, or fewer --workers or a smaller "
+    "out of memory, nothing was published; give the run more memory, fewer --workers or a smaller "
     "--batch-size"
 )
 
 
 class BatchdigitsError(Exception):
-    """Something that the caller can be told in one line."""
+    """The base of all our errors; its message is always one line."""
 
     exit_code: ClassVar[int] = 70
 
     def __str__(self) -> str:
-        """The message as one line, so that a log keeps it in one record."""
         return one_line(super().__str__())
 
 
 class UsageError(BatchdigitsError):
-    """What was asked for can't be asked: a flag, a name, or a combination of them."""
+    """Flags or keywords with a value, a name or a combination that can't be used."""
 
     exit_code = 2
 
 
 class UnusableInputError(BatchdigitsError):
-    """An input can't be scored as a whole."""
+    """An input file that can't be scored as a whole."""
 
     exit_code = 65
 
 
 class NoInputError(BatchdigitsError):
-    """There is no such input, or it can't be read."""
+    """An input file that does not exist or can't be read."""
 
     exit_code = 66
 
 
 class MissingExtraError(BatchdigitsError):
-    """A package of an optional extra is not installed."""
+    """A package of an optional extra that is not installed."""
 
     exit_code = 69
 
 
 class InternalError(BatchdigitsError):
-    """A promise of ours did not hold."""
+    """A bug in batchdigits, or too little memory."""
 
     exit_code = 70
 
 
 class OutputError(BatchdigitsError):
-    """An output can't be created, or it exists from something else."""
+    """An output that can't be created, or that exists from other work."""
 
     exit_code = 73
 
 
 class IOFailedError(BatchdigitsError):
-    """Reading or writing failed below us."""
+    """A failure of the operating system or the disk while reading or writing."""
 
     exit_code = 74
 
 
 class TryAgainError(BatchdigitsError):
-    """Another run holds the output, or the input changed while it was read."""
+    """An output that another run holds, or an input that changed while it was read."""
 
     exit_code = 75
 
 
 class BundleError(BatchdigitsError):
-    """A bundle is missing, damaged, untrusted, or fails its golden rows."""
+    """A bundle that is missing, damaged or untrusted, or that fails its golden rows."""
 
     exit_code = 78
 
 
 class InterruptedRunError(BatchdigitsError):
-    """The run was told to stop by SIGINT (130) or SIGTERM (143)."""
+    """A run that SIGINT (130), SIGTERM (143) or SIGHUP (129) stopped."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by signal {signal_number}: nothing half-done was left")
+        super().__init__(
+            f"interrupted by signal {signal_number}: no unfinished file was left; run it again"
+        )
         self.signal_number = signal_number
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]  # the shell's 128 + signal
-        """128 + the signal's number, as a shell reports it."""
+    def exit_code(self) -> int:  # type: ignore[override]  # 128 + signal, as a shell reports it
         return 128 + self.signal_number
 
 
 def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
-    """The exception as one of ours, with its message and exit code.
+    """Return the exception as one of ours, with a message and an exit code.
 
-    `where` names what was worked on, for exceptions that don't say so themselves.
+    `where` names the file in work, for exceptions that don't name one.
     """
     if isinstance(error, BatchdigitsError):
         return error
-    if isinstance(error, OSError):
-        place = os.fsdecode(error.filename) if error.filename else where
-        return IOFailedError(f"{f'{place}: ' if place else ''}{error.strerror or error}")
+    if isinstance(error, OSError) and error.filename:
+        where = os.fsdecode(error.filename)
     prefix = f"{where}: " if where else ""
+    if isinstance(error, OSError):
+        return IOFailedError(f"{prefix}{error.strerror or error}")
     if isinstance(error, MemoryError):
         return InternalError(f"{prefix}{OUT_OF_MEMORY}")
     return InternalError(
-        f"{prefix}fault in batchdigits: {type(error).__name__}: {error}; --debug shows the "
-        "traceback"
+        f"{prefix}internal error: {type(error).__name__}: {error}; please report it with the "
+        "traceback that --debug shows"
     )
 
 
-# Of several inputs' codes the run reports the first of these that is present.
+# A run over several inputs ends with the first of these codes that is present.
 PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """The code a run over several inputs ends with: the first of `PRECEDENCE` present, else 0.
+    """Return the exit code of a run over several inputs: the first of `PRECEDENCE`, else 0.
 
-    A code that is not listed concerns the whole run and comes first.
+    A code that is not listed there concerns the whole run and comes first.
     """
     present = set(codes)
     unlisted = present.difference(PRECEDENCE)

@@ -1,4 +1,4 @@
-"""HTML as text: escaped, one element inside another, tables. For pages that people look at."""
+"""HTML as text, with everything from outside escaped: elements and tables for reports."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from html import escape
 
 
 def escaped(text: object) -> str:
-    """Text from outside as HTML that shows it: `<`, `&` and quotes mean nothing any more."""
+    """Escape `<`, `>`, `&` and quotes, so that a browser shows the text as it is."""
     return escape(str(text), quote=True)
 
 
 def element(name: str, *children: str, **attributes: object) -> str:
-    """`<name attribute="value">children</name>`; children are HTML already, values are escaped.
+    """Return `<name attribute="value">children</name>`; children are HTML, values are escaped.
 
-    An attribute that Python reserves ends in `_` (`class_`), a `_` inside becomes `-`.
+    An attribute that Python reserves ends in `_` (`class_`); other `_` become `-`.
     """
     pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
-    given = "".join(f' {key}="{escaped(value)}"' for key, value in pairs)
-    return f"<{name}{given}>{''.join(children)}</{name}>"
+    written = "".join(f' {key}="{escaped(value)}"' for key, value in pairs)
+    return f"<{name}{written}>{''.join(children)}</{name}>"
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of text as a table under a header, every cell escaped."""
+    """Return rows as a table under a header, every cell escaped."""
     titles = (element("th", escaped(cell), scope="col") for cell in header)
     lines = (element("tr", *(element("td", escaped(cell)) for cell in row)) for row in rows)
     return element("table", element("thead", element("tr", *titles)), element("tbody", *lines))

@@ -1,4 +1,4 @@
-"""Threads that keep the order: a pool of workers, a reader ahead of it, a writer behind it."""
+"""Threads that keep the order: a pool of workers, a prefetching reader, a background writer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
 
 BLOCKS_IN_FLIGHT = 2
-"""Blocks a worker may be ahead of the writer: enough to keep it busy, and memory bounded."""
+"""Blocks for each worker that may wait for the writer: enough to keep the workers busy."""
 
-AHEAD = 3
-"""Items that are drawn before they are asked for: enough to bridge what else the asker does."""
+PREFETCHED = 3
+"""Items that are read ahead: enough to bridge the consumer's other work."""
 
-CALLS_BEHIND = 4
-"""Calls that may wait for the thread behind: enough to bridge the writing of a row group."""
+WAITING_CALLS = 4
+"""Calls that may wait for the background writer: enough to bridge the writing of a row group."""
 
 
 def in_order(
     blocks: Iterable[BlockT], work: Callable[[BlockT], ResultT], workers: int
 ) -> Generator[ResultT, None, None]:
-    """The results of `work` in the order of `blocks`, computed by `workers` threads.
+    """Yield the results of `work` in the order of `blocks`, computed by `workers` threads.
 
-    Blocks are drawn in the caller's thread, a bounded number ahead. An error in `work` is raised
-    where its result would have stood. With one worker nothing runs beside the caller.
+    The caller's thread reads the blocks, a bounded number ahead. An error in `work` is raised after
+    the results of the blocks before it. With one worker there is no other thread.
     """
     if workers == 1:
         yield from map(work, blocks)
@@ -46,15 +46,15 @@ def in_order(
                 future.cancel()
 
 
-def drawn_ahead(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
-    """The items as they are, none of which is None. What drawing one raises, its turn raises.
+def prefetch(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
+    """Yield the items, which a thread reads up to three ahead. No item may be None.
 
-    Closing it waits for the item that is being drawn, and draws no more.
+    An error is raised after the items before it. Closing waits for the item that is being read.
     """
-    with ThreadPoolExecutor(1, "ahead") as pool:
+    with ThreadPoolExecutor(1, "prefetch") as pool:
         waiting: deque[Future[ItemT | None]] = deque()
         try:
-            for _ in range(AHEAD):
+            for _ in range(PREFETCHED):
                 waiting.append(pool.submit(next, items, None))
             while (item := waiting.popleft().result()) is not None:
                 waiting.append(pool.submit(next, items, None))
@@ -64,33 +64,33 @@ def drawn_ahead(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
                 future.cancel()
 
 
-class Behind:
-    """Calls made in their order by a thread of its own, a bounded number behind the caller.
+class BackgroundWriter:
+    """A thread that makes calls in their order, a bounded number behind the caller.
 
-    With one worker the caller makes them itself. After a call that raised, none is made.
+    With one worker the caller makes them itself. After a call that raised, no more are made.
     """
 
     def __init__(self, workers: int) -> None:
         self._waiting: deque[Future[None]] = deque()
         self._failed = False
-        self._pool = ThreadPoolExecutor(1, "behind") if workers > 1 else None
+        self._pool = ThreadPoolExecutor(1, "writer") if workers > 1 else None
 
     def call(self, function: Callable[[Any], None], value: Any) -> None:
-        """Call `function(value)`, soon. Raises what an earlier call raised."""
+        """Call `function(value)` soon. Raises the error of an earlier call."""
         if self._pool is None:
             function(value)
             return
-        if len(self._waiting) >= CALLS_BEHIND:
+        if len(self._waiting) >= WAITING_CALLS:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._call, function, value))
 
     def wait(self) -> None:
-        """Wait for all calls. Raises what one of them raised."""
+        """Wait for all calls. Raises the error of one of them."""
         while self._waiting:
             self._waiting.popleft().result()
 
     def stop(self) -> None:
-        """Wait for the call at hand, and make no more."""
+        """Wait for the current call, and make no more."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 

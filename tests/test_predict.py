@@ -539,7 +539,7 @@ def test_two_million_rows_stay_under_400_megabytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (r"ZeroDivisionError('one\ntwo')", "fault in batchdigits: ZeroDivisionError: one two"),
+        (r"ZeroDivisionError('one\ntwo')", "internal error: ZeroDivisionError: one two"),
         ("MemoryError", "out of memory, nothing was published"),
     ],
 )
@@ -689,7 +689,7 @@ def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> 
     command = [sys.executable, "-c", program, str(digits)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 128 + signal.SIGTERM
-    assert "nothing half-done was left" in ran.stderr
+    assert "no unfinished file was left" in ran.stderr
     assert [path.name for path in digits.parent.iterdir()] == [digits.name]
 
 

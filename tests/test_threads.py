@@ -1,15 +1,19 @@
-"""The pipeline keeps order and memory bounded, and an error arrives where its result would."""
+"""Threads keep order and memory bounded, and an error arrives where its result would."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from batchdigits.cpus import _cgroup_quota, available_workers
-from batchdigits.threads import BLOCKS_IN_FLIGHT, CALLS_BEHIND, Behind, in_order
+from batchdigits.threads import (
+    BLOCKS_IN_FLIGHT,
+    PREFETCHED,
+    WAITING_CALLS,
+    BackgroundWriter,
+    in_order,
+    prefetch,
+)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -22,8 +26,8 @@ def test_results_keep_the_order_of_the_blocks(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_blocks_are_drawn_a_bounded_number_ahead(workers: int) -> None:
-    """Whoever consumes slowly holds the reader back: memory does not grow with the input."""
+def test_a_bounded_number_of_blocks_is_read_ahead(workers: int) -> None:
+    """A slow consumer holds the reader back: memory does not grow with the input."""
     drawn = 0
 
     def blocks() -> Iterator[int]:
@@ -57,43 +61,43 @@ def test_closing_early_leaves_no_thread_behind() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_calls_behind_keep_their_order(workers: int) -> None:
+def test_background_calls_keep_their_order(workers: int) -> None:
     made: list[int] = []
-    behind = Behind(workers)
+    writer = BackgroundWriter(workers)
     for number in range(100):
-        behind.call(made.append, number)
-    behind.wait()
-    behind.stop()
+        writer.call(made.append, number)
+    writer.wait()
+    writer.stop()
     assert made == list(range(100))
 
 
 def test_a_bounded_number_of_calls_waits() -> None:
-    """The first call holds all others up, and soon the caller too: memory does not fill."""
+    """The first call blocks all others, and soon the caller too: memory does not fill."""
     go_on = threading.Event()
     taken: list[int] = []
 
     def slow(number: int) -> None:
         go_on.wait(30)
-        assert len(taken) - number <= CALLS_BEHIND + 2
+        assert len(taken) - number <= WAITING_CALLS + 2
 
     def caller() -> None:
         for number in range(50):
-            behind.call(slow, number)
+            writer.call(slow, number)
             taken.append(number)
 
-    behind = Behind(2)
+    writer = BackgroundWriter(2)
     thread = threading.Thread(target=caller)
     thread.start()
-    while len(taken) < CALLS_BEHIND:
+    while len(taken) < WAITING_CALLS:
         time.sleep(0.001)
     go_on.set()
     thread.join()
-    behind.wait()
-    behind.stop()
+    writer.wait()
+    writer.stop()
     assert len(taken) == 50
 
 
-def test_after_a_call_that_failed_none_is_made() -> None:
+def test_after_a_failed_call_no_more_are_made() -> None:
     made: list[int] = []
 
     def call(number: int) -> None:
@@ -101,45 +105,57 @@ def test_after_a_call_that_failed_none_is_made() -> None:
             raise ZeroDivisionError("call 3")
         made.append(number)
 
-    behind = Behind(2)
+    writer = BackgroundWriter(2)
     with pytest.raises(ZeroDivisionError, match="call 3"):  # noqa: PT012  # at any later call
         for number in range(20):
-            behind.call(call, number)
-        behind.wait()
-    behind.stop()
+            writer.call(call, number)
+        writer.wait()
+    writer.stop()
     assert made == [0, 1, 2]
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+def test_prefetched_items_keep_their_order() -> None:
+    assert list(prefetch(iter(range(100)))) == list(range(100))
+    assert list(prefetch(iter([]))) == []
 
 
-@pytest.mark.parametrize(
-    ("files", "workers"),
-    [
-        ({}, None),
-        ({"unit.slice/job.service/cpu.max": "150000 100000"}, 1),
-        (
-            {"unit.slice/job.service/cpu.max": "max 100000", "unit.slice/cpu.max": "300000 100000"},
-            3,
-        ),
-        ({"unit.slice/job.service/cpu.max": "50000 100000"}, 1),
-        ({"cpu.max": "200000 100000"}, 2),
-        ({"other.slice/cpu.max": "100000 100000"}, None),
-        ({"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"}, 4),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-    ],
-)
-def test_the_tightest_quota_of_the_groups_above_counts(
-    tmp_path: Path, files: dict[str, str], workers: int | None
-) -> None:
-    """A quota stands where the service manager put it, seldom at the root."""
-    write(tmp_path / "proc/self/cgroup", "0::/unit.slice/job.service\n")
-    for name, text in files.items():
-        write(tmp_path / "sys/fs/cgroup" / name, text)
-    assert _cgroup_quota(tmp_path) == workers
+def test_another_thread_reads_a_bounded_number_of_items_ahead() -> None:
+    read: list[int] = []
+    threads = set()
+    enough = threading.Event()
+
+    def items() -> Iterator[int]:
+        for i in range(20):
+            threads.add(threading.current_thread())
+            read.append(i)
+            if len(read) == PREFETCHED + 1:
+                enough.set()
+            yield i
+
+    ahead = prefetch(items())
+    assert next(ahead) == 0
+    assert enough.wait(10), "not read ahead"
+    assert len(read) == PREFETCHED + 1, "more than that was read"
+    ahead.close()
+    assert threading.current_thread() not in threads
+    assert len(threads) == 1
 
 
-def test_affinity_bounds_the_workers() -> None:
-    assert 1 <= available_workers() <= len(os.sched_getaffinity(0))
+def test_an_error_of_a_prefetched_item_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise OSError(5, "damaged")
+
+    ahead = prefetch(items())
+    assert [next(ahead), next(ahead)] == [1, 2]
+    with pytest.raises(OSError, match="damaged"):
+        next(ahead)
+
+
+def test_closing_a_prefetch_leaves_no_thread() -> None:
+    before = threading.active_count()
+    ahead = prefetch(iter(range(1000)))
+    next(ahead)
+    ahead.close()
+    assert threading.active_count() == before

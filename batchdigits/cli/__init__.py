@@ -1,5 +1,5 @@
-"""What every command shares.
+"""The part that all commands share.
 
-Flags become a namespace, the boundary runs the command and turns every failure into one line and
-an exit code; results, logs and the status line go to the terminal.
+Flags become a namespace. The boundary runs the command and turns every failure into one line and
+an exit code. Results go to standard output, messages and the status line to standard error.
 """

@@ -1,4 +1,4 @@
-"""The one way a command runs: every failure becomes one line and an exit code."""
+"""The error boundary of every command: a failure becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from batchdigits.cli.interrupts import ignore_signals, raise_if_interrupted, signals_caught
 from batchdigits.cli.logs import configure_logging, json_line
 from batchdigits.cli.quiet import as_command
-from batchdigits.errors import as_ours
-from batchdigits.text import one_line
+from batchdigits.errors import BatchdigitsError, as_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,21 +23,18 @@ Body = Callable[[argparse.Namespace], int]
 
 
 class _NoPandas:
-    """A finder that says there is no pandas."""
-
     @staticmethod
     def find_spec(name: str, _path: object = None, _target: object = None) -> None:
-        """Raise ImportError for pandas; leave every other name to the next finder."""
         if name == "pandas":
             raise ImportError(name)
 
 
 @contextlib.contextmanager
 def pandas_kept_out() -> Iterator[None]:
-    """Spare a run half a second and 60 MB that scoring has no use for.
+    """Hide pandas from pyarrow, which saves a run half a second and 60 MB.
 
-    pyarrow imports pandas, where it is installed, as it makes its first array. It does without
-    where pandas can't be found, and never asks again.
+    pyarrow imports an installed pandas when it makes its first array. If that import fails,
+    pyarrow works without pandas and does not try again.
     """
     sys.meta_path.insert(0, _NoPandas)
     try:
@@ -51,15 +47,27 @@ def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
+    arguments = argparse.Namespace()
     with signals_caught(), as_command():
-        return _bounded(parser, body, argv)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that lacks a character must not cost the whole line.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            parser.parse_args(argv, namespace=arguments)
+            configure_logging(arguments, _short(parser.prog))
+            try:
+                return body(arguments)
+            finally:
+                raise_if_interrupted()  # a library may have swallowed the exception
+        except Exception as error:  # noqa: BLE001  # the boundary: every failure becomes one line
+            return _report(parser.prog, arguments, as_ours(error))
 
 
 def end(code: int) -> NoReturn:
-    """End this process with `code`, without the interpreter's and the libraries' own taking down.
+    """End the process with `code` and skip the interpreter's shutdown.
 
-    There, rarely, threads of Arrow or ONNX Runtime meet what is gone already and abort the process,
-    after all its work was done and said.
+    During the shutdown, a thread of Arrow or ONNX Runtime rarely touches what is already freed and
+    aborts the process, although all its work is done and reported.
     """
     ignore_signals()  # nothing is left to stop
     for stream in (sys.stdout, sys.stderr):
@@ -68,35 +76,18 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _bounded(parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None) -> int:
-    arguments = argparse.Namespace()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # no character must cost the line it stands in
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        parser.parse_args(argv, namespace=arguments)
-        configure_logging(arguments, _short(parser.prog))
-        try:
-            return body(arguments)
-        finally:
-            raise_if_interrupted()  # whatever became of the exception on its way
-    except Exception as error:  # noqa: BLE001  # the boundary: whatever happened becomes one line
-        ours = as_ours(error)
-        return _report(parser.prog, arguments, str(ours), ours.exit_code)
-
-
-def _report(prog: str, arguments: argparse.Namespace, line: str, code: int) -> int:
-    """Print the one line, and the traceback with `--debug`; return the exit code."""
-    line = one_line(line)
-    ignore_signals()  # one that comes now has nothing left to stop
+def _report(prog: str, arguments: argparse.Namespace, error: BatchdigitsError) -> int:
+    """Print the error's one line, and the traceback with `--debug`; return the exit code."""
+    ignore_signals()  # nothing is left to stop
     if getattr(arguments, "debug", False):
         import traceback
 
         _to_stderr(traceback.format_exc().rstrip())
     if getattr(arguments, "log_format", "text") == "json":
-        _to_stderr(json_line("error", line, time.time()))
+        _to_stderr(json_line("error", str(error), time.time()))
     else:
-        _to_stderr(f"{_short(prog)}: error: {line}")
-    return code
+        _to_stderr(f"{_short(prog)}: error: {error}")
+    return error.exit_code
 
 
 def _short(prog: str) -> str:
@@ -104,8 +95,7 @@ def _short(prog: str) -> str:
 
 
 def _to_stderr(text: str) -> None:
-    # If nobody is there to read it, the exit code says the rest.
-    if sys.stderr is None:  # print() would take standard output instead
+    if sys.stderr is None:  # print() would write to standard output instead
         return
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr)  # noqa: T201  # this is where commands print
+    with contextlib.suppress(OSError, ValueError):  # the exit code still says that it failed
+        print(text, file=sys.stderr)  # noqa: T201  # commands print here

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: each raises InterruptedRunError, once."""
+"""SIGINT, SIGTERM and SIGHUP: the first one raises InterruptedRunError."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# The signal that told this process to stop. It is kept because the handler's exception can get
-# lost: an extension module that is being imported makes an ImportError of it, or drops it.
+# The signal that came. An extension module that is being imported may turn the handler's exception
+# into an ImportError, or drop it.
 _interrupted_by: list[int] = []
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def raise_if_interrupted() -> None:
-    """Raise InterruptedRunError if a signal has come, even if its exception got lost."""
+    """Raise InterruptedRunError if a signal has come, even if its exception was lost."""
     if _interrupted_by:
         raise InterruptedRunError(_interrupted_by[0])
 
 
 @contextlib.contextmanager
 def signals_caught() -> Iterator[None]:
-    """SIGTERM, SIGINT and SIGHUP raise InterruptedRunError, once, and do as before at the end."""
+    """Raise InterruptedRunError at the first signal; restore the handlers at the end."""
     _interrupted_by.clear()
 
     def stop(number: int, _frame: object) -> NoReturn:
-        ignore_signals()  # a second signal must not interrupt the cleaning up
+        ignore_signals()  # a second signal must not interrupt the cleanup
         _interrupted_by.append(number)
         raise InterruptedRunError(number)
 
-    # nohup ignores SIGHUP, and means it.
+    # Under nohup, SIGHUP is ignored and must stay so.
     caught = [n for n in _STOPPING if signal.getsignal(n) is not signal.SIG_IGN]
     caught = caught if _is_main_thread() else []
     before = [(number, signal.signal(number, stop)) for number in caught]
@@ -46,14 +46,14 @@ def signals_caught() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From now on nothing stops this process but SIGKILL."""
+    """Ignore SIGINT, SIGTERM and SIGHUP from now on."""
     if _is_main_thread():
         for number in _STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
 
 def _is_main_thread() -> bool:
-    """Whether signals are ours to handle: Python gives them to the main thread alone."""
+    """Tell whether this thread may set handlers: Python allows it to the main thread only."""
     import threading
 
     return threading.current_thread() is threading.main_thread()

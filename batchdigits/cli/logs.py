@@ -16,11 +16,11 @@ LOG_FORMATS = ("text", "json")
 
 
 def configure_logging(arguments: argparse.Namespace, prog: str) -> None:
-    """Send the package's messages to standard error, in the format that `arguments` ask for."""
+    """Send the package's messages to standard error, in the format that the flags ask for."""
     import logging
 
     log_format = arguments.log_format
-    if log_format not in LOG_FORMATS:  # argparse does not check a default, such as the variable's
+    if log_format not in LOG_FORMATS:  # argparse does not check a default, here the variable's
         raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
     handler = logging.StreamHandler()
     handler.setFormatter(_json_formatter() if log_format == "json" else _text_formatter(prog))
@@ -57,7 +57,7 @@ def _json_formatter() -> logging.Formatter:
 
 
 def json_line(level: str, message: str, created: float) -> str:
-    """One message as one line of JSON; `created` in seconds since 1970."""
+    """Return a message as one line of JSON; `created` is in seconds since 1970."""
     import json
 
     return json.dumps({"time": utc_text(created), "level": level, "message": message})

@@ -1,8 +1,8 @@
-"""A quiet standard error while a framework is imported that writes to it before any setting counts.
+"""A quiet standard error while TensorFlow is imported.
 
-TensorFlow tells on some processors which instructions it uses, straight to descriptor 2, before
-its own log level is read. Inside our commands that text would break the promise of one line an
-error, so it goes to a temporary file; other programs that import the package keep theirs.
+On some processors TensorFlow writes to descriptor 2 before it reads its own log level. Our commands
+promise one line an error, so they send that text to a temporary file. Programs that import the
+package see it as usual.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _in_command = False
 
 @contextlib.contextmanager
 def as_command() -> Iterator[None]:
-    """While one of our commands runs, standard error belongs to us."""
-    global _in_command  # noqa: PLW0603  # descriptor 2 belongs to the process, and so does this
+    """Mark that one of our commands runs, which makes `quiet_descriptor` work."""
+    global _in_command  # noqa: PLW0603  # descriptor 2 is global to the process, and so is this
     before, _in_command = _in_command, True
     try:
         yield
@@ -28,15 +28,15 @@ def as_command() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_descriptor() -> Iterator[None]:
-    """Keep what is written to descriptor 2 out of sight; show all of it if the body raises.
+    """Hide what is written to descriptor 2; show it if the body raises.
 
-    Does nothing outside our commands, and where descriptor 2 is closed.
+    Does nothing outside our commands, or if descriptor 2 is closed.
     """
     if not _in_command:
         yield
         return
     try:
-        kept = os.dup(2)
+        original = os.dup(2)
     except OSError:
         yield
         return
@@ -46,17 +46,17 @@ def quiet_descriptor() -> Iterator[None]:
             try:
                 yield
             except BaseException:
-                os.dup2(kept, 2)
+                os.dup2(original, 2)
                 hidden.seek(0)
                 _show(hidden.read())
                 raise
             finally:
-                os.dup2(kept, 2)
+                os.dup2(original, 2)
     finally:
-        os.close(kept)
+        os.close(original)
 
 
 def _show(text: bytes) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to read it
+    with contextlib.suppress(OSError):  # nobody reads standard error
         while text:
             text = text[os.write(2, text) :]

@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, one status line on a terminal."""
+"""Standard output and the status line: results, and the progress of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 def print_result(text: str) -> None:
-    """Write one result to standard output; a reader that has gone away is no error."""
+    """Write one result to standard output. A reader that has gone away is not an error."""
     try:
         if sys.stdout is not None:
             sys.stdout.write(text + "\n")
@@ -28,32 +28,32 @@ def print_result(text: str) -> None:
     except OSError as error:
         _silence_stdout()
         raise IOFailedError(
-            f"standard output can't be written: {error.strerror}; what was done stands"
+            f"standard output can't be written: {error.strerror}; the work is done and its files "
+            "are complete, only this result was lost"
         ) from error
 
 
 def print_json(result: Any) -> None:
-    """Write one result to standard output as one line of JSON, in ASCII: any terminal takes it."""
+    """Write one result to standard output as one line of JSON, in ASCII for any terminal."""
     import json
 
     print_result(json.dumps(result))
 
 
 class StatusLine:
-    """One rewritten line on a terminal, nothing anywhere else."""
+    """One line that is rewritten on a terminal; nothing on anything else."""
 
     def __init__(self) -> None:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self.enabled = terminal and os.environ.get("TERM") != "dumb"
 
     def show(self, text: str) -> None:
-        """Put `text` in the place of what was shown, cut to the terminal's width."""
+        """Replace the line with `text`, cut to the terminal's width."""
         if self.enabled:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
             self._write(f"{CLEAR_LINE}{text[: width - 1]}")
 
     def clear(self) -> None:
-        """Show nothing."""
         if self.enabled:
             self._write(CLEAR_LINE)
 
@@ -64,10 +64,11 @@ class StatusLine:
 
 
 class Progress:
-    """How far a run is, on a status line: rows, rows a second, time left, the input's name.
+    """The progress of a run on a status line: rows, rows a second, time left, name of the input.
 
-    Call it with the rows of the input at hand done so far, the part of it done (0..1, None if
-    unknown), and its name.
+    Call it with the rows of the current input that are done, the share of that input that is done
+    (0..1, None if unknown), and the input's name. It redraws the line at most five times a second,
+    and raises InterruptedRunError if a signal has come whose exception was lost.
     """
 
     INTERVAL = 0.2
@@ -79,13 +80,9 @@ class Progress:
         self._name: str | None = None
 
     def __call__(self, rows: int, part: float | None, name: str) -> None:
-        """Draw the line anew, at most five times a second.
-
-        Raises InterruptedRunError if a signal has come whose exception got lost.
-        """
         raise_if_interrupted()
         now = time.monotonic()
-        if self._name not in (None, name):  # the next input: rate and time left are its own
+        if self._name not in (None, name):  # rate and time left are those of the new input
             self.started = now
         self._name = name
         if not self._line.enabled or now < self._next:
@@ -99,12 +96,11 @@ class Progress:
         self._line.show(f"{text}  {_shown(name)}")
 
     def finish(self) -> None:
-        """Clear the line."""
         self._line.clear()
 
 
 def _shown(name: str) -> str:
-    """The last part of a path, without what would move the cursor."""
+    """Return the last part of a path, with `?` for characters that could move the cursor."""
     last = name.rpartition("/")[2]
     return "".join(letter if letter.isprintable() else "?" for letter in last)
 
@@ -122,6 +118,6 @@ def _clock(seconds: float) -> str:
 
 
 def _silence_stdout() -> None:
-    """Point standard output nowhere, or the interpreter's last flush would fail again."""
+    """Point standard output at /dev/null, or the interpreter's last flush would fail again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -15,7 +15,7 @@ from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.watch import Position
-from batchdigits.threads import Behind
+from batchdigits.threads import BackgroundWriter
 
 
 def output_schema(source: Source[Any], scorer: Scorer, place: Place, name: str) -> pa.Schema:
@@ -45,7 +45,7 @@ class Outputs:
         self._files: dict[str, tuple[OutputStream, Sink]] = {}
         schema = output_schema(source, scorer, place, name)
         self._predictions = self._open("predictions", schema, scorer.few_values)
-        self._writing = Behind(threads)
+        self._writing = BackgroundWriter(threads)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What every command shares: one line an error, the right code, progress only for people."""
+"""All commands: one line an error, the right exit code, progress on terminals only."""
 
 import argparse
 import json
@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits import __version__
-from batchdigits.__main__ import COMMANDS
-from batchdigits.__main__ import main as batchdigits_main
 from batchdigits.cli.boundary import run_command
 from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
 from batchdigits.errors import (
@@ -27,9 +24,7 @@ from batchdigits.errors import (
     TryAgainError,
     UnusableInputError,
     UsageError,
-    worst_exit_code,
 )
-from batchdigits.text import listing, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,56 +99,9 @@ def test_a_result_reaches_a_terminal_that_lacks_its_characters() -> None:
     assert lines[1] == "\\xfc"
 
 
-def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     run(ZeroDivisionError("surprise"), "--debug")
     assert "in body" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("codes", "worst"),
-    [
-        ([], 0),
-        ([0, 0], 0),
-        ([0, 3, 4], 3),
-        ([3, 65, 75], 65),
-        ([2, 0], 2),
-        ([69, 3], 69),
-        ([66, 73, 74], 74),
-        ([78, 70], 70),
-    ],
-)
-def test_the_worst_code_follows_the_documented_order(codes: list[int], worst: int) -> None:
-    assert worst_exit_code(codes) == worst
-
-
-def test_listings_show_twenty_and_count_the_rest() -> None:
-    assert listing(map(str, range(3))) == "0, 1, 2"
-    assert listing(map(str, range(25))).endswith("18, 19 and 5 more")
-
-
-def test_tables_align() -> None:
-    assert table([["a", "1"], ["bcd", "22"]], ["name", "n"]) == "name  n\na     1\nbcd   22"
-
-
-def test_the_console_script_knows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert batchdigits_main(["--version"]) == 0
-    assert batchdigits_main(["--help"]) == 0
-    out = capsys.readouterr().out
-    assert __version__ in out
-    assert all(command in out for command in COMMANDS)
-    assert batchdigits_main(["frobnicate"]) == 2
-    assert "known: predict, train, evaluate, bundles" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_has_help_with_examples(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        batchdigits_main([command, "--help"])
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
-    assert f"examples:\n  python -m batchdigits.{command}" in text
 
 
 def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
@@ -205,7 +153,7 @@ def interrupted(folder: Path, at: str, *command: str) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("at", ["batchdigits.api", "numpy", "pyarrow"])
 def test_an_early_interrupt_is_one_line(tmp_path: Path, at: str) -> None:
-    """Before the command has begun, while it is imported."""
+    """The signal comes while the command is imported."""
     sample = str(ROOT / "sample_data" / "digits.csv")
     words = ("-m", "batchdigits.predict", sample, "--output", str(tmp_path / "out.csv"))
     ran = interrupted(tmp_path, at, *words)
@@ -214,8 +162,8 @@ def test_an_early_interrupt_is_one_line(tmp_path: Path, at: str) -> None:
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_an_interrupt_at_exit_takes_nothing_back(tmp_path: Path) -> None:
-    """The command is done then, and its exit code stands."""
+def test_an_interrupt_at_exit_does_not_change_the_code(tmp_path: Path) -> None:
+    """The command is done by then, and keeps its exit code."""
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
     )
@@ -237,13 +185,13 @@ def test_a_tab_can_be_typed_as_a_delimiter(typed: str, meant: str) -> None:
     assert parser.parse_args(["--delimiter", typed]).delimiter == meant
 
 
-def test_an_interrupt_of_other_programs_stays_theirs(tmp_path: Path) -> None:
-    """Who imports the package gets KeyboardInterrupt as ever."""
+def test_other_programs_keep_their_keyboard_interrupt(tmp_path: Path) -> None:
+    """A program that imports the package gets KeyboardInterrupt as usual."""
     script = "try: import batchdigits.api\nexcept KeyboardInterrupt: print('theirs')"
     assert interrupted(tmp_path, "batchdigits.api", "-c", script).stdout == "theirs\n"
 
 
-def test_the_code_stands_whatever_libraries_do_at_exit(tmp_path: Path) -> None:
+def test_libraries_that_abort_at_exit_do_not_change_the_code(tmp_path: Path) -> None:
     """Threads of C++ libraries can abort a process that is being taken down."""
     (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(os.abort)\n")
     done = subprocess.run(

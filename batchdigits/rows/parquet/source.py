@@ -17,7 +17,7 @@ from batchdigits.rows.arrow import joined
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.rows.pixels import find_pixels, select_passthrough
-from batchdigits.threads import drawn_ahead
+from batchdigits.threads import prefetch
 
 READ_BUFFER = 1 << 16
 """Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
@@ -118,7 +118,7 @@ class ParquetSource:
             return
         # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
         numbers = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
-        self._numbers = drawn_ahead(numbers) if self._machine.threads > 1 else numbers
+        self._numbers = prefetch(numbers) if self._machine.threads > 1 else numbers
         for batch in self._numbers:
             at = 0
             while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
