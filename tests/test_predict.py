@@ -376,7 +376,7 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
         (["digits.parquet", "--store", "."], 2, "--bundle"),
         (["digits.parquet", "--engine", "torch"], 2, "known are onnx and keras"),
         (["digits.parquet", "--pixels", "q{0..63}"], 65, "'q0'"),
-        (["digits.parquet", "--keep", "nope"], 65, "there are: form_id"),
+        (["digits.parquet", "--keep", "nope"], 65, "besides the pixels are: form_id"),
         (["digits.parquet", "--output", "digits.parquet"], 2, "is an input"),
         (["digits.parquet", "--output", "digits.xlsx"], 2, ".parquet"),
         (["digits.parquet", "--output", "/dev/full"], 2, "/dev/full"),
