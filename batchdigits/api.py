@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
 from batchdigits.errors import UnusableInputError
+from batchdigits.evaluation.options import DEFAULT_LABEL, LabelledOptions
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.images import PIXELS
 from batchdigits.rows.options import BATCH_ROWS, ReadOptions
-from batchdigits.scoring.options import RunOptions, ScoreOptions
+from batchdigits.scoring.options import RunOptions, ScoreOptions, parse_review_below
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import count_of, listing
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchdigits.engines.contract import Engine
+    from batchdigits.evaluation.summary import Evaluation
     from batchdigits.rows.contract import Rows
     from batchdigits.scoring.one_input import OnProgress
     from batchdigits.scoring.run import RunSummary
@@ -230,8 +233,7 @@ def score(
     """
     # Every keyword is a field of one of the five records that these options consist of.
     given = dict(locals())
-    arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    input_files = expand_inputs([os.fspath(argument) for argument in arguments])
+    input_files = expand_inputs(_paths(inputs))
     targets = plan_targets(input_files, None if output is None else os.fspath(output))
     options = RunOptions.of(given)
 
@@ -240,6 +242,45 @@ def score(
 
     planned = list(zip(input_files.inputs, targets, strict=True))
     return score_inputs(planned, options, on_progress or _no_progress, dry_run=check)
+
+
+def evaluate(
+    inputs: PathLike | Iterable[PathLike],
+    *,
+    label: str = DEFAULT_LABEL,
+    by: Sequence[str] = (),
+    read: ReadOptions | None = None,
+    bundle: PathLike | BundleChoice | None = None,
+    review_below: float | str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Score labelled files, as `python -m batchdigits.evaluate` does, and return the figures.
+
+    label         the column of true labels
+    by            other columns, by whose values rows are counted too
+    read          which columns hold the pixels, how the CSV is written, the scale of the pixels
+    bundle        as `open_bundle` takes it, or a BundleChoice with conditions
+    review_below  count what is accepted at this confidence, 0..1, instead of the bundle's
+
+    Raises UsageError, NoInputError, UnusableInputError, TryAgainError and BundleError: one input
+    file that is refused refuses all.
+    """
+    options = LabelledOptions(**{**asdict(read or ReadOptions()), "keep": tuple(by)}, label=label)
+    options.checked()
+    choice = bundle if isinstance(bundle, BundleChoice) else BundleChoice(bundle)
+    threshold = parse_review_below(review_below)
+    input_files = expand_inputs(_paths(inputs)).inputs
+
+    from batchdigits.evaluation.files import evaluate_files  # as in `score`
+
+    return evaluate_files(
+        input_files, options, choice.checked(), review_below=threshold, on_progress=on_progress
+    )
+
+
+def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:
+    arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    return [os.fspath(argument) for argument in arguments]
 
 
 def _refuse_rejects(parts: Sequence[Rows]) -> None:

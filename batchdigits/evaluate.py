@@ -111,33 +111,34 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     import json
 
-    from batchdigits.evaluation.options import LabelledOptions
+    from batchdigits.api import evaluate
     from batchdigits.files.atomic import check_output, write_output
     from batchdigits.files.inputs import expand_inputs
-    from batchdigits.scoring.options import Limit, parse_review_below
+    from batchdigits.rows.options import ReadOptions
+    from batchdigits.scoring.options import Limit
     from batchdigits.store.choice import BundleChoice
 
     started = time.monotonic()
     limit = Limit.parse(arguments.max_rejects)
-    review_below = parse_review_below(arguments.review_below)
-    options = LabelledOptions.of_flags(arguments, keep=arguments.by).checked()
-    choice = BundleChoice.of_flags(arguments).checked()
     if arguments.groups < 0:
         raise UsageError(f"--groups {arguments.groups}: expected 0 or more groups")
     output, overwrite = arguments.output, arguments.overwrite
     if output is not None:
         output = check_output(output, overwrite=overwrite, suffix=".json")
-    input_files = expand_inputs(arguments.inputs).inputs
-    _refuse_input(output, input_files)
+        _refuse_input(output, expand_inputs(arguments.inputs).inputs)
     # NumPy's matrix products are not used: its threads would only reserve memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with pandas_kept_out():
-        from batchdigits.evaluation.files import evaluate_files
-
         progress = Progress()
         try:
-            evaluation = evaluate_files(
-                input_files, options, choice, review_below=review_below, on_progress=progress
+            evaluation = evaluate(
+                arguments.inputs,
+                label=arguments.label,
+                by=arguments.by,
+                read=ReadOptions.of_flags(arguments),
+                bundle=BundleChoice.of_flags(arguments),
+                review_below=arguments.review_below,
+                on_progress=progress,
             )
         finally:
             progress.finish()
@@ -173,8 +174,8 @@ def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
     return TOO_MANY_REJECTS
 
 
-def _refuse_input(output: Path | None, input_files: Sequence[InputFile]) -> None:
-    if output is None or not output.exists():
+def _refuse_input(output: Path, input_files: Sequence[InputFile]) -> None:
+    if not output.exists():
         return
     for input_file in input_files:
         path = input_file.path

@@ -1,5 +1,6 @@
 """What Python programs get: the same bundle, the same scoring function."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import batchdigits
+from batchdigits import api
 from batchdigits.errors import BundleError, NoInputError, UnusableInputError, UsageError
+from batchdigits.evaluate import main
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 
@@ -143,3 +146,20 @@ def test_a_column_can_be_kept_once_only(tmp_path: Path) -> None:
     """A table with two columns of one name is one that we refuse to read ourselves."""
     with pytest.raises(UsageError, match="--keep names 'id' more than once"):
         batchdigits.score(tmp_path / "absent.csv", keep=["id", "form", "id"])
+
+
+def test_evaluate_gives_the_figures_that_the_command_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = str(SAMPLE / "digits.parquet")
+    assert main([path]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    figures = api.evaluate(path).as_facts(20)
+    assert {name: printed[name] for name in figures} == figures
+
+
+def test_evaluate_refuses_what_the_command_refuses() -> None:
+    with pytest.raises(UsageError, match="names a column more than once"):
+        api.evaluate(SAMPLE / "digits.parquet", by=["form", "form"])
+    with pytest.raises(UsageError, match="--review-below 2"):
+        api.evaluate(SAMPLE / "digits.parquet", review_below=2)
