@@ -23,16 +23,14 @@ engines/onnx/test_onnx_engine.py | a model passes through all of these | protobu
 engines/test_open.py | every engine keeps it | contract
 exports/test_export.py | the subcommand is run as people type it | ../bundles/export
 exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_model
-files/test_byte_streams.py | a stream is read through these | compression streams
+files/test_streams.py | only streams use it | compression
 files/places/test_local.py | the only place there is | contract
-files/test_expand_inputs.py | inputs as users name them | inputs names
 monitoring/test_suspicion.py | the verdict rests on both | looks ranges
-rows/csv/test_csv_source.py | the steps of one reader are tested through it | blocks cells header
-rows/csv/test_csv_source.py | the steps of one reader are tested through it | layout records rows
+rows/csv/test_csv_rows.py | rows are read by it | layout
+rows/csv/test_values.py | many cells and one get the same value | plain_numbers
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_training_report.py | named after what it shows | training
 bundles/test_bundle_changes.py | diff prints it | ../report/comparison
-rows/csv/test_csv_source.py | the steps of one reader are tested through it | text
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe
 bundles/test_bundle_changes.py | prune removes what it finds | ../store/pruning

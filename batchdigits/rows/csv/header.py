@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from batchdigits.errors import UnusableInputError
 from batchdigits.images import PIXELS
 from batchdigits.rows.csv.layout import LINE_LIMIT, CsvLayout
+from batchdigits.rows.csv.lines import LINE_END, next_line
 from batchdigits.rows.csv.records import (
-    LINE_END,
     Quotes,
     Record,
     cells_of,
-    next_line,
     read_line,
     read_spanning,
 )

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from batchdigits.rows.csv.cells import inside_quotes
 from batchdigits.rows.csv.layout import RECORD_LIMIT, CsvLayout
+from batchdigits.rows.csv.lines import lines_between, next_line
 from batchdigits.rows.csv.values import acceptable
 
-LINE_END = re.compile(rb"\r\n|\n|\r")
 QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
 QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
 
@@ -145,21 +145,6 @@ def spanning_record(
     ):
         return record
     return stray
-
-
-def lines_between(data: bytes, start: int, stop: int) -> list[tuple[int, int]]:
-    """The lines of data[start:stop] as (start, end) pairs, line ends left out."""
-    lines = []
-    for match in LINE_END.finditer(data, start, stop):
-        lines.append((start, match.start()))
-        start = match.end()
-    lines.append((start, stop))
-    return lines
-
-
-def next_line(data: bytes, line_end: int) -> int:
-    """The start of the line after the line end at `line_end`."""
-    return line_end + (2 if data[line_end : line_end + 2] == b"\r\n" else 1)
 
 
 def cells_of(data: bytes, start: int, stop: int, delimiter: bytes) -> list[bytes]:

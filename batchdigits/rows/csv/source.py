@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import pyarrow as pa
 
 from batchdigits.errors import InternalError
 from batchdigits.rows.contract import Rows
-from batchdigits.rows.csv.blocks import BlockCutter, CsvBlock, count_line_ends
+from batchdigits.rows.csv.blocks import BlockCutter, CsvBlock
 from batchdigits.rows.csv.header import read_header
+from batchdigits.rows.csv.lines import ByteStream, LineCounter
 from batchdigits.rows.csv.rows import check_block
 from batchdigits.rows.options import ReadOptions
 
 BLOCK_BYTES = 1 << 20
-
-
-class ByteStream(Protocol):
-    """The decompressed bytes of one input file.
-
-    `read` may return fewer bytes than asked for; b"" is the end. `raw_bytes_read` and `raw_size`
-    count the bytes of the stored file, for progress.
-    """
-
-    @property
-    def raw_bytes_read(self) -> int: ...
-
-    @property
-    def raw_size(self) -> int | None: ...
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class CsvSource:
@@ -49,7 +31,7 @@ class CsvSource:
         self, stream: ByteStream, options: ReadOptions, name: str, block_bytes: int = BLOCK_BYTES
     ) -> None:
         self._name = name
-        self._lines = _LineCounter(stream)
+        self._lines = LineCounter(stream)
         header = read_header(self._lines.read, options, name)
         self.first_line: int | None = header.first_line
         self._header_lines = header.first_line - 1
@@ -86,24 +68,3 @@ class CsvSource:
     def close(self) -> None:
         """Close the stream."""
         self._stream.close()
-
-
-class _LineCounter:
-    """Reads a stream and counts its lines: LF, CR, CR LF and the end of the file end a line."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._ended = 0
-        self._last = b"\n"
-
-    @property
-    def count(self) -> int:
-        return self._ended + (self._last not in (b"\n", b"\r"))
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if data:
-            self._ended += count_line_ends(data)
-            self._ended -= self._last == b"\r" and data[:1] == b"\n"
-            self._last = data[-1:]
-        return data

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchdigits.rows.csv.source import _LineCounter
+from batchdigits.rows.csv.lines import LineCounter
 
 
 class Stream(io.BytesIO):
@@ -17,7 +17,7 @@ class Stream(io.BytesIO):
 @given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b'"'])), st.integers(1, 5))
 def test_any_mix_of_line_ends_in_any_pieces_is_counted(parts: list[bytes], size: int) -> None:
     data = b"".join(parts)
-    counter = _LineCounter(Stream(data))
+    counter = LineCounter(Stream(data))
     while counter.read(size):
         pass
     lines = re.split(rb"\r\n|\r|\n", data)

@@ -1,0 +1,57 @@
+"""Quotes that span lines, and quotes that are stray; test_csv_reference.py tries them at random."""
+
+from __future__ import annotations
+
+import pytest
+from csv_sources import HEADER, MIB, PIXELS, line, read, scored, source_of
+
+
+@pytest.mark.parametrize(("size", "fits"), [((1 << 16) - 1, True), (1 << 16, False)])
+def test_a_quote_closes_within_64_kib_or_is_stray(size, fits):
+    """The distance from the quote that a line leaves open to the one that closes it."""
+    text = "a" * 100 + "\n" + "b" * (size - 101)
+    data = f'{HEADER}\n{line("first")}\n"{text}",{",".join(["2"] * 64)}\n{line("last")}\n'
+    for block_bytes in (100, 1 << 16, MIB):
+        ids, _, rejects = scored(data, block_bytes=block_bytes)
+        assert (ids[0], ids[-1]) == ("first", "last")
+        assert (text in ids) == fits
+        assert ("stray-quote" in [reason for _, reason, _, _ in rejects]) != fits
+
+
+def test_a_stray_quote_costs_its_own_row_only():
+    """In any cell, opening, closing or in the middle, however many rows follow."""
+    for cell in range(65):
+        for broken in ('"{}', '{}"', '{}"{}'):
+            cells = ["b", *["1"] * 64]
+            cells[cell] = broken.format(cells[cell], cells[cell])
+            text = "\n".join([HEADER, line("a"), ",".join(cells), line("c"), line("d"), ""])
+            ids, _, _ = scored(text)
+            assert [i for i in ids if i not in (cells[0], '"b')] == ["a", "c", "d"]
+
+
+def test_two_stray_quotes_in_the_first_column_swallow_no_row():
+    """Each would be a row if its quote were a letter: one is rejected, the next one read."""
+    text = "\n".join([HEADER, line('"a'), line('b"'), line("c")])
+    ids, _, rejects = scored(text)
+    assert ids == ['b"', "c"]
+    assert rejects == [(2, "stray-quote", None, None)]
+
+
+def test_text_of_several_lines_works_in_every_column():
+    """First, in the middle and last, with quotes, delimiters and any line end inside."""
+    names = ["first", *PIXELS[:32], "middle", *PIXELS[32:], "last"]
+    text = 'two\n"lines",\r\nand\rmore\n'
+    quoted = '"' + text.replace('"', '""') + '"'
+    for place in ("first", "middle", "last"):
+        row = [
+            quoted if n == place else "t" if n in names[:1] + names[33:34] else "3" for n in names
+        ]
+        data = ",".join(names) + "\r\n" + (",".join(row) + "\r\n") * 50
+        for block_bytes in (50, 1000, MIB):
+            source = source_of(data, block_bytes=block_bytes)
+            batches = read(source)
+            assert [v for b in batches for v in b.passthrough.column(place).to_pylist()] == [
+                text
+            ] * 50
+            assert sum(b.lines for b in batches) == 250
+            assert not any(b.rejects for b in batches)
