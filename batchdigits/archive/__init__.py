@@ -1,5 +1,5 @@
-"""The bundle as bytes and facts.
+"""A bundle as bytes and facts.
 
-The container gives members, the manifest and the signature say whether they are the right ones,
-and each document is parsed once into a frozen type.
+The signature is checked over the bytes, the container gives the members, and the manifest tells
+whether they are complete. Each document is then parsed once into a frozen type.
 """

@@ -1,4 +1,4 @@
 """The subcommands of `bundles`, one file each.
 
-Flags come in, one function of a lower room does the work, the result is printed.
+A subcommand takes flags, calls a function of a lower room, and prints the result.
 """

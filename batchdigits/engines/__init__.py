@@ -1,4 +1,4 @@
 """Pixels to probabilities.
 
-A checked bundle becomes an engine whose golden rows were replayed before it scores anything.
+A checked bundle becomes an engine, and its golden rows are replayed before it scores anything.
 """

@@ -1,4 +1,4 @@
-"""What turns pixels into probabilities: the contract, and the two who keep it."""
+"""The contract of an engine, which turns pixels into probabilities."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Engine(Protocol):
 
     `name` is "onnx" or "keras", `classes` is k. `probabilities(pixels)` takes uint8 or float32 of
     shape (n, 64), each value in 0..16 (not scaled: the scaler is inside), C-contiguous or, uint8
-    only, Fortran-contiguous. It gives float32 of shape (n, k), a row of probabilities a row of
-    pixels. `most_probable(pixels)` gives what `most_probable` below gives for those, bit for bit.
-    Both may be called from several threads at once, and a row's result does not depend on the rows
-    around it.
+    only, Fortran-contiguous. It gives float32 of shape (n, k): the probabilities of each row.
+    `most_probable(pixels)` gives what the function `most_probable` below gives for those
+    probabilities, bit for bit. Both may be called from several threads at once. The result for a
+    row does not depend on the rows around it.
     """
 
     name: str
@@ -31,16 +31,16 @@ class Engine(Protocol):
 
 
 MostProbable: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float32]]"
-"""The place of each row's most probable class among the classes, int64 (n,), the first of several;
-and its probability, float32 (n,), NaN where the row's probabilities are not all finite."""
+"""The index of each row's most probable class, int64 (n,), the first of several; and its
+probability, float32 (n,), NaN where the row's probabilities are not all finite."""
 
 
 Measured: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]"
-"""Those two, and the distance of each row's pixels to the nearest usual row, float32 (n,)."""
+"""`MostProbable`, and the distance of each row's pixels to the nearest usual row, float32 (n,)."""
 
 
 class MeasuringEngine(Engine, Protocol):
-    """An engine that can also say how far a row is from what is usual."""
+    """An engine that can also measure how far a row is from the nearest usual row."""
 
     def measure(self, pixels: Pixels) -> Measured: ...
 
@@ -51,8 +51,8 @@ def as_measuring(engine: Engine) -> MeasuringEngine | None:
 
 
 def most_probable(probabilities: NDArray[np.float32]) -> MostProbable:
-    """The most probable class of each row of probabilities, float32 (n, k)."""
-    import numpy as np  # usage errors, which look at the engines' names, must not wait for NumPy
+    """Return the most probable class of each row of probabilities, float32 (n, k)."""
+    import numpy as np  # usage errors need the engines' names, and must not wait for NumPy
 
     best = probabilities.argmax(axis=1)
     confidence = np.take_along_axis(probabilities, best[:, np.newaxis], axis=1)[:, 0]

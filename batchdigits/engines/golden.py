@@ -1,4 +1,4 @@
-"""Golden rows: pixels kept in the bundle with the labels and probabilities they must get."""
+"""Golden rows: pixels in the bundle with the labels and probabilities that they must get."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines.contract import Engine
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, naming
 from batchdigits.images import PIXELS
 
-# Ten times what float32 leaves between engines and machines (1e-5), and a hundredth of what the
-# mildest mistake makes (another scaler moves some probability by more than 1e-2).
+# Engines and processors differ by 1e-5 in float32; the mildest mistake, another scaler, moves some
+# probability by more than 1e-2.
 DEFAULT_TOLERANCE = 1e-4
 LARGEST_TOLERANCE = 1e-2
 MAX_ROWS = 4096
@@ -27,7 +27,12 @@ _TOLERANCE_KEY = b"tolerance"
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came of the golden rows: how many, how many differed, by how much at worst."""
+    """The result of replaying golden rows.
+
+    rows          how many there are
+    differing     how many differ; `wrong_labels` of them in their label
+    worst         the largest difference of a probability; up to `tolerance` is allowed
+    """
 
     rows: int
     differing: int
@@ -50,12 +55,12 @@ def build_golden(
     probabilities: NDArray[Any],
     tolerance: float = DEFAULT_TOLERANCE,
 ) -> bytes:
-    """The bytes of `golden.parquet`.
+    """Build the bytes of `golden.parquet`.
 
     pixels         (m, 64), 0..16
     labels         m predicted labels, of the type of the bundle's classes
     probabilities  (m, k) as the onnx engine gave them
-    tolerance      the largest difference of a probability that is no difference
+    tolerance      the largest difference of a probability that is allowed
 
     Raises BundleError for shapes that don't fit together or a tolerance out of range.
     """
@@ -81,11 +86,11 @@ def build_golden(
 def replay(engine: Engine, bundle: BundleFile) -> Replay:
     """Run the golden rows of `bundle` through `engine`.
 
-    A row differs if a probability is off by more than the tolerance, or if its label is not the
-    most probable class (or within twice the tolerance of it: there either label is right). Raises
-    BundleError if any row differs, with the count and the worst difference.
+    A row differs if a probability is off by more than the tolerance, or if the probability of its
+    label is below the largest by more than twice the tolerance (within that, either label is
+    right). Raises BundleError if any row differs, with the count and the worst difference.
     """
-    result = measure(engine, bundle)
+    result = count_differences(engine, bundle)
     if result.differing:
         raise BundleError(
             f"{bundle.path}: {result.differing} of {result.rows} golden rows differ with the "
@@ -96,20 +101,18 @@ def replay(engine: Engine, bundle: BundleFile) -> Replay:
     return result
 
 
-def measure(engine: Engine, bundle: BundleFile) -> Replay:
-    """How `engine` does on the golden rows of `bundle`; BundleError if they can't be read."""
+def count_differences(engine: Engine, bundle: BundleFile) -> Replay:
+    """Compare `engine` with the golden rows of `bundle`. BundleError if they can't be read."""
     classes = bundle.manifest.classes
-    try:
+    with naming(bundle.path):
         golden = _read_golden(bundle.members["golden.parquet"], classes)
-    except BundleError as error:
-        raise BundleError(f"{bundle.path}: {error}") from error
-    found = engine.probabilities(golden.pixels)
+    probabilities = engine.probabilities(golden.pixels)
     best, confidence = engine.most_probable(golden.pixels)
     chosen = golden.probabilities[np.arange(len(best)), best]
-    worst = np.abs(found - golden.probabilities).max(axis=1)
+    worst = np.abs(probabilities - golden.probabilities).max(axis=1)
     worst = np.maximum(worst, np.abs(confidence - chosen))
-    wrong_label = ~_is_label_right(golden, classes, found)
-    # What is told as best must be so in the golden row, up to twice the tolerance too.
+    wrong_label = ~_is_label_right(golden, classes, probabilities)
+    # The class that the engine calls best must be so in the golden row, within the same limit.
     wrong_label |= chosen < golden.probabilities.max(axis=1) - 2 * golden.tolerance
     # Negated, so that a NaN differs.
     differs = ~(worst <= golden.tolerance) | wrong_label
@@ -123,14 +126,14 @@ def measure(engine: Engine, bundle: BundleFile) -> Replay:
 
 
 def _is_label_right(
-    golden: _Golden, classes: Classes, found: NDArray[np.float32]
+    golden: _Golden, classes: Classes, probabilities: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """For each row whether its label is a most probable class, up to twice the tolerance."""
-    places = {value: place for place, value in enumerate(classes.values)}
-    place = np.array([places.get(label, -1) for label in golden.labels])
-    chosen = found[np.arange(len(place)), place]
-    right: NDArray[np.bool_] = chosen >= found.max(axis=1) - 2 * golden.tolerance
-    return right & (place >= 0)
+    """Return for each row whether its label is the most probable class, within the limit."""
+    indices = {value: index for index, value in enumerate(classes.values)}
+    index = np.array([indices.get(label, -1) for label in golden.labels])
+    chosen = probabilities[np.arange(len(index)), index]
+    right: NDArray[np.bool_] = chosen >= probabilities.max(axis=1) - 2 * golden.tolerance
+    return right & (index >= 0)
 
 
 def _read_golden(data: bytes, classes: Classes) -> _Golden:
@@ -140,11 +143,11 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         _check_file(file, classes)
         table = file.read()
-    except MemoryError:  # pyarrow's own is an ArrowException too, but the bundle may be sound
+    except MemoryError:  # pyarrow's is an ArrowException too, but the bundle may be sound
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BundleError(f"golden.parquet can't be read: {error}") from error
-    if table.num_rows != file.metadata.num_rows:  # some damage reads as no rows, without an error
+    if table.num_rows != file.metadata.num_rows:  # some damage reads as no rows, without error
         raise BundleError("golden.parquet is damaged: rebuild the bundle with train")
     if any(column.null_count for column in table.columns):
         raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
@@ -160,12 +163,12 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
 
 
 def _check_file(file: Any, classes: Classes) -> None:
-    """Schema, rows and size, all before any data is read."""
+    """Check schema, rows and size before any data is read."""
     schema = file.schema_arrow.remove_metadata()
     expected = _schema(classes.arrow_type(), len(classes))
     if schema != expected:
         raise BundleError(
-            f"golden.parquet has columns {_describe(schema)}, expected {_describe(expected)}"
+            f"golden.parquet has columns {_columns_of(schema)}, expected {_columns_of(expected)}"
         )
     rows = file.metadata.num_rows
     groups = range(file.metadata.num_row_groups)
@@ -187,7 +190,7 @@ def _schema(label: pa.DataType, classes: int) -> pa.Schema:
     )
 
 
-def _describe(schema: pa.Schema) -> str:
+def _columns_of(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
@@ -197,8 +200,8 @@ def _list_column(values: NDArray[Any]) -> pa.Array:
 
 
 def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
-    # From the buffers, as `to_numpy` imports pandas and `flatten` the whole of pyarrow.compute:
-    # together half a second before the first row of every run.
+    # From the buffers: `to_numpy` imports pandas and `flatten` imports pyarrow.compute, together
+    # half a second before the first row of every run.
     return np.concatenate([_chunk_matrix(chunk, width) for chunk in column.chunks])
 
 
@@ -216,7 +219,8 @@ def _parse_tolerance(metadata: dict[bytes, bytes] | None) -> float:
         tolerance = float(text)
     except ValueError as error:
         raise BundleError(
-            f"golden.parquet: the tolerance is {text!r}, expected a number"
+            f"golden.parquet: the tolerance is {text!r}, expected a number: rebuild the bundle "
+            "with train"
         ) from error
     _check_tolerance(tolerance)
     return tolerance
@@ -225,5 +229,6 @@ def _parse_tolerance(metadata: dict[bytes, bytes] | None) -> float:
 def _check_tolerance(tolerance: float) -> None:
     if not (math.isfinite(tolerance) and 0 < tolerance <= LARGEST_TOLERANCE):
         raise BundleError(
-            f"golden rows: the tolerance is {tolerance}, expected one up to {LARGEST_TOLERANCE}"
+            f"golden rows: the tolerance is {tolerance}, expected at most {LARGEST_TOLERANCE}: "
+            "rebuild the bundle with train"
         )

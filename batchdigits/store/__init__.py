@@ -1,4 +1,4 @@
 """A folder of bundles.
 
-A reference becomes a path to one version, and aliases say which version production means.
+A reference such as `digits@production` becomes the path of one version: an alias points at it.
 """

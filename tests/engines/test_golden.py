@@ -10,7 +10,7 @@ import pytest
 
 from batchdigits.archive.manifest import Classes
 from batchdigits.engines.contract import MostProbable, most_probable
-from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, measure, replay
+from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, count_differences, replay
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.engines.open import replay_bundle
 from batchdigits.errors import BundleError
@@ -36,7 +36,7 @@ def test_a_good_bundle_replays_its_golden_rows(classes: Classes, bundle_maker: A
 def test_permuted_classes_are_caught(classes: Classes, bundle_maker: Any) -> None:
     """The probabilities are right and every label is wrong."""
     bundle = bundle_maker(Classes(classes.type, classes.values[::-1]), golden_classes=classes)
-    result = measure(OnnxEngine(bundle.members["model.onnx"], len(classes)), bundle)
+    result = count_differences(OnnxEngine(bundle.members["model.onnx"], len(classes)), bundle)
     assert result.worst == 0.0
     assert 0 < result.wrong_labels == result.differing
     with pytest.raises(BundleError, match="golden rows differ with the onnx engine"):
@@ -86,17 +86,17 @@ def test_a_difference_counts_from_the_tolerance_on(bundle_maker: Any) -> None:
     """Just inside it is none, just outside it is one."""
     kept = np.array([[0.7, 0.2, 0.1]], np.float32)
     bundle = golden_bundle(bundle_maker, kept, [0], tolerance=0.001)
-    assert measure(FixedEngine(kept + np.float32(0.0009)), bundle).differing == 0
-    assert measure(FixedEngine(kept + np.float32(0.0011)), bundle).differing == 1
+    assert count_differences(FixedEngine(kept + np.float32(0.0009)), bundle).differing == 0
+    assert count_differences(FixedEngine(kept + np.float32(0.0011)), bundle).differing == 1
 
 
 def test_of_two_classes_that_are_as_probable_either_is_right(bundle_maker: Any) -> None:
     """Another machine's rounding may prefer the other one; a third class is wrong."""
     kept = [[0.45, 0.45, 0.1]]
     found = FixedEngine(np.array([[0.45001, 0.44999, 0.1]], np.float32))
-    assert measure(found, golden_bundle(bundle_maker, kept, [1])).differing == 0
-    assert measure(found, golden_bundle(bundle_maker, kept, [0])).differing == 0
-    assert measure(found, golden_bundle(bundle_maker, kept, [2])).differing == 1
+    assert count_differences(found, golden_bundle(bundle_maker, kept, [1])).differing == 0
+    assert count_differences(found, golden_bundle(bundle_maker, kept, [0])).differing == 0
+    assert count_differences(found, golden_bundle(bundle_maker, kept, [2])).differing == 1
 
 
 def test_a_probability_that_is_no_number_differs(bundle_maker: Any) -> None:
@@ -201,4 +201,6 @@ def test_a_flipped_bit_in_a_page_is_noticed(bundle_maker: Any) -> None:
     damaged = bytearray(data)
     damaged[data.index(np.full(64, 7, np.float32).tobytes())] ^= 1
     with pytest.raises(BundleError, match=r"golden\.parquet can't be read: .*CRC"):
-        measure(FixedEngine(np.eye(3)[[0] * 9]), bundle_maker(golden__parquet=bytes(damaged)))
+        count_differences(
+            FixedEngine(np.eye(3)[[0] * 9]), bundle_maker(golden__parquet=bytes(damaged))
+        )

@@ -43,7 +43,7 @@ def test_an_engine_opens_from_a_bundle(bundle_maker: Any, pixels: np.ndarray) ->
     engine = open_checked(bundle_maker())
     assert (engine.name, engine.classes) == ("onnx", 3)
     assert engine.probabilities(pixels[:5]).shape == (5, 3)
-    with pytest.raises(BundleError, match=r"digits-1\.bundle: model\.onnx is no ONNX model"):
+    with pytest.raises(BundleError, match=r"digits-1\.bundle: model\.onnx is not an ONNX model"):
         open_checked(bundle_maker(model__onnx=b"no model"))
 
 

@@ -1,4 +1,4 @@
 """The reference engine: scaler, Keras model, label binarizer.
 
-Their files are searched for anything unsafe before Keras or joblib reads them.
+Their members are checked against lists of what is allowed before Keras or joblib reads them.
 """

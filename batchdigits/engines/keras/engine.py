@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from batchdigits.text import listing
 
 BLOCK_ROWS = 1024
 
-# Below these joblib and Keras let the allow-lists be walked around.
+# Older versions of these let a bundle get round the allow-lists.
 OLDEST = {"joblib": (1, 6, 0), "keras": (3, 15, 1), "scikit-learn": (1, 6, 0)}
 _INSTALL = "pip install --upgrade 'batchdigits[train]'"
 
@@ -38,7 +38,7 @@ class KerasEngine:
 
     members    the bundle's checked members
     classes    the manifest's classes; the binarizer's must be the same
-    libraries  the versions that the bundle was made with; others are told in a warning
+    libraries  the versions that the bundle was made with; others are logged as a warning
 
     Raises BundleError for members that are not as expected or not allowed, MissingExtraError
     where Keras, scikit-learn or joblib is missing or too old.
@@ -62,12 +62,12 @@ class KerasEngine:
         self._lock = threading.Lock()
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
+        """Return probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
 
-        May be called from several threads: they take turns, since Keras promises them nothing.
+        May be called from several threads: they take turns, since Keras is not made for threads.
         """
         result = np.empty((len(pixels), self.classes), np.float32)
-        # What a scaler makes of a number is for the golden rows to judge, not for a warning.
+        # The golden rows judge what a scaler makes of a number; a warning would not help.
         with self._lock, np.errstate(all="ignore"):
             for begin in range(0, len(pixels), BLOCK_ROWS):
                 block = pixels[begin : begin + BLOCK_ROWS].astype(np.float64)
@@ -76,15 +76,15 @@ class KerasEngine:
         return result
 
     def most_probable(self, pixels: NDArray[Any]) -> MostProbable:
-        """The most probable class of each row of pixels, and its probability."""
+        """Return the most probable class of each row of pixels, and its probability."""
         return most_probable(self.probabilities(pixels))
 
 
 def import_keras() -> Any:
-    """The module `keras` on TensorFlow, imported without a word on standard error.
+    """Import `keras` on TensorFlow, with nothing printed on standard error.
 
-    Raises MissingExtraError where it, TensorFlow, scikit-learn or joblib is missing, or is older
-    than what the allow-lists are safe with.
+    Raises MissingExtraError where Keras, TensorFlow, scikit-learn or joblib is missing, or so old
+    that the allow-lists are not safe.
     """
     for package, oldest in OLDEST.items():
         _check_version(package, oldest)
@@ -134,7 +134,7 @@ def _check_scaler(scaler: Any) -> None:
                 f"scaler.joblib: {name} is {str(kind)[:40]}, expected {PIXELS} floats"
             )
         if not np.isfinite(values).all():
-            raise BundleError(f"scaler.joblib: {name} holds a value that is no finite number")
+            raise BundleError(f"scaler.joblib: {name} holds a value that is not a finite number")
     switches = [
         name for name in ("copy", "with_mean", "with_std") if type(facts.get(name)) is not bool
     ]
@@ -146,18 +146,22 @@ def _check_scaler(scaler: Any) -> None:
 
 
 def _check_classes(binarizer: Any, classes: Classes) -> None:
-    found = getattr(binarizer, "classes_", None)
-    labels = found.tolist() if isinstance(found, np.ndarray) and found.ndim == 1 else []
+    fitted = getattr(binarizer, "classes_", None)
+    labels = fitted.tolist() if isinstance(fitted, np.ndarray) and fitted.ndim == 1 else []
     # Types as well: True, 1 and 1.0 are equal.
-    if [(type(label), label) for label in labels] != [(type(one), one) for one in classes.values]:
+    if _typed(labels) != _typed(classes.values):
         raise BundleError(
             f"label_binarizer.joblib has classes {str(labels)[:80]}, the manifest "
             f"{str(list(classes.values))[:80]}: rebuild the bundle with train"
         )
 
 
+def _typed(labels: Iterable[Any]) -> list[tuple[type, Any]]:
+    return [(type(label), label) for label in labels]
+
+
 def _load_model(data: bytes, classes: int) -> Any:
-    """The Keras model in `data`: checked first, then loaded from a folder of our own."""
+    """Check the Keras model in `data`, then load it from a private folder."""
     check_keras_archive(data)
     check_keras_weights(data)
     import keras
@@ -181,7 +185,7 @@ def _load_model(data: bytes, classes: int) -> Any:
     return model
 
 
-# What Keras and h5py raise for an archive that is not as they wrote it.
+# Keras and h5py raise these for an archive that they did not write.
 _LOAD_ERRORS = (
     *(ValueError, TypeError, LookupError, AttributeError, ImportError, OSError),
     *(RuntimeError, NotImplementedError, AssertionError, ArithmeticError),

@@ -1,8 +1,8 @@
-"""Looks into `model.keras` before Keras does: known members, known layers, nothing else.
+"""Checks of `model.keras` before Keras opens it: known members, known layers, nothing else.
 
 A `.keras` file is a ZIP of `config.json`, which names classes to build, and of weights. Keras'
-safe mode refuses lambdas; this also refuses every class that our networks don't need, among them
-those that read files or run any function that is named to them.
+safe mode refuses lambdas. The checks here also refuse every class that our networks don't need:
+some of those read files, or call any function that the config names.
 """
 
 from __future__ import annotations
@@ -45,27 +45,29 @@ _NAMES_OF_MODULES: dict[str | None, frozenset[str]] = {
     "keras": frozenset({"Sequential", "Functional", "Model", "DTypePolicy"}),
     "keras.models": frozenset({"Sequential", "Functional", "Model"}),
     "keras.src.models.functional": frozenset({"Functional"}),
-    # A tensor's place in the graph, and a tuple: marks that Keras reads as data.
+    # These mark a tensor's place in the graph, and a tuple. Keras reads them as data.
     None: frozenset({"__keras_tensor__", "__tuple__"}),
 }
 
 
 def check_keras_archive(data: bytes) -> None:
-    """Raise BundleError unless the bytes of `model.keras` hold an allowed network and no more."""
-    odd = sorted({_describe(node) for node in _named_nodes(_read_config(data), 0)} - {""})
+    """Raise BundleError unless `model.keras`, given as bytes, is an allowed network only."""
+    odd = sorted({_forbidden_name(node) for node in _named_nodes(_read_config(data), 0)} - {""})
     if odd:
-        raise BundleError(f"model.keras names {listing(odd)}, which no network of ours needs")
+        raise BundleError(
+            f"model.keras names {listing(odd)}, which our networks don't need: refused"
+        )
 
 
-# What h5py raises for a file that is not as HDF5 wrote it.
+# h5py raises these for a file that HDF5 did not write.
 _H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
 def check_keras_weights(data: bytes) -> None:
-    """Raise BundleError unless the weights of `model.keras` are all in it, as they are declared.
+    """Raise BundleError unless `model.keras` stores all of its weights itself, in full.
 
-    HDF5 can declare gigabytes that it stores in a few bytes, and Keras lets four of them pass; it
-    can also point at other files. For an archive that `check_keras_archive` let pass.
+    HDF5 can declare gigabytes that it stores in a few bytes, and Keras accepts up to four of them;
+    HDF5 can also point at other files. Call `check_keras_archive` first.
     """
     import h5py
 
@@ -110,7 +112,7 @@ def _read_config(data: bytes) -> Any:
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise BundleError(f"model.keras can't be read ({error})") from error
     except (KeyError, NotImplementedError, OSError) as error:
-        raise BundleError(f"model.keras is no archive that Keras wrote ({error})") from error
+        raise BundleError(f"model.keras is not an archive that Keras wrote ({error})") from error
     try:
         return parse_json(config, "config.json", MAX_FILE_BYTES)
     except BundleError as error:
@@ -129,7 +131,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _named_nodes(node: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """Every object of the config that names a class, a module, or a registered class."""
+    """Yield every object of the config that names a class, a module, or a registered class."""
     if depth > 64:
         raise BundleError("model.keras has a config nested deeper than 64 levels")
     if isinstance(node, dict):
@@ -142,8 +144,8 @@ def _named_nodes(node: Any, depth: int) -> Iterator[dict[str, Any]]:
             yield from _named_nodes(child, depth + 1)
 
 
-def _describe(node: dict[str, Any]) -> str:
-    """Nothing for an allowed node, else what it names."""
+def _forbidden_name(node: dict[str, Any]) -> str:
+    """Return the name in a node that is not allowed; empty for an allowed node."""
     name, module, registered = (
         node.get(key) for key in ("class_name", "module", "registered_name")
     )

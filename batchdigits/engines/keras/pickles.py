@@ -1,7 +1,7 @@
-"""Opens the joblib members of a bundle without letting them run anything.
+"""Reading the joblib members of a bundle without letting them run anything.
 
 A pickle is a program. This unpickler knows the few names that a fitted StandardScaler and a fitted
-LabelBinarizer need, and refuses every other one before it is imported. joblib routes the pickles
+LabelBinarizer need, and refuses every other name before it is imported. joblib sends the pickles
 inside object arrays through `find_class` only since 1.6.0; object arrays are refused here anyway.
 """
 
@@ -34,12 +34,12 @@ _ALIGNMENT = "numpy_array_alignment_bytes"
 
 
 def load_scaler(data: bytes) -> Any:
-    """The fitted StandardScaler in the bytes of `scaler.joblib`. BundleError for anything else."""
+    """Load the fitted StandardScaler in `scaler.joblib`. Raises BundleError for anything else."""
     return _load(data, "scaler.joblib", _SCALER)
 
 
 def load_label_binarizer(data: bytes) -> Any:
-    """The fitted LabelBinarizer in `label_binarizer.joblib`. BundleError for anything else."""
+    """Load the LabelBinarizer in `label_binarizer.joblib`. Raises BundleError for anything else."""
     return _load(data, "label_binarizer.joblib", _BINARIZER)
 
 
@@ -47,25 +47,26 @@ def _load(data: bytes, member: str, expected: tuple[str, str]) -> Any:
     unpickler = _make_unpickler(data, expected)
     try:
         with warnings.catch_warnings():
-            # Another scikit-learn than it was made with: the golden rows judge, not a warning.
+            # It may be of another scikit-learn. The golden rows judge that, not a warning.
             warnings.simplefilter("ignore")
-            found = unpickler.load()
+            estimator = unpickler.load()
     except BundleError as error:
         raise BundleError(f"{member}: {error}") from error
     except _PICKLE_ERRORS as error:
         raise BundleError(f"{member} can't be read ({type(error).__name__}: {error})") from error
-    if type(found).__name__ != expected[1]:
-        raise BundleError(f"{member} holds a {type(found).__name__}, expected a {expected[1]}")
-    odd = sorted(key for key, value in vars(found).items() if not _is_plain(value))
+    kind = type(estimator)
+    if kind.__name__ != expected[1]:
+        raise BundleError(f"{member} holds a {kind.__name__}, expected a {expected[1]}")
+    odd = sorted(key for key, value in vars(estimator).items() if not _is_plain(value))
     if odd:
-        raise BundleError(f"{member} has attributes that are no numbers or text: {listing(odd)}")
-    hiding = sorted(key for key in vars(found) if hasattr(type(found), key))
+        raise BundleError(f"{member} has attributes other than numbers and text: {listing(odd)}")
+    hiding = sorted(key for key in vars(estimator) if hasattr(kind, key))
     if hiding:
-        raise BundleError(f"{member} has attributes in the place of methods: {listing(hiding)}")
-    return found
+        raise BundleError(f"{member} has attributes that replace methods: {listing(hiding)}")
+    return estimator
 
 
-# What hostile or damaged bytes make a pickle machine raise: nearly everything but SystemExit.
+# Hostile or damaged bytes can make the unpickler raise nearly anything but SystemExit.
 _PICKLE_ERRORS = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
     *(AttributeError, ImportError, NotImplementedError, RecursionError, MemoryError),
@@ -74,7 +75,7 @@ _PICKLE_ERRORS = (
 
 
 def _make_unpickler(data: bytes, expected: tuple[str, str]) -> Any:
-    """An unpickler over `data` that finds the class `expected`, NumPy arrays, and nothing else."""
+    """Make an unpickler of `data` that knows the class `expected` and NumPy arrays only."""
     from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
     class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no type hints
@@ -108,23 +109,23 @@ def _make_unpickler(data: bytes, expected: tuple[str, str]) -> Any:
 
 
 class _ArrayType:
-    """Stands in for `numpy.ndarray`, which the pickles name as a type and never call."""
+    """A stand-in for `numpy.ndarray`, which the pickles name as a type and never call."""
 
     def __init__(self, *_: Any) -> None:
         raise BundleError("builds a NumPy array by hand: refused")
 
 
 def _make_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
-    """`numpy.dtype` for plain numbers, booleans and text alone."""
+    """Do as `numpy.dtype` does, for plain numbers, booleans and text only."""
     if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code) or align or copy is not True:
         raise BundleError(f"has an array of dtype {str(code)[:40]!r}: refused")
     return np.dtype(code, copy=True)
 
 
 def _make_scalar(dtype: Any, data: Any) -> Any:
-    """`numpy._core.multiarray.scalar` for plain dtypes alone."""
+    """Do as `numpy._core.multiarray.scalar` does, for plain dtypes only."""
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
-        raise BundleError("has a NumPy scalar that is no plain number: refused")
+        raise BundleError("has a NumPy scalar that is not a plain number: refused")
     return np.frombuffer(data, dtype, count=1)[0]
 
 
@@ -135,10 +136,10 @@ _STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def _check_dtype(dtype: np.dtype[Any], state: Any) -> None:
-    """Refuse a state that would make a plain dtype anything else, byte order apart.
+    """Refuse a state that would change a plain dtype in more than its byte order.
 
-    `numpy.dtype.__setstate__` believes what it is given: flags and fields set here would make
-    NumPy take numbers for object pointers.
+    `numpy.dtype.__setstate__` does not check its argument: flags and fields that are set here would
+    make NumPy take numbers for object pointers.
     """
     order = state[1] if isinstance(state, tuple) and len(state) == 8 else None
     plain = dtype.__reduce__()[2]
@@ -147,7 +148,7 @@ def _check_dtype(dtype: np.dtype[Any], state: Any) -> None:
 
 
 def _check_wrapper(state: Any, size: int) -> None:
-    """Refuse an array that is larger than the member it stands in, or is no plain array."""
+    """Refuse an array that is not plain, or is larger than the member that holds it."""
     if not isinstance(state, dict) or set(state) - {_ALIGNMENT} != _WRAPPER_STATE:
         raise BundleError("has an array header of another kind: refused")
     shape, dtype, alignment = state["shape"], state["dtype"], state.get(_ALIGNMENT)

@@ -1,5 +1,5 @@
 """The default engine.
 
-The graph is searched for anything unsafe, opened in ONNX Runtime with one thread, and run over
-blocks of rows that fit the cache.
+The graph is searched for anything unsafe, then opened in ONNX Runtime with one thread, then run
+over blocks of rows that fit the cache.
 """

@@ -18,7 +18,7 @@ from batchdigits.images import PIXELS
 BLOCK_ROWS = 1024
 
 LOOPED_BLOCKS = 4
-"""From so many blocks on they are scored in one call: to make its graph takes half as long."""
+"""From this many blocks on one call scores them all; making its graph takes half as long."""
 
 _KINDS = {np.dtype(np.uint8): UINT8, np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
 
@@ -34,11 +34,11 @@ class OnnxEngine:
     """Runs `model.onnx` of a bundle, given as bytes.
 
     The model has one input, `pixels` (float32, N x 64, values 0..16), and the output
-    `probabilities` (float32, N x k). It may have two more: `best` (int64, N), the place of the
-    most probable class, and `confidence` (float32, N), its probability; and behind them
-    `strangeness` (float32, N), the distance to the nearest usual row, which is computed where the
+    `probabilities` (float32, N x k). It may have two more outputs: `best` (int64, N), the index of
+    the most probable class, and `confidence` (float32, N), its probability. After these it may have
+    `strangeness` (float32, N), the distance to the nearest usual row, which is computed if the
     input `with_strangeness` (bool, false if it is not given) is true. Raises BundleError for a
-    model that is not so.
+    model with other inputs or outputs.
     """
 
     name = "onnx"
@@ -55,25 +55,25 @@ class OnnxEngine:
         self._lock = threading.Lock()
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
+        """Return probabilities, float32 (n, k), for pixels, uint8 or float32 (n, 64) in 0..16.
 
-        Fastest for rows, and for uint8 in Fortran order, which is as the columns of a file come.
-        Safe to call from several threads at once.
+        Fastest for C order, and for uint8 in Fortran order, the order of a file's columns. Safe to
+        call from several threads at once.
         """
         (probabilities,) = self._score(pixels, _PROBABILITIES)
         return probabilities
 
     def most_probable(self, pixels: NDArray[Any]) -> MostProbable:
-        """The most probable class of each row of pixels, and its probability."""
+        """Return the most probable class of each row of pixels, and its probability."""
         if not self._finds_best:
             return most_probable(self.probabilities(pixels))
         best, confidence = self._score(pixels, _BEST)
         return self._checked(best, confidence)
 
     def measure(self, pixels: NDArray[Any]) -> Measured:
-        """What `most_probable` gives, and the strangeness of each row, float32 (n,), in pixels.
+        """Return what `most_probable` does, and each row's strangeness, float32 (n,), in pixels.
 
-        Only for a model that `measures` it.
+        Call it only if `measures` is true.
         """
         if self._finds_best:
             best, confidence, strangeness = self._score(pixels, (*_BEST, _STRANGENESS))
@@ -83,18 +83,18 @@ class OnnxEngine:
         return (*self._checked(best, confidence), strangeness)
 
     def _checked(self, best: NDArray[np.int64], confidence: NDArray[np.float32]) -> MostProbable:
-        """Both, if they can be: a model may give anything."""
+        """Return both. Raises BundleError for a class that does not exist."""
         if len(best) and not 0 <= best.min() <= best.max() < self.classes:
             raise BundleError(
                 f"model.onnx gave a class of {best.min()} to {best.max()}, expected 0 to "
                 f"{self.classes - 1}: rebuild the bundle with train"
             )
-        # A softmax with a NaN in it is NaN throughout; runtimes differ in what is largest then.
+        # A softmax with a NaN is NaN throughout; runtimes differ in which class is largest then.
         confidence[~(confidence > 0)] = np.nan
         return best, confidence
 
     def _score(self, pixels: NDArray[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
-        """The outputs of these names, computed in blocks that fit the cache."""
+        """Compute the outputs of these names in blocks that fit the cache."""
         if not len(pixels):
             return [np.empty((0, *self._shape(name)), _dtype(name)) for name in names]
         parts = self._score_loop(pixels, names)
@@ -110,7 +110,7 @@ class OnnxEngine:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def _score_loop(self, pixels: NDArray[Any], names: tuple[str, ...]) -> list[list[NDArray[Any]]]:
-        """The outputs for all whole blocks, in one call; none where that is not worth it."""
+        """Compute the outputs for all whole blocks in one call; return [] for too few blocks."""
         blocks = len(pixels) // self._block_rows
         dtype = np.dtype(np.uint8 if pixels.dtype == np.uint8 else np.float32)
         columns = dtype == np.uint8 and pixels.flags.fnc
@@ -128,7 +128,7 @@ class OnnxEngine:
         return [[output.reshape(-1, *output.shape[2:]) for output in outputs]]
 
     def _loop(self, layout: Layout, names: tuple[str, ...]) -> Session | None:
-        """The model in a loop that takes pixels of that layout; None if it can't be in one."""
+        """Return the model in a loop over blocks of that layout; None if it can't be looped."""
         with self._lock:
             if (layout, names) not in self._loops:
                 outputs = {name: (_KINDS[_dtype(name)], *self._shape(name)) for name in names}
@@ -142,7 +142,7 @@ class OnnxEngine:
                 )
                 try:
                     self._loops[layout, names] = Session(model)
-                except BundleError:  # operator sets before 11 have no such loop
+                except BundleError:  # operator sets before 11 have no such `Loop`
                     self._loops[layout, names] = None
             return self._loops[layout, names]
 
@@ -158,7 +158,7 @@ class OnnxEngine:
                 )
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        """The dimensions of an output behind the row."""
+        """Return the dimensions of an output after the first, which is the row."""
         return (self.classes,) if name == "probabilities" else ()
 
 
@@ -167,12 +167,12 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 
 def _switches(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The inputs besides the pixels that have to be true for outputs of these names."""
+    """Return the boolean inputs that must be true for outputs of these names."""
     return (_WANTED,) if _STRANGENESS in names else ()
 
 
 def _check_ports(session: Session, classes: int) -> tuple[bool, bool]:
-    """Whether the model finds the most probable class itself, and whether it measures strangeness.
+    """Return whether the model has the outputs `best` and `confidence`, and `strangeness`.
 
     Raises BundleError unless it takes `pixels` and gives `probabilities`.
     """

@@ -1,9 +1,9 @@
-"""A graph around that of `model.onnx`, which scores many blocks of rows in one call.
+"""A graph around that of `model.onnx` that scores many blocks of rows in one call.
 
-A block has to fit the cache, and a call for each block costs two turns of the interpreter, for
-which the workers wait for each other. So the blocks are counted in a graph, which is made when it
-is first needed: bundles hold the plain model, and the same bits come out. Field numbers are from
-onnx.proto, operators from https://onnx.ai/onnx/operators/.
+A block has to fit the cache. A call for each block would need the interpreter's lock twice, and
+the workers would wait for each other there. So a `Loop` inside the graph counts the blocks. The
+graph is made when it is first needed: bundles hold the plain model, and both give the same bits.
+Field numbers are from onnx.proto, operators from https://onnx.ai/onnx/operators/.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GRAPH_OF_MODEL = 7
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How pixels come: type of an element, and whether as 64 columns or as rows of 64."""
+    """The layout of pixels: an element's type, and whether they are 64 columns or rows of 64."""
 
     kind: int
     columns: bool
@@ -31,13 +31,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names for what the loop adds: none of them is a name in the model."""
+    """Names for what the loop adds. None of them occurs in the model."""
 
     prefix: str
 
     @classmethod
     def unused(cls, model: bytes) -> Names:
-        """Names that are nowhere in the bytes of `model`."""
+        """Choose names that are nowhere in the bytes of `model`."""
         prefix = "loop"
         while prefix.encode() in model:
             prefix += "_"
@@ -45,20 +45,20 @@ class Names:
 
     @property
     def pixels(self) -> str:
-        """The input for the pixels of all blocks."""
+        """The name of the input for the pixels of all blocks."""
         return self.inner("pixels")
 
     @property
     def blocks(self) -> str:
-        """The input for the number of blocks."""
+        """The name of the input for the number of blocks."""
         return self.inner("blocks")
 
     def output(self, name: str) -> str:
-        """The output that holds what the model's output of that name was for each block."""
+        """Return the name of the output that collects the model's output `name` over the blocks."""
         return self.inner(f"all_{name}")
 
     def inner(self, name: str) -> str:
-        """Something inside the loop."""
+        """Return the name of something inside the loop."""
         return f"{self.prefix}/{name}"
 
 
@@ -71,15 +71,15 @@ def loop_over_blocks(
     rows: int,
     switches: Sequence[str],
 ) -> bytes:
-    """A model that does for each block of `rows` rows what `model` does for all.
+    """Build a model that calls `model` for each block of `rows` rows.
 
-    outputs   the outputs of `model` to compute: the type of their elements, and behind it the
-              lengths of their dimensions but for the first, which is the row
-    switches  inputs of `model` besides `pixels`, which are true here
+    outputs   the outputs of `model` to compute: the type of their elements, followed by their
+              dimensions without the first, which is the row
+    switches  the boolean inputs of `model` to set to true
 
-    Its inputs are `names.pixels`, of that layout, and `names.blocks` (int64, no dimension): so many
-    blocks are scored. Its outputs have one dimension more than those of `model`, the block, in
-    front.
+    Its inputs are `names.pixels`, of that layout, and `names.blocks` (int64, no dimension), the
+    number of blocks to score. Its outputs have one dimension more than those of `model`, the block,
+    in front.
     """
     number, going, go_on = (names.inner(name) for name in ("number", "going", "go_on"))
     body = [
@@ -117,7 +117,7 @@ def loop_over_blocks(
 
 
 def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
-    """What takes the block at hand out of all pixels, as the model wants it."""
+    """Yield the operators that cut the current block out of all pixels for the model."""
     steps: list[tuple[str, bytes]] = []
     if layout.columns:
         turned = field(8, 1) + field(8, 0)
@@ -137,7 +137,7 @@ def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
 
 
 def _parts_of(model: bytes, without: set[str]) -> Iterator[bytes]:
-    """Operators and constants of a model's graph, but for the constants of these names."""
+    """Yield operators and constants of a model's graph, without the constants of these names."""
     for number, graph in fields(memoryview(model)):
         if number != _GRAPH_OF_MODEL:
             continue
@@ -174,7 +174,7 @@ def _tensor(name: str, kind: int, shape: Sequence[int], data: bytes) -> bytes:
 
 
 def _port(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
-    """Name, type and shape of an input or an output."""
+    """Encode name, type and shape of an input or an output."""
     sizes = (field(1 if isinstance(size, int) else 2, size) for size in shape)
     tensor = field(1, kind) + field(2, b"".join(field(1, size) for size in sizes))
     return field(1, name) + field(2, field(1, tensor))

@@ -1,4 +1,4 @@
-"""Protocol Buffers read and written by hand, as `onnx` is no requirement of predict.
+"""Protocol Buffers read and written by hand, since predict does not require `onnx`.
 
 Encoding: https://protobuf.dev/programming-guides/encoding/
 """
@@ -13,14 +13,14 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Number and value of each field: bytes as a view, numbers as int.
+    """Yield number and value of each field: bytes as a view, numbers as int.
 
-    Raises BundleError where the bytes are no message.
+    Raises BundleError if the bytes are not a message.
     """
     offset = 0
     while offset < len(message):
         tag, offset = _varint(message, offset)
-        if tag >= 2**32:  # a parser that keeps 32 bits would see another field than we do
+        if tag >= 2**32:  # a parser that keeps 32 bits would see another field
             raise _damaged()
         number, wire_type = tag >> 3, tag & 7
         value: memoryview | int
@@ -41,14 +41,14 @@ def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 
 def as_bytes(value: memoryview | int) -> memoryview:
-    """The value of a field that must not be a number. Raises BundleError if it is one."""
+    """Return the value of a field that holds bytes. Raises BundleError if it is a number."""
     if isinstance(value, int):
         raise _damaged()
     return value
 
 
 def field(number: int, value: bytes | memoryview | str | int) -> bytes:
-    """A field as it is written: bytes, text, a message's own bytes, or a number from 0 on."""
+    """Encode a field that holds bytes, text, an encoded message, or a number from 0."""
     if isinstance(value, int):
         return _number(number << 3 | _VARINT) + _number(value)
     data = value.encode() if isinstance(value, str) else bytes(value)
@@ -56,22 +56,22 @@ def field(number: int, value: bytes | memoryview | str | int) -> bytes:
 
 
 def _number(value: int) -> bytes:
-    written = bytearray()
+    encoded = bytearray()
     while value >= 0x80:
-        written.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes([*written, value])
+    return bytes([*encoded, value])
 
 
 def _varint(message: memoryview, offset: int) -> tuple[int, int]:
-    """The variable-length number at `offset`, at most ten bytes, and where the next field is."""
+    """Decode the variable-length number at `offset`, at most ten bytes; return it and its end."""
     value = 0
-    for place, byte in enumerate(message[offset : offset + 10]):
-        value |= (byte & 0x7F) << 7 * place
+    for index, byte in enumerate(message[offset : offset + 10]):
+        value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return value, offset + place + 1
+            return value, offset + index + 1
     raise _damaged()
 
 
 def _damaged() -> BundleError:
-    return BundleError("model.onnx is no ONNX model: rebuild the bundle with train")
+    return BundleError("model.onnx is not an ONNX model: rebuild the bundle with train")

@@ -1,7 +1,7 @@
-"""Looks into `model.onnx` before ONNX Runtime does: weights inside, standard operators only.
+"""Checks of `model.onnx` before ONNX Runtime opens it: weights inside, standard operators only.
 
-ONNX Runtime looks up external data in the current folder even for a model given as bytes, and has
-a location that means an address in memory. So every tensor of the model is visited here first.
+ONNX Runtime looks up external data in the current folder even for a model given as bytes, and one
+kind of location means an address in memory. So every tensor of the model is visited here first.
 Field numbers are from onnx.proto.
 """
 
@@ -12,7 +12,7 @@ from batchdigits.errors import BundleError
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
-# For each message: its fields that lead on to tensors or operators, and to which message.
+# For each message: the fields that lead to tensors or operators, and the message that they hold.
 NESTED: dict[str, dict[int, str]] = {
     "ModelProto": {7: "GraphProto", 8: "OperatorSetIdProto"},
     "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
@@ -29,7 +29,7 @@ NESTED: dict[str, dict[int, str]] = {
     "TensorProto": {},
     "OperatorSetIdProto": {},
 }
-# Fields that must not be there: training graphs and functions are ways round the fields above.
+# Fields that are refused: training graphs and functions would bypass the fields above.
 FORBIDDEN = {
     ("ModelProto", 20): "training graphs",
     ("ModelProto", 25): "functions of its own",

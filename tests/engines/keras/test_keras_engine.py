@@ -16,7 +16,7 @@ import pytest
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from batchdigits.archive.manifest import Classes
-from batchdigits.engines.golden import build_golden, measure
+from batchdigits.engines.golden import build_golden, count_differences
 from batchdigits.engines.keras import engine as engine_module
 from batchdigits.engines.keras.engine import KerasEngine, import_keras
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
@@ -284,7 +284,9 @@ def test_a_scaler_from_another_bundle_is_caught(
         bundle = bundle_maker(
             CLASSES, **{name.replace(".", "__"): data for name, data in parts.items()}
         )
-        assert measure(KerasEngine(bundle.members, CLASSES), bundle).differing == differing
+        assert (
+            count_differences(KerasEngine(bundle.members, CLASSES), bundle).differing == differing
+        )
 
 
 def test_weights_are_all_in_their_file(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_a_scaler_fitted_on_named_columns_is_refused() -> None:
 def test_an_attribute_that_is_no_plain_value_is_refused(scaler: StandardScaler) -> None:
     """Nothing but numbers, text and arrays of them is ever kept in the two."""
     scaler.mean_ = [1.0, 2.0]
-    with pytest.raises(BundleError, match="no numbers or text: mean_"):
+    with pytest.raises(BundleError, match="other than numbers and text: mean_"):
         load_scaler(dumped(scaler))
 
 
