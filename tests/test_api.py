@@ -107,7 +107,7 @@ def test_score_is_the_predict_command(tmp_path: Path) -> None:
 
 
 def test_errors_that_concern_the_whole_run_are_raised(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="has no bundle 'nobody'"):
+    with pytest.raises(BundleError, match="no bundle named 'nobody'"):
         batchdigits.score(SAMPLE / "digits.parquet", bundle="nobody", output=tmp_path / "o.parquet")
     with pytest.raises(NoInputError, match="no input among its 0 files"):
         batchdigits.score(tmp_path)

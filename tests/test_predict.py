@@ -371,7 +371,7 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
     ("flags", "code", "message"),
     [
         (["gone.parquet"], 66, "gone.parquet"),
-        (["digits.parquet", "--bundle", "nobody"], 78, "has no bundle 'nobody'"),
+        (["digits.parquet", "--bundle", "nobody"], 78, "no bundle named 'nobody'"),
         (["digits.parquet", "--bundle", "gone.bundle"], 78, "gone.bundle"),
         (["digits.parquet", "--store", "."], 2, "--bundle"),
         (["digits.parquet", "--engine", "torch"], 2, "known are onnx and keras"),
@@ -387,7 +387,11 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
         (["digits.parquet", "--delimiter", "5"], 2, "--delimiter"),
         (["digits.parquet", "--batch-size", "0"], 2, "--batch-size"),
         (["digits.parquet", "--frobnicate"], 2, "--frobnicate"),
-        (["digits.parquet", "--expect-digest", "sha256:" + "0" * 64], 78, "another bundle"),
+        (
+            ["digits.parquet", "--expect-digest", "sha256:" + "0" * 64],
+            78,
+            "not the bundle that you trust",
+        ),
         ([], 2, "INPUT"),
     ],
 )

@@ -99,7 +99,7 @@ def read_bundle(
     if expect_digest not in (None, digest):
         raise BundleError(
             f"{where}: digest {digest}, expected {expect_digest}: "
-            "this is another bundle than the one you trust"
+            "this is not the bundle that you trust"
         )
     signed_by = check_signature(where, data, trust)
     with naming(where):
@@ -127,8 +127,8 @@ def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     changed += sorted(set(members) - set(manifest.members) - {MANIFEST})
     if MANIFEST in manifest.members or changed:
         raise BundleError(
-            f"{listing(changed) or MANIFEST} differs from what the manifest says of it "
-            "(sha256 or size): copy the bundle anew"
+            f"{listing(changed) or MANIFEST} differs from the manifest "
+            "(sha256 or size): copy the bundle again"
         )
     return manifest, members
 

@@ -99,7 +99,7 @@ def _find_problem(class_type: str, labels: list[Any]) -> str:
     odd = [repr(label)[:40] for label in labels if not _is_label(class_type, label)]
     if odd:
         return f"{odd[0]} is among them, expected values of type {class_type}"
-    return "" if len(set(labels)) == len(labels) else "one is there twice"
+    return "" if len(set(labels)) == len(labels) else "a label is there twice"
 
 
 def _is_label(class_type: str, value: Any) -> bool:

@@ -88,13 +88,13 @@ def unpack(data: bytes) -> dict[str, bytes]:
     while int.from_bytes(data[offset : offset + 4], "little") == _LOCAL_MAGIC:
         name, content, offset = _read_member(data, offset)
         if name in members:
-            raise BundleError(f"member {name} is there twice: copy the bundle anew")
+            raise BundleError(f"member {name} is there twice: copy the bundle again")
         _check_count(len(members) + 1)
         members[name] = content
     if pack(members) != data:
         raise BundleError(
             "is not laid out as train writes it (member order, dates, attributes, or bytes that "
-            "belong to no member): copy the bundle anew, never repack it"
+            "belong to no member): copy the bundle again, never repack it"
         )
     return members
 
@@ -103,7 +103,7 @@ def _read_member(data: bytes, offset: int) -> tuple[str, bytes, int]:
     """Read the member whose header is at `offset`; return its name, its content and its end."""
     start = offset + _LOCAL.size
     if start > len(data):
-        raise BundleError("is cut off inside a header: copy the bundle anew")
+        raise BundleError("is cut off inside a header: copy the bundle again")
     header = _LOCAL.unpack_from(data, offset)
     _, _, flags, method, _, _, crc, stored, size, name_length, extra_length = header
     if name_length > MAX_NAME_LENGTH:
@@ -119,9 +119,9 @@ def _read_member(data: bytes, offset: int) -> tuple[str, bytes, int]:
     begin = start + name_length
     content = data[begin : begin + size]
     if len(content) != size:
-        raise BundleError(f"is cut off inside member {name}: copy the bundle anew")
+        raise BundleError(f"is cut off inside member {name}: copy the bundle again")
     if zlib.crc32(content) != crc:
-        raise BundleError(f"member {name} is damaged (its checksum differs): copy the bundle anew")
+        raise BundleError(f"member {name} is damaged (its checksum differs): copy the bundle again")
     return name, content, begin + size
 
 

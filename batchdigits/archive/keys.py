@@ -176,7 +176,7 @@ def _read_secret(path: Path, expected: str) -> bytes:
         raise UsageError(f"{path}: can't be read: {error.strerror}; name {expected}") from error
     if facts.st_mode & 0o077:
         raise UsageError(
-            f"{path}: others than its owner may read or write it, and it is secret: "
+            f"{path}: users other than its owner may read or write it, and it is secret: "
             f"chmod 600 {path}"
         )
     return data
@@ -205,7 +205,7 @@ def _check_owner(path: Path, facts: os.stat_result) -> None:
     """Raise BundleError unless only root and this user can change a trusted file or folder."""
     if facts.st_mode & 0o022:
         raise BundleError(
-            f"{path}: group or others may write to it, and so could make a key of theirs trusted: "
+            f"{path}: group or others may write to it, so they could add keys of their own: "
             f"chmod go-w {path}"
         )
     if facts.st_uid not in (0, os.geteuid()):

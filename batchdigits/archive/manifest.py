@@ -102,7 +102,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the one JSON text of these facts: keys sorted, two spaces, a final newline."""
-        document = {one.name: getattr(self, one.name) for one in fields(self)}
+        document = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         document["classes"] = {"type": self.classes.type, "values": list(self.classes.values)}
         document["members"] = {
             name: {"sha256": fact.sha256, "size": fact.size} for name, fact in self.members.items()

@@ -137,7 +137,7 @@ def signature_path(path: Path) -> Path:
 
 
 def is_signed(path: Path) -> bool:
-    """Return whether a signature, by whatever key, is beside the file."""
+    """Return whether there is a signature of the file, by any key."""
     return os.path.lexists(signature_path(path))
 
 
@@ -202,7 +202,7 @@ def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
     try:
         signature = Signature.parse(text)
     except BundleError as error:
-        raise BundleError(f"{source}: {error}: copy it anew, or sign again") from error
+        raise BundleError(f"{source}: {error}: copy it again, or sign again") from error
     _verify(path, data, signature, trust.folder)
     return signature.key
 
@@ -221,8 +221,8 @@ def _verify(path: Path, data: bytes, signature: Signature, folder: Path) -> None
         keys[signature.key].verify(signature.signature, data)
     except InvalidSignature as error:
         raise BundleError(
-            f"{path}: has another content than key {short_id(signature.key)} signed: don't use it, "
-            "copy the bundle and its .sig anew"
+            f"{path}: has other content than key {short_id(signature.key)} signed: don't use it, "
+            "copy the bundle and its .sig again"
         ) from error
 
 

@@ -17,7 +17,7 @@ class Thresholds:
     least_ink      the least sum of the 64 pixels, `most_ink` the most
     least_darkest  the least value of the darkest pixel, 0..16
     strange_above  the largest distance to the nearest usual digit, in pixels (0..16 each)
-    facts          the manifest's object as it is, with whatever train noted beside the thresholds
+    facts          the manifest's object as it is: the thresholds, and how train found them
     """
 
     review_below: float | None = None
@@ -45,4 +45,4 @@ class Thresholds:
         return cls(**numbers, facts=value)
 
 
-_NUMBERS = [one.name for one in fields(Thresholds) if one.name != "facts"]
+_NUMBERS = [entry.name for entry in fields(Thresholds) if entry.name != "facts"]

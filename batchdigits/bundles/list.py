@@ -24,7 +24,7 @@ def add_list(commands: Any) -> None:
     """Add the subcommand."""
     command = add_command(commands, "list", "list every bundle in the store", _list)
     command.add_argument("names", nargs="*", metavar="NAME", help="these names only (default: all)")
-    command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
+    command.add_argument("--json", action="store_true", help="one line of JSON for each bundle")
 
 
 def _list(arguments: argparse.Namespace) -> int:

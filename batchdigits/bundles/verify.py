@@ -32,7 +32,7 @@ def add_verify(commands: Any) -> None:
     )
     add_expect_digest(command)
     add_trust_options(command)
-    command.add_argument("--json", action="store_true", help="one line of JSON a bundle")
+    command.add_argument("--json", action="store_true", help="one line of JSON for each bundle")
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -156,7 +156,7 @@ def move_alias(path: Path, version: int, move: Move) -> None:
 
 def _damaged(path: Path) -> BundleError:
     return BundleError(
-        f"{path}: is damaged, expected the history of an alias: remove it and promote anew"
+        f"{path}: is damaged, expected the history of an alias: remove it and promote again"
     )
 
 

@@ -13,7 +13,6 @@ from batchdigits.engines.open import DEFAULT_ENGINE, check_engine
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.digest import parse_digest
 from batchdigits.store.store import Store
-from batchdigits.text import listing
 
 if TYPE_CHECKING:
     import argparse
@@ -77,16 +76,16 @@ class BundleChoice:
         in_store = path.parent.parent == store.folder
         if in_store and path.name != f"{facts.name}-{facts.version}.bundle":
             raise BundleError(
-                f"{path}: holds {facts.name}@{facts.version}: give the file back its name, "
-                "or publish it anew with train"
+                f"{path}: holds {facts.name}@{facts.version}: give the file its old name, or "
+                "publish it again with train"
             )
         return file
 
     def find(self, store: Store) -> Path:
         """Return the path of the bundle, looking names up in `store`.
 
-        Raises BundleError, listing the known, for a bundle that is absent, UsageError for a store
-        without a bundle.
+        Raises BundleError that lists what the store has if the bundle is absent, UsageError if a
+        store is given without a bundle.
         """
         reference = self.bundle
         if reference is None:
@@ -94,8 +93,8 @@ class BundleChoice:
         if reference is None:
             if self.store is not None or os.environ.get("BATCHDIGITS_STORE"):
                 raise UsageError(
-                    f"the store {store.folder} is given but no bundle of it: name one (predict: "
-                    f"with --bundle), known are {listing(store.names()) or 'none'}"
+                    f"the store {store.folder} is given, but no bundle ({store.contents()}): name "
+                    "one (predict: with --bundle)"
                 )
             return packaged_bundle()
         text = os.fspath(reference)
@@ -103,8 +102,8 @@ class BundleChoice:
             return store.resolve(text)
         if not os.path.lexists(text):
             raise BundleError(
-                f"{text}: no such file; the store {store.folder} has "
-                f"{listing(store.names()) or 'none'}"
+                f"{text}: no such file; give its path, or a name in the store {store.folder} "
+                f"({store.contents()})"
             )
         return Path(text)
 

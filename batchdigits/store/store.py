@@ -46,6 +46,11 @@ class Store:
         names = [name for name in _entries(self.folder) if is_bundle_name(name)]
         return sorted(name for name in names if self.versions(name))
 
+    def contents(self) -> str:
+        """Return the names as messages show them: "it has digits, letters", or "it is empty"."""
+        names = self.names()
+        return f"it has {listing(names)}" if names else "it is empty"
+
     def versions(self, name: str) -> list[int]:
         """Return the versions of `name`, ascending; none for an unknown name."""
         pattern = re.compile(rf"{re.escape(name)}-({_VERSION.pattern})\.bundle")
@@ -138,8 +143,8 @@ class Store:
         versions = self.versions(name)
         if not versions:
             raise BundleError(
-                f"{reference}: the store {self.folder} has no bundle {name!r}; "
-                f"it has {listing(self.names()) or 'none at all'}"
+                f"{reference}: no bundle named {name!r} in {self.folder} "
+                f"({self.contents()}); train one, or give another --store"
             )
         if selector is None:
             return self.path(name, versions[-1])
@@ -162,7 +167,7 @@ class Store:
         versions = [str(version) for version in self.versions(name)]
         aliases = [f"{alias} ({version})" for alias, version in self.aliases(name).items()]
         return BundleError(
-            f"{name}@{selector}: the store {self.folder} has no such version or alias; versions: "
+            f"{name}@{selector}: no such version or alias in {self.folder}; versions: "
             f"{listing(versions) or 'none'}; aliases: {listing(aliases) or 'none'}; "
             f"{name} alone means the newest"
         )
@@ -213,7 +218,7 @@ def _entries(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _patient_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`, after waiting up to a minute: to train anew takes longer."""
+    """Hold the lock of `path`, after waiting up to a minute: to train again takes longer."""
     deadline = time.monotonic() + LOCK_SECONDS
     with contextlib.ExitStack() as stack:
         while True:
@@ -235,7 +240,7 @@ def split_reference(reference: str) -> tuple[str, str | None]:
     match = _REFERENCE.fullmatch(reference)
     if match is None or not is_bundle_name(match.group(1)):
         raise BundleError(
-            f"{reference!r} names no bundle: give a path to a .bundle file (./{reference} for one "
-            "in this folder), NAME, NAME@VERSION or NAME@ALIAS"
+            f"{reference!r} is not the name of a bundle: give NAME, NAME@VERSION, NAME@ALIAS, or "
+            f"the path of a .bundle file (./{reference} for a file in this folder)"
         )
     return match.group(1), match.group(2)

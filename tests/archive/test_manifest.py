@@ -43,7 +43,7 @@ def test_the_same_facts_give_the_same_text(facts: Manifest) -> None:
         ({"created": "2026-01-31T02:00:00+01:00"}, "created is"),
         ({"created": "2026-02-31T02:00:00Z"}, "created is"),
         ({"classes": {"type": "int64", "values": [1]}}, "there are 1, expected 2 to 1000"),
-        ({"classes": {"type": "int64", "values": [1, 1]}}, "one is there twice"),
+        ({"classes": {"type": "int64", "values": [1, 1]}}, "a label is there twice"),
         (
             {"classes": {"type": "int64", "values": [1, True]}},
             "is among them, expected values of type int64",
