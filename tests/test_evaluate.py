@@ -169,19 +169,6 @@ def test_values_of_every_type_make_groups(run: Run, kind: pa.DataType) -> None:
     assert sum(one["group"]["key"] is None for one in found["groups"]) == 1
 
 
-def test_one_wrong_row_tells_less_than_nine_of_ten() -> None:
-    """Groups go by the upper end of their interval, whatever their values."""
-    found = groups.Groups(["form"])
-    forms = pa.array(["once"] + ["often"] * 10 + ["fine"] * 3)
-    is_wrong = np.array([True] * 10 + [False] * 4)
-    found.add([forms], np.arange(14), is_wrong, np.ones(14, np.float32))
-    assert [(one.values, one.rows, one.errors) for one in found.worst_first()] == [
-        (("often",), 10, 9),
-        (("once",), 1, 1),
-        (("fine",), 3, 0),
-    ]
-
-
 def test_more_groups_than_memory_should_hold_are_refused(
     run: Run, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +349,7 @@ def test_the_file_that_was_trained_on_is_known(run: Run, rows: Path, tmp_path: P
 
 
 def test_nothing_heavy_is_imported(rows: Path) -> None:
-    """A base installation can evaluate; `--help` waits for nothing at all."""
+    """A base installation can evaluate; `--help` and wrong usage wait for nothing at all."""
     script = f"""
 import sys
 from batchdigits.evaluate import main
@@ -371,6 +358,8 @@ try:
 except SystemExit:
     pass
 light = {{"numpy", "pyarrow", "onnxruntime", "logging"}} & set(sys.modules)
+assert main([{str(rows)!r}, "--delimiter", "xx"]) == main([{str(rows)!r}, "--by", "a,a"]) == 2
+light |= {{"numpy", "pyarrow", "onnxruntime"}} & set(sys.modules)
 assert main([{str(rows)!r}, "--by", "form"]) == 0
 heavy = {{"pandas", "sklearn", "scipy", "keras", "tensorflow", "joblib", "onnx"}}
 print(sorted(light), sorted(name for name in heavy if sys.modules.get(name)))

@@ -13,8 +13,6 @@ TESTS = ROOT / "tests"
 # their names, as seen from that file's folder.
 ELSEWHERE = """
 archive/test_bundle_file.py | a bundle is their only reader | classes strict_json
-bundles/test_bundle_changes.py | subcommands are run as people type them | diff examples history
-bundles/test_bundle_changes.py | subcommands are run as people type them | promote prune rollback
 bundles/test_bundles.py | subcommands are run as people type them | __main__ common list show verify
 bundles/test_signing_commands.py | subcommands are run as people type them | keygen sign
 cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
@@ -30,15 +28,10 @@ rows/csv/test_csv_rows.py | rows are read by it | layout
 rows/csv/test_values.py | many cells and one get the same value | plain_numbers
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_training_report.py | named after what it shows | training
-bundles/test_bundle_changes.py | diff prints it | ../report/comparison
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe
-bundles/test_bundle_changes.py | prune removes what it finds | ../store/pruning
+bundles/test_prune.py | prune removes what it finds | ../store/pruning
 test_api.py | its keywords become these | rows/memory rows/options
-test_evaluate.py | figures as the command prints them | evaluation/evaluator evaluation/files
-test_evaluate.py | figures as the command prints them | evaluation/groups evaluation/labels
-test_evaluate.py | figures as the command prints them | evaluation/reliability evaluation/review
-test_evaluate.py | figures as the command prints them | evaluation/summary report/evaluation
 test_predict.py | every run uses them | __main__ _version errors images
 test_predict.py | the steps of a run are seen from outside | scoring/one_input scoring/outputs
 test_predict.py | the steps of a run are seen from outside | scoring/receipt scoring/run

@@ -59,7 +59,8 @@ def evaluate_files(
     An input file that is refused refuses all: figures of a part would pass for those of the whole.
     Raises NoInputError, UnusableInputError, UsageError, TryAgainError or BundleError.
     """
-    options = replace(options, keep=options.keep or ()).checked()
+    label = options.label or DEFAULT_LABEL
+    options = replace(options, keep=options.keep or (), label=label).checked()
     _check_files(input_files)
     bundle = choice.load()
     engine, classes = open_checked(bundle, choice.engine), bundle.manifest.classes
@@ -70,8 +71,8 @@ def evaluate_files(
         with open_labelled(input_file, options) as rows:
             inputs.append(_evaluate_input(rows, evaluator, counts, on_progress))
         total.merge(evaluator.tally)
-    refuse_useless(listing(tally.name for tally in inputs), options.label, [total])
-    return counts.evaluation(tuple(inputs), total)
+    refuse_useless(listing(tally.name for tally in inputs), label, [total])
+    return counts.evaluation(label, tuple(inputs), total)
 
 
 def _check_files(input_files: Sequence[InputFile]) -> None:
@@ -147,11 +148,11 @@ class _LabelledCounts:
             columns = [named_column(batch, name) for name in self._groups.names]
             self._groups.add(columns, labelled, ~is_right, confidence)
 
-    def evaluation(self, inputs: tuple[InputTally, ...], total: Tally) -> Evaluation:
+    def evaluation(self, label: str, inputs: tuple[InputTally, ...], total: Tally) -> Evaluation:
         """Return the figures of everything that was counted."""
         return Evaluation(
             bundle=self.bundle.facts,
-            label=self.options.label or DEFAULT_LABEL,
+            label=label,
             inputs=inputs,
             total=total,
             matrix=ConfusionMatrix(self.bundle.manifest.classes.values, self._matrix),
