@@ -1,4 +1,4 @@
-"""What `import batchdigits` offers. The commands call the same functions."""
+"""The Python interface: `open_bundle`, `Bundle` and `score`. The commands call it too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchdigits.engines.contract import Engine
     from batchdigits.evaluation.summary import Evaluation
     from batchdigits.rows.contract import Rows
+    from batchdigits.scoring.batches import ScoredBatch
     from batchdigits.scoring.one_input import OnProgress
     from batchdigits.scoring.run import RunSummary
     from batchdigits.scoring.scorer import Scorer
@@ -38,21 +39,14 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
-class ScoredBatch(NamedTuple):
-    """A record batch scored: every row is in `predictions` or in `rejects`, in its order."""
-
-    predictions: pa.RecordBatch
-    rejects: pa.RecordBatch
-
-
 class Bundle:
-    """A checked bundle with an engine whose golden rows were replayed, ready to predict.
+    """A checked bundle and an engine that has replayed its golden rows, ready to predict.
 
-    `manifest` holds its facts, `digest` is the sha256 of its file, `path` where it was read,
-    `signed_by` the id of the trusted key that signed it (None if no signature was checked).
+    `manifest` holds its facts, `digest` is the sha256 of its file, `path` the file it was read
+    from, `signed_by` the id of the trusted key that signed it (None if no signature was checked).
 
-    A bundle can be pickled: it goes as the bytes of its file with their digest. The process that
-    gets it checks both, and opens the engine when it first scores: once for all of its copies.
+    A bundle can be pickled, as the bytes and the digest of its file. The process that unpickles it
+    checks both, and opens one engine for all copies when it first scores.
     """
 
     def __init__(self, file: BundleFile, engine: Engine | str) -> None:
@@ -65,19 +59,19 @@ class Bundle:
 
     @property
     def engine(self) -> Engine:
-        """The engine; only in a process that got the bundle pickled it may have to be opened."""
+        """The engine; an unpickled bundle opens it when it is first used."""
         if isinstance(self._engine, str):
             self._engine = open_once(self.file, self._engine)
         return self._engine
 
     @property
     def classes(self) -> pa.Array:
-        """The label of each of the engine's outputs."""
+        """The labels, in the order of the engine's outputs."""
         return self.manifest.classes.array()
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name, version and digest, as summaries and receipts show them."""
+        """Name, version and digest, as in summaries and receipts."""
         return self.file.facts
 
     def predict(
@@ -89,20 +83,19 @@ class Bundle:
         strangeness: bool = False,
         pixels: str | None = None,
     ) -> pa.Table:
-        """Score rows in memory; the result has one row for each, in the same order.
+        """Score rows in memory. The result has the same number of rows, in the same order.
 
-        rows           Arrow table or record batch or pandas DataFrame with the pixel columns by
-                       any known spelling, or a NumPy array of shape (n, 64), any real dtype; pixels
+        rows           an Arrow table or record batch or a pandas DataFrame with pixel columns of a
+                       known spelling, or a NumPy array of shape (n, 64) of any real dtype; pixels
                        are 0..16
-        probabilities  add `proba_<class>` columns (float32)
-        review_below   decide by this confidence, 0..1, instead of the bundle's
-        strangeness    add the column `strangeness` (float32): how far a row is from usual digits
-        pixels         which columns hold the pixels, as the `--pixels` flag
+        probabilities  add the columns `proba_CLASS` (float32)
+        review_below   the threshold of the decision, 0..1, instead of the bundle's
+        strangeness    add the column `strangeness` (float32), the distance from usual digits
+        pixels         the pixel columns, as for the flag `--pixels`
 
-        Returns the other columns, `prediction` (the label's type), `confidence` (float32 in 0..1)
+        Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1)
         and, with a threshold or strangeness, `decision` and `cause` (text). Raises
-        UnusableInputError if any row can't be scored, naming the first 20: nothing is dropped and
-        nothing made up.
+        UnusableInputError, naming the first 20 rows, if any row can't be scored.
         """
         import pyarrow as pa
 
@@ -114,10 +107,10 @@ class Bundle:
         )
         schema, checked = check_table(to_table(rows), ReadOptions(pixels=pixels))
         refuse_reserved(schema.names, scorer.names, WHERE)
-        parts = list(checked)
-        _refuse_rejects(parts)
-        batches = [scorer.score(part).predictions for part in parts]
-        return pa.Table.from_batches(batches, schema=scorer.schema(schema))
+        batches = list(checked)
+        _refuse_rejects(batches)
+        predictions = [scorer.score(batch).predictions for batch in batches]
+        return pa.Table.from_batches(predictions, schema=scorer.schema(schema))
 
     def score_batches(
         self,
@@ -129,23 +122,21 @@ class Bundle:
         read: ReadOptions | None = None,
         name: str = "rows",
     ) -> Iterator[ScoredBatch]:
-        """Score record batches of one schema, one after another: for streams that must not end.
+        """Score a stream of record batches of one schema. A bad row is a reject, never an error.
 
-        read  which columns hold the pixels, their scale, and which columns pass through
-        name  what the column `input` of the rejects calls the rows
+        read  the pixel columns, their scale, and the columns that pass through
+        name  the value of the rejects' column `input`
 
-        Yields, for each batch, its predictions with the columns that `predict` describes, and its
-        rejects with the columns of a rejects file; `row` counts from 1 over all batches. A row that
-        can't be scored is a reject, never an error. Raises UnusableInputError for columns that
-        can't be scored.
+        Yields the predictions of each batch with the columns that `predict` returns, and its
+        rejects with the columns of a rejects file, whose `row` counts from 1 over all batches.
+        Raises UnusableInputError for columns that can't be scored.
         """
         from batchdigits.scoring.batches import score_batches
 
         scorer = self.scorer(
             probabilities=probabilities, review_below=review_below, strangeness=strangeness
         )
-        scored = score_batches(batches, scorer, read or ReadOptions(), name)
-        return (ScoredBatch(predictions, rejects) for predictions, rejects in scored)
+        return score_batches(batches, scorer, read or ReadOptions(), name)
 
     def scorer(
         self,
@@ -154,20 +145,15 @@ class Bundle:
         review_below: float | None = None,
         strangeness: bool = False,
     ) -> Scorer:
-        """The scorer that adds the columns which `predict` describes.
+        """Make the scorer that adds the columns which `predict` returns.
 
-        Raises UsageError for a threshold out of 0..1 or an engine that can't measure strangeness,
+        Raises UsageError for a threshold outside 0..1 or an engine that can't measure strangeness,
         BundleError for a bundle that can't.
         """
         from batchdigits.scoring.scorer import Scorer
 
-        options = ScoreOptions.of(
-            {
-                "probabilities": probabilities,
-                "review_below": review_below,
-                "strangeness": strangeness,
-            }
-        )
+        threshold = parse_review_below(review_below)
+        options = ScoreOptions(probabilities, threshold, strangeness)
         return Scorer.of(self.file, self.engine, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -184,13 +170,13 @@ def open_bundle(
     require_signature: bool | None = None,
     trusted_keys: PathLike | None = None,
 ) -> Bundle:
-    """Open a bundle: a path, `NAME@VERSION`, `NAME@ALIAS` or `NAME` (its newest).
+    """Open a bundle: a path, `NAME@VERSION`, `NAME@ALIAS`, or `NAME` for its newest version.
 
-    Without a reference: $BATCHDIGITS_BUNDLE, else the bundle that ships inside the package.
-    `require_signature` and `trusted_keys` (a folder) left out: $BATCHDIGITS_REQUIRE_SIGNATURE and
-    $BATCHDIGITS_TRUSTED_KEYS. Raises BundleError if it is missing, damaged, not the expected one,
-    not signed as it must be, or fails its golden rows; UsageError if a store is given without a
-    reference; MissingExtraError if what the engine or a signature needs is not installed.
+    The default of `reference` is $BATCHDIGITS_BUNDLE, else the bundle inside the package; that of
+    `require_signature` and `trusted_keys` (a folder) are $BATCHDIGITS_REQUIRE_SIGNATURE and
+    $BATCHDIGITS_TRUSTED_KEYS. Raises BundleError if the bundle is missing or damaged, has another
+    digest, lacks a required signature, or fails its golden rows; UsageError for a store without a
+    reference; MissingExtraError if a package for the engine or the signature is not installed.
     """
     choice = BundleChoice(reference, store, expect_digest, require_signature, trusted_keys, engine)
     file = choice.load()
@@ -224,20 +210,20 @@ def score(
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunSummary:
-    """Score files, as `python -m batchdigits.predict` does: same flags, files and exit codes.
+    """Score files as `python -m batchdigits.predict` does, with its flags, files and exit codes.
 
-    Refused inputs are in the summary, with their one-line error; `exit_code` sums it up. With
-    `check` nothing is scored or written: the summary says what is known beforehand. `on_progress`
-    is called with rows done, part done (0..1 or None) and name of the input at hand. Raises
-    UsageError, NoInputError and BundleError for what concerns the run as a whole.
+    The summary lists refused inputs with their one-line error. With `check` nothing is scored or
+    written, and the summary tells the results as far as they are known. `on_progress` is called
+    with the rows done, the share done (0..1 or None) and the name of the current input. Raises
+    UsageError, NoInputError or BundleError for an error that concerns the whole run.
     """
-    # Every keyword is a field of one of the five records that these options consist of.
+    # Every keyword is a field of one of the five option records.
     given = dict(locals())
     input_files = expand_inputs(_paths(inputs))
     targets = plan_targets(input_files, None if output is None else os.fspath(output))
     options = RunOptions.of(given)
 
-    # From here on there is work to do. Whatever a usage error did not wait for is imported now.
+    # Imported only now, so that a usage error does not wait for Arrow.
     from batchdigits.scoring.run import score_inputs
 
     planned = list(zip(input_files.inputs, targets, strict=True))
@@ -254,16 +240,16 @@ def evaluate(
     review_below: float | str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Score labelled files, as `python -m batchdigits.evaluate` does, and return the figures.
+    """Score labelled files as `python -m batchdigits.evaluate` does, and return the figures.
 
     label         the column of true labels
-    by            other columns, by whose values rows are counted too
-    read          which columns hold the pixels, how the CSV is written, the scale of the pixels
-    bundle        as `open_bundle` takes it, or a BundleChoice with conditions
-    review_below  count what is accepted at this confidence, 0..1, instead of the bundle's
+    by            other columns whose values group the rows
+    read          the pixel columns, the form of the CSV, and the scale of the pixels
+    bundle        a reference as for `open_bundle`, or a BundleChoice with conditions
+    review_below  the threshold of the decision, 0..1, instead of the bundle's
 
-    Raises UsageError, NoInputError, UnusableInputError, TryAgainError and BundleError: one input
-    file that is refused refuses all.
+    Raises UsageError, NoInputError, UnusableInputError, TryAgainError or BundleError; one refused
+    input file refuses all.
     """
     options = LabelledOptions(**{**asdict(read or ReadOptions()), "keep": tuple(by)}, label=label)
     options.checked()
@@ -283,19 +269,19 @@ def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:
     return [os.fspath(argument) for argument in arguments]
 
 
-def _refuse_rejects(parts: Sequence[Rows]) -> None:
-    count = sum(len(part.rejects) for part in parts)
+def _refuse_rejects(batches: Sequence[Rows]) -> None:
+    count = sum(len(batch.rejects) for batch in batches)
     if not count:
         return
-    starts = accumulate((part.rows for part in parts), initial=0)
+    starts = accumulate((batch.rows for batch in batches), initial=0)
     problems = (
         f"row {start + reject.row} is {reject.reason} ({reject.column})"
-        for start, part in zip(starts, parts, strict=False)
-        for reject in part.rejects
+        for start, batch in zip(starts, batches, strict=False)
+        for reject in batch.rejects
     )
     raise UnusableInputError(
         f"{count_of(count, 'row')} can't be scored (rows count from 0): {listing(problems)}; "
-        f"each needs {PIXELS} numbers in 0..16"
+        f"give each row {PIXELS} numbers in 0..16"
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m batchdigits.predict`: score files through a bundle."""
+"""The command `python -m batchdigits.predict`: score files with a bundle."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The command's flags."""
+    """Make the parser of `predict`."""
     result = make_parser(
         "predict",
-        "Score CSV or Parquet files of 64-pixel rows and write predictions and confidences beside "
-        "them. Every row is predicted or rejected with its reason; a file is published whole or "
-        "not at all; what is done already is not done again.",
+        "Score CSV or Parquet files of 64-pixel rows and write the predictions and confidences "
+        "next to them. Every row is predicted, or rejected with a reason. An output file is "
+        "published whole or not at all. Inputs that are done and unchanged are skipped.",
         EXAMPLES,
     )
     result.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="files, folders or globs; - reads CSV from stdin"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a file, a folder or a glob; - reads CSV from standard input",
     )
     _add_bundle_options(result)
     _add_input_options(result)
@@ -51,7 +54,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     return run_command(parser(), _predict, argv)
 
 
@@ -61,7 +64,7 @@ def _add_bundle_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine",
         default="onnx",
-        help="onnx (default), or keras: the reference, slow, needs the train extra",
+        help="onnx (default), or keras: the slow reference, which needs the train extra",
     )
 
 
@@ -72,7 +75,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--keep",
         type=column_names,
         metavar="COL,…",
-        help="pass only these other columns through (default: all; '' for none)",
+        help="the other columns to keep, in this order (default: all; '' for none)",
     )
 
 
@@ -81,8 +84,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output",
         metavar="PATH",
-        help="a file, its ending gives the format (.parquet .csv .csv.gz .csv.zst); or a folder "
-        "(default: NAME.predictions.EXT beside each input)",
+        help="a file whose ending gives the format (.parquet .csv .csv.gz .csv.zst), or a folder "
+        "(default: NAME.predictions.EXT next to each input)",
     )
     group.add_argument(
         "--probabilities", action="store_true", help="write a proba_CLASS column for each class"
@@ -90,38 +93,38 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--review-below",
         metavar="P",
-        help="write decision and cause: rows with less than this confidence, 0..1, go to review "
-        "(default: the bundle's threshold, if it has one)",
+        help="write decision and cause, and send rows with a confidence below P, such as 0.95 or "
+        "95%%, to review (default: the bundle's threshold, if it has one)",
     )
     group.add_argument(
         "--strangeness",
         action="store_true",
-        help="write how far each row is from usual digits, in pixels, and send strange ones to "
-        "review: letters, noise, crossed-out cells; takes more time",
+        help="write how far each row is from usual digits, in pixels, and send strange rows "
+        "(letters, noise, crossed-out cells) to review; needs more time",
     )
     group.add_argument(
         "--max-rejects",
         default="0",
         metavar="N|P%",
-        help="end with 0 up to this many rejected rows, a count or a share (default: 0); above it "
-        "the output is published all the same and the exit code is 3",
+        help="the most rejects of an input, a count or a share of its rows (default: 0); with more "
+        "the exit code is 3, and the outputs are published anyway",
     )
     group.add_argument(
         "--max-drift",
         metavar="X",
-        help="end with 0 up to this much drift, 0..1, of an input from what the bundle was made "
-        "of (default: any); above it the output is published all the same and the exit code is 4",
+        help="the most drift of an input from the training data, 0..1 (default: any); with more "
+        "the exit code is 4, and the outputs are published anyway",
     )
     group.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace outputs of another input, bundle or options",
+        help="replace outputs that came from another input, bundle or options",
     )
     group.add_argument(
         "--allow-suspect",
         action="store_true",
-        help="score data that look scaled, inverted, turned, mirrored or blank throughout, which "
-        "are refused otherwise",
+        help="score inputs that look scaled, inverted, turned, mirrored or blank as a whole; "
+        "without this flag they are refused",
     )
 
 
@@ -129,8 +132,8 @@ def _add_check_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="score and write nothing: check inputs, columns, bundle, outputs, locks and disk "
-        "space, and end with the exit code that can be known beforehand",
+        help="check inputs, columns, bundle, outputs, locks and disk space; score and write "
+        "nothing, and end with the exit code that is known by then",
     )
 
 
@@ -141,14 +144,15 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number,
         default=os.environ.get("BATCHDIGITS_WORKERS") or None,
         metavar="N",
-        help="threads that score (default: $BATCHDIGITS_WORKERS, else the CPUs this process has)",
+        help="the number of threads that score (default: $BATCHDIGITS_WORKERS, else the CPUs that "
+        "this process may use)",
     )
     group.add_argument(
         "--batch-size",
         type=int,
         default=32_768,
         metavar="ROWS",
-        help="rows of a Parquet batch at most (default: 32768); less needs less memory",
+        help="the most rows in a Parquet batch (default: 32768); fewer need less memory",
     )
 
 
@@ -158,7 +162,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     kind = ENGINES.get(arguments.engine)
     lean = kind is None or kind.lean
     if lean:
-        # NumPy's matrix products are not used: its threads would only reserve memory.
+        # Threads of NumPy's matrix products would only reserve memory: we use none of them.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.api import score
 

@@ -1,4 +1,4 @@
-"""`python -m batchdigits.receipts`: do the files of finished runs still say what they said."""
+"""The command `python -m batchdigits.receipts`: check the files of finished runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import Parser, add_common_options, make_parser
 from batchdigits.cli.terminal import print_json, print_result
-from batchdigits.errors import (
-    BatchdigitsError,
-    UsageError,
-    worst_exit_code,
-)
+from batchdigits.errors import BatchdigitsError, UsageError, worst_exit_code
 from batchdigits.text import count_of
 
 if TYPE_CHECKING:
@@ -31,38 +27,36 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     return run_command(parser(), lambda arguments: arguments.body(arguments), argv)
 
 
 def parser() -> Parser:
-    """The parser of `receipts` and its subcommand."""
-    result = make_parser("receipts", "Check the receipts of finished runs.", EXAMPLES)
+    """Make the parser of `receipts` and its subcommand."""
+    result = make_parser(
+        "receipts", "Check the files of finished runs against their receipts.", EXAMPLES
+    )
     commands = result.add_subparsers(required=True, metavar="COMMAND")
-    what = "check that outputs and input are those of a receipt, and score some rows again"
     command = commands.add_parser(
-        "verify", help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+        "verify",
+        help="check outputs and inputs against their receipts, and score some rows again",
+        description="Check outputs and inputs against their receipts, and score some rows again.",
+        allow_abbrev=False,
     )
     command.set_defaults(body=_verify)
-    _add_verify_options(command)
-    add_common_options(command)
-    return result
-
-
-def _add_verify_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "receipts", nargs="+", metavar="FILE.receipt.json", help="receipts that predict wrote"
+        "receipts", nargs="+", metavar="FILE.receipt.json", help="a receipt that predict wrote"
     )
     command.add_argument(
         "--input",
         metavar="PATH",
-        help="where the input of the one receipt is now (default: where the receipt says it was)",
+        help="where the input of a single receipt is now (default: where the receipt says it was)",
     )
     command.add_argument(
         "--bundle",
         metavar="REF",
-        help="the receipt's bundle: a path, NAME@VERSION, NAME@ALIAS or NAME (default: the one "
-        "with its digest in the store or inside the package)",
+        help="the receipt's bundle: a path, NAME@VERSION, NAME@ALIAS or NAME (default: the bundle "
+        "with the receipt's digest, in the store or inside the package)",
     )
     command.add_argument(
         "--store",
@@ -74,21 +68,25 @@ def _add_verify_options(command: argparse.ArgumentParser) -> None:
         type=int,
         default=1000,
         metavar="ROWS",
-        help="how many rows to score again; 0 needs no bundle (default: 1000)",
+        help="the most rows to score again; 0 needs no bundle (default: 1000)",
     )
-    command.add_argument("--json", action="store_true", help="one line of JSON a receipt")
+    command.add_argument(
+        "--json", action="store_true", help="print one line of JSON for each receipt"
+    )
+    add_common_options(command)
+    return result
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.sample < 0:
-        raise UsageError(f"--sample {arguments.sample}: expected 0 or more rows")
+        raise UsageError(f"--sample {arguments.sample}: expected a number of rows, 0 or more")
     if arguments.input is not None and len(arguments.receipts) > 1:
-        raise UsageError("--input belongs to one receipt; verify them one by one")
-    return worst_exit_code([_verify_one(Path(path), arguments) for path in arguments.receipts])
+        raise UsageError("--input takes a single receipt; verify the receipts one by one")
+    return worst_exit_code([_verify_receipt(Path(path), arguments) for path in arguments.receipts])
 
 
-def _verify_one(path: Path, arguments: argparse.Namespace) -> int:
-    """Verify one receipt and print the result; returns the exit code for it."""
+def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:
+    """Verify a receipt, print the result, and return the exit code."""
     from batchdigits.scoring.replay import verify_file
 
     verified = verify_file(
@@ -110,24 +108,24 @@ def _verify_one(path: Path, arguments: argparse.Namespace) -> int:
 def _line(path: Path, verified: Verified) -> str:
     receipt = verified.receipt
     if receipt is None or verified.problems:
-        return f"not ok {path}: {'; '.join(map(_first_words, verified.problems))}"
-    again = "no row scored again"
+        return f"not ok {path}: {'; '.join(map(_kind, verified.problems))}"
+    checked = "no row scored again"
     if verified.worst_difference is not None:
         bundle = receipt.key.bundle
-        again = (
+        checked = (
             f"{count_of(verified.rescored, 'row')} scored again with {bundle['name']}@"
             f"{bundle['version']}, confidences within {verified.worst_difference:.2g}"
         )
     elif receipt.input == "-":
-        again = "its input was standard input, not checked"
+        checked = "its input was standard input, not checked"
     counts = receipt.counts
     return (
         f"ok {path}: {count_of(counts.rows_in, 'row')} in, {counts.rows_predicted} predicted, "
-        f"{counts.rows_rejected} rejected; {again}"
+        f"{counts.rows_rejected} rejected; {checked}"
     )
 
 
-def _first_words(problem: BatchdigitsError) -> str:
+def _kind(problem: BatchdigitsError) -> str:
     kinds = {65: "differs", 66: "missing", 74: "can't be read", 75: "changed", 78: "bundle"}
     return kinds.get(problem.exit_code, "failed")
 

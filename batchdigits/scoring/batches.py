@@ -1,8 +1,9 @@
-"""Record batches in memory, scored one after another, rejects beside predictions."""
+"""Record batches in memory, scored one after another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -13,12 +14,19 @@ from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
 from batchdigits.scoring.scorer import Scorer
 
 
+class ScoredBatch(NamedTuple):
+    """The scored rows of a record batch: each is in `predictions` or `rejects`, in its order."""
+
+    predictions: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
 def score_batches(
     batches: Iterable[pa.RecordBatch], scorer: Scorer, read: ReadOptions, name: str
-) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield the predictions and the rejects of each batch; `name` stands in the rejects.
+) -> Iterator[ScoredBatch]:
+    """Yield the scored rows of each batch; `name` is the input's name in the rejects.
 
-    Raises UnusableInputError for columns that can't be scored, as soon as they come.
+    Raises UnusableInputError at the first batch whose columns can't be scored.
     """
     first_row = 1
     for batch in batches:
@@ -30,5 +38,5 @@ def score_batches(
             rejects = reject_batch(
                 scored.rejected, scored.rejects, input_name=name, first_row=first_row
             )
-            yield scored.predictions, rejects
+            yield ScoredBatch(scored.predictions, rejects)
             first_row += rows.rows
