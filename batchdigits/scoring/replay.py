@@ -30,6 +30,7 @@ from batchdigits.files.commit import WrittenFile
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile, split_name
+from batchdigits.rows.arrow import batch_of
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.receipt import Receipt
@@ -300,7 +301,7 @@ def _score_again(
 
 def _score(scorer: Scorer, rows: Rows, chosen: NDArray[np.intp]) -> pa.Table:
     """Some rows of a checked batch, scored, without their other columns."""
-    none = pa.record_batch([pa.nulls(len(chosen))], names=["rows"]).select([])
+    none = batch_of([], len(chosen), pa.schema([]))
     pixels: Any = rows.pixels[chosen]  # of either dtype
     scored = scorer.score(Rows(pixels, none, (), none.slice(0, 0), len(chosen)))
     return pa.Table.from_batches([scored.predictions])
