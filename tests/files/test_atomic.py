@@ -180,7 +180,7 @@ def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path
 def test_an_output_that_can_not_be_written_is_known_before_the_work(tmp_path: Path) -> None:
     """Exit 2 for the name itself, 73 for what is on the disk."""
     for name, error, message in (
-        ("", UsageError, "--onnx is empty: name a file"),
+        ("", UsageError, r"--onnx '': expected .* ends in \.json"),
         ("figures.csv", UsageError, r"--onnx 'figures\.csv': expected .* ends in \.json"),
         (f"{tmp_path}/none/a.json", OutputError, f"there is no folder {tmp_path}/none; make it"),
         (f"{tmp_path}/folder.json", OutputError, r"folder\.json: is a folder; name a file"),
@@ -188,3 +188,5 @@ def test_an_output_that_can_not_be_written_is_known_before_the_work(tmp_path: Pa
         (tmp_path / "folder.json").mkdir(exist_ok=True)
         with pytest.raises(error, match=message):
             check_output(name, overwrite=True, suffix=".json", flag="--onnx")
+    with pytest.raises(UsageError, match="--onnx is empty: name a path, or leave the flag out"):
+        check_output("", overwrite=True, flag="--onnx")
