@@ -79,8 +79,8 @@ def test_figures_are_those_of_scikit_learn(run: Run, rows: Path) -> None:
     pixels, labels = shaken()
     probabilities = probabilities_of(pixels)
     predicted = probabilities.argmax(axis=1)
-    code, found, _ = run(str(rows))
-    assert (code, found["rows_labelled"]) == (0, len(labels))
+    code, figures, _ = run(str(rows))
+    assert (code, figures["rows_labelled"]) == (0, len(labels))
     right = int((predicted == labels).sum())
     interval = binomtest(right, len(labels)).proportion_ci(method="wilson")
     scaled = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -97,16 +97,19 @@ def test_figures_are_those_of_scikit_learn(run: Run, rows: Path) -> None:
         "brier_score": ((probabilities - np.eye(10)[labels]) ** 2).sum(axis=1).mean(),
     }
     assert 0.7 < expected["accuracy"] < 0.98
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert found["confusion_matrix"] == metrics.confusion_matrix(labels, predicted).tolist()
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert figures["confusion_matrix"] == metrics.confusion_matrix(labels, predicted).tolist()
     report = metrics.classification_report(labels, predicted, output_dict=True)
-    for one in found["classes"]:
-        wanted = report[str(one["label"])]
-        assert (one["precision"], one["recall"]) == (wanted["precision"], wanted["recall"])
-        assert (one["f1"], one["support"]) == (pytest.approx(wanted["f1-score"]), wanted["support"])
-    matrix = np.array(found["confusion_matrix"])
+    for score in figures["classes"]:
+        wanted = report[str(score["label"])]
+        assert (score["precision"], score["recall"]) == (wanted["precision"], wanted["recall"])
+        assert (score["f1"], score["support"]) == (
+            pytest.approx(wanted["f1-score"]),
+            wanted["support"],
+        )
+    matrix = np.array(figures["confusion_matrix"])
     np.fill_diagonal(matrix, 0)
-    (first, *_) = found["confused"]
+    (first, *_) = figures["confused"]
     assert first["rows"] == matrix.max() == matrix[first["label"], first["prediction"]]
 
 
@@ -114,38 +117,45 @@ def test_confidence_is_counted_by_bin_and_by_threshold(run: Run, rows: Path) -> 
     pixels, labels = shaken()
     probabilities = probabilities_of(pixels)
     confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    found = run(str(rows))[1]
-    bins = [(one["low"] < confidence) & (confidence <= one["high"]) for one in found["reliability"]]
-    assert sum(one["rows"] for one in found["reliability"]) == len(labels)
+    figures = run(str(rows))[1]
+    bins = [
+        (each["low"] < confidence) & (confidence <= each["high"]) for each in figures["reliability"]
+    ]
+    assert sum(each["rows"] for each in figures["reliability"]) == len(labels)
     gap = 0.0
-    for one, chosen in zip(found["reliability"], bins, strict=True):
-        assert one["rows"] == chosen.sum()
-        assert one["accuracy"] == pytest.approx(is_right[chosen].mean())
-        assert one["confidence"] == pytest.approx(confidence[chosen].mean())
+    for each, chosen in zip(figures["reliability"], bins, strict=True):
+        assert each["rows"] == chosen.sum()
+        assert each["accuracy"] == pytest.approx(is_right[chosen].mean())
+        assert each["confidence"] == pytest.approx(confidence[chosen].mean())
         gap += abs(confidence[chosen].sum() - is_right[chosen].sum()) / len(labels)
-    assert found["calibration_error"] == pytest.approx(gap)
-    for one in found["coverage"]:
-        accepted = confidence >= np.float32(one["confidence"])
-        assert (one["rows"], one["errors"]) == (accepted.sum(), (accepted & ~is_right).sum())
-        assert one["coverage"] == accepted.mean()
+    assert figures["calibration_error"] == pytest.approx(gap)
+    for point in figures["coverage"]:
+        accepted = confidence >= np.float32(point["confidence"])
+        assert (point["rows"], point["errors"]) == (
+            accepted.sum(),
+            (accepted & ~is_right).sum(),
+        )
+        assert point["coverage"] == accepted.mean()
 
 
 def test_groups_are_counted_and_the_worst_come_first(run: Run, rows: Path) -> None:
     pixels, labels = shaken()
     is_right = probabilities_of(pixels).argmax(axis=1) == labels
-    code, found, err = run(str(rows), "--by", "form", "--groups", "40")
-    assert (code, found["by"], found["group_count"]) == (0, ["form"], 40)
-    by_form = {one["group"]["form"]: one for one in found["groups"]}
+    code, figures, err = run(str(rows), "--by", "form", "--groups", "40")
+    assert (code, figures["by"], figures["group_count"]) == (0, ["form"], 40)
+    by_form = {group["group"]["form"]: group for group in figures["groups"]}
     assert by_form[None]["errors"] == 15 - is_right[105:120].sum()
     assert by_form["003"]["errors"] == 15 - is_right[45:60].sum()
-    highs = [one["accuracy_high"] for one in found["groups"]]
+    highs = [group["accuracy_high"] for group in figures["groups"]]
     assert highs == sorted(highs)
-    assert sum(one["errors"] for one in found["groups"]) == len(labels) - found["rows_right"]
+    assert (
+        sum(group["errors"] for group in figures["groups"]) == len(labels) - figures["rows_right"]
+    )
     assert "worst groups first" in err
 
-    found = run(str(rows), "--by", "form,writer", "--groups", "2")[1]
-    assert (found["group_count"], len(found["groups"])) == (120, 2)
-    assert set(found["groups"][0]["group"]) == {"form", "writer"}
+    figures = run(str(rows), "--by", "form,writer", "--groups", "2")[1]
+    assert (figures["group_count"], len(figures["groups"])) == (120, 2)
+    assert set(figures["groups"][0]["group"]) == {"form", "writer"}
 
 
 @pytest.mark.parametrize(
@@ -163,10 +173,10 @@ def test_values_of_every_type_make_groups(run: Run, kind: pa.DataType) -> None:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = column.cast(pa.string())
     write(Path("rows.parquet"), pixels, label=labels, key=column.cast(kind))
-    code, found, err = run("rows.parquet", "--by", "key")
-    assert (code, found["group_count"]) == (0, 3), err
-    assert {one["rows"] for one in found["groups"]} == {30}
-    assert sum(one["group"]["key"] is None for one in found["groups"]) == 1
+    code, figures, err = run("rows.parquet", "--by", "key")
+    assert (code, figures["group_count"]) == (0, 3), err
+    assert {group["rows"] for group in figures["groups"]} == {30}
+    assert sum(group["group"]["key"] is None for group in figures["groups"]) == 1
 
 
 def test_more_groups_than_memory_should_hold_are_refused(
@@ -191,12 +201,12 @@ def test_how_rows_are_cut_changes_nothing(run: Run, rows: Path, tmp_path: Path) 
     pq.write_table(table.slice(400), "cut/c.parquet")
     whole = run(str(rows), "--by", "writer")[1]
     cut = run("cut", "--by", "writer")[1]
-    assert [one["rows_in"] for one in cut.pop("inputs")] == [100, 300, 200]
-    for found in (whole, cut):
+    assert [tally["rows_in"] for tally in cut.pop("inputs")] == [100, 300, 200]
+    for figures in (whole, cut):
         # In CSV a writer's number is text.
-        found["groups"] = None
+        figures["groups"] = None
         for name in ("inputs", "seconds", "group_count"):
-            found.pop(name, None)
+            figures.pop(name, None)
     flat, expected = list(_numbers(cut)), list(_numbers(whole))
     assert flat == pytest.approx(expected)
     assert cut.keys() == whole.keys()
@@ -204,27 +214,27 @@ def test_how_rows_are_cut_changes_nothing(run: Run, rows: Path, tmp_path: Path) 
 
 def _numbers(value: Any) -> Any:
     if isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(one)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
     elif isinstance(value, int | float):
         yield value
 
 
-def test_rejects_are_counted_and_told(run: Run) -> None:
+def test_rejects_are_counted_and_reported(run: Run) -> None:
     """The bad sample: 20 of 36 rows can be scored."""
     bad = str(SAMPLE / "bad.csv")
-    code, found, err = run(bad)
-    assert (code, found["rows_in"], found["rows_rejected"]) == (3, 36, 16)
+    code, figures, err = run(bad)
+    assert (code, figures["rows_in"], figures["rows_rejected"]) == (3, 36, 16)
     assert (
-        found["rows_labelled"]
-        == found["rows_predicted"]
-        == sum(one["support"] for one in found["classes"])
+        figures["rows_labelled"]
+        == figures["rows_predicted"]
+        == sum(score["support"] for score in figures["classes"])
     )
-    assert found["reasons"]["missing"] == 2
+    assert figures["reasons"]["missing"] == 2
     assert "16 rows rejected: 1 bad-encoding, 1 blank-line" in err
     assert "error: 16 of 36 rows were rejected, more than --max-rejects" in err
-    code, found, err = run(bad, "--max-rejects", "50%")
-    assert (code, found["exit_code"], "error" in err.splitlines()[-1]) == (0, 0, False)
+    code, figures, err = run(bad, "--max-rejects", "50%")
+    assert (code, figures["exit_code"], "error" in err.splitlines()[-1]) == (0, 0, False)
 
 
 def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
@@ -233,16 +243,16 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
     labels = ["x", None, "NA", *map(str, table["label"].to_pylist()[3:])]
     at = table.schema.names.index("label")
     pq.write_table(table.set_column(at, "label", pa.array(labels)), "odd.parquet")
-    found, err = run("odd.parquet")[1:]
-    counts = [found[f"rows_{name}"] for name in ("labelled", "unlabelled", "of_unknown_class")]
+    figures, err = run("odd.parquet")[1:]
+    counts = [figures[f"rows_{name}"] for name in ("labelled", "unlabelled", "of_unknown_class")]
     assert counts == [598, 2, 1]
-    assert sum(map(sum, found["confusion_matrix"])) == 597
+    assert sum(map(sum, figures["confusion_matrix"])) == 597
     assert "2 rows without a label, not counted" in err
     assert "1 label not among the classes of the bundle, counted as wrong" in err
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "told"),
+    ("flags", "code", "message"),
     [
         (["--label", "digit"], 65, "no column 'digit' with labels; the columns besides the pixels"),
         (["--by", "sheet"], 65, "no column 'sheet' to group by; the columns besides the pixels"),
@@ -262,7 +272,7 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
     ],
 )
 def test_what_can_not_be_evaluated_is_refused_in_one_line(
-    run: Run, rows: Path, flags: list[str], code: int, told: str
+    run: Run, rows: Path, flags: list[str], code: int, message: str
 ) -> None:
     table = pq.read_table(rows)
     boxes = pa.FixedSizeListArray.from_arrays(pa.array([1] * 1200), 2)
@@ -271,8 +281,8 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
     Path("link.parquet").symlink_to("rows.parquet")
     names = table.schema.get_field_index("label"), "label", pa.array(["ten"] * len(table))
     pq.write_table(table.set_column(*names), "others.parquet")
-    found, _, err = run("rows.parquet", *flags)
-    assert (found, told in err, err.count("\n")) == (code, True, 1), err
+    figures, _, err = run("rows.parquet", *flags)
+    assert (figures, message in err, err.count("\n")) == (code, True, 1), err
     assert Path("there.json").read_text(encoding="utf-8") == "mine"
 
 
@@ -282,24 +292,24 @@ def test_standard_input_is_refused(run: Run) -> None:
 
 
 def test_the_json_goes_to_a_file_too(run: Run, rows: Path) -> None:
-    code, found, _ = run(str(rows), "--output", "figures.json")
-    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, found)
+    code, figures, _ = run(str(rows), "--output", "figures.json")
+    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, figures)
     assert run(str(rows), "--output", "figures.json")[0] == 73
-    code, found, _ = run(str(rows), "--output", "figures.json", "--overwrite", "--groups", "1")
-    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, found)
+    code, figures, _ = run(str(rows), "--output", "figures.json", "--overwrite", "--groups", "1")
+    assert (code, json.loads(Path("figures.json").read_text(encoding="utf-8"))) == (0, figures)
     Path("input.json").write_bytes(rows.read_bytes())
     code, _, err = run("input.json", "--output", "input.json", "--overwrite")
     assert (code, "is an input" in err) == (2, True)
 
 
-def test_inverted_rows_are_measured_and_told(run: Run, tmp_path: Path) -> None:
+def test_inverted_rows_are_measured_and_reported(run: Run, tmp_path: Path) -> None:
     table = pq.read_table(SAMPLE / "digits.parquet")
     pixels = 16 - np.column_stack([table[f"pixel_{i}"] for i in range(64)])
     write(tmp_path / "inverted.parquet", pixels.astype(np.uint8), label=table["label"])
-    code, found, err = run("inverted.parquet")
-    assert (code, found["accuracy"] < 0.5) == (0, True)
-    assert "invert" in found["inputs"][0]["suspicion"]
-    assert found["inputs"][0]["suspicion"] in err
+    code, figures, err = run("inverted.parquet")
+    assert (code, figures["accuracy"] < 0.5) == (0, True)
+    assert "invert" in figures["inputs"][0]["suspicion"]
+    assert figures["inputs"][0]["suspicion"] in err
 
 
 def bundle_with(path: Path, **facts: Any) -> Path:
@@ -317,10 +327,10 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     confidence, is_wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
     assert run(str(rows))[1]["decision"] is None
 
-    found, err = run(str(rows), "--review-below", "0.9")[1:]
+    figures, err = run(str(rows), "--review-below", "0.9")[1:]
     is_accepted = confidence >= np.float32(0.9)
     errors = int((is_accepted & is_wrong).sum())
-    decision = found["decision"]
+    decision = figures["decision"]
     assert (decision["rows"], decision["errors"]) == (is_accepted.sum(), errors)
     assert decision["error_low"] < decision["error"] < decision["error_high"]
     assert decision["causes"] == {"low-confidence": (~is_accepted).sum()}
@@ -328,8 +338,8 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
 
     facts = {"review_below": 0.7, "least_ink": 350, "max_error": 0.01}
     bundle = bundle_with(tmp_path / "own.bundle", thresholds=Thresholds.parse(facts))
-    found, err = run(str(rows), "--bundle", str(bundle))[1:]
-    decision = found["decision"]
+    figures, err = run(str(rows), "--bundle", str(bundle))[1:]
+    decision = figures["decision"]
     assert (decision["max_error"], "promises at most 1.000%" in err) == (0.01, True)
     has_ink = pixels.sum(axis=1, dtype=int) >= 350
     assert decision["review_below"] == 0.7
@@ -342,8 +352,8 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
 def test_the_file_that_was_trained_on_is_known(run: Run, rows: Path, tmp_path: Path) -> None:
     data = {**batchdigits.open_bundle().manifest.data, "digest": digest_file(rows)}
     bundle = bundle_with(tmp_path / "own.bundle", data=data)
-    found, err = run(str(rows), "--bundle", str(bundle))[1:]
-    assert found["inputs"][0]["trained_on"] is True
+    figures, err = run(str(rows), "--bundle", str(bundle))[1:]
+    assert figures["inputs"][0]["trained_on"] is True
     assert "rows.parquet: the bundle was trained on this very file" in err
     assert run(str(rows))[1]["inputs"][0]["trained_on"] is False
 

@@ -36,7 +36,7 @@ UNSCORED = -1
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The predictions of one bundle for the n scorable rows of a batch, beside the truth.
+    """The predictions of one bundle and the true classes of the n scorable rows of a batch.
 
     places      int64 (n,): the predicted class's place among the bundle's; UNSCORED without a
                 finite probability

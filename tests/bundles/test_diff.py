@@ -38,15 +38,15 @@ def test_diff_prints_a_table(store: Store, run: Run, rows: Path) -> None:
 def test_diff_speaks_json(store: Store, run: Run, rows: Path) -> None:
     """One object; the matrix holds every row."""
     code, out, _ = run("diff", "digits@1", "digits@2", "--data", str(rows), "--json")
-    found = json.loads(out)
+    facts = json.loads(out)
     assert (code, out.count("\n")) == (0, 1)
-    assert found["old"]["accuracy"] == pytest.approx(right_of(store, 1, rows))
-    assert (found["new"]["accuracy"], found["rows_in"], found["label"]) == (1.0, 300, "label")
-    assert found["old"]["bundle"]["version"] == "1"
-    matrix = np.array(found["flip_matrix"])
-    assert (matrix.sum(), matrix.sum() - np.trace(matrix)) == (300, found["flip_count"])
-    assert len(found["flips"]) == 20
-    flip = found["flips"][0]
+    assert facts["old"]["accuracy"] == pytest.approx(right_of(store, 1, rows))
+    assert (facts["new"]["accuracy"], facts["rows_in"], facts["label"]) == (1.0, 300, "label")
+    assert facts["old"]["bundle"]["version"] == "1"
+    matrix = np.array(facts["flip_matrix"])
+    assert (matrix.sum(), matrix.sum() - np.trace(matrix)) == (300, facts["flip_count"])
+    assert len(facts["flips"]) == 20
+    flip = facts["flips"][0]
     assert flip["columns"] == {"form": f"{flip['row'] - 1:05}"}
     assert flip["label"] == flip["new"] != flip["old"]
 

@@ -11,7 +11,7 @@ from batchdigits.store.store import Store
 
 
 def test_history_tells_every_move(store: Store, run: Run) -> None:
-    """Oldest first, all aliases or one."""
+    """Oldest first, of all aliases or of a single one."""
     assert "has no alias" in run("history", "digits")[2]
     promote(run, 1)
     promote(run, 2, "--reason", "first try")

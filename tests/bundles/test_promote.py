@@ -16,11 +16,11 @@ from batchdigits.store.store import Store
 def test_the_gate_lets_the_better_pass(store: Store, run: Run, rows: Path) -> None:
     """And says both accuracies."""
     promote(run, 1)
-    code, out, err = promote(run, 2, "--data", str(rows), "--reason", "a better one")
+    code, out, err = promote(run, 2, "--data", str(rows), "--reason", "a better scan")
     assert code == 0
     assert out.startswith("digits@production: version 2 (was 1)")
     assert err.startswith("accuracy 1.0000 on 300 rows of ")
-    assert store.history("digits", "production").changes[-1].reason == "a better one"
+    assert store.history("digits", "production").changes[-1].reason == "a better scan"
 
 
 def test_the_gate_stops_the_worse(store: Store, run: Run, rows: Path) -> None:
@@ -52,7 +52,7 @@ def test_max_regression_is_a_share_or_a_percentage(store: Store, run: Run, rows:
 def test_the_first_of_an_alias_has_nothing_to_be_compared_with(
     store: Store, run: Run, rows: Path
 ) -> None:
-    """Its accuracy is told, and the data have to be usable all the same."""
+    """Its accuracy is reported; the rows must be usable anyway."""
     code, _, err = promote(run, 1, "--data", str(rows), "--label", "form")
     assert (code, "no label in column 'form'" in err) == (65, True)
     code, out, err = promote(run, 1, "--data", str(rows))
@@ -75,7 +75,7 @@ def test_a_gate_without_labels_is_refused(store: Store, run: Run, rows: Path) ->
 
 
 def test_a_damaged_incumbent_can_be_promoted_away_from(store: Store, run: Run, rows: Path) -> None:
-    """It can't be measured, which is told with the way out."""
+    """It can't be measured; the message says how to promote anyway."""
     promote(run, 1)
     store.path("digits", 1).write_bytes(b"damaged")
     code, _, err = promote(run, 2, "--data", str(rows))
@@ -86,7 +86,7 @@ def test_a_damaged_incumbent_can_be_promoted_away_from(store: Store, run: Run, r
 def test_a_move_in_between_is_not_overrun(
     store: Store, run: Run, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was compared with is not what stands there any more: exit 75, try again."""
+    """The alias points at another bundle than was compared with: exit 75, try again."""
     promote(run, 1)
     monkeypatch.setattr(
         "batchdigits.bundles.promote._pass_gate",
@@ -98,7 +98,7 @@ def test_a_move_in_between_is_not_overrun(
 
 
 def test_concurrent_promotions_lose_no_history(store: Store) -> None:
-    """Every one that says 0 is in the history, and each names the one before it."""
+    """Every promotion that ends with 0 is in the history, and names the version before it."""
     command = [sys.executable, "-m", "batchdigits.bundles", "promote", "--alias", "production"]
     running = [
         subprocess.Popen(

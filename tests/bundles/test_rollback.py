@@ -26,7 +26,7 @@ def test_rollback_brings_back_what_stood_before(store: Store, run: Run) -> None:
 
 
 def test_rollback_checks_what_it_brings_back(store: Store, run: Run) -> None:
-    """A damaged bundle must not stand in for a bad one."""
+    """A damaged bundle must not replace a bad bundle."""
     promote(run, 1)
     promote(run, 2)
     store.path("digits", 1).write_bytes(b"damaged")

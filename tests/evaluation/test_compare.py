@@ -16,52 +16,56 @@ from batchdigits.errors import BundleError
 from batchdigits.evaluation.compare import check_candidate, compare_bundles
 
 
-def test_flips_are_told_row_by_row(four: Path) -> None:
+def test_flips_are_listed_row_by_row(four: Path) -> None:
     """With the other columns, and counted as better, worse or neither."""
-    found = compared(four)
-    assert (found.flip_count, found.improved, found.worsened) == (3, 1, 1)
-    assert [flip.row for flip in found.flips] == [2, 3, 4]
-    flip = found.flips[0]
+    comparison = compared(four)
+    assert (comparison.flip_count, comparison.improved, comparison.worsened) == (3, 1, 1)
+    assert [flip.row for flip in comparison.flips] == [2, 3, 4]
+    flip = comparison.flips[0]
     assert (flip.columns, flip.label, flip.old, flip.new) == ({"id": "008"}, 1, 1, 2)
     assert (flip.old_confidence, flip.new_confidence) == (0.75, 0.75)
-    assert found.matrix.tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 0]]
+    assert comparison.matrix.tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 0]]
 
 
 def test_the_list_of_flips_is_bounded_and_their_count_is_not(tmp_path: Path) -> None:
     path = write(tmp_path / "many.parquet", [(0, 16, 1, 16)] * 100)
-    found = compared(path, keep_flips=7, batch_rows=10)
-    assert (len(found.flips), found.flip_count) == (7, 100)
-    assert [flip.row for flip in found.flips] == [1, 2, 3, 4, 5, 6, 7]
+    comparison = compared(path, keep_flips=7, batch_rows=10)
+    assert (len(comparison.flips), comparison.flip_count) == (7, 100)
+    assert [flip.row for flip in comparison.flips] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_without_labels_there_are_the_flips_alone(tmp_path: Path) -> None:
-    found = compared(write(tmp_path / "rows.parquet", [(0, 16, 1, 16), (0, 16, 0, 16)]))
-    assert (found.flip_count, found.flips[0].label) == (1, None)
-    facts = found.new.as_facts()
+    comparison = compared(write(tmp_path / "rows.parquet", [(0, 16, 1, 16), (0, 16, 0, 16)]))
+    assert (comparison.flip_count, comparison.flips[0].label) == (1, None)
+    facts = comparison.new.as_facts()
     assert {facts[key] for key in ("accuracy", "log_loss", "rows_right")} == {None}
-    assert (found.improved, found.worsened) == (0, 0)
+    assert (comparison.improved, comparison.worsened) == (0, 0)
 
 
 def test_a_row_without_a_probability_is_wrong_and_no_flip(tmp_path: Path) -> None:
     """A bundle must not gain by keeping silent on what it finds hard."""
     rows = [(0, 16, 0, 0), (1, 16, 0, 16), (17, 0, 0, 0)]
-    found = compared(write(tmp_path / "rows.parquet", rows, label=[0, 0, 0]))
-    assert (found.old.accuracy, found.new.accuracy) == (0.5, 0.5)
-    assert found.new.as_facts()["reasons"] == {"out-of-range": 1, "no-probability": 1}
-    assert [flip.row for flip in found.flips] == [2]
-    assert found.new.as_facts()["mean_confidence"] == 1.0
+    comparison = compared(write(tmp_path / "rows.parquet", rows, label=[0, 0, 0]))
+    assert (comparison.old.accuracy, comparison.new.accuracy) == (0.5, 0.5)
+    assert comparison.new.as_facts()["reasons"] == {"out-of-range": 1, "no-probability": 1}
+    assert [flip.row for flip in comparison.flips] == [2]
+    assert comparison.new.as_facts()["mean_confidence"] == 1.0
 
 
 def test_classes_may_differ(tmp_path: Path) -> None:
-    """A label that a bundle does not know is one that it gets wrong."""
+    """A label that is no class of a bundle counts as wrong for it."""
     path = write(tmp_path / "rows.parquet", [(0, 16, 0, 16), (1, 16, 3, 16)], label=[0, 3])
     more = Classes("string", ("0", "1", "2", "3"))
     with opened(path) as rows:
-        found = compare_bundles(rows, old(), new(more))
-    assert (found.labels, found.only_old, found.only_new) == ((0, 1, 2, "3"), (), ("3",))
-    assert (found.old.unknown, found.new.unknown) == (1, 0)
-    assert (found.old.accuracy, found.new.accuracy) == (0.5, 1.0)
-    assert [(flip.old, flip.new) for flip in found.flips] == [(1, "3")]
+        comparison = compare_bundles(rows, old(), new(more))
+    assert (comparison.labels, comparison.only_old, comparison.only_new) == (
+        (0, 1, 2, "3"),
+        (),
+        ("3",),
+    )
+    assert (comparison.old.unknown, comparison.new.unknown) == (1, 0)
+    assert (comparison.old.accuracy, comparison.new.accuracy) == (0.5, 1.0)
+    assert [(flip.old, flip.new) for flip in comparison.flips] == [(1, "3")]
 
 
 def test_regression_is_exact(four: Path, tmp_path: Path) -> None:
@@ -101,15 +105,15 @@ def test_how_rows_are_batched_changes_nothing(tmp_path: Path, batch_rows: int) -
     whole, cut = compared(path), compared(path, batch_rows=batch_rows)
     assert cut.flips == whole.flips
     assert (cut.matrix == whole.matrix).all()
-    for one, other in ((cut.old, whole.old), (cut.new, whole.new)):
-        facts, expected = one.as_facts(), other.as_facts()
+    for tally, other in ((cut.old, whole.old), (cut.new, whole.new)):
+        facts, expected = tally.as_facts(), other.as_facts()
         assert facts.pop("reasons") == expected.pop("reasons")
         assert min(facts.pop("rows_per_second"), expected.pop("rows_per_second")) > 0
         assert facts == pytest.approx(expected)
 
 
 def test_columns_can_be_narrowed_and_values_fit_json(tmp_path: Path) -> None:
-    """The labels are read all the same."""
+    """The labels are read anyway."""
     columns = {"id": [math.inf], "day": pa.array([3], pa.date32()), "label": [0]}
     path = write(tmp_path / "rows.parquet", [(0, 16, 1, 16)], **columns)
     assert compared(path).flips[0].columns == {"id": "inf", "day": "1970-01-04"}

@@ -13,8 +13,8 @@ from batchdigits.evaluation.evaluator import score_labelled
 
 
 def test_accuracy_and_confidence_of_both(four: Path) -> None:
-    found = compared(four)
-    before, after = found.old.as_facts(), found.new.as_facts()
+    comparison = compared(four)
+    before, after = comparison.old.as_facts(), comparison.new.as_facts()
     assert (before["accuracy"], after["accuracy"]) == (0.5, 0.5)
     assert before["mean_confidence"] == pytest.approx((1 + 0.75 + 0.5 + 0.75) / 4)
     assert before["mean_confidence_right"] == pytest.approx((1 + 0.75) / 2)
@@ -30,19 +30,25 @@ def test_log_loss_is_that_of_scikit_learn(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = [(*pair, *pair) for pair in random.integers((0, 6), (3, 17), (50, 2)).tolist()]
     labels = random.integers(0, 3, 50)
-    found = compared(write(tmp_path / "many.parquet", rows, label=labels)).old.as_facts()
+    comparison = compared(write(tmp_path / "many.parquet", rows, label=labels)).old.as_facts()
     pixels = np.zeros((50, 64), np.uint8)
     pixels[:, :4] = rows
     probabilities = PixelEngine(3, 0).probabilities(pixels)
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, probabilities), rel=1e-5)
+    assert comparison["log_loss"] == pytest.approx(
+        metrics.log_loss(labels, probabilities), rel=1e-5
+    )
 
 
 def test_rejected_rows_are_counted_and_do_not_shift_the_numbers(tmp_path: Path) -> None:
     rows = [(0, 16, 0, 16), (17, 16, 0, 16), (0, 16, 1, 16)]
-    found = compared(write(tmp_path / "rows.parquet", rows, label=[0, 0, 0]))
-    assert found.old.as_facts()["reasons"] == {"out-of-range": 1}
-    assert (found.old.counts.rows_in, found.old.labelled, found.new.right) == (3, 2, 1)
-    assert [flip.row for flip in found.flips] == [3]
+    comparison = compared(write(tmp_path / "rows.parquet", rows, label=[0, 0, 0]))
+    assert comparison.old.as_facts()["reasons"] == {"out-of-range": 1}
+    assert (comparison.old.counts.rows_in, comparison.old.labelled, comparison.new.right) == (
+        3,
+        2,
+        1,
+    )
+    assert [flip.row for flip in comparison.flips] == [3]
 
 
 def test_one_bundle_alone(four: Path) -> None:
@@ -50,12 +56,12 @@ def test_one_bundle_alone(four: Path) -> None:
     evaluator = old()
     with opened(four, label="label") as rows:
         list(score_labelled(rows, [evaluator]))
-    alone, beside = evaluator.tally.as_facts(), compared(four).old.as_facts()
-    assert {**alone, "rows_per_second": 0} == {**beside, "rows_per_second": 0}
+    alone, with_another = evaluator.tally.as_facts(), compared(four).old.as_facts()
+    assert {**alone, "rows_per_second": 0} == {**with_another, "rows_per_second": 0}
 
 
 def test_off_the_clock_the_figures_are_the_same(tmp_path: Path) -> None:
-    """From one run of the engine instead of two, rows without a probability among them."""
+    """The engine runs once instead of twice; some rows get no probability."""
     random = np.random.default_rng(2)
     rows = random.integers((0, 0, 0, 0), (3, 17, 3, 17), (60, 4)).tolist()
     path = write(tmp_path / "rows.parquet", rows, label=random.integers(0, 4, 60))

@@ -48,7 +48,7 @@ def test_one_wrong_row_tells_less_than_nine_of_ten() -> None:
     forms = pa.array(["once"] + ["often"] * 10 + ["fine"] * 3)
     is_wrong = np.array([True] * 10 + [False] * 4)
     groups.add([forms], np.arange(14), is_wrong, np.ones(14, np.float32))
-    assert [(one.values, one.rows, one.errors) for one in groups.worst_first()] == [
+    assert [(g.values, g.rows, g.errors) for g in groups.worst_first()] == [
         (("often",), 10, 9),
         (("once",), 1, 1),
         (("fine",), 3, 0),

@@ -39,20 +39,20 @@ def test_booleans_and_text_are_labels_too() -> None:
 
 
 def test_a_column_of_lists_is_no_label(tmp_path: Path) -> None:
-    """Its file and its name are told."""
+    """The message names the file and the column."""
     lists = pa.array([[1]])
     path = write(tmp_path / "rows.parquet", [(0, 16, 0, 16)], digit=lists, label=lists)
     for label, name in ((None, "label"), ("digit", "digit")):
-        told = rf"rows\.parquet: the label column '{name}' is list.*with --label"
-        with pytest.raises(UsageError, match=told):
+        message = rf"rows\.parquet: the label column '{name}' is list.*with --label"
+        with pytest.raises(UsageError, match=message):
             compared(path, label)
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary("i4", "str")])
 def test_labels_are_text_in_every_encoding(tmp_path: Path, kind: pa.DataType) -> None:
     labels = pa.array(["0"]).cast(kind)
-    found = compared(write(tmp_path / "rows.parquet", [(0, 16, 0, 16)], label=labels))
-    assert found.old.accuracy == 1
+    comparison = compared(write(tmp_path / "rows.parquet", [(0, 16, 0, 16)], label=labels))
+    assert comparison.old.accuracy == 1
 
 
 def test_files_that_judge_nothing_are_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_the_calibration_error_weighs_each_bin_by_its_rows() -> None:
 
 
 def test_a_threshold_accepts_what_reaches_it() -> None:
-    accepted = {one.confidence: one for one in counted(slice(None)).curve()}
+    accepted = {a.confidence: a for a in counted(slice(None)).curve()}
     assert accepted.keys() == set(CONFIDENCES)
     half, most = accepted[0.5], accepted[0.99]
     assert (half.rows, half.coverage, half.errors, half.error) == (4, 1.0, 1, 0.25)
@@ -43,7 +43,7 @@ def test_a_threshold_accepts_what_reaches_it() -> None:
 def test_a_threshold_that_accepts_nothing_has_no_error() -> None:
     counts = ConfidenceCounts()
     counts.add(CONFIDENCE[:2], IS_RIGHT[:2])
-    assert [one.error for one in counts.curve() if not one.rows] == [None] * 8
+    assert [a.error for a in counts.curve() if not a.rows] == [None] * 8
 
 
 def test_how_rows_are_batched_changes_nothing() -> None:

@@ -27,8 +27,9 @@ def bundle_of(seed: int, version: int) -> bytes:
     """A bundle with weights of its own."""
     model = make_model(seed=seed).SerializeToString()
     pixels = make_pixels(40)
-    found = OnnxEngine(model, 3).probabilities(pixels)
-    golden = build_golden(pixels, CLASSES.array().take(pa.array(found.argmax(axis=1))), found)
+    probabilities = OnnxEngine(model, 3).probabilities(pixels)
+    labels = CLASSES.array().take(pa.array(probabilities.argmax(axis=1)))
+    golden = build_golden(pixels, labels, probabilities)
     return make_bundle(version=version, model__onnx=model, golden__parquet=golden)
 
 
@@ -45,8 +46,8 @@ def right_of(store: Store, version: int, rows: Path) -> float:
     table = pq.read_table(rows)
     pixels = np.stack([table[f"pixel_{i}"].to_numpy() for i in range(64)], axis=1)
     model = read_bundle(store.path("digits", version)).members["model.onnx"]
-    found = OnnxEngine(model, 3).probabilities(np.ascontiguousarray(pixels)).argmax(axis=1)
-    return float((found == table["label"].to_numpy()).mean())
+    probabilities = OnnxEngine(model, 3).probabilities(np.ascontiguousarray(pixels))
+    return float((probabilities.argmax(axis=1) == table["label"].to_numpy()).mean())
 
 
 def own_path() -> dict[str, str]:
