@@ -25,7 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from support.measure import finish, make_parser, make_ready, show, table
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import Reference, Unseen
 from batchdigits.monitoring.drift import Drift, DriftEvidence, count_predictions
 from batchdigits.packing.frameworks import prepare_frameworks

@@ -13,6 +13,7 @@ from batchdigits.archive.classes import Classes, wrong_fact
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import BundleError
+from batchdigits.images import DARKEST, PIXELS, SIDE
 from batchdigits.text import listing
 
 FORMAT = 1
@@ -22,9 +23,9 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 Facts: TypeAlias = Mapping[str, Any]
 
 FEATURES: dict[str, Any] = {
-    "names": [f"pixel_{number}" for number in range(64)],
-    "order": "row-major 8x8",
-    "range": [0, 16],
+    "names": [f"pixel_{number}" for number in range(PIXELS)],
+    "order": f"row-major {SIDE}x{SIDE}",
+    "range": [0, DARKEST],
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -228,5 +229,3 @@ _OPTIONAL_PARSERS: dict[str, Callable[[Any], Any]] = {
     "recipe": _parse_facts("recipe"),
     "command": _parse_command,
 }
-
-__all__ = ["FEATURES", "FORMAT", "Classes", "Manifest", "MemberFact"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import BundleFile
+from batchdigits.archive.classes import Classes
 from batchdigits.archive.container import MAX_FILE_BYTES
-from batchdigits.archive.manifest import Classes
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError
 from batchdigits.images import LEVELS, PIXELS

@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import BundleFile
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import BundleError, naming
-from batchdigits.images import PIXELS
+from batchdigits.images import DARKEST, PIXELS
 
 # Engines and processors differ by 1e-5 in float32; the mildest mistake, another scaler, moves some
 # probability by more than 1e-2.
@@ -152,7 +152,7 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
     if any(column.null_count for column in table.columns):
         raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
     pixels = _matrix(table["pixels"], PIXELS)
-    if not ((pixels >= 0) & (pixels <= 16)).all():
+    if not ((pixels >= 0) & (pixels <= DARKEST)).all():
         raise BundleError("golden.parquet has pixels out of 0..16: rebuild the bundle with train")
     return _Golden(
         pixels,

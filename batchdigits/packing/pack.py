@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import build_bundle
-from batchdigits.archive.manifest import Classes, Manifest
+from batchdigits.archive.classes import Classes
+from batchdigits.archive.manifest import Manifest
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.packing.card import write_card

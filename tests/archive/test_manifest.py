@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batchdigits.archive.manifest import Classes, Manifest
+from batchdigits.archive.classes import Classes
+from batchdigits.archive.manifest import Manifest
 from batchdigits.errors import BundleError
 
 

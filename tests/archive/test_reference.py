@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import (
     REFERENCE,
     Reference,

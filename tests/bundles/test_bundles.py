@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_bundles import make_bundle
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.bundles.__main__ import main
 from batchdigits.store.store import Store
 

@@ -13,7 +13,7 @@ import pytest
 from bundle_store import Run, own_path, right_of
 from small_bundles import make_bundle, make_pixels
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.store.store import Store
 
 

@@ -10,7 +10,7 @@ import pytest
 from small_bundles import DIGITS, make_bundle, make_model, make_pixels
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.engines.golden import DEFAULT_TOLERANCE, build_golden, count_differences, replay
 from batchdigits.engines.onnx.engine import OnnxEngine

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import as_measuring
 from batchdigits.engines.open import ENGINES, open_checked, open_once, replay_bundle
 from batchdigits.errors import BundleError, UsageError

@@ -20,7 +20,7 @@ from small_bundles import make_bundle
 
 import batchdigits
 from batchdigits.archive.bundle_file import read_bundle
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.bundles.__main__ import main
 from batchdigits.engines.keras.engine import import_keras
 from batchdigits.errors import BundleError, OutputError

@@ -17,7 +17,7 @@ import pytest
 from small_bundles import make_bundle
 
 import batchdigits
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.store.choice import packaged_bundle
 
 pytestmark = pytest.mark.mlflow

@@ -33,9 +33,9 @@ from small_bundles import make_model
 
 from batchdigits.archive import bundle_file as bundle_module
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
+from batchdigits.archive.classes import Classes
 from batchdigits.archive.container import pack, unpack
 from batchdigits.archive.keys import create_keys, read_private_key
-from batchdigits.archive.manifest import Classes
 from batchdigits.archive.signing import write_signature
 from batchdigits.bundles import __main__ as bundles
 from batchdigits.store.store import Store

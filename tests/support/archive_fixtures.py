@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batchdigits.archive.bundle_file import MANIFEST, REQUIRED_MEMBERS, build_bundle
-from batchdigits.archive.manifest import Classes, Manifest
+from batchdigits.archive.classes import Classes
+from batchdigits.archive.manifest import Manifest
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from paths import ROOT
 from small_bundles import make_bundle, make_model, make_pixels
 
 from batchdigits.archive.bundle_file import read_bundle
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.store.store import Store

@@ -10,7 +10,8 @@ import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
 from batchdigits.archive.bundle_file import build_bundle
-from batchdigits.archive.manifest import Classes, Manifest
+from batchdigits.archive.classes import Classes
+from batchdigits.archive.manifest import Manifest
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
 

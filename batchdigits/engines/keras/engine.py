@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.cli.quiet import quiet_descriptor
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights

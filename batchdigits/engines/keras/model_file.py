@@ -14,7 +14,7 @@ from typing import Any
 
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, naming
 from batchdigits.text import listing
 
 WEIGHTS = "model.weights.h5"
@@ -113,10 +113,8 @@ def _read_config(data: bytes) -> Any:
         raise BundleError(f"model.keras can't be read ({error})") from error
     except (KeyError, NotImplementedError, OSError) as error:
         raise BundleError(f"model.keras is not an archive that Keras wrote ({error})") from error
-    try:
+    with naming("model.keras"):
         return parse_json(config, "config.json", MAX_FILE_BYTES)
-    except BundleError as error:
-        raise BundleError(f"model.keras: {error}") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:

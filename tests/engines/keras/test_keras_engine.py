@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.engines.golden import build_golden, count_differences
 from batchdigits.engines.keras import engine as engine_module
 from batchdigits.engines.keras.engine import KerasEngine, import_keras
@@ -388,7 +388,7 @@ def test_keras_and_tensorflow_say_nothing(reference: dict[str, Any], tmp_path: P
     script = """
 import sys, numpy
 from pathlib import Path
-from batchdigits.archive.manifest import Classes
+from batchdigits.archive.classes import Classes
 from batchdigits.cli.quiet import as_command
 from batchdigits.engines.keras.engine import KerasEngine
 members = {path.name: path.read_bytes() for path in Path(sys.argv[1]).glob("*.*")}
