@@ -84,6 +84,7 @@ def test_a_bundle_tells_what_it_is(bundle: batchdigits.Bundle) -> None:
     assert bundle.classes.to_pylist() == list(range(10))
 
 
+@pytest.mark.xdist_group("tensorflow")
 def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
     """The scaler, the Keras model and the binarizer as fitted give what the ONNX graph gives."""
     reference = batchdigits.open_bundle(engine="keras").predict(table, probabilities=True)

@@ -215,7 +215,6 @@ def changed(reference: dict[str, Any], **members: bytes) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
 def test_probabilities_are_those_of_scaler_and_model(reference: dict[str, Any]) -> None:
     """uint8 or float32, in one call or in blocks."""
     engine = KerasEngine(reference["members"], CLASSES)
@@ -229,7 +228,6 @@ def test_probabilities_are_those_of_scaler_and_model(reference: dict[str, Any]) 
     assert engine.probabilities(np.empty((0, 64), np.uint8)).shape == (0, 3)
 
 
-@pytest.mark.slow
 def test_another_version_is_told_and_not_refused(
     reference: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,7 +238,6 @@ def test_another_version_is_told_and_not_refused(
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "classes", "told"),
     [
@@ -270,7 +267,6 @@ def test_members_that_do_not_fit_are_refused(
         KerasEngine(changed(reference, **members), classes)
 
 
-@pytest.mark.slow
 def test_a_scaler_from_another_bundle_is_caught(
     reference: dict[str, Any], bundle_maker: Any
 ) -> None:
@@ -337,7 +333,6 @@ def with_weights(reference: dict[str, Any], change: Callable[[Any], None]) -> by
     return sink.getvalue()
 
 
-@pytest.mark.slow
 def test_weights_that_are_larger_than_their_file_are_refused(reference: dict[str, Any]) -> None:
     """A declared gigabyte that nobody wrote, or that is compressed to nothing."""
 
@@ -353,7 +348,6 @@ def test_weights_that_are_larger_than_their_file_are_refused(reference: dict[str
             KerasEngine(changed(reference, model__keras=with_weights(reference, change)), CLASSES)
 
 
-@pytest.mark.slow
 def test_weights_in_another_file_are_refused(reference: dict[str, Any], tmp_path: Path) -> None:
     """HDF5 can point at files as ONNX can, by a data set's storage or by a link."""
     import h5py
@@ -379,7 +373,6 @@ def test_weights_in_another_file_are_refused(reference: dict[str, Any], tmp_path
             KerasEngine(changed(reference, model__keras=with_weights(reference, change)), CLASSES)
 
 
-@pytest.mark.slow
 def test_keras_and_tensorflow_say_nothing(reference: dict[str, Any], tmp_path: Path) -> None:
     """In a command neither on import nor while they run; and no file of theirs is left behind."""
     for name, data in reference["members"].items():
