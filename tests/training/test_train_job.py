@@ -181,8 +181,9 @@ def test_labels_of_every_kind_come_back(tmp_path: Path, labels: list[Any], class
         label="digit",
         output=str(tmp_path / "own.bundle"),
         units=16,
-        epochs=40,
+        epochs=20,
         batch_size=8,
+        copies=2,
     )
     result = train(options)
     bundle = read_bundle(result.path)
@@ -212,7 +213,7 @@ def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:
 
 def test_overwrite_replaces_a_bundle(tmp_path: Path) -> None:
     there = Path(shutil.copy(packaged_bundle(), tmp_path / "there.bundle"))
-    train(replace(SMALL, output=str(there), overwrite=True))
+    train(replace(SMALL, epochs=1, calibration_folds=0, output=str(there), overwrite=True))
     assert zipfile.is_zipfile(there)
     assert there.read_bytes() != packaged_bundle().read_bytes()
 
