@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from paths import PACKAGE
 
-# Lowest first. A room imports rooms on floors below its own, never one beside it; a subfolder is
-# a floor of its own where its folder has one in FLOORS_INSIDE.
+# Lowest first. A room imports rooms on floors below its own, never one beside it. A room's
+# `__main__` is a command, on the commands' floor.
 FLOORS = [
     {"text", "images", "clock", "_version", "html", "threads", "cpus"},
     {"errors"},
@@ -27,6 +27,53 @@ FLOORS = [
     {"__main__"},
 ]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
+COMMANDS = FLOOR_OF["predict"]
+
+# The floors inside a room, lowest first; a subfolder counts as one. Rooms that are not here have
+# one floor, or few enough files for `test_no_modules_import_each_other` alone.
+INNER_FLOORS = {
+    "files": [
+        {"digest", "lock", "names", "plain"},
+        {"atomic", "content"},
+        {"compression", "folder", "targets"},
+        {"commit", "streams"},
+        {"inputs", "places"},
+    ],
+    "rows": [
+        {"arrow", "pixels", "rejects"},
+        {"options"},
+        {"contract"},
+        {"arrays", "formats"},
+        {"csv", "parquet", "memory"},
+    ],
+    "engines": [{"contract"}, {"golden", "onnx", "keras"}, {"open"}],
+    "scoring": [
+        {"ledger", "options"},
+        {"decision", "receipt"},
+        {"scorer"},
+        {"batches", "replay", "watch"},
+        {"outputs"},
+        {"one_input"},
+        {"dry_run"},
+        {"run"},
+    ],
+    "training": [
+        {"augmentation", "data", "ensemble", "networks", "review_threshold", "strangeness"},
+        {"settings", "split"},
+        {"options", "schedule"},
+        {"fit", "publish"},
+        {"calibration"},
+        {"cross_validation"},
+        {"sweep"},
+        {"job"},
+    ],
+    "bundles": [
+        {"common"},
+        {"list", "show", "verify", "diff", "promote", "rollback", "history", "prune"}
+        | {"keygen", "sign", "export"},
+        {"__main__"},
+    ],
+}
 
 HEAVY = {"tensorflow", "keras", "sklearn", "pandas", "joblib", "onnx", "tf2onnx", "mlflow"}
 HEAVY |= {"optuna", "matplotlib", "h5py", "scipy"}
@@ -73,6 +120,11 @@ def room_of(name: str) -> str:
     return (name.split(".") + [""])[1]
 
 
+def inner_of(name: str) -> str:
+    """The file or subfolder of a room; empty for the room's `__init__`."""
+    return (name.split(".") + ["", ""])[2]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_only(path: Path) -> None:
     """A module imports its own room, or rooms on floors below it; never beside it, never up."""
@@ -81,11 +133,25 @@ def test_imports_go_down_only(path: Path) -> None:
         pytest.skip("the package's door: it hands out the API lazily")
     room = room_of(name)
     assert room in FLOOR_OF, f"{room} is on no floor: add it to FLOORS"
+    floor = COMMANDS if name.endswith(f"{room}.__main__") else FLOOR_OF[room]
     for imported in ours(path):
         assert imported != "batchdigits", f"{path} imports the package itself, whose door is above"
         other = room_of(imported)
         if other != room:
-            assert FLOOR_OF[other] < FLOOR_OF[room], f"{path} imports {imported}"
+            assert FLOOR_OF[other] < floor, f"{path} imports {imported}"
+
+
+@pytest.mark.parametrize("room", INNER_FLOORS)
+def test_imports_inside_a_room_go_down_too(room: str) -> None:
+    """Each file or subfolder of the room has its floor, and imports only lower ones."""
+    floor_of = {name: h for h, names in enumerate(INNER_FLOORS[room]) for name in names}
+    for name, path in NAMES.items():
+        part = inner_of(name)
+        if room_of(name) != room or not part:
+            continue
+        assert part in floor_of, f"{room}/{part} is on no floor: add it to INNER_FLOORS"
+        inner = {inner_of(other) for other in ours(path) if room_of(other) == room} - {part, ""}
+        assert all(floor_of[other] < floor_of[part] for other in inner), f"{path} imports {inner}"
 
 
 def test_no_modules_import_each_other() -> None:
