@@ -1,8 +1,8 @@
-"""Exit codes of runs over several inputs."""
+"""Exit codes of runs over several inputs; errors that name the file in work."""
 
 import pytest
 
-from batchdigits.errors import worst_exit_code
+from batchdigits.errors import BundleError, OutputError, naming, worst_exit_code
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,10 @@ from batchdigits.errors import worst_exit_code
 )
 def test_the_worst_code_follows_the_documented_order(codes: list[int], worst: int) -> None:
     assert worst_exit_code(codes) == worst
+
+
+def test_a_bundle_error_gets_the_name_of_its_file_and_no_other_error_does() -> None:
+    with pytest.raises(BundleError, match=r"^a\.bundle: is damaged$"), naming("a.bundle"):
+        raise BundleError("is damaged")
+    with pytest.raises(OutputError, match="^exists$"), naming("a.bundle"):
+        raise OutputError("exists")

@@ -102,17 +102,15 @@ def write_output(
         raise _taken(path, fix) from error
 
 
-def check_output(
-    name: str, *, overwrite: bool, suffix: str = "", flag: str = "--output", fix: str = OVERWRITE
-) -> Path:
-    """Check that `write_output` can write the file `name` before work begins; return its path.
+def check_output(name: str, *, overwrite: bool, suffix: str, fix: str = OVERWRITE) -> Path:
+    """Check, before work begins, that `write_output` can write the file of `--output`.
 
-    Raises UsageError for an empty name or one that lacks `suffix`, OutputError if the folder is
-    missing, if `name` is a folder, or if it exists and `overwrite` is false.
+    Returns its path. Raises UsageError for a name that lacks `suffix`, OutputError if its folder is
+    missing, if it is a folder, or if it exists and `overwrite` is false.
     """
     if not name.endswith(suffix):
-        raise UsageError(f"{flag} {name!r}: expected a file name that ends in {suffix}")
-    path = check_parent(name, flag)
+        raise UsageError(f"--output {name!r}: expected a file name that ends in {suffix}")
+    path = check_parent(name, "--output")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
     if not overwrite:
@@ -120,8 +118,8 @@ def check_output(
     return path
 
 
-def check_parent(name: str, flag: str = "--output") -> Path:
-    """Check that something can be written as `name` in its folder; return its path.
+def check_parent(name: str, flag: str) -> Path:
+    """Check that the folder of what `flag` names exists; return the path.
 
     Raises UsageError for an empty name, OutputError if the folder is missing.
     """

@@ -13,6 +13,7 @@ from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files import atomic
 from batchdigits.files.atomic import (
     check_output,
+    check_parent,
     create_file,
     explained,
     fsync_folder,
@@ -161,7 +162,7 @@ def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path
     write_output(path, b"old", overwrite=False)
     for check in (
         lambda: write_output(path, b"new", overwrite=False),
-        lambda: check_output(str(path), overwrite=False),
+        lambda: check_output(str(path), overwrite=False, suffix=".json"),
         lambda: refuse_existing(path),
     ):
         with pytest.raises(OutputError, match=r"out\.json: exists; give --overwrite"):
@@ -169,7 +170,7 @@ def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path
     assert path.read_bytes() == b"old"
     with pytest.raises(OutputError, match="exists; choose another NAME$"):
         refuse_existing(path, "choose another NAME")
-    assert check_output(str(path), overwrite=True) == path
+    assert check_output(str(path), overwrite=True, suffix=".json") == path
     write_output(path, b"new", overwrite=True)
     assert (path.read_bytes(), names(tmp_path)) == (b"new", ["out.json"])
     (tmp_path / "link").symlink_to("nowhere")
@@ -180,13 +181,13 @@ def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path
 def test_an_output_that_can_not_be_written_is_known_before_the_work(tmp_path: Path) -> None:
     """Exit 2 for the name itself, 73 for what is on the disk."""
     for name, error, message in (
-        ("", UsageError, r"--onnx '': expected .* ends in \.json"),
-        ("figures.csv", UsageError, r"--onnx 'figures\.csv': expected .* ends in \.json"),
+        ("", UsageError, r"--output '': expected .* ends in \.json"),
+        ("figures.csv", UsageError, r"--output 'figures\.csv': expected .* ends in \.json"),
         (f"{tmp_path}/none/a.json", OutputError, f"there is no folder {tmp_path}/none; make it"),
         (f"{tmp_path}/folder.json", OutputError, r"folder\.json: is a folder; name a file"),
     ):
         (tmp_path / "folder.json").mkdir(exist_ok=True)
         with pytest.raises(error, match=message):
-            check_output(name, overwrite=True, suffix=".json", flag="--onnx")
+            check_output(name, overwrite=True, suffix=".json")
     with pytest.raises(UsageError, match="--onnx is empty: name a path, or leave the flag out"):
-        check_output("", overwrite=True, flag="--onnx")
+        check_parent("", "--onnx")
