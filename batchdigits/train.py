@@ -10,6 +10,8 @@ from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import Parser, add_common_options, add_row_options, make_parser
 from batchdigits.cli.terminal import StatusLine, print_json
 from batchdigits.errors import UsageError
+from batchdigits.text import parse_share
+from batchdigits.training.settings import SETTINGS
 
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
@@ -50,57 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
-    group.add_argument(
-        "--arch",
-        default="mlp",
-        metavar="NAME",
-        help="mlp: one hidden layer of 500; mlp2: two; mlp-small: two of 64, for speed; cnn: "
-        "convolutions, pooling, dropout; best: an ensemble, at any cost (default: mlp)",
-    )
-    group.add_argument(
-        "--recipe",
-        default="default",
-        metavar="NAME",
-        help="default, or article: the tutorial's settings to the letter, slower",
-    )
-    of_recipe = "(default: the recipe's)"
-    group.add_argument("--layers", type=int, metavar="N", help=f"hidden layers {of_recipe}")
-    group.add_argument("--units", type=int, metavar="N", help=f"units of each {of_recipe}")
-    group.add_argument(
-        "--dropout", type=float, metavar="P", help=f"share left out in training {of_recipe}"
-    )
-    group.add_argument(
-        "--optimizer", metavar="NAME", help=f"adam, adamw, nadam, rmsprop or sgd {of_recipe}"
-    )
-    group.add_argument(
-        "--learning-rate", type=float, metavar="R", help=f"the highest of the run {of_recipe}"
-    )
-    group.add_argument("--epochs", type=int, metavar="N", help=f"at most {of_recipe}")
-    group.add_argument("--batch-size", type=int, metavar="ROWS", help=f"of one step {of_recipe}")
-    group.add_argument(
-        "--early-stopping",
-        type=int,
-        metavar="PATIENCE",
-        help="hold a tenth of the training rows out, stop after this many epochs without a better "
-        "loss on them, and keep the best weights (default: off)",
-    )
-    group.add_argument(
-        "--copies",
-        type=int,
-        metavar="N",
-        help="learn from N copies of each row too, each turned, stretched, slanted, moved and "
-        f"inked a bit differently; 0: none {of_recipe}",
-    )
-    group.add_argument(
-        "--calibration-folds",
-        type=int,
-        metavar="N",
-        help="fit the temperature of the confidence on rows that N further networks had not seen; "
-        f"0: none {of_recipe}",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of weights and shuffling (default: 0)"
-    )
+    for setting in SETTINGS:
+        if setting.metavar is not None:
+            group.add_argument(
+                setting.flag,
+                type=_share if setting.share else setting.kind,
+                default=setting.flag_default,
+                metavar=setting.metavar,
+                help=f"{setting.meaning} (default: {setting.default_words})",
+            )
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +80,7 @@ def _add_split_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("judging")
     group.add_argument(
         "--test-share",
-        type=float,
+        type=_share,
         default=0.3,
         metavar="P",
         help="share of the rows held out to judge by; 0 trains on all of them and takes the "
@@ -177,6 +137,13 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace the file --output names")
 
 
+def _share(text: str) -> float:
+    try:
+        return float(parse_share(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _train(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     from batchdigits.training.job import train
@@ -197,22 +164,20 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     from batchdigits.rows.options import ReadOptions
     from batchdigits.training.options import TrainOptions
 
-    rows = ReadOptions(
-        pixels=arguments.pixels,
-        header=arguments.header,
-        delimiter=arguments.delimiter,
-        scale=arguments.scale,
-    ).checked()
-    given = dict(vars(arguments))
-    if arguments.folds is None:
-        del given["folds"]
-    elif arguments.test_share != 0:
+    if arguments.folds is not None and arguments.test_share != 0:
         raise UsageError(
             f"--folds {arguments.folds}: accuracy comes from folds only if no rows are held out; "
             "add --test-share 0, or leave --folds out"
         )
-    names = [one.name for one in fields(TrainOptions) if one.name in given]
-    return TrainOptions(rows=rows, **{name: given[name] for name in names})
+    given = vars(arguments)
+    settings = {
+        setting.name: given[setting.name]
+        for setting in SETTINGS
+        if setting.metavar is not None and given[setting.name] != setting.flag_default
+    }
+    names = (one.name for one in fields(TrainOptions))
+    others = {name: given[name] for name in names if given.get(name) is not None}
+    return TrainOptions(settings=settings, rows=ReadOptions.of_flags(arguments), **others)
 
 
 def _report(result: TrainResult) -> None:

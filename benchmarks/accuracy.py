@@ -115,9 +115,10 @@ def _judge(data: Labelled, name: str, seed: int) -> Seed:
 def _train(name: str, seed: int) -> TrainResult:
     """What `train` does by default, with its frameworks already imported."""
     arch, recipe = NETWORKS[name]
+    settings = {"arch": arch, "recipe": recipe, "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         output = str(Path(folder, f"{name}.bundle"))
-        return train(TrainOptions(arch=arch, recipe=recipe, seed=seed, output=output))
+        return train(TrainOptions(settings=settings, output=output))
 
 
 def _ten_fold(data: Labelled, name: str) -> float:
@@ -127,7 +128,8 @@ def _ten_fold(data: Labelled, name: str) -> float:
 
 
 def _settings(name: str, seed: int) -> Settings:
-    return make_settings(*NETWORKS[name], seed, {})
+    arch, recipe = NETWORKS[name]
+    return make_settings(arch=arch, recipe=recipe, seed=seed)
 
 
 def _blocks(rows: int) -> Iterator[tuple[Rows, Rows]]:

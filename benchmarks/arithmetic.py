@@ -89,7 +89,7 @@ def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
     split = split_rows(data, 0.3, 0)
     pixels = data.pixels.astype(np.float32)
     known, unseen = pixels[split.train], pixels[split.held]
-    settings = make_settings(arch, "default", 0, {})
+    settings = make_settings(arch=arch)
     fitted = fit(data.pixels[split.train], data.targets[split.train], data.classes, settings)
     return export_onnx(fitted), known, unseen
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -77,8 +76,8 @@ def _judge(
     data: Labelled, learnt: Places, seen: Places, seed: int
 ) -> Iterator[tuple[str, tuple[Drift, float]]]:
     """The drift of each kind of rows, and the accuracy on them."""
-    part = replace(data, pixels=data.pixels[learnt], targets=data.targets[learnt])
-    settings = make_settings("mlp", "default", seed, {})
+    part = data.part(learnt)
+    settings = make_settings(seed=seed)
     options = TrainOptions(folds=FOLDS)
     _, calibration, folds = cross_validate(part, settings, options, lambda _: None)
     if calibration is None or folds is None:

@@ -139,7 +139,7 @@ def _kept(resplits: int, seed: int) -> dict[str, Any]:
     """How often the promise is kept, on halves and on draws with replacement."""
     prepare_frameworks()
     data = load_tutorial_digits()
-    settings = make_settings("mlp", "default", 0, {})
+    settings = make_settings()
     rows = np.arange(len(data.targets))
     unseen = judge_training_rows(data, rows, settings, TrainOptions(), show)
     if unseen is None:

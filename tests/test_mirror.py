@@ -39,8 +39,8 @@ test_predict.py | the steps of a run are seen from outside | scoring/watch
 test_receipts.py | the command replays them | scoring/replay
 training/sweep/test_sweep.py | a small sweep passes through all | judge picture result search study
 training/test_train_job.py | a training passes through all | cross_validation data job networks
-training/test_train_job.py | a training passes through all | ../packing/frameworks options
-training/test_train_job.py | a training passes through all | ../packing/pack publish schedule
+training/test_train_job.py | a training passes through all | ../packing/frameworks
+training/test_train_job.py | a training passes through all | ../packing/pack publish
 """
 MODULES = {
     str(path.relative_to(PACKAGE).with_suffix("")): path.relative_to(PACKAGE)

@@ -40,8 +40,45 @@ def test_the_flags_are_the_options() -> None:
     assert train._options(train.parser().parse_args([])) == TrainOptions()
     words = "--arch cnn --layers 3 --early-stopping 4 --scale 255 --no-header --overwrite"
     options = train._options(train.parser().parse_args(words.split()))
-    assert (options.arch, options.layers, options.early_stopping) == ("cnn", 3, 4)
+    assert options.settings == {"arch": "cnn", "layers": 3, "early_stopping": 4}
     assert (options.rows.scale, options.rows.header, options.overwrite) == (255, False, True)
+
+
+def test_shares_are_written_either_way() -> None:
+    arguments = train.parser().parse_args(["--test-share", "25%", "--dropout", "0.2"])
+    options = train._options(arguments)
+    assert (options.test_share, options.settings["dropout"]) == (0.25, 0.2)
+    for flag in ("--test-share", "--dropout"):
+        for wrong in ("5,5%", "half", "101%"):
+            with pytest.raises(UsageError, match=f"argument {flag}: '{wrong}' is"):
+                train.parser().parse_args([flag, wrong])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--delimiter", "xx"],
+        ["--scale", "-1"],
+        ["--pixels", "a,b"],
+        ["--split-seed", "-1"],
+        ["--test-share", "1"],
+        ["--test-share", "0", "--folds", "1"],
+        ["--units", "0"],
+        ["--max-error", "half"],
+    ],
+)
+def test_wrong_usage_is_refused_before_a_framework_is_imported(
+    words: list[str], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from batchdigits import train\n"
+        f"code = train.main({[*words, '--output', str(tmp_path / 'b.bundle')]})\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'onnx'} & set(sys.modules)\n"
+        "print(code, sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n", done.stderr
+    assert done.stderr.startswith(f"batchdigits.train: error: {words[-2]}")
 
 
 def test_folds_without_a_use_are_refused(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def fold_in(fitted: Fitted, temperature: float) -> Fitted:
     """
     settings = fitted.settings
     # Built anew, since a clone of Keras' own is saved as other bytes.
-    model = NETWORKS[settings.arch](fitted.model.output_shape[1], settings)
+    model = NETWORKS[settings.arch].build(fitted.model.output_shape[1], settings)
     for copy, variable in zip(model.variables, fitted.model.variables, strict=True):
         copy.assign(variable)
     last = model.layers[-1]

@@ -78,7 +78,7 @@ def judge_training_rows(
     if folds < 2:
         return None
     cheaper = replace(settings, copies=min(settings.copies, FOLD_COPIES))
-    inner = replace(data, pixels=data.pixels[rows], targets=data.targets[rows])
+    inner = data.part(rows)
     parts = split_folds(inner, folds, options.split_seed)
     found, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
     return _out_of_fold(rows, inner.targets, found, fold)

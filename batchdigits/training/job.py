@@ -30,7 +30,7 @@ from batchdigits.training.cross_validation import (
 )
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
 from batchdigits.training.fit import Fitted
-from batchdigits.training.options import TrainOptions, command_line, settings_of
+from batchdigits.training.options import TrainOptions, command_line
 from batchdigits.training.publish import check_destination, publish
 from batchdigits.training.review_threshold import (
     ReviewThreshold,
@@ -122,7 +122,7 @@ def _load(options: TrainOptions) -> Labelled:
 
 
 def _train(data: Labelled, split: Split, options: TrainOptions, on_progress: OnProgress) -> Trained:
-    settings = settings_of(options)
+    settings = options.make_settings()
     # Folds come first: only the last fit's random state is that of the packed model.
     if len(split.held):
         folds = judge_training_rows(data, split.train, settings, options, on_progress)

@@ -8,7 +8,6 @@ often than asked.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.text import parse_share
 
 LEVEL = 0.95
 
 ERRORS_TO_BEAR = 10
 """The first threshold accepts so many rows that they could hold this many errors, or half of all
 rows where that is fewer: one wrong label among the surest rows must not end the search."""
-
-_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(%?)")
 
 # Even steps of the log-odds, from 0.999999 down to 0.0067 and then 0, which accepts all.
 GRID = sorted(
@@ -59,12 +57,14 @@ class ReviewThreshold:
 
 
 def parse_max_error(text: str) -> float:
-    """`0.5%` or `0.005` as a part of 1. Raises UsageError for anything else."""
-    match = _SHARE.fullmatch(text)
-    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    """`0.5%` or `0.005` as 0.005. Raises UsageError for anything else."""
+    try:
+        share = float(parse_share(text))
+    except ValueError:
+        share = 0.0
     if not 0 < share < 1:
         raise UsageError(
-            f"--max-error {text!r}: expected the part of accepted rows that may be wrong, more "
+            f"--max-error {text!r}: expected the share of accepted rows that may be wrong, more "
             "than 0 and less than 1, such as 0.5% or 0.005"
         )
     return share

@@ -1,182 +1,272 @@
-"""How a network is trained: every setting in one frozen record, parsed from flags at the edge."""
+"""The table of training settings: flags, checks, sweep keys and the manual come from it.
+
+To add a setting, add a field to `Settings`, and read it where it takes effect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from batchdigits.errors import UsageError
 from batchdigits.text import listing
 from batchdigits.training.networks import NETWORKS
 
+RECIPES = ("default", "article")
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
+
+
+class Limits(NamedTuple):
+    """The values that a setting accepts, as a test and in words."""
+
+    accepts: Callable[[Any], bool]
+    words: str
+
+
+def _one_of(names: Iterable[str]) -> Limits:
+    known = tuple(names)
+    return Limits(lambda value: value in known, listing(known))
+
+
+def _from_to(least: int, most: int) -> Limits:
+    return Limits(lambda value: least <= value <= most, f"{least} to {most}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One entry of the table.
+
+    name     of the attribute; with hyphens it is the name of the flag
+    kind     str, int, float or bool
+    default  the value where `others` names neither recipe nor network
+    others   other values, by "RECIPE/NETWORK", network or recipe, the first that fits
+    limits   of the value; None accepts any
+    help     help text of the flag, with `{limits}` for the limits in words
+    metavar  None: the setting has no flag
+    share    the flag takes a share, `0.5%` or `0.005`
+    sweep    a sweep may vary it
+    fixed    its default is the same for all recipes and networks
+    """
+
+    name: str
+    kind: type
+    default: Any
+    others: Mapping[str, Any]
+    limits: Limits | None
+    help: str
+    metavar: str | None
+    share: bool
+    sweep: bool
+    fixed: bool
+
+    @property
+    def flag(self) -> str:
+        """The flag: `--batch-size`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def flag_default(self) -> Any:
+        """The value without the flag; None leaves it to the recipe."""
+        return self.default if self.fixed else None
+
+    @property
+    def default_words(self) -> str:
+        """The default in words."""
+        if not self.fixed:
+            return "the recipe's"
+        return "off" if self.default is None else str(self.default)
+
+    @property
+    def meaning(self) -> str:
+        """The help text with the limits in words."""
+        return self.help.format(limits="" if self.limits is None else self.limits.words)
+
+    def default_for(self, recipe: str, arch: str) -> Any:
+        """The value of a recipe for a network."""
+        fitting = [name for name in (f"{recipe}/{arch}", arch, recipe) if name in self.others]
+        return self.others[fitting[0]] if fitting else self.default
+
+    def check(self, value: Any) -> None:
+        """Raise UsageError for a value out of the limits; None, where it may stand, has none."""
+        if value is not None and self.limits is not None and not self.limits.accepts(value):
+            raise UsageError(f"{self.flag} {value!r}: expected {self.limits.words}")
+
+
+_EARLY_STOPPING = (
+    "hold out a tenth of the training rows, stop after this many epochs without a better loss on "
+    "them, and keep the best weights"
+)
+
+_KINDS = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def _entry(
+    default: Any,
+    others: Mapping[str, Any] | None = None,
+    *,
+    limits: Limits | None = None,
+    flag: tuple[str, str] | None = None,
+    share: bool = False,
+    sweep: bool = False,
+    fixed: bool = False,
+) -> Any:
+    """A field of `Settings`; `flag` is the metavar and the help text."""
+    metavar, text = flag or (None, "")
+    return field(
+        metadata={
+            "default": default,
+            "others": others or {},
+            "limits": limits,
+            "help": text,
+            "metavar": metavar,
+            "share": share,
+            "sweep": sweep,
+            "fixed": fixed,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that decides, with the data and the seed, what weights come out.
+    """All that decides, with the data, which weights come out.
 
-    layers          hidden layers of an mlp, convolutions of a cnn
-    units           of each hidden dense layer
-    dropout         part of the hidden outputs that a training step leaves out, 0..1
-    window          pixels along the side of the square that a unit of an mlp's first hidden layer
-                    reads (`networks.receptive_fields`); None: the whole image
-    noise           standard deviation of what is added to each standardized pixel, anew every epoch
-    members         mlps that an ensemble is made of, and as many patch networks; 1 elsewhere
-    teachers        mlps of the default recipe, whose mean probabilities are what the network learns
-                    instead of the labels; 0 learns the labels
-    initializer     of the dense layers' weights, as Keras names it
-    optimizer       one of `OPTIMIZERS`
-    learning_rate   the highest, where the rate follows a cycle
-    one_cycle       warm up for a tenth of the steps from a tenth of the rate, then fall along half
-                    a cosine to zero
-    label_smoothing part of the target's probability that is spread over all classes, 0..1
-    copies          changed copies of each row to learn from besides the row itself
-                    (`augmentation.with_copies`); fewer where there are very many rows
-    early_stopping  epochs without a better loss on a tenth of the rows, held out for it, before
-                    training stops and the best weights are taken back; None trains to the end
-    calibration_folds parts of the training rows, each left out by one more network, which together
-                    give the temperature that makes confidence honest; 0 leaves it as trained
-    seed            of the weights, of the rows' order, of dropout and of the copies
+    The article recipe is exactly the tutorial's script. The default recipe was chosen by five
+    contiguous blocks of the digits, never by the tutorial's test rows: see docs/accuracy.md.
     """
 
-    recipe: str
-    arch: str
-    layers: int
-    units: int
-    dropout: float
-    window: int | None
-    noise: float
-    members: int
-    teachers: int
-    initializer: str
-    optimizer: str
-    learning_rate: float
-    one_cycle: bool
-    label_smoothing: float
-    copies: int
-    epochs: int
-    batch_size: int
-    early_stopping: int | None
-    calibration_folds: int
-    seed: int
+    arch: str = _entry(
+        "mlp",
+        limits=_one_of(NETWORKS),
+        flag=("NAME", f"network: {'; '.join(f'{n}: {net.words}' for n, net in NETWORKS.items())}"),
+        sweep=True,
+        fixed=True,
+    )
+    recipe: str = _entry(
+        "default",
+        limits=_one_of(RECIPES),
+        flag=("NAME", "default, or article for exactly the tutorial's settings, slower"),
+        fixed=True,
+    )
+    layers: int = _entry(
+        1,
+        {"mlp2": 2, "mlp-small": 2, "cnn": 2},
+        limits=_from_to(1, 10),
+        flag=("N", "hidden layers (cnn: convolutions), {limits}"),
+        sweep=True,
+    )
+    units: int = _entry(
+        500,
+        {"mlp-small": 64, "cnn": 128},
+        limits=_from_to(1, 10_000),
+        flag=("N", "units of each hidden layer, {limits}"),
+        sweep=True,
+    )
+    dropout: float = _entry(
+        0.0,
+        {"cnn": 0.25},
+        limits=Limits(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+        flag=("P", "share of hidden outputs that a training step leaves out, {limits}"),
+        share=True,
+        sweep=True,
+    )
+    # Pixels along the side of the square that a unit of an mlp's first hidden layer reads
+    # (`epochs.receptive_fields`); None: the whole image.
+    window: int | None = _entry(
+        4, {"article": None, "default/mlp2": None, "default/mlp-small": 5, "default/cnn": None}
+    )
+    # The standard deviation of what is added to each standardized pixel, anew in every epoch.
+    noise: float = _entry(
+        0.3, {"article": 0.0, "default/mlp2": 0.0, "default/mlp-small": 0.2, "default/cnn": 0.0}
+    )
+    # The mlps of an ensemble.
+    members: int = _entry(1, {"best": 8})
+    # The mlps of the default recipe whose mean probabilities the network learns instead of the
+    # labels; 0 learns the labels.
+    teachers: int = _entry(0, {"default/mlp-small": 2})
+    # Keras' name of how weights begin.
+    initializer: str = _entry("glorot_uniform", {"article": "uniform"})
+    optimizer: str = _entry(
+        "adam", limits=_one_of(OPTIMIZERS), flag=("NAME", "optimizer: {limits}"), sweep=True
+    )
+    learning_rate: float = _entry(
+        0.002,
+        {"article": 0.001},
+        limits=Limits(lambda value: 0 < value <= 10, "above 0, at most 10"),
+        flag=("R", "highest learning rate of the run, {limits}"),
+        sweep=True,
+    )
+    # `epochs.learning_rates`
+    one_cycle: bool = _entry(default=True, others={"article": False})
+    # The share of a target's probability that is spread over all classes.
+    label_smoothing: float = _entry(0.1, {"article": 0.0})
+    epochs: int = _entry(
+        10,
+        {"article": 100, "default/mlp-small": 20, "default/cnn": 8},
+        limits=_from_to(1, 100_000),
+        flag=("N", "most epochs, {limits}"),
+        sweep=True,
+    )
+    batch_size: int = _entry(
+        128,
+        {"article": 10, "default/cnn": 64},
+        limits=_from_to(1, 1_000_000),
+        flag=("ROWS", "rows of one training step, {limits}"),
+        sweep=True,
+    )
+    early_stopping: int | None = _entry(
+        None,
+        limits=Limits(lambda value: value >= 1, "1 or more epochs"),
+        flag=("PATIENCE", _EARLY_STOPPING),
+        fixed=True,
+    )
+    # Fewer where there are very many rows: `augmentation.copies_for`.
+    copies: int = _entry(
+        60,
+        {"article": 0, "default/cnn": 20},
+        limits=_from_to(0, 1000),
+        flag=("N", "learn from N changed copies of each row as well as from the row, {limits}"),
+        sweep=True,
+    )
+    calibration_folds: int = _entry(
+        3,
+        {"article": 0},
+        limits=Limits(lambda value: value == 0 or 2 <= value <= 100, "0 for none, or 2 to 100"),
+        flag=("N", "networks from which the temperature of the confidence is fitted; {limits}"),
+    )
+    seed: int = _entry(
+        0,
+        limits=_from_to(0, 2**32 - 1),
+        flag=(
+            "N",
+            "seed of weights and shuffling; on one machine the same seed gives the same weights",
+        ),
+        fixed=True,
+    )
 
     def as_facts(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return {setting.name: getattr(self, setting.name) for setting in SETTINGS}
 
 
-# The tutorial's script, to the letter.
-_ARTICLE = Settings(
-    recipe="article",
-    arch="mlp",
-    layers=1,
-    units=500,
-    dropout=0.0,
-    window=None,
-    noise=0.0,
-    members=1,
-    teachers=0,
-    initializer="uniform",
-    optimizer="adam",
-    learning_rate=0.001,
-    one_cycle=False,
-    label_smoothing=0.0,
-    copies=0,
-    epochs=100,
-    batch_size=10,
-    early_stopping=None,
-    calibration_folds=0,
-    seed=0,
+SETTINGS = tuple(
+    Setting(name=one.name, kind=_KINDS[str(one.type).split(" ")[0]], **one.metadata)
+    for one in fields(Settings)
 )
 
-# Chosen by five contiguous blocks of the digits, never by the tutorial's test part: see
-# docs/accuracy.md.
-_DEFAULT = replace(
-    _ARTICLE,
-    recipe="default",
-    window=4,
-    noise=0.3,
-    initializer="glorot_uniform",
-    learning_rate=0.002,
-    one_cycle=True,
-    label_smoothing=0.1,
-    copies=60,
-    epochs=10,
-    batch_size=128,
-    calibration_folds=3,
-)
 
-RECIPES: dict[str, Settings] = {"default": _DEFAULT, "article": _ARTICLE}
+def make_settings(**given: Any) -> Settings:
+    """The settings of a recipe for a network, with the values that are `given`; None gives none.
 
-# What a network needs instead of its recipe's own settings.
-_OF_NETWORK: dict[tuple[str, str], dict[str, Any]] = {
-    ("default", "mlp2"): {"layers": 2, "window": None, "noise": 0.0},
-    ("default", "mlp-small"): {
-        "layers": 2,
-        "units": 64,
-        "window": 5,
-        "noise": 0.2,
-        "teachers": 2,
-        "epochs": 20,
-    },
-    ("default", "best"): {"members": 8},
-    ("default", "cnn"): {
-        "layers": 2,
-        "units": 128,
-        "window": None,
-        "noise": 0.0,
-        "dropout": 0.25,
-        "copies": 20,
-        "epochs": 8,
-        "batch_size": 64,
-    },
-    ("article", "mlp2"): {"layers": 2},
-    ("article", "mlp-small"): {"layers": 2, "units": 64},
-    ("article", "best"): {"members": 8},
-    ("article", "cnn"): {"layers": 2, "units": 128, "dropout": 0.25},
-}
-
-
-def make_settings(arch: str, recipe: str, seed: int, overrides: Mapping[str, Any]) -> Settings:
-    """The settings of a recipe for a network, with what the flags change.
-
-    `overrides` maps names of `Settings` to values; None keeps the recipe's. Raises UsageError for
-    an unknown recipe or network, or a value that makes no sense.
+    Raises UsageError for a value out of its limits.
     """
-    _check_known("--recipe", recipe, RECIPES)
-    _check_known("--arch", arch, NETWORKS)
-    changes = {name: value for name, value in overrides.items() if value is not None}
-    of_network = _OF_NETWORK.get((recipe, arch), {})
-    settings = replace(RECIPES[recipe], **{**of_network, **changes, "arch": arch, "seed": seed})
-    _check_known("--optimizer", settings.optimizer, OPTIMIZERS)
-    if settings.calibration_folds == 1:
-        raise UsageError("--calibration-folds is 1, expected 0 for none, or 2 to 100")
+    values = {name: value for name, value in given.items() if value is not None}
+    chosen = {**{setting.name: setting.default for setting in SETTINGS}, **values}
+    recipe, arch = chosen["recipe"], chosen["arch"]
+    defaults = {setting.name: setting.default_for(recipe, arch) for setting in SETTINGS}
+    settings = Settings(**{**defaults, **values})
+    for setting in SETTINGS:
+        setting.check(getattr(settings, setting.name))
     if arch == "best" and settings.layers != 1:
-        raise UsageError(f"--layers is {settings.layers}, expected 1: best has one hidden layer")
-    for name, (is_fine, expected) in _LIMITS.items():
-        value = getattr(settings, name)
-        if value is not None and not is_fine(value):
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} is {value}, expected {expected}")
+        raise UsageError(f"--layers {settings.layers}: expected 1, since best has one hidden layer")
     return settings
-
-
-def _check_known(flag: str, value: str, known: Mapping[str, Any] | tuple[str, ...]) -> None:
-    if value not in known:
-        raise UsageError(f"{flag} {value!r} is unknown, known are {listing(known)}")
-
-
-_LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "layers": (lambda value: 1 <= value <= 10, "1 to 10"),
-    "units": (lambda value: 1 <= value <= 10_000, "1 to 10000"),
-    "dropout": (lambda value: 0 <= value < 1, "0 up to less than 1"),
-    "learning_rate": (lambda value: 0 < value <= 10, "more than 0 and at most 10"),
-    "epochs": (lambda value: 1 <= value <= 100_000, "1 to 100000"),
-    "batch_size": (lambda value: 1 <= value <= 1_000_000, "1 to 1000000"),
-    "copies": (lambda value: 0 <= value <= 1000, "0 to 1000"),
-    "calibration_folds": (lambda value: 0 <= value <= 100, "0 for none, or 2 to 100"),
-    "early_stopping": (lambda value: value >= 1, "1 or more epochs"),
-    "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
-}

@@ -14,19 +14,31 @@ from paths import SAMPLE_DATA
 from processes import run_command
 
 from batchdigits.training.networks import NETWORKS
-from batchdigits.training.settings import RECIPES, make_settings
+from batchdigits.training.settings import RECIPES, SETTINGS, make_settings
 
 
 def test_recipes_hold_what_the_table_says() -> None:
     rows = table(reference("train"), "recipe")
     assert [row[:2] for row in rows] == [[r, arch] for r in RECIPES for arch in NETWORKS]
     for recipe, arch, *values in rows:
-        made = make_settings(arch, recipe, 0, {})
+        made = make_settings(arch=arch, recipe=recipe)
         seen = f"{made.window or 8} {made.noise:g} {made.members} {made.teachers}"
         shape = f"{made.layers} {made.units} {made.dropout:g} {seen}"
         steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
         extra = f"{made.copies} {made.calibration_folds}"
         assert values == f"{shape} {steps} {extra}".split()
+
+
+def test_flags_of_settings_are_described_as_in_their_table() -> None:
+    """The help of the command and the page have the same words."""
+    rows = table(reference("train"), "flag")
+    flags = [setting for setting in SETTINGS if setting.metavar is not None]
+    for setting, row in zip(flags, rows, strict=False):
+        assert [cell.replace("`", "") for cell in row] == [
+            f"{setting.flag} {setting.metavar}",
+            {"the recipe's": "recipe"}.get(setting.default_words, setting.default_words),
+            setting.meaning,
+        ]
 
 
 @pytest.mark.slow

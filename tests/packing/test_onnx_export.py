@@ -24,9 +24,7 @@ OPERATORS = {
 @pytest.mark.parametrize("arch", OPERATORS)
 def test_the_graph_is_the_network_and_no_more(digits: Labelled, arch: str) -> None:
     """Dropout and shape computations leave no trace, the scaler is a part of the first layer."""
-    settings = make_settings(
-        arch, "default", 0, {"epochs": 1, "copies": 1, "units": 24, "dropout": 0.3}
-    )
+    settings = make_settings(arch=arch, epochs=1, copies=1, units=24, dropout=0.3)
     fitted = fit(digits.pixels, digits.targets, digits.classes, settings)
     data = export_onnx(fitted)
     graph = onnx.load_from_string(data).graph
@@ -51,7 +49,7 @@ def test_constant_pixels_are_as_the_scaler_has_them(digits: Labelled) -> None:
     """StandardScaler divides them by 1; a pixel that is constant in training may move later."""
     pixels = digits.pixels[:300].copy()
     pixels[:, :20] = 5.0
-    settings = make_settings("mlp", "default", 0, {"epochs": 1, "copies": 1, "units": 16})
+    settings = make_settings(epochs=1, copies=1, units=16)
     fitted = fit(pixels, digits.targets[:300], digits.classes, settings)
     assert check_agreement(fitted, export_onnx(fitted), digits.pixels, 0).holds
 

@@ -17,5 +17,5 @@ def digits() -> Labelled:
 
 @pytest.fixture(scope="session")
 def small_fit(digits: Labelled) -> Fitted:
-    settings = make_settings("mlp", "default", 0, {"epochs": 6, "units": 40, "copies": 2})
+    settings = make_settings(epochs=6, units=40, copies=2)
     return fit(digits.pixels, digits.targets, digits.classes, settings)

@@ -10,7 +10,7 @@ from batchdigits.training.split import split_rows
 
 def accuracy(digits: Labelled, recipe: str) -> float:
     split = split_rows(digits, 0.3, 0)
-    settings = make_settings("mlp", recipe, 0, {})
+    settings = make_settings(recipe=recipe)
     train, held = split.train, split.held
     fitted = fit(digits.pixels[train], digits.targets[train], digits.classes, settings)
     found = fitted.probabilities(digits.pixels[held]).argmax(axis=1)

@@ -56,7 +56,7 @@ def test_certainty_falls_into_the_last_bin() -> None:
 
 def test_the_last_layer_holds_the_temperature(digits: Labelled) -> None:
     """Folded in, the network itself gives what dividing its logits would."""
-    settings = make_settings("mlp", "default", 0, {"epochs": 3, "units": 20, "copies": 1})
+    settings = make_settings(epochs=3, units=20, copies=1)
     fitted = fit(digits.pixels[:300], digits.targets[:300], digits.classes, settings)
     before = fitted.probabilities(digits.pixels)
     after = fold_in(fitted, 0.5).probabilities(digits.pixels)

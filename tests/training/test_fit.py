@@ -1,20 +1,22 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
+from batchdigits.training.epochs import receptive_fields
 from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.networks import NETWORKS, receptive_fields
-from batchdigits.training.schedule import learning_rates
-from batchdigits.training.settings import RECIPES, make_settings
+from batchdigits.training.networks import NETWORKS
+from batchdigits.training.settings import Settings, make_settings
 
 ROWS = 200
 
 
 def fit_some(digits: Labelled, arch: str, recipe: str, **overrides: object) -> Fitted:
-    settings = make_settings(arch, recipe, 3, {"epochs": 2, "units": 16, "copies": 1, **overrides})
+    few = {"epochs": 2, "units": 16, "copies": 1, **overrides}
+    settings = make_settings(arch=arch, recipe=recipe, seed=3, **few)
     return fit(digits.pixels[:ROWS], digits.targets[:ROWS], digits.classes, settings)
 
 
@@ -32,7 +34,7 @@ def test_the_same_seed_gives_the_same_weights(digits: Labelled, recipe: str) -> 
     first, second = (fit_some(digits, "mlp", recipe, dropout=0.2) for _ in range(2))
     for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         assert np.array_equal(one, other)
-    settings = make_settings("mlp", recipe, 4, {"epochs": 2, "units": 16, "dropout": 0.2})
+    settings = make_settings(recipe=recipe, seed=4, epochs=2, units=16, dropout=0.2)
     third = fit(digits.pixels[:ROWS], digits.targets[:ROWS], digits.classes, settings)
     assert not np.array_equal(first.model.get_weights()[0], third.model.get_weights()[0])
 
@@ -54,14 +56,14 @@ def test_early_stopping_takes_the_best_weights_back(digits: Labelled) -> None:
 
 
 def test_fewer_rows_than_a_batch_still_train(digits: Labelled) -> None:
-    settings = make_settings("mlp", "default", 0, {"epochs": 2, "batch_size": 512})
+    settings = make_settings(epochs=2, batch_size=512)
     fitted = fit(digits.pixels[:20], digits.targets[:20], digits.classes, settings)
     assert np.isfinite(fitted.probabilities(digits.pixels[:20])).all()
 
 
 def test_each_epoch_is_told(digits: Labelled) -> None:
     told: list[tuple[int, int]] = []
-    settings = make_settings("mlp", "default", 0, {"epochs": 3, "units": 8})
+    settings = make_settings(epochs=3, units=8)
     fit(
         digits.pixels[:100],
         digits.targets[:100],
@@ -88,14 +90,6 @@ def test_a_unit_reads_one_window_and_still_learns(digits: Labelled) -> None:
     assert np.array_equal(kernel != 0, receptive_fields(16, 3, 3) != 0)
 
 
-def test_windows_are_squares_all_over_the_image() -> None:
-    fields = receptive_fields(300, 4, 0).reshape(8, 8, 300)
-    assert (fields.sum(axis=(0, 1)) == 16).all()
-    assert (fields.any(axis=0).sum(axis=0) == 4).all()
-    assert (fields.any(axis=1).sum(axis=0) == 4).all()
-    assert fields.any(axis=2).all()
-
-
 def test_noise_is_not_in_the_scaler(digits: Labelled) -> None:
     """It changes what is learnt, not what a pixel is worth."""
     clean, noisy = (fit_some(digits, "mlp", "default", noise=noise) for noise in (0.0, 0.5))
@@ -107,30 +101,18 @@ def test_a_taught_network_learns_what_its_teacher_says(
     digits: Labelled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the labels: those of a teacher that learnt from the same rows."""
-    learnt = replace(RECIPES["default"], units=24, epochs=3)
-    monkeypatch.setitem(RECIPES, "default", learnt)
-    settings = make_settings("mlp-small", "default", 3, {"epochs": 30, "copies": 2})
+
+    def make_teacher(**given: Any) -> Settings:
+        return make_settings(units=24, epochs=3, **given)
+
+    monkeypatch.setattr("batchdigits.training.fit.make_settings", make_teacher)
+    settings = make_settings(arch="mlp-small", seed=3, epochs=30, copies=2)
     pixels, targets = digits.pixels[:ROWS], digits.targets[:ROWS]
     teachers = [
-        fit(pixels, targets, 10, replace(learnt, copies=2, seed=seed)).probabilities(pixels)
+        fit(pixels, targets, 10, make_teacher(copies=2, seed=seed)).probabilities(pixels)
         for seed in (4, 5)
     ]
     taught = fit(pixels, targets, 10, settings).probabilities(pixels)
     labelled = fit(pixels, targets, 10, replace(settings, teachers=0)).probabilities(pixels)
     said = sum(teachers) / 2
     assert np.abs(taught - said).mean() < np.abs(labelled - said).mean() / 2
-
-
-def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:
-    settings = make_settings("mlp", "default", 0, {"learning_rate": 0.01})
-    rates = learning_rates(settings, 200)
-    assert rates.argmax() in (19, 20)
-    assert rates.max() == pytest.approx(0.01)
-    assert (np.diff(rates[:20]) > 0).all()
-    assert (np.diff(rates[20:]) < 0).all()
-    assert rates[-1] < 1e-5
-
-
-def test_without_a_cycle_the_rate_stays() -> None:
-    settings = replace(make_settings("mlp", "default", 0, {}), one_cycle=False, learning_rate=0.5)
-    assert learning_rates(settings, 4).tolist() == [0.5] * 4

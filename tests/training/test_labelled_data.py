@@ -99,7 +99,7 @@ def test_parquet_labels_keep_their_type(
         (pa.array(["a", " \t", "b"]), "the first is row 2"),
         (pa.array([[1], [2]]), "expected whole numbers"),
         (pa.array([1, 1]), "every label is 1"),
-        (pa.array([2**63, 1], pa.uint64()), "beyond 64 bits"),
+        (pa.array([2**63, 1], pa.uint64()), "beyond signed 64 bits"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused(
@@ -145,7 +145,7 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
         read_labelled(str(tmp_path / "none.csv"), "digit", ReadOptions())
     write_csv(tmp_path / "rows.csv", ["1", "2"])
     for several in (str(tmp_path), "-"):
-        with pytest.raises(UsageError, match="name one file"):
+        with pytest.raises(UsageError, match="name one CSV or Parquet file"):
             read_labelled(several, "digit", ReadOptions())
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.errors import UnusableInputError
 from batchdigits.training.data import Labelled, load_tutorial_digits
 from batchdigits.training.split import split_folds, split_rows
 
@@ -57,12 +57,6 @@ def test_too_few_rows_are_refused(
         split_rows(some(tutorial, targets), share, 0)
 
 
-@pytest.mark.parametrize("share", [1.0, -0.1, float("nan")])
-def test_a_share_that_is_none_is_a_usage_error(tutorial: Labelled, share: float) -> None:
-    with pytest.raises(UsageError, match="--test-share"):
-        split_rows(tutorial, share, 0)
-
-
 def test_every_row_is_held_out_in_one_fold(tutorial: Labelled) -> None:
     held = np.concatenate([part for _, part in split_folds(tutorial, 5, 0)])
     assert np.array_equal(np.sort(held), np.arange(1797))
@@ -71,5 +65,3 @@ def test_every_row_is_held_out_in_one_fold(tutorial: Labelled) -> None:
 def test_more_folds_than_rows_of_a_class_are_refused(tutorial: Labelled) -> None:
     with pytest.raises(UnusableInputError, match="take fewer folds"):
         list(split_folds(tutorial, 175, 0))
-    with pytest.raises(UsageError, match="--folds is 1"):
-        list(split_folds(tutorial, 1, 0))

@@ -20,10 +20,17 @@ from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
 from batchdigits.training.data import load_tutorial_digits
 from batchdigits.training.job import TrainResult, train
-from batchdigits.training.options import TrainOptions, command_line
+from batchdigits.training.options import TrainOptions
 from batchdigits.training.split import split_rows
 
-SMALL = TrainOptions(epochs=12, units=32, copies=2, created="2026-01-31T02:00:00Z")
+SMALL = TrainOptions(
+    settings={"epochs": 12, "units": 32, "copies": 2}, created="2026-01-31T02:00:00Z"
+)
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """The settings of SMALL, some of them changed."""
+    return {**SMALL.settings, **changes}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +116,9 @@ def test_confidence_is_calibrated_on_rows_not_seen(bundle: BundleFile) -> None:
 
 def test_no_folds_no_temperature(tmp_path: Path) -> None:
     """The card then says that confidence is the network's own."""
-    options = replace(SMALL, calibration_folds=0, epochs=1, output=str(tmp_path / "b.bundle"))
+    options = replace(
+        SMALL, settings=changed(calibration_folds=0, epochs=1), output=str(tmp_path / "b.bundle")
+    )
     result = train(options)
     bundle = read_bundle(result.path)
     assert result.trained.calibration is None
@@ -143,7 +152,7 @@ def test_the_same_seed_gives_the_same_file(published: TrainResult, tmp_path: Pat
 def test_another_seed_gives_another_model_and_the_next_version(
     published: TrainResult, bundle: BundleFile
 ) -> None:
-    other = train(replace(SMALL, store=str(published.path.parents[1]), seed=1))
+    other = train(replace(SMALL, store=str(published.path.parents[1]), settings=changed(seed=1)))
     assert other.version == 2
     assert read_bundle(other.path).members["model.keras"] != bundle.members["model.keras"]
 
@@ -180,10 +189,7 @@ def test_labels_of_every_kind_come_back(tmp_path: Path, labels: list[Any], class
         data=write_labelled(tmp_path / "rows.parquet", labels, 90),
         label="digit",
         output=str(tmp_path / "own.bundle"),
-        units=16,
-        epochs=20,
-        batch_size=8,
-        copies=2,
+        settings={"units": 16, "epochs": 20, "batch_size": 8, "copies": 2, "calibration_folds": 2},
     )
     result = train(options)
     bundle = read_bundle(result.path)
@@ -213,7 +219,8 @@ def test_what_is_in_the_way_is_told_before_training(tmp_path: Path) -> None:
 
 def test_overwrite_replaces_a_bundle(tmp_path: Path) -> None:
     there = Path(shutil.copy(packaged_bundle(), tmp_path / "there.bundle"))
-    train(replace(SMALL, epochs=1, calibration_folds=0, output=str(there), overwrite=True))
+    tiny = {"epochs": 1, "copies": 0, "calibration_folds": 0}
+    train(replace(SMALL, settings=tiny, output=str(there), overwrite=True))
     assert zipfile.is_zipfile(there)
     assert there.read_bytes() != packaged_bundle().read_bytes()
 
@@ -237,19 +244,3 @@ def test_overwrite_replaces_nothing_but_a_bundle(tmp_path: Path) -> None:
         train(replace(SMALL, output=str(published), overwrite=True))
     with pytest.raises(UsageError, match="ends in .bundle"):
         train(replace(SMALL, output=str(tmp_path / "new/")))
-
-
-def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:
-    options = TrainOptions(
-        arch="cnn",
-        data="my rows.csv",
-        test_share=0,
-        folds=5,
-        epochs=3,
-        rows=replace(TrainOptions().rows, scale=255, header=False, delimiter=";"),
-        store="/somewhere",
-    )
-    assert command_line(options) == (
-        "python -m batchdigits.train --arch cnn --data 'my rows.csv' --epochs 3 --test-share 0 "
-        "--folds 5 --no-header --delimiter ';' --scale 255"
-    )

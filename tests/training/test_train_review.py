@@ -31,10 +31,7 @@ def options(tmp_path: Path) -> TrainOptions:
     return TrainOptions(
         data=str(tmp_path / "rows.parquet"),
         output=str(tmp_path / "small.bundle"),
-        units=8,
-        epochs=4,
-        copies=0,
-        calibration_folds=2,
+        settings={"units": 8, "epochs": 4, "copies": 0, "calibration_folds": 2},
         max_error="5%",
     )
 
@@ -76,8 +73,8 @@ def test_what_can_not_be_proven_is_not_published(options: TrainOptions, tmp_path
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"max_error": "half"}, "--max-error 'half': expected the part"),
-        ({"calibration_folds": 0}, "add --calibration-folds 3"),
+        ({"max_error": "half"}, "--max-error 'half': expected the share"),
+        ({"settings": {"calibration_folds": 0}}, "add --calibration-folds 3"),
     ],
 )
 def test_what_can_not_be_asked_is_refused(

@@ -10,7 +10,7 @@ import numpy as np
 from batchdigits.training.calibration import measure_reliability
 from batchdigits.training.cross_validation import OnProgress, at_other_folds_temperature, fit_rows
 from batchdigits.training.data import Labelled
-from batchdigits.training.options import TrainOptions, settings_with
+from batchdigits.training.options import TrainOptions
 from batchdigits.training.settings import Settings
 from batchdigits.training.split import split_folds
 from batchdigits.training.sweep.plan import Dimension, SweepPlan
@@ -38,7 +38,7 @@ class Judge:
         twin = _twin(trial, values)
         if twin is not None:
             return _repeat(trial, twin)
-        settings = settings_with(self._options, values)
+        settings = self._options.make_settings(**values)
         return self._cross_validate(trial, settings)
 
     def _cross_validate(self, trial: optuna.Trial, settings: Settings) -> float:

@@ -11,21 +11,11 @@ from typing import Any
 
 from batchdigits.errors import NoInputError, UsageError
 from batchdigits.text import listing
+from batchdigits.training.settings import SETTINGS
 
 SAMPLERS = ("tpe", "random", "grid")
 
-# The settings that a sweep may vary, and of what type each is.
-_KINDS: dict[str, type] = {
-    "arch": str,
-    "layers": int,
-    "units": int,
-    "dropout": float,
-    "optimizer": str,
-    "learning_rate": float,
-    "epochs": int,
-    "batch_size": int,
-    "copies": int,
-}
+_KINDS = {setting.name: setting.kind for setting in SETTINGS if setting.sweep}
 _EXPECTED = {
     str: 'a list of texts such as ["a", "b"]',
     int: "a list of whole numbers such as [100, 200], or { low = 100, high = 200 }",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from batchdigits.files.atomic import replace_file
 from batchdigits.packing.frameworks import require_packages
 from batchdigits.training.cross_validation import OnProgress
 from batchdigits.training.data import Labelled
-from batchdigits.training.options import TrainOptions, settings_of, settings_with
+from batchdigits.training.options import TrainOptions
 from batchdigits.training.split import Split
 from batchdigits.training.sweep.judge import Judge
 from batchdigits.training.sweep.picture import draw_sweep
@@ -62,18 +62,17 @@ def plan_sweep(options: TrainOptions) -> SweepPlan | None:
 
 def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
     """Refuse values that no network takes, and settings that are given twice."""
-    unset = {one.name: one.default for one in fields(TrainOptions)}
     # Which values a network takes depends on its architecture, which may be searched as well.
     searched = (one.examples for one in plan.space if one.name == "arch")
     networks = [{"arch": arch} for arch in next(searched, ())] or [{}]
     for dimension in plan.space:
         name = dimension.name
         where = f"{plan.path}: [space] {name}"
-        if getattr(options, name) != unset[name]:
+        if name in options.settings:
             raise UsageError(f"{where}: is given by a flag too: drop one of them")
         for network, value in product(networks, dimension.examples):
             try:
-                settings_with(options, {**network, name: value})
+                options.make_settings(**{**network, name: value})
             except UsageError as error:
                 of = f" with arch {network['arch']}" if network and name != "arch" else ""
                 raise UsageError(f"{where}{of}: {error}") from error
@@ -81,7 +80,8 @@ def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
 
 def winner_options(options: TrainOptions, result: SweepResult) -> TrainOptions:
     """What to train the winner by, without a sweep."""
-    return replace(options, sweep=None, study=None, **result.winner.values)
+    settings = {**options.settings, **result.winner.values}
+    return replace(options, sweep=None, study=None, settings=settings)
 
 
 def run_sweep(
@@ -95,7 +95,7 @@ def run_sweep(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    inner = replace(data, pixels=data.pixels[split.train], targets=data.targets[split.train])
+    inner = data.part(split.train)
     judge = Judge(inner, plan, options, on_progress)
     path = _study_path(options)
     if not path.exists() and picture_of(path).exists():
@@ -139,7 +139,7 @@ def _identity(plan: SweepPlan, inner: Labelled, options: TrainOptions) -> dict[s
     """What decides a trial's result: all but how many trials there are to be."""
     rows = hashlib.sha256(inner.pixels.astype("<f8").tobytes())
     rows.update(inner.targets.astype("<i8").tobytes())
-    settings = settings_of(options).as_facts()
+    settings = options.make_settings().as_facts()
     varied = {one.name for one in plan.space}
     return {
         "space": {one.name: one.as_facts() for one in plan.space},

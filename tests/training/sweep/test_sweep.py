@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,10 +53,7 @@ def options_of(folder: Path, output: str = "swept.bundle") -> TrainOptions:
         output=str(folder / output),
         overwrite=True,
         created="2026-01-31T02:00:00Z",
-        copies=0,
-        epochs=2,
-        batch_size=16,
-        calibration_folds=0,
+        settings={"copies": 0, "epochs": 2, "batch_size": 16, "calibration_folds": 0},
     )
 
 
@@ -175,8 +173,8 @@ def test_the_study_of_another_sweep_is_refused(
     other.write_text(SWEEP.format(trials=4).replace("24", "25"))
     for changed, what in (
         (replace(options, sweep=str(other)), "space"),
-        (replace(options, seed=1), "settings"),
-        (replace(options, epochs=3), "settings"),
+        (replace(options, settings={**options.settings, "seed": 1}), "settings"),
+        (replace(options, settings={**options.settings, "epochs": 3}), "settings"),
         (replace(options, test_share=0.4), "training rows"),
         (replace(options, split_seed=1), "folds, training rows"),
     ):
@@ -260,12 +258,12 @@ def test_a_grid_tries_every_combination_once(folder: Path, tmp_path: Path) -> No
     ("changes", "told"),
     [
         ({"test_share": 0.0}, "--sweep needs rows that judge"),
-        ({"units": 7}, r"\[space\] units: is given by a flag too"),
+        ({"settings": {"units": 7}}, r"\[space\] units: is given by a flag too"),
         ({"sweep": None, "study": "x.study"}, "keeps the trials of a --sweep"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused(
-    folder: Path, changes: dict[str, float], told: str
+    folder: Path, changes: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(UsageError, match=told):
         plan_sweep(replace(options_of(folder), **changes))
@@ -275,10 +273,10 @@ def test_values_that_no_network_takes_are_refused_at_once(tmp_path: Path) -> Non
     """With the file, the key and the limits: ends of a range count."""
     sweep = tmp_path / "wrong.toml"
     for line, told in (
-        ("units = [0]", r"\[space\] units: --units is 0, expected 1 to 10000"),
-        ("dropout = { low = 0, high = 1 }", r"--dropout is 1\.0, expected 0 up to less than 1"),
-        ("arch = ['mlp', 'lenet']", "--arch 'lenet' is unknown"),
-        ("layers = [1, 2]\narch = ['mlp', 'best']", r"layers with arch best: --layers is 2"),
+        ("units = [0]", r"\[space\] units: --units 0: expected 1 to 10000"),
+        ("dropout = { low = 0, high = 1 }", r"--dropout 1\.0: expected at least 0 and less than 1"),
+        ("arch = ['mlp', 'lenet']", "--arch 'lenet': expected mlp"),
+        ("layers = [1, 2]\narch = ['mlp', 'best']", r"layers with arch best: --layers 2"),
     ):
         sweep.write_text(f"[space]\n{line}\n")
         with pytest.raises(UsageError, match=told):
