@@ -60,7 +60,7 @@ INNER_FLOORS = {
     "training": [
         {"augmentation", "data", "ensemble", "networks", "review_threshold", "strangeness"},
         {"settings", "split"},
-        {"options", "schedule"},
+        {"options", "epochs"},
         {"fit", "publish"},
         {"calibration"},
         {"cross_validation"},
