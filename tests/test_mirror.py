@@ -32,11 +32,12 @@ rows/test_formats.py | what is written is read back | contract csv/format parque
 bundles/test_bundles.py | list shows what it describes | ../store/describe
 bundles/test_prune.py | prune removes what it finds | ../store/pruning
 test_api.py | its keywords become these | rows/memory rows/options
-test_predict.py | every run uses them | __main__ _version images
+test_main.py | the console script runs it | __main__
+test_predict.py | every run uses them | _version images
 test_predict.py | the steps of a run are seen from outside | scoring/one_input scoring/outputs
 test_predict.py | the steps of a run are seen from outside | scoring/receipt scoring/run
 test_predict.py | the steps of a run are seen from outside | scoring/watch
-test_receipts.py | the command replays them | scoring/replay
+test_receipts.py | the command replays them | scoring/replay scoring/rescore
 training/sweep/test_sweep.py | a small sweep passes through all | judge picture result search study
 training/test_train_job.py | a training passes through all | cross_validation data job networks
 training/test_train_job.py | a training passes through all | ../packing/frameworks

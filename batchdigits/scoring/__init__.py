@@ -1,5 +1,5 @@
-"""The pipeline.
+"""The pipeline from rows to published predictions.
 
-An input file goes through source, engine and sink, every row is counted, and the commit publishes
+An input file goes through source, engine and sink. Every row is counted, and the commit publishes
 predictions, rejects and a receipt.
 """

@@ -1,4 +1,4 @@
-"""Accept or review: which predictions may be taken as they are, and why the others may not."""
+"""The decision for each row: accept its prediction, or send it to review with a cause."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DECISIONS = np.array([b"accept", b"review"])
 _DECISION_BYTES = _DECISIONS.itemsize
 
 Codes = NDArray[np.uint8]
-"""For each row 0 if it is accepted, else the place of its cause among `CAUSES`, from 1."""
+"""0 for each row that is accepted, else the number of its cause in `CAUSES`, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides by the thresholds that there are."""
+    """Decides by those thresholds that are set."""
 
     thresholds: Thresholds
 
@@ -34,13 +34,13 @@ class Decider:
         pixels: Pixels,
         strangeness: NDArray[np.float32] | None = None,
     ) -> Codes:
-        """Accept (0) or the cause of review, for confidences (n,) and pixels (n, 64) in 0..16.
+        """Decide on n rows by their confidence (n,), pixels (n, 64) in 0..16, and strangeness (n,).
 
-        Without `strangeness` (n,) no row is strange. NaN is never accepted.
+        Without `strangeness` no row is strange. NaN is never accepted.
         """
         limits = self.thresholds
         codes = np.zeros(len(confidence), np.uint8)
-        # From the last cause to the first, so that the first that fits stays.
+        # From the last cause to the first: a row keeps the first cause that applies.
         if limits.review_below is not None:
             codes[~(confidence >= np.float32(limits.review_below))] = _CODES["low-confidence"]
         if strangeness is not None and limits.strange_above is not None:
@@ -58,15 +58,15 @@ class Decider:
 
 
 def decision_column(codes: Codes) -> pa.Array:
-    """`accept` or `review` for each row."""
-    # Both words have six letters, so the characters are those of a fixed-width array.
+    """Return `accept` or `review` for each row."""
+    # Both words have six letters, so a fixed-width array holds exactly their characters.
     words = _DECISIONS[(codes > 0).view(np.uint8)]
     ends = np.arange(0, (len(codes) + 1) * _DECISION_BYTES, _DECISION_BYTES, dtype=np.int32)
     return _text(len(codes), None, ends, words)
 
 
 def cause_column(codes: Codes) -> pa.Array:
-    """The cause of each row; null where it is accepted."""
+    """Return the cause of each row, null for an accepted row."""
     ends = np.zeros(len(codes) + 1, np.int32)
     np.cumsum(_LENGTHS[codes], out=ends[1:])
     has_cause = codes > 0
@@ -75,7 +75,7 @@ def cause_column(codes: Codes) -> pa.Array:
 
 
 def count_causes(codes: Codes) -> dict[str, int]:
-    """How many rows go to review for each cause that there is."""
+    """Count the rows to review by cause; causes without rows are left out."""
     counts = np.bincount(codes, minlength=len(_NAMES)).tolist()
     return {cause: counts[code] for cause, code in _CODES.items() if counts[code]}
 
@@ -86,8 +86,7 @@ def _text(
     ends: NDArray[np.int32],
     words: bytes | NDArray[np.bytes_],
 ) -> pa.Array:
-    # From buffers, as arrays of text are made elsewhere by pyarrow.compute, a dear import.
+    # From buffers: other ways to make arrays of text import pyarrow.compute, which is expensive.
     valid = None if present is None else pa.py_buffer(present)
-    return pa.Array.from_buffers(
-        pa.string(), rows, [valid, pa.py_buffer(ends), pa.py_buffer(words)]
-    )
+    buffers = [valid, pa.py_buffer(ends), pa.py_buffer(words)]
+    return pa.Array.from_buffers(pa.string(), rows, buffers)

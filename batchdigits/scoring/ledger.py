@@ -1,4 +1,4 @@
-"""Counts of rows, and the ledger: every row that came in is predicted or rejected."""
+"""The counts of rows, and the ledger: every row that came in is predicted or rejected."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CAUSES: dict[str, str] = {
     "strange": "further from every usual digit than digits are",
     "low-confidence": "the confidence is below the threshold",
 }
-"""The causes of a review, and what each means; a row gets the first of those that apply."""
+"""The causes of a review with their meanings; a row gets the first that applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many rows came in, and what became of them. Counts add up with `+`.
+    """The counts of rows: in, predicted, rejected by reason, to review by cause.
 
-    reasons  rejects by reason, those that occur, in the order of REASONS
-    causes   rows to review by cause, in the order of CAUSES; None where nothing decides
+    reasons  rejects by reason, in the order of REASONS; reasons without rejects are left out
+    causes   rows to review by cause, in the order of CAUSES; None without a decider
     """
 
     rows_in: int = 0
@@ -35,7 +35,7 @@ class Counts:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """The counts that a receipt holds. Raises ValueError where they are not as `facts` writes.
+        """Read the counts in a receipt. Raises ValueError unless they are as `facts` writes them.
 
         Receipts of older versions have no causes.
         """
@@ -58,7 +58,6 @@ class Counts:
         raise ValueError("a count is missing or of another type")
 
     def __add__(self, other: Counts) -> Counts:
-        """The counts of both."""
         causes = None
         if self.causes is not None or other.causes is not None:
             causes = _added(CAUSES, self.causes or {}, other.causes or {})
@@ -72,11 +71,11 @@ class Counts:
 
     @property
     def rows_to_review(self) -> int | None:
-        """Predicted rows that go to review; None where nothing decides."""
+        """The predicted rows that go to review; None without a decider."""
         return None if self.causes is None else sum(self.causes.values())
 
     def facts(self) -> dict[str, Any]:
-        """The counts as plain JSON values, as receipts and summaries hold them."""
+        """Return the counts as receipts and summaries hold them."""
         return {
             "rows_in": self.rows_in,
             "rows_predicted": self.rows_predicted,
@@ -87,8 +86,8 @@ class Counts:
         }
 
     def values(self) -> dict[str, Any]:
-        """The fields by name, for a record that extends these counts."""
-        return {one.name: getattr(self, one.name) for one in fields(Counts)}
+        """Return the fields by name, for a record that extends Counts."""
+        return {count.name: getattr(self, count.name) for count in fields(Counts)}
 
     def check(self, where: str) -> None:
         """Raise InternalError unless every row that came in is predicted or rejected."""

@@ -1,4 +1,4 @@
-"""One input file, from its first byte to its receipt: source, check, engine, sink, commit."""
+"""The pipeline of one input file: source, check, engine, sink, commit, receipt."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from typing import Any
 
 from batchdigits.archive.reference import Reference
 from batchdigits.clock import utc_text
-from batchdigits.errors import (
-    InternalError,
-    IOFailedError,
-    OutputError,
-    UnusableInputError,
-)
+from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
 from batchdigits.monitoring.drift import LARGE, Drift, PredictionCounts, count_predictions, exceeds
@@ -36,19 +31,18 @@ from batchdigits.threads import in_order
 logger = logging.getLogger("batchdigits.scoring")
 
 TOO_MANY_REJECTS = 3
-"""The exit code of an input file that is published with more rejects than allowed."""
+"""The exit code of an input file with more rejects than --max-rejects; it is published."""
 
 TOO_MUCH_DRIFT = 4
-"""The exit code of an input file that is published with more drift than allowed."""
+"""The exit code of an input file with more drift than --max-drift; it is published."""
 
 OnProgress = Callable[[int, float | None, str], None]
-"""Called with the rows of an input file done so far, the part of it done (0..1, None if unknown)
-and its name."""
+"""Called with the rows done of an input file, the share done (0..1, None if unknown), its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What all input files of a run share, once the bundle is open."""
+    """The open bundle and the options, which all input files of a run share."""
 
     scorer: Scorer
     reference: Reference
@@ -61,9 +55,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputResult(Counts):
-    """The result of one input file, as the summary shows it.
+    """The result of one input file in the summary.
 
-    status  scored, unchanged, ready (in a dry run) or refused; `error` says why it was refused
+    status  scored, unchanged, ready (in a dry run) or refused; `error` is the reason for that
     """
 
     input: str
@@ -78,7 +72,7 @@ class InputResult(Counts):
     error: str | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The result as the summary's JSON holds it: exit code, reasons and causes are totals'."""
+        """Return the result for the summary, which has exit code, reasons and causes as totals."""
         counts = Counts.facts(self)
         del counts["reasons"], counts["causes"]
         return {
@@ -96,9 +90,9 @@ class InputResult(Counts):
 
 
 def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
-    """Score one input file and publish its predictions, rejects and receipt; or find it done.
+    """Score one input file and publish predictions, rejects and receipt, unless they are there.
 
-    Raises BatchdigitsError when nothing was published.
+    Raises BatchdigitsError; then nothing was published.
     """
     with place.held():
         receipt, status = finished_receipt(input_file, place.targets, work.key), "unchanged"
@@ -115,7 +109,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
     with (
         closing(opened.source) as source,
         Outputs(place, source, work.scorer, name=name, threads=threads) as outputs,
-        _held_still(opened),
+        _refuse_changes(opened),
     ):
         watch = Watch(work.scorer, work.reference, work.read.scale)
         _stream(source, outputs, watch, work, name)
@@ -146,10 +140,10 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
 
 
 @contextmanager
-def _held_still(opened: OpenSource) -> Iterator[None]:
-    """Raises TryAgainError if the input file changed, also where that looked like damage.
+def _refuse_changes(opened: OpenSource) -> Iterator[None]:
+    """Raise TryAgainError if the input file changed, rather than the error that this led to.
 
-    A file that is still being written looks damaged, and can be scored later.
+    A file that is still being written looks damaged, but can be scored later.
     """
     try:
         yield
@@ -160,7 +154,7 @@ def _held_still(opened: OpenSource) -> Iterator[None]:
 
 
 def _stream(source: Source[Any], outputs: Outputs, watch: Watch, work: Work, name: str) -> None:
-    """Every batch of the source through the engine into the outputs, in order, watched."""
+    """Send every batch of the source through the engine to the outputs, in order."""
     classes = len(work.scorer.classes)
 
     def score(block: Any) -> tuple[Rows, Scored, PredictionCounts, Any]:
@@ -187,22 +181,19 @@ def _refuse_suspicious(watch: Watch, work: Work, name: str) -> None:
 
 def _warn(watch: Watch, drift: Drift, work: Work, name: str) -> None:
     if watch.suspicion is not None:
-        logger.warning(
-            "%s", one_line(f"{name}: {watch.suspicion}; scored anyway (--allow-suspect)")
-        )
+        message = f"{watch.suspicion}; scored anyway (--allow-suspect)"
     elif work.policy.max_drift is None and exceeds(drift.value, LARGE):
-        logger.warning("%s", one_line(_large_drift(drift, name)))
-
-
-def _large_drift(drift: Drift, name: str) -> str:
-    return (
-        f"{name}: drift {drift.value:.3f} ({drift.largest}): the rows differ from the bundle's "
-        "training data; see drift in its receipt, or set a limit with --max-drift"
-    )
+        message = (
+            f"drift {drift.value:.3f} ({drift.largest}): the rows differ from the bundle's "
+            "training data; see drift in its receipt, or set a limit with --max-drift"
+        )
+    else:
+        return
+    logger.warning("%s", one_line(f"{name}: {message}"))
 
 
 def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
-    """Raise OutputError for outputs of another input file, bundle or options, unless allowed."""
+    """Raise OutputError for outputs of another input, bundle or options, unless they may go."""
     targets = place.targets
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
     if present and not work.policy.overwrite:
@@ -213,7 +204,7 @@ def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
 
 
 def _refuse_hopeless(name: str, counts: Counts) -> None:
-    """An input file of which no row could be scored is a bad file, not many bad rows."""
+    """Raise UnusableInputError if no row could be scored: then the file is bad, not its rows."""
     if not counts.rows_in or counts.rows_predicted:
         return
     reason, count = max(counts.reasons.items(), key=lambda pair: pair[1])
@@ -234,7 +225,7 @@ def _exit_code(counts: Counts, drift: Drift, policy: RunPolicy) -> int:
 def result_of(
     input_file: InputFile, place: Place, counts: Counts, drift: Drift, *, status: str, work: Work
 ) -> InputResult:
-    """The result of an input file that was not refused."""
+    """Make the result of an input file that was not refused."""
     targets = place.targets
     return InputResult(
         **counts.values(),

@@ -1,4 +1,4 @@
-"""The outputs of one input file: predictions and rejects, written in order as temporaries."""
+"""The outputs of one input file: predictions and rejects, written to temporaries in order."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from batchdigits.threads import BackgroundWriter
 
 
 def output_schema(source: Source[Any], scorer: Scorer, place: Place, name: str) -> pa.Schema:
-    """The schema of the predictions of a source.
+    """Return the schema of the predictions of a source.
 
-    Raises UnusableInputError for pass-through columns with the name of an output column, and for
-    columns that the output's format can't hold.
+    Raises UnusableInputError for a pass-through column that has the name of an output column, or
+    that the output's format can't hold.
     """
     refuse_reserved(source.schema.names, {*scorer.names, *REJECT_COLUMNS}, name)
     schema = scorer.schema(source.schema)
@@ -31,9 +31,10 @@ def output_schema(source: Source[Any], scorer: Scorer, place: Place, name: str) 
 
 
 class Outputs:
-    """The temporaries of one input file: predictions, and rejects from the first one on.
+    """The temporaries of one input file: predictions, and rejects once there is one.
 
-    With several `threads` one more writes. Leaving it without `close()` gives everything up.
+    With several `threads`, another thread writes. Leaving the context without `close()` discards
+    what was written.
     """
 
     def __init__(
@@ -45,23 +46,23 @@ class Outputs:
         self._files: dict[str, tuple[OutputStream, Sink]] = {}
         schema = output_schema(source, scorer, place, name)
         self._predictions = self._open("predictions", schema, scorer.few_values)
-        self._writing = BackgroundWriter(threads)
+        self._writer = BackgroundWriter(threads)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._writing.stop()
+        self._writer.stop()
         for stream, _ in self._files.values():
             stream.abort()
 
     def encode(self, predictions: pa.RecordBatch) -> Any:
-        """A batch as `write` takes it; safe to call from any thread."""
+        """Encode a batch for `write`; safe to call from any thread."""
         return self._predictions.encode(predictions)
 
     def write(self, encoded: Any, scored: Scored, position: Position) -> None:
-        """Append the predictions and rejects of a batch: `encode` gave `encoded`."""
-        self._writing.call(self._predictions.write, encoded)
+        """Append the predictions of a batch, which `encode` returned, and its rejects."""
+        self._writer.call(self._predictions.write, encoded)
         if not scored.rejects:
             return
         first_line = self._source.first_line
@@ -74,23 +75,21 @@ class Outputs:
         )
         sink = self._files["rejects"][1] if "rejects" in self._files else None
         sink = sink or self._open("rejects", batch.schema)
-        self._writing.call(sink.write, sink.encode(batch))
+        self._writer.call(sink.write, sink.encode(batch))
 
     def close(self) -> list[WrittenFile]:
         """Complete and fsync every temporary."""
-        self._writing.wait()
+        self._writer.wait()
         written = []
-        for which, (stream, sink) in self._files.items():
+        for role, (stream, sink) in self._files.items():
             sink.close()
             stream.close()
-            path = getattr(self._place.targets, which)
+            path = getattr(self._place.targets, role)
             written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
         return written
 
-    def _open(
-        self, which: str, schema: pa.Schema, few_values: frozenset[str] = frozenset()
-    ) -> Sink:
-        stream = self._place.open(getattr(self._place.targets, which))
+    def _open(self, role: str, schema: pa.Schema, few_values: frozenset[str] = frozenset()) -> Sink:
+        stream = self._place.open(getattr(self._place.targets, role))
         sink = open_sink(self._place.targets.kind, stream, schema, few_values)
-        self._files[which] = stream, sink
+        self._files[role] = stream, sink
         return sink

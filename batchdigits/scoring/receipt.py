@@ -1,4 +1,4 @@
-"""The receipt of one finished input file: what went in, what came out, by which bundle."""
+"""The receipt of one finished input file: its input, its outputs, its counts and its bundle."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from batchdigits.scoring.ledger import Counts
 RECEIPT_FORMAT = 1
 
 PREDICT = "predict"
-"""The kind of predict's receipts, which don't say so: theirs is the oldest."""
+"""The kind of predict's receipts, the only ones without the key `kind`."""
 
+_TIMES = ("started", "finished", "seconds")
 _NOWHERE = WrittenFile(Path(), "", 0)
 
 _LATER_OPTIONS = {"review_below": None, "strangeness": False}
-"""Options that receipts of older versions lack: none of their runs was asked for them."""
+"""Options that receipts of older versions lack, with the values that those runs had."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What decides the bytes of an output, besides the input file.
+    """The bundle and the options, which with the input file decide the bytes of an output.
 
     bundle     name, version and digest of the bundle
-    options    the options that change what is written, by the names of their flags
+    options    the options that change an output, by the names of their flags
     signed_by  the id of the trusted key that signed the bundle, None if no signature was checked;
-               it changes no byte and is kept for the record
+               it changes no output
     """
 
     bundle: Mapping[str, str]
@@ -44,7 +45,7 @@ class Key:
     signed_by: str | None = None
 
     def is_same(self, other: Key) -> bool:
-        """Whether the other gives the same bytes."""
+        """Tell whether the other gives the same outputs."""
         return self.bundle["digest"] == other.bundle["digest"] and self.options == other.options
 
 
@@ -52,17 +53,16 @@ class Key:
 class Receipt:
     """The receipt of predict.
 
-    input         the input file as it was named, "-" for standard input
+    input         the input file as the user named it, "-" for standard input
     input_digest  its sha256:…
-    suspicion     what the rows looked like instead of digits, where that was allowed
-    drift         how far the rows were from the bundle's training data; not measured in receipts
-                  of older versions
+    suspicion     what the rows looked like instead of digits, if that was allowed
+    drift         the drift from the bundle's training data; NOT_MEASURED in older receipts
     times         `started`, `finished` and `seconds`
 
-    A receipt that was read also has:
+    A receipt that was read from a file also has:
 
-    path          its file
-    predictions   the output of that name beside it; `rejects` None where there were none
+    path          that file
+    predictions   the output with the predictions; `rejects` the one with the rejects, if any
     """
 
     input: str
@@ -79,21 +79,18 @@ class Receipt:
 
     @property
     def read_options(self) -> ReadOptions:
-        """How the input file was read."""
         return ReadOptions.of_facts(self.key.options)
 
     @property
     def engine(self) -> str:
-        """The name of the engine that scored it."""
         return str(self.key.options["engine"])
 
     @property
     def probabilities(self) -> bool:
-        """Whether the probability of each class was written."""
         return bool(self.key.options["probabilities"])
 
     def facts(self) -> dict[str, Any]:
-        """The receipt as its file holds it, but for the outputs, which the commit adds."""
+        """Return the receipt as its file holds it, without `outputs`, which the commit adds."""
         counts = self.counts.facts()
         del counts["rows_to_review"]
         return {
@@ -112,10 +109,10 @@ class Receipt:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The receipt in a file.
+        """Read a receipt.
 
-        Raises NoInputError when it is absent, UnusableInputError for another file, another format
-        or a receipt of another kind, IOFailedError when it can't be read.
+        Raises NoInputError if it is absent, UnusableInputError for another file, another format or
+        a receipt of another kind, IOFailedError if it can't be read.
         """
         if not os.path.lexists(path):
             raise NoInputError(f"{path}: no such file; give the receipt that predict wrote")
@@ -126,8 +123,8 @@ class Receipt:
             )
         if facts.get("kind", PREDICT) != PREDICT:
             raise UnusableInputError(
-                f"{path}: a receipt of kind {facts['kind']!r}, expected one of predict; use the "
-                "batchdigits that wrote it"
+                f"{path}: a receipt of kind {facts['kind']!r}, expected one of predict; give the "
+                ".receipt.json that predict wrote"
             )
         if facts.get("format") != RECEIPT_FORMAT:
             raise UnusableInputError(
@@ -143,10 +140,9 @@ class Receipt:
 
     @classmethod
     def _parse(cls, path: Path, facts: Mapping[str, Any]) -> Self:
-        """Raises ValueError that says what is wrong."""
         outputs = named_outputs(path.parent, facts)
         if outputs is None:
-            raise ValueError("an output is not a file beside it with digest and size")
+            raise ValueError("an output is not a file of its folder with digest and size")
         match facts:
             case {
                 "input": {"path": str(name), "sha256": str(digest)},
@@ -162,11 +158,7 @@ class Receipt:
                     suspicion=facts.get("suspicion"),
                     drift=_parse_drift(facts),
                     exit_code=facts.get("exit_code", 0),
-                    times={
-                        name: facts[name]
-                        for name in ("started", "finished", "seconds")
-                        if name in facts
-                    },
+                    times={name: facts[name] for name in _TIMES if name in facts},
                     path=path,
                     predictions=outputs[0],
                     rejects=outputs[1] if len(outputs) > 1 else None,
@@ -186,14 +178,14 @@ def _parse_drift(facts: Mapping[str, Any]) -> Drift:
             "estimated_accuracy": (float() | int() | None) as accuracy,
         }:
             return Drift(value, largest, accuracy, figures)
-    raise ValueError("its drift is not as predict writes it")
+    raise ValueError("a field of its drift is missing or of another type")
 
 
 def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Receipt | None:
-    """The receipt that says this very work is done and its outputs are whole, else None.
+    """Return the receipt if it is of the same work and its outputs are complete, else None.
 
-    None also for a receipt that is damaged or of another format. Raises IOFailedError when it, the
-    input file or an output can't be read.
+    Returns None also for a receipt that is damaged or of another format. Raises IOFailedError if
+    the receipt, the input file or an output can't be read.
     """
     receipt = _readable(targets.receipt)
     if input_file.path is None or receipt is None or not key.is_same(receipt.key):
@@ -205,9 +197,9 @@ def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Recei
 
 
 def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:
-    """In a few words, what differs between the outputs present and those this work would write.
+    """Say in a few words how existing outputs differ from those that this work would write.
 
-    For outputs that `finished_receipt` does not vouch for.
+    Call it for outputs without a `finished_receipt`.
     """
     receipt = _readable(targets.receipt)
     if receipt is None:

@@ -1,18 +1,15 @@
-"""A receipt against what it speaks of: its outputs, its input, its ledger, and some rows again."""
+"""The check of a receipt: its files and counts must match it, and so must rows scored again."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from batchdigits.engines.open import open_checked
 from batchdigits.errors import (
@@ -30,39 +27,27 @@ from batchdigits.files.commit import WrittenFile
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile, split_name
-from batchdigits.rows.arrow import batch_of
-from batchdigits.rows.contract import Rows
-from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.receipt import Receipt
+from batchdigits.scoring.rescore import (
+    Sample,
+    choose_places,
+    read_output,
+    read_predictions,
+    score_again,
+)
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
 from batchdigits.text import count_of, listing
 
-TOLERANCE = 1e-6
-"""How far a confidence may be from the one that was published: another processor's rounding."""
-
-GOLDEN_PART = (5**0.5 - 1) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """What the outputs hold: `sample` of the predictions, and `unscored`: rows without any.
-
-    `unscored` are the numbers (from 1) of the rows that the model gave no probability.
-    """
-
-    sample: pa.Table
-    unscored: NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result of verifying one receipt.
+    """The result of verifying a receipt.
 
-    receipt           None where the file can't be read as one
+    receipt           None if the file can't be read as a receipt
     rescored          rows that were scored again
-    worst_difference  the largest difference of a confidence; None when no row was scored again
-    problems          what does not hold, none if the receipt does
+    worst_difference  the largest difference of a confidence; None if no row was scored again
+    problems          everything that does not match
     """
 
     receipt: Receipt | None
@@ -72,7 +57,6 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of the worst problem."""
         return worst_exit_code(problem.exit_code for problem in self.problems)
 
 
@@ -84,14 +68,14 @@ def verify_file(
     store: str | None = None,
     input_path: Path | None = None,
 ) -> Verified:
-    """Check the receipt in a file against the files it speaks of, and score some rows again.
+    """Check a receipt against its files, and score some rows again.
 
-    sample      how many rows to score again; none needs no bundle
+    sample      the most rows to score again; 0 needs no bundle
     bundle      the receipt's bundle; None: the one with its digest in the store or the package
     input_path  where the input file is now; None: where the receipt says it was
 
-    Everything that is wrong is in the result: UnusableInputError for what differs, NoInputError
-    for what is missing, BundleError for the bundle. Raises UsageError and MissingExtraError.
+    The result holds every problem: UnusableInputError for a difference, NoInputError for a missing
+    file, BundleError for the bundle. Raises UsageError and MissingExtraError.
     """
     try:
         receipt = Receipt.read(path)
@@ -112,34 +96,32 @@ def verify_receipt(
     sample: int,
     input_path: Path | None = None,
 ) -> Verified:
-    """Check what a receipt says against the files, and score `sample` of its rows again.
+    """Check a receipt against its files, and score up to `sample` rows again, as `verify_file`.
 
-    `open_scorer` opens the receipt's bundle; it is called only if there is a row to score and all
-    files are those of the receipt. The rest is as in `verify_file`.
+    `open_scorer` opens the receipt's bundle. It is called only if all files match the receipt and
+    there is a row to score.
     """
     problems: list[BatchdigitsError] = []
-    places = _sample(receipt.counts.rows_predicted, sample)
-    published: _Published | None = None
+    published: Sample | None = None
     input_file: InputFile | None = None
-    with _kept(problems):
+    with _collected(problems):
         _check_output(receipt, receipt.predictions)
         _check_rejects(receipt)
-        published = _check_ledger(receipt, places)
-    with _kept(problems):
+        published = _check_ledger(receipt, sample)
+    with _collected(problems):
         input_file = _check_input(receipt, input_path)
-    worst = None
-    if published is not None and input_file is not None and len(places):
-        with _kept(problems):
-            scorer = open_scorer()
-            scored = _score_again(receipt, input_file, scorer, places, published.unscored)
-            worst = _compare(receipt, places, published.sample, scored)
-    return Verified(receipt, 0 if worst is None else len(places), worst, tuple(problems))
+    worst, rescored = None, 0
+    if published is not None and input_file is not None and len(published.places):
+        with _collected(problems):
+            worst = score_again(receipt, input_file, open_scorer(), published)
+            rescored = len(published.places)
+    return Verified(receipt, rescored, worst, tuple(problems))
 
 
 def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Scorer:
-    """The scorer of the receipt's bundle, with the receipt's engine and columns.
+    """Open the receipt's bundle with the receipt's engine and columns.
 
-    Raises BundleError if there is no bundle with the receipt's digest.
+    Raises BundleError if no bundle has the receipt's digest.
     """
     choice = BundleChoice(
         bundle=_find_bundle(receipt, store) if bundle is None else bundle,
@@ -153,7 +135,7 @@ def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Sco
 
 
 def _find_bundle(receipt: Receipt, store: str | None) -> Path:
-    """The bundle with the receipt's digest among the store's of its name and the packaged one."""
+    """Find the bundle with the receipt's digest, in the store or inside the package."""
     facts, folder = receipt.key.bundle, open_store(store)
     name, digest = facts["name"], facts["digest"]
     of_store = [folder.path(name, version) for version in folder.versions(name)]
@@ -167,21 +149,14 @@ def _find_bundle(receipt: Receipt, store: str | None) -> Path:
 
 
 @contextmanager
-def _kept(problems: list[BatchdigitsError]) -> Iterator[None]:
-    """Keep what is wrong with the files, and go on; what is wrong with the run is raised."""
+def _collected(problems: list[BatchdigitsError]) -> Iterator[None]:
+    """Collect a problem of the files and go on; a problem of the whole run is raised."""
     try:
         yield
     except (InterruptedRunError, MissingExtraError, UsageError):
         raise
     except BatchdigitsError as error:
         problems.append(error)
-
-
-def _sample(rows: int, size: int) -> NDArray[np.int64]:
-    """Up to `size` of `rows` places, ascending: always the same, spread and without a period."""
-    if size >= rows:
-        return np.arange(rows)
-    return np.unique((np.arange(size) * GOLDEN_PART % 1 * rows).astype(np.int64))
 
 
 def _check_output(receipt: Receipt, output: WrittenFile) -> None:
@@ -198,7 +173,7 @@ def _check_output(receipt: Receipt, output: WrittenFile) -> None:
 
 
 def _check_rejects(receipt: Receipt) -> None:
-    """The rejects are as promised; where none are promised there is no file of their name."""
+    """Check the rejects; a receipt without rejects must have no file of that name."""
     if receipt.rejects is not None:
         _check_output(receipt, receipt.rejects)
         return
@@ -208,18 +183,18 @@ def _check_rejects(receipt: Receipt) -> None:
     stray = receipt.path.with_name(f"{stem}.rejects{suffix}")
     if os.path.lexists(stray):
         raise UnusableInputError(
-            f"{receipt.path}: {stray} is there, and the receipt knows no rejects; remove it"
+            f"{receipt.path}: {stray} exists, but the receipt has no rejects; remove it"
         )
 
 
 def _check_input(receipt: Receipt, path: Path | None) -> InputFile | None:
-    """The receipt's input, unchanged; None if it was standard input and is nowhere else."""
+    """Return the receipt's unchanged input; None for standard input without a copy in `path`."""
     if path is None and receipt.input == "-":
         return None
     where = Path(receipt.input) if path is None else path
     if not where.is_file():
         raise NoInputError(
-            f"{receipt.path}: its input {where} is not there; say where it is now with --input"
+            f"{receipt.path}: its input {where} is missing; if it was moved, name it with --input"
         )
     digest = digest_file(where)
     if digest != receipt.input_digest:
@@ -232,137 +207,29 @@ def _check_input(receipt: Receipt, path: Path | None) -> InputFile | None:
     return input_file
 
 
-def _check_ledger(receipt: Receipt, places: NDArray[np.int64]) -> _Published:
-    """Count the outputs' rows; gives those at `places` of the predictions."""
-    sample, predicted = _take(receipt.predictions.path, places)
+def _check_ledger(receipt: Receipt, sample: int) -> Sample:
+    """Count the rows of the outputs, and read up to `sample` predictions."""
+    places = choose_places(receipt.counts.rows_predicted, sample)
+    predictions, predicted = read_predictions(receipt.predictions.path, places)
     reasons: Counter[str] = Counter()
-    unscored = []
-    for rows, why in _rejects(receipt):
-        reasons.update(why)
-        pairs = zip(rows, why, strict=True)
-        unscored += [int(row) for row, reason in pairs if reason == "no-probability"]
+    unscored: list[int] = []
+    if receipt.rejects is not None:
+        for batch in read_output(receipt.rejects.path, ["row", "reason"]):
+            pairs = list(zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True))
+            reasons.update(reason for _, reason in pairs)
+            unscored += [int(row) for row, reason in pairs if reason == "no-probability"]
     counted = (predicted, reasons.total(), dict(reasons))
-    stated = (
-        receipt.counts.rows_predicted,
-        receipt.counts.rows_rejected,
-        dict(receipt.counts.reasons),
-    )
-    if counted != stated or sum(stated[:2]) != receipt.counts.rows_in:
+    counts = receipt.counts
+    stated = (counts.rows_predicted, counts.rows_rejected, dict(counts.reasons))
+    if counted != stated or sum(stated[:2]) != counts.rows_in:
         raise UnusableInputError(
             f"{receipt.path}: its ledger does not add up: it says "
-            f"{count_of(receipt.counts.rows_in, 'row')} in, {_described(*stated)}; "
+            f"{count_of(counts.rows_in, 'row')} in, {_described(*stated)}; "
             f"the files hold {_described(*counted)}; run predict again"
         )
-    return _Published(sample, np.array(unscored, np.int64))
+    return Sample(places, predictions, np.array(unscored, np.int64))
 
 
 def _described(predicted: int, rejected: int, reasons: dict[str, int]) -> str:
     by_reason = listing(f"{count} {reason}" for reason, count in sorted(reasons.items()))
     return f"{predicted} predicted, {rejected} rejected" + (f" ({by_reason})" if by_reason else "")
-
-
-def _rejects(receipt: Receipt) -> Iterator[tuple[list[Any], list[str]]]:
-    """Row numbers and reasons of the rejects file, batch by batch."""
-    if receipt.rejects is not None:
-        for batch in _read(receipt.rejects.path, ["row", "reason"]):
-            yield batch["row"].to_pylist(), batch["reason"].to_pylist()
-
-
-def _score_again(
-    receipt: Receipt,
-    input_file: InputFile,
-    scorer: Scorer,
-    places: NDArray[np.int64],
-    unscored: NDArray[np.int64],
-) -> pa.Table:
-    """The rows of the input that are at `places` of the predictions, scored."""
-    opened = open_source(input_file, receipt.read_options)
-    parts = [scorer.schema(pa.schema([])).empty_table()]
-    rows_in = predicted = 0
-    with closing(opened.source) as source:
-        for block in source.blocks():
-            rows = source.check(block)
-            kept = np.flatnonzero(~np.isin(rows.offsets + (rows_in + 1), unscored))
-            first, last = np.searchsorted(places, (predicted, predicted + len(kept)))
-            chosen = kept[places[first:last] - predicted]
-            parts.append(_score(scorer, rows, chosen))
-            rows_in += rows.rows
-            predicted += len(kept)
-    opened.verify_unchanged()
-    counts = receipt.counts
-    if (rows_in, predicted) != (counts.rows_in, counts.rows_predicted):
-        raise UnusableInputError(
-            f"{receipt.path}: {input_file.name} has {count_of(rows_in, 'row')}, {predicted} of "
-            f"them scorable; the receipt says {counts.rows_in} and {counts.rows_predicted}; "
-            "run predict again"
-        )
-    return pa.concat_tables(parts)
-
-
-def _score(scorer: Scorer, rows: Rows, chosen: NDArray[np.intp]) -> pa.Table:
-    """Some rows of a checked batch, scored, without their other columns."""
-    none = batch_of([], len(chosen), pa.schema([]))
-    pixels: Any = rows.pixels[chosen]  # of either dtype
-    scored = scorer.score(Rows(pixels, none, (), none.slice(0, 0), len(chosen)))
-    return pa.Table.from_batches([scored.predictions])
-
-
-def _compare(
-    receipt: Receipt, places: NDArray[np.int64], published: pa.Table, scored: pa.Table
-) -> float:
-    """The largest difference of a confidence. Raises UnusableInputError if any row differs."""
-    if scored.num_rows != published.num_rows:
-        raise UnusableInputError(
-            f"{receipt.path}: of {count_of(published.num_rows, 'prediction')} the bundle gives "
-            f"only {scored.num_rows} a probability; run predict again"
-        )
-    labels = [_texts(table["prediction"]) for table in (published, scored)]
-    confidences = [_floats(table["confidence"]) for table in (published, scored)]
-    differences = np.abs(confidences[0] - confidences[1])
-    same = np.array([one == other for one, other in zip(*labels, strict=True)], np.bool_)
-    wrong = np.flatnonzero(~(same & (differences <= TOLERANCE)))
-    if len(wrong):
-        shown = (
-            f"prediction {places[i] + 1} is {labels[0][i]} ({confidences[0][i]:.6f}), scored again "
-            f"{labels[1][i]} ({confidences[1][i]:.6f})"
-            for i in wrong
-        )
-        raise UnusableInputError(
-            f"{receipt.path}: {len(wrong)} of {count_of(len(places), 'row')} scored again differ: "
-            f"{listing(shown)}; run predict again"
-        )
-    return float(differences.max(initial=0))
-
-
-def _texts(column: pa.ChunkedArray) -> list[str]:
-    texts: list[str] = column.cast(pa.string()).to_pylist()
-    return texts
-
-
-def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Confidences as they were written, in float32, for exact differences in float64."""
-    return np.array(column.cast(pa.float32()).to_pylist(), np.float64)
-
-
-def _take(path: Path, places: NDArray[np.int64]) -> tuple[pa.Table, int]:
-    """Prediction and confidence at ascending `places` of a file, and how many rows it has."""
-    columns = ["prediction", "confidence"]
-    parts = []
-    count = 0
-    for batch in _read(path, columns):
-        first, last = np.searchsorted(places, (count, count + batch.num_rows))
-        parts.append(batch.take(pa.array(places[first:last] - count)))
-        count += batch.num_rows
-    return (pa.Table.from_batches(parts) if parts else pa.table({c: [] for c in columns})), count
-
-
-def _read(path: Path, columns: list[str]) -> Iterator[Any]:
-    """Record batches of some columns of an output file: as typed in Parquet, as text from CSV."""
-    _, kind, _ = split_name(path.name)
-    if kind is None:
-        raise UnusableInputError(f"{path}: its suffix names no format; run predict again")
-    try:
-        yield from find_format(kind).read_columns(path, columns)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        detail = " ".join(str(error).split())
-        raise UnusableInputError(f"{path}: can't be read ({detail}); run predict again") from error

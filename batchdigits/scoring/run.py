@@ -1,4 +1,4 @@
-"""A run: every input file through one bundle, each with its own outputs, counts and receipt."""
+"""A run: one bundle scores every input file, each with its own outputs, counts and receipt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from batchdigits.archive.reference import read_reference
 from batchdigits.engines.open import open_checked
-from batchdigits.errors import BatchdigitsError, InterruptedRunError, as_ours, worst_exit_code
+from batchdigits.errors import InterruptedRunError, as_ours, worst_exit_code
 from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
@@ -20,12 +20,7 @@ from batchdigits.files.targets import Targets
 from batchdigits.monitoring.drift import exceeds
 from batchdigits.scoring.dry_run import Room, check_input
 from batchdigits.scoring.ledger import Counts
-from batchdigits.scoring.one_input import (
-    InputResult,
-    OnProgress,
-    Work,
-    score_input,
-)
+from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_input
 from batchdigits.scoring.options import RunOptions
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
@@ -34,15 +29,12 @@ from batchdigits.text import listing, one_line
 logger = logging.getLogger("batchdigits.scoring")
 
 Step = Callable[[InputFile, Place, Work], InputResult]
-"""Does the work on one input file whose paths were checked."""
+"""The work on one input file whose paths were checked: score it, or only check it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary(Counts):
-    """The result of a run: its totals, and the result of each input file.
-
-    rows_to_review and causes are those of input files where something decides; None without any.
-    """
+    """The result of a run: the totals, and the result of each input file."""
 
     exit_code: int
     seconds: float
@@ -51,7 +43,7 @@ class RunSummary(Counts):
     inputs: tuple[InputResult, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary as the JSON line holds it."""
+        """Return the summary as the JSON line holds it."""
         return {
             "exit_code": self.exit_code,
             "seconds": self.seconds,
@@ -69,20 +61,20 @@ def score_inputs(
     *,
     dry_run: bool = False,
 ) -> RunSummary:
-    """Score input files one after another; one that is refused does not stop the others.
+    """Score input files one after another; a refused one does not stop the others.
 
-    The bundle is opened once, and only when there is an output to write. With `dry_run` nothing is
-    scored or written: each input file is ready, unchanged or refused, as far as can be known.
-    Raises what opening the bundle raises, and InterruptedRunError; the rest is in the summary.
+    The bundle is opened once, and only if there is an input file to score. With `dry_run` nothing
+    is scored or written: each input file is ready, unchanged or refused, as far as that is known.
+    Raises InterruptedRunError, and the errors of opening the bundle; others are in the summary.
     """
     started = time.monotonic()
     step: Step = partial(check_input, room=Room()) if dry_run else score_input
     places = [(input_file, LocalFolder(targets)) for input_file, targets in planned]
-    results = [_refusal(input_file, place) for input_file, place in places]
+    results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress) if None in results else None
     for i, (input_file, place) in enumerate(places):
         if work is not None and results[i] is None:
-            results[i] = _done(step, input_file, place, work)
+            results[i] = _result(step, input_file, place, work)
     done = tuple(result for result in results if result is not None)
     return _summary(done, work, time.monotonic() - started)
 
@@ -101,8 +93,8 @@ def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
     )
 
 
-def _refusal(input_file: InputFile, place: Place) -> InputResult | None:
-    """Why an input file can't be scored, as far as is known before the bundle is loaded."""
+def _early_refusal(input_file: InputFile, place: Place) -> InputResult | None:
+    """Refuse an input file for an error that shows before the bundle is loaded, else None."""
     try:
         check_content(input_file)
         place.check()
@@ -111,12 +103,12 @@ def _refusal(input_file: InputFile, place: Place) -> InputResult | None:
     return None
 
 
-def _done(step: Step, input_file: InputFile, place: Place, work: Work) -> InputResult:
-    """The result of one input file, whatever comes of it; what went wrong is logged."""
+def _result(step: Step, input_file: InputFile, place: Place, work: Work) -> InputResult:
+    """Return the result of one input file, and log its error or what is beyond a limit."""
     try:
         result = step(input_file, place, work)
     except MemoryError as error:
-        refused = _refused(input_file, error)
+        result = _refused(input_file, error)
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
         return _refused(input_file, error)
     else:
@@ -125,9 +117,9 @@ def _done(step: Step, input_file: InputFile, place: Place, work: Work) -> InputR
         if exceeds(result.drift, work.policy.max_drift):
             logger.error("%s", _too_much_drift(result, work))
         return result
-    # Only now does nothing refer to the error any more, and with it to what was in its frames.
-    _give_memory_back()
-    return refused
+    # Here the error is gone, and with it the arrays that its frames referred to.
+    _release_memory()
+    return result
 
 
 def _too_many_rejects(result: InputResult) -> str:
@@ -146,8 +138,8 @@ def _too_much_drift(result: InputResult, work: Work) -> str:
     )
 
 
-def _give_memory_back() -> None:
-    """Memory that one input file swelled to must not be missing for the next."""
+def _release_memory() -> None:
+    """Return the memory of one input file to the system, so that the next can have it."""
     import gc
 
     import pyarrow as pa
@@ -157,10 +149,10 @@ def _give_memory_back() -> None:
 
 
 def _refused(input_file: InputFile, error: Exception) -> InputResult:
-    """The result of a refused input file, logged as its one line. A signal passes through."""
+    """Log the error and return the result of a refused input file. A signal is raised again."""
     if isinstance(error, InterruptedRunError):
         raise error
-    ours: BatchdigitsError = as_ours(error, input_file.name)
+    ours = as_ours(error, input_file.name)
     logger.error("%s", ours, exc_info=logger.isEnabledFor(logging.DEBUG))
     return InputResult(
         input=input_file.name, status="refused", exit_code=ours.exit_code, error=str(ours)

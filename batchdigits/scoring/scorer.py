@@ -1,13 +1,13 @@
-"""Checked rows through an engine: predictions, confidences, and what the model could not score.
+"""The scoring function: checked rows go through an engine and come out as columns to write.
 
-This is the one scoring function. Runs over files, rows in memory and record batches all call it.
+Runs over files, rows in memory and record batches all call it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,24 +20,19 @@ from batchdigits.errors import BundleError
 from batchdigits.rows.arrow import joined, numbers, pick, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.rejects import Reject
-from batchdigits.scoring.decision import (
-    Decider,
-    cause_column,
-    count_causes,
-    decision_column,
-)
+from batchdigits.scoring.decision import Decider, cause_column, count_causes, decision_column
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.options import ScoreOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One batch scored: `predictions` plus `rejects` are the `rows` that came in.
+    """A scored batch: of its `rows`, each is in `predictions` or in `rejects`.
 
-    best           int64 (n,): the place of each prediction among the classes
-    confidence     float32 (n,): as it is written, at most 1
+    best           int64 (n,): the index of each predicted class
+    confidence     float32 (n,): as written, at most 1
     probabilities  float32 (n, k); None unless the scorer writes them
-    causes         rows that go to review by cause; None where nothing decides
+    causes         rows to review by cause; None without a decider
     rejected       the pass-through columns of `rejects`, one row each
     """
 
@@ -53,7 +48,6 @@ class Scored:
 
     @property
     def counts(self) -> Counts:
-        """The counts of the batch."""
         return Counts(
             rows_in=self.rows,
             rows_predicted=self.predictions.num_rows,
@@ -65,9 +59,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class _Results:
-    """The engine's results and the decisions of n rows, as arrays; confidence may be NaN.
+    """The engine's results and the decisions of n rows; a confidence may be NaN.
 
-    The last three are None where no output column is made from them.
+    The last three are None if no output column needs them.
     """
 
     best: NDArray[np.int64]
@@ -77,21 +71,16 @@ class _Results:
     codes: Any
 
     def at(self, places: NDArray[np.int64]) -> _Results:
-        """The results of some of the rows."""
-        return _Results(
-            self.best[places],
-            self.confidence[places],
-            None if self.probabilities is None else self.probabilities[places],
-            None if self.strangeness is None else self.strangeness[places],
-            None if self.codes is None else self.codes[places],
-        )
+        """Return the results of some of the rows."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: a[places] for name, a in arrays.items() if a is not None})
 
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column that scoring adds: its name and type, and the maker of its values.
+    """A column that scoring adds: its name and type, and the function that makes its values.
 
-    few_values  whether a dictionary of its values is worth building where the format has any
+    few_values  whether its values repeat a lot, which some formats store smaller
     """
 
     field: pa.Field
@@ -100,13 +89,13 @@ class OutputColumn:
 
 
 class Scorer:
-    """An engine, the labels of its outputs, and the columns to write.
+    """An engine, its labels, and the columns to write.
 
-    classes        the label of each output, length k
-    probabilities  whether to write one `proba_CLASS` column for each class
-    decider        writes `decision` and `cause`; None: neither
-    measuring      the same engine, if `strangeness` is to be written; else None
-    columns        what scoring adds behind the pass-through columns, in order
+    classes        the labels, in the order of the engine's k outputs
+    probabilities  whether to write a `proba_CLASS` column for each class
+    decider        makes the columns `decision` and `cause`; None: they are not written
+    measuring      the same engine, if `strangeness` is written; else None
+    columns        the columns that scoring adds after the pass-through columns, in order
     """
 
     def __init__(
@@ -127,7 +116,7 @@ class Scorer:
 
     @classmethod
     def of(cls, bundle: BundleFile, engine: Engine, options: ScoreOptions) -> Self:
-        """Make the scorer that options ask for, by the thresholds of the bundle.
+        """Make the scorer for some options, with the thresholds of the bundle.
 
         Raises UsageError for an engine that can't measure strangeness, BundleError for a bundle
         that can't.
@@ -140,7 +129,7 @@ class Scorer:
         measuring = as_measuring(engine) if options.strangeness else None
         if options.strangeness and measuring is None:
             raise BundleError(
-                f"{bundle.path}: can't measure strangeness, its model.onnx has no such output: "
+                f"{bundle.path}: can't measure strangeness: its model.onnx has no such output; "
                 "leave out --strangeness, or rebuild the bundle with train"
             )
         return cls(
@@ -153,20 +142,20 @@ class Scorer:
 
     @property
     def names(self) -> list[str]:
-        """The names of the columns that scoring adds."""
+        """The names of `columns`."""
         return [column.field.name for column in self.columns]
 
     @property
     def few_values(self) -> frozenset[str]:
-        """The names of those that hold few different values."""
+        """The names of the columns whose values repeat a lot."""
         return frozenset(column.field.name for column in self.columns if column.few_values)
 
     def schema(self, passthrough: pa.Schema) -> pa.Schema:
-        """The schema of the predictions of rows with these pass-through columns."""
+        """Return the schema of predictions with these pass-through columns."""
         return pa.schema([*passthrough, *(column.field for column in self.columns)])
 
     def score(self, rows: Rows) -> Scored:
-        """Predictions for the scorable rows; rows without a finite probability join the rejects."""
+        """Score a batch. Rows without a finite probability become rejects."""
         results = self._results(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
         finite = np.isfinite(results.confidence)
@@ -189,7 +178,6 @@ class Scorer:
         )
 
     def _results(self, pixels: Pixels) -> _Results:
-        """Run the engine and decide."""
         probabilities = strangeness = codes = None
         if self.measuring is not None:
             best, confidence, strangeness = self.measuring.measure(pixels)
@@ -198,7 +186,7 @@ class Scorer:
             best, confidence = most_probable(probabilities)
         elif self.measuring is None:
             best, confidence = self.engine.most_probable(pixels)
-        # Rounding can carry a softmax a last bit above 1.
+        # Rounding can lift a softmax one bit above 1.
         confidence = np.minimum(confidence, np.float32(1.0))
         if self.decider is not None:
             codes = self.decider.decide(confidence, pixels, strangeness)
@@ -206,34 +194,40 @@ class Scorer:
 
 
 def _output_columns(scorer: Scorer) -> Iterator[OutputColumn]:
-    """The one list of output columns: what is written, in which order, of which type, from what."""
+    """Yield the output columns in their order; no other code lists them."""
     text, number, classes = pa.string(), pa.float32(), scorer.classes
     yield OutputColumn(
-        pa.field("prediction", classes.type), lambda made: pick(classes, made.best), few_values=True
+        pa.field("prediction", classes.type),
+        lambda results: pick(classes, results.best),
+        few_values=True,
     )
-    yield OutputColumn(pa.field("confidence", number), lambda made: numbers(made.confidence))
+    yield OutputColumn(pa.field("confidence", number), lambda results: numbers(results.confidence))
     if scorer.decider is not None:
         yield OutputColumn(
-            pa.field("decision", text), lambda made: decision_column(made.codes), few_values=True
+            pa.field("decision", text),
+            lambda results: decision_column(results.codes),
+            few_values=True,
         )
         yield OutputColumn(
-            pa.field("cause", text), lambda made: cause_column(made.codes), few_values=True
+            pa.field("cause", text), lambda results: cause_column(results.codes), few_values=True
         )
     if scorer.measuring is not None:
-        yield OutputColumn(pa.field("strangeness", number), lambda made: numbers(made.strangeness))
+        yield OutputColumn(
+            pa.field("strangeness", number), lambda results: numbers(results.strangeness)
+        )
     if scorer.probabilities:
-        for place, label in enumerate(classes.to_pylist()):
-            yield OutputColumn(pa.field(f"proba_{label}", number), _probability_maker(place))
+        for index, label in enumerate(classes.to_pylist()):
+            yield OutputColumn(pa.field(f"proba_{label}", number), _probability_maker(index))
 
 
-def _probability_maker(place: int) -> Callable[[_Results], pa.Array]:
-    return lambda made: numbers(made.probabilities[:, place])
+def _probability_maker(index: int) -> Callable[[_Results], pa.Array]:
+    return lambda results: numbers(results.probabilities[:, index])
 
 
 def _with_unscored(
     rows: Rows, finite: NDArray[np.bool_]
 ) -> tuple[tuple[Reject, ...], pa.RecordBatch]:
-    """The rejects and their columns with the rows that got no finite probability, by row."""
+    """Merge the rows without a finite probability into the rejects, ordered by row."""
     unscored = np.flatnonzero(~finite)
     offsets = rows.offsets[unscored]
     lines = offsets if rows.good_lines is None else rows.good_lines[unscored]

@@ -1,4 +1,4 @@
-"""The watch over one input file: numbers, counts and judges its batches, in their order."""
+"""The watch over one input file: it numbers, counts and judges the batches in their order."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from batchdigits.scoring.scorer import Scored, Scorer
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The offsets of a batch's first row and line from those of the first batch."""
+    """The rows and lines of an input file that come before a batch."""
 
     row: int
     line: int
 
 
 class Watch:
-    """Evidence about one input file, gathered while its batches pass in order.
+    """The evidence about one input file, gathered from its batches in order.
 
-    reference  what the bundle's training data looked like
-    scale      the `--scale` that the pixels were brought to 0..16 by, None without one
+    reference  the statistics of the bundle's training data
+    scale      the `--scale` of the pixels, None without one
 
-    `counts` and `lines` are those of the batches so far. `suspicion` is what the rows look like
-    instead of digits, in one line, as it was judged last; None for digits.
+    `counts` and `lines` are those of the batches so far. `suspicion` is the latest verdict, in one
+    line: what the rows look like instead of digits; None for digits.
     """
 
     def __init__(self, scorer: Scorer, reference: Reference, scale: float | None) -> None:
@@ -35,10 +35,10 @@ class Watch:
         self.lines = 0
         self.suspicion: str | None = None
         self._looks = Suspicion(reference, scale)
-        self._drift = DriftEvidence(reference, [str(one) for one in scorer.classes.to_pylist()])
+        self._drift = DriftEvidence(reference, [str(label) for label in scorer.classes.to_pylist()])
 
     def add(self, rows: Rows, scored: Scored, predicted: PredictionCounts) -> Position:
-        """Take in the next batch, and return its position."""
+        """Add the next batch, and return its position."""
         position = Position(self.counts.rows_in, self.lines)
         self.counts += scored.counts
         self.lines += scored.lines

@@ -1,0 +1,148 @@
+"""A sample of published predictions, scored again and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batchdigits.errors import UnusableInputError
+from batchdigits.files.names import InputFile, split_name
+from batchdigits.rows.arrow import batch_of
+from batchdigits.rows.contract import Rows
+from batchdigits.rows.formats import find_format, open_source
+from batchdigits.scoring.receipt import Receipt
+from batchdigits.scoring.scorer import Scorer
+from batchdigits.text import count_of, listing
+
+TOLERANCE = 1e-6
+"""The largest difference of a confidence that the rounding of another processor explains."""
+
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+class Sample(NamedTuple):
+    """Some published predictions, and what it takes to find their rows in the input.
+
+    places       int64 (n,): the places among all predictions, from 0, ascending
+    predictions  the columns `prediction` and `confidence`, n rows
+    unscored     int64: the numbers, from 1, of the input's rows that the model gave no probability
+    """
+
+    places: NDArray[np.int64]
+    predictions: pa.Table
+    unscored: NDArray[np.int64]
+
+
+def choose_places(rows: int, size: int) -> NDArray[np.int64]:
+    """Choose up to `size` of `rows` places, ascending: the same each time, spread, not periodic."""
+    if size >= rows:
+        return np.arange(rows)
+    return np.unique((np.arange(size) * _GOLDEN_RATIO % 1 * rows).astype(np.int64))
+
+
+def read_output(path: Path, columns: list[str]) -> Iterator[Any]:
+    """Yield record batches of some columns of an output: typed from Parquet, text from CSV.
+
+    Raises UnusableInputError if the file can't be read.
+    """
+    _, kind, _ = split_name(path.name)
+    if kind is None:
+        raise UnusableInputError(f"{path}: its suffix names no format; run predict again")
+    try:
+        yield from find_format(kind).read_columns(path, columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        detail = " ".join(str(error).split())
+        raise UnusableInputError(f"{path}: can't be read ({detail}); run predict again") from error
+
+
+def read_predictions(path: Path, places: NDArray[np.int64]) -> tuple[pa.Table, int]:
+    """Read prediction and confidence at ascending places, and count the file's rows."""
+    columns = ["prediction", "confidence"]
+    parts = []
+    count = 0
+    for batch in read_output(path, columns):
+        first, last = np.searchsorted(places, (count, count + batch.num_rows))
+        parts.append(batch.take(pa.array(places[first:last] - count)))
+        count += batch.num_rows
+    empty: dict[str, list[Any]] = {column: [] for column in columns}
+    return (pa.Table.from_batches(parts) if parts else pa.table(empty)), count
+
+
+def score_again(receipt: Receipt, input_file: InputFile, scorer: Scorer, sample: Sample) -> float:
+    """Score the sample's rows again, and return the largest difference of a confidence.
+
+    Raises UnusableInputError if the input has other rows, or if a row gets another prediction or a
+    confidence beyond TOLERANCE.
+    """
+    scored = _score_rows(receipt, input_file, scorer, sample)
+    published = sample.predictions
+    if scored.num_rows != published.num_rows:
+        raise UnusableInputError(
+            f"{receipt.path}: of {count_of(published.num_rows, 'prediction')} the bundle gives "
+            f"only {scored.num_rows} a probability; run predict again"
+        )
+    was, now = _labels(published), _labels(scored)
+    before, after = _confidences(published), _confidences(scored)
+    differences = np.abs(before - after)
+    same = np.array([old == new for old, new in zip(was, now, strict=True)], np.bool_)
+    wrong = np.flatnonzero(~(same & (differences <= TOLERANCE)))
+    if len(wrong):
+        shown = (
+            f"prediction {sample.places[i] + 1} is {was[i]} ({before[i]:.6f}), scored again "
+            f"{now[i]} ({after[i]:.6f})"
+            for i in wrong
+        )
+        raise UnusableInputError(
+            f"{receipt.path}: {len(wrong)} of {count_of(len(sample.places), 'row')} scored again "
+            f"differ: {listing(shown)}; run predict again"
+        )
+    return float(differences.max(initial=0))
+
+
+def _score_rows(
+    receipt: Receipt, input_file: InputFile, scorer: Scorer, sample: Sample
+) -> pa.Table:
+    opened = open_source(input_file, receipt.read_options)
+    parts = [scorer.schema(pa.schema([])).empty_table()]
+    rows_in = predicted = 0
+    with closing(opened.source) as source:
+        for block in source.blocks():
+            rows = source.check(block)
+            kept = np.flatnonzero(~np.isin(rows.offsets + (rows_in + 1), sample.unscored))
+            first, last = np.searchsorted(sample.places, (predicted, predicted + len(kept)))
+            parts.append(_score(scorer, rows, kept[sample.places[first:last] - predicted]))
+            rows_in += rows.rows
+            predicted += len(kept)
+    opened.verify_unchanged()
+    counts = receipt.counts
+    if (rows_in, predicted) != (counts.rows_in, counts.rows_predicted):
+        raise UnusableInputError(
+            f"{receipt.path}: {input_file.name} has {count_of(rows_in, 'row')}, {predicted} of "
+            f"them scorable; the receipt says {counts.rows_in} and {counts.rows_predicted}; "
+            "run predict again"
+        )
+    return pa.concat_tables(parts)
+
+
+def _score(scorer: Scorer, rows: Rows, chosen: NDArray[np.intp]) -> pa.Table:
+    """Score some rows of a checked batch, without their other columns."""
+    no_columns = batch_of([], len(chosen), pa.schema([]))
+    pixels: Any = rows.pixels[chosen]  # of either dtype
+    scored = scorer.score(Rows(pixels, no_columns, (), no_columns.slice(0, 0), len(chosen)))
+    return pa.Table.from_batches([scored.predictions])
+
+
+def _labels(table: pa.Table) -> list[str]:
+    labels: list[str] = table["prediction"].cast(pa.string()).to_pylist()
+    return labels
+
+
+def _confidences(table: pa.Table) -> NDArray[np.float64]:
+    """Return confidences as written, in float32, for exact differences in float64."""
+    return np.array(table["confidence"].cast(pa.float32()).to_pylist(), np.float64)
