@@ -9,14 +9,13 @@ changed in the goldens together with its reason.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,62 +35,44 @@ GOLDENS: dict[str, dict[str, Any]] = {
     for path in sorted((HERE / "goldens").glob("*.json"))
 }
 CASES = [(section, case) for section, cases in GOLDENS.items() for case in cases]
-
-Recorded = Callable[[str], dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """What the commands do now, by section; each is recorded once, by the first that asks.
-
-    Workers of pytest-xdist share the recordings: who comes second waits for the first.
-    """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / "pins-recorded"
-    folder.mkdir(exist_ok=True)
-    known: dict[str, dict[str, Any]] = {}
-
-    def record(section: str) -> dict[str, Any]:
-        if section not in known:
-            known[section] = _record_once(folder, section)
-        return known[section]
-
-    return record
+SLOW = ("train",)
 
 
-def _record_once(folder: Path, section: str) -> dict[str, Any]:
-    path, failure = folder / f"{section}.json", folder / f"{section}.failure"
-    with (folder / f"{section}.lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists() and not failure.exists():
-            command = [sys.executable, str(RECORD), "--section", section, "--to", str(folder)]
-            done = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-            )
-            if done.returncode:  # the other cases of the section must not try it again
-                failure.write_text(done.stderr[-4000:] or "no message", encoding="utf-8")
-    if failure.exists():
-        pytest.fail(f"the recording failed: {failure.read_text(encoding='utf-8')}")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def pinned(section: str, *case: str) -> Any:
+    """Parameters of a test; with pytest-xdist the tests of a section share a process."""
+    marks = [pytest.mark.xdist_group(f"pins-{section}")]
+    if section in SLOW:
+        marks.append(pytest.mark.slow)
+    return pytest.param(section, *case, marks=marks, id=": ".join((section, *case)))
 
 
-@pytest.mark.parametrize("section", GOLDENS)
-def test_the_recorded_cases_are_those_that_are_pinned(section: str, recorded: Recorded) -> None:
+@cache
+def recorded(section: str) -> dict[str, Any] | str:
+    """What the commands of a section do now, or the end of the message if they can't be run."""
     skip_without_extra(section)
-    assert list(recorded(section)) == list(GOLDENS[section])
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(RECORD), "--section", section, "--to", folder]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode:
+            return f"the recording failed: {done.stderr[-4000:] or 'no message'}"
+        cases: dict[str, Any] = json.loads(Path(folder, f"{section}.json").read_bytes())
+        return cases
 
 
-@pytest.mark.parametrize(
-    ("section", "case"), CASES, ids=[f"{section}: {case}" for section, case in CASES]
-)
-def test_a_command_does_what_it_did(section: str, case: str, recorded: Recorded) -> None:
-    skip_without_extra(section)
-    golden = resolved(GOLDENS[section], case)
-    now = resolved(recorded(section), case)
-    differences = compare(golden, now)
+@pytest.mark.parametrize("section", [pinned(section) for section in GOLDENS])
+def test_the_recorded_cases_are_those_that_are_pinned(section: str) -> None:
+    now = recorded(section)
+    assert isinstance(now, dict), now
+    assert list(now) == list(GOLDENS[section])
+
+
+@pytest.mark.parametrize(("section", "case"), [pinned(*names) for names in CASES])
+def test_a_command_does_what_it_did(section: str, case: str) -> None:
+    now = recorded(section)
+    assert isinstance(now, dict), now
+    differences = compare(resolved(GOLDENS[section], case), resolved(now, case))
     assert not differences, "\n".join(differences[:20])
 
 
