@@ -1,5 +1,5 @@
-"""What rows look like, in constant memory.
+"""The evidence about the rows of an input, gathered batch by batch in constant memory.
 
-Each batch adds to the evidence; at the end suspicion says whether the rows are digits at all, and
-drift how far they are from the training data.
+Suspicion says whether the rows are digits at all. Drift says how far they are from the training
+data.
 """

@@ -1,11 +1,11 @@
-"""How far apart histograms are, and how much of that is chance.
+"""The distance between histograms, and the part of it that chance explains.
 
-Distances are those of Jensen and Shannon with logarithms to base 2: 0 for equal histograms, 1 for
-such that share nothing (Lin, "Divergence measures based on the Shannon entropy", 1991; Endres and
-Schindelin, "A new metric for probability distributions", 2003). Two samples of one source are never
-equal. What that makes of the squared distance is close to chi-squared / (8 ln 2), with chi-squared
-for two samples (Grosse and others, "Analysis of symbolic sequences using the Jensen-Shannon
-divergence", 2002).
+It is the Jensen-Shannon distance with logarithms to base 2: 0 for equal histograms, 1 for
+histograms that share nothing (Lin, "Divergence measures based on the Shannon entropy", 1991; Endres
+and Schindelin, "A new metric for probability distributions", 2003). Two samples of one source are
+never equal: their squared distance is close to chi-squared / (8 ln 2), with chi-squared for two
+samples (Grosse and others, "Analysis of symbolic sequences using the Jensen-Shannon divergence",
+2002).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NORMAL_QUANTILE = 3.0902
-"""Of 99.9 %."""
+"""The quantile of the normal distribution for 99.9 %."""
 
 _DECIMALS = 6
 
@@ -27,12 +27,12 @@ Histograms = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One or more histograms of rows that were seen, beside those that were expected.
+    """The result of comparing one or more histograms with the expected ones.
 
-    distance        0..1: root of the mean of their squared distances
-    by_chance       what it stays below in 996 to 999 of 1,000 samples of the same source:
-                    chi-squared is the rougher the fewer rows a bin is expected to hold
-    worst           the place of the histogram with the largest distance, `worst_distance`
+    distance   0..1: the root of the mean of the squared distances
+    by_chance  the distance that 996 to 999 of 1,000 samples of the same source stay below;
+               chi-squared is less exact for bins that are expected to hold few rows
+    worst      the index of the histogram with the largest distance, `worst_distance`
     """
 
     distance: float
@@ -42,12 +42,12 @@ class Comparison:
 
     @property
     def beyond_chance(self) -> float:
-        """The distance less what chance explains of it; both are squared for that."""
+        """The root of the squared distance minus the squared distance that chance explains."""
         return _root(self.distance**2 - self.by_chance**2)
 
 
 def compare_histograms(seen: Histograms, expected: Histograms) -> Comparison:
-    """Compare counts (h, b) in the same b bins. Every histogram counts one row or more."""
+    """Compare h histograms with b bins each, shape (h, b). Each must count at least one row."""
     squares = _squared_distances(seen, expected)
     worst = int(squares.argmax())
     return Comparison(
@@ -69,10 +69,10 @@ def _relative_entropy(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray
 
 
 def _chance(seen: Histograms, expected: Histograms) -> NDArray[np.float64]:
-    """What the squared distances of samples of one source stay below with a chance of 99.9 %.
+    """Return the 99.9 % quantile of the squared distances between samples of one source.
 
-    The quantile of chi-squared is that of Wilson and Hilferty, "The distribution of chi-square",
-    1931; its degrees of freedom are one less than the bins that hold rows.
+    The quantile of chi-squared is by Wilson and Hilferty, "The distribution of chi-square", 1931;
+    its degrees of freedom are one less than the bins that hold rows.
     """
     freedom = ((seen + expected) > 0).sum(axis=1) - 1
     ninth = 2 / (9 * np.maximum(freedom, 1))
@@ -83,5 +83,5 @@ def _chance(seen: Histograms, expected: Histograms) -> NDArray[np.float64]:
 
 
 def _root(square: Any) -> float:
-    # Rounding can carry the square of no distance a last bit below 0.
+    # Rounding can lower the square of a zero distance one bit below 0.
     return round(math.sqrt(max(0.0, float(square))), _DECIMALS)

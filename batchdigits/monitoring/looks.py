@@ -1,4 +1,4 @@
-"""How drawings stand on their 8x8 images: upright and black on white, or some other way."""
+"""The look of drawings on their 8x8 images: upright and black on white, or another."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.reference import Reference
-from batchdigits.images import DARKEST, PIXELS
+from batchdigits.images import DARKEST, PIXELS, SIDE
 from batchdigits.rows.contract import Pixels
 
 ENOUGH_SAMPLES = 100
-"""Fewer rows with a drawing than these say nothing about how the drawings stand."""
+"""The least rows with a drawing that are judged."""
 
 BLANK_SHARE = 0.999
 
-# Measured on load_digits. Of good digits of one class, shifted by a pixel, another look came down
-# to 0.73 of the distance as they stand, of all classes to 0.86. Of all classes turned by 180
-# degrees or mirrored the right look came to 0.60 to 0.66, transposed to 0.21, inverted to 0.12.
+# Distances of another look as a share of the upright distance, measured on load_digits. Good digits
+# shifted by a pixel: down to 0.73 for a single class, 0.86 for all classes. Digits of all classes
+# that are turned by 180 degrees or mirrored: 0.60 to 0.66; transposed: 0.21; inverted: 0.12.
 CLOSER = 0.70
 MUCH_CLOSER = 0.55
-"""For drawings of few classes: a 6 upside down is a fair 9."""
+"""The limit for drawings of few classes: a 6 upside down resembles a 9."""
 MANY_CLASSES = 7
 CLASS_SHARE = 0.04
 
 CHUNK_ROWS = 256
 
-# Up to 2**18 multiplications OpenBLAS stays in the calling thread; its own threads would take the
-# CPUs from the workers.
+# OpenBLAS makes up to 2**18 multiplications in the calling thread. For more it starts threads that
+# would take CPUs from the workers.
 _MULTIPLICATIONS = 2**18
 
 Images = NDArray[Any]
@@ -41,7 +41,7 @@ _ROW_BY_ROW = (
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a file may look like, how (n, 8, 8) images come to look so, and what to do about it."""
+    """A look that a file may have: its name, the images (n, 8, 8) in that look, and the fix."""
 
     name: str
     of: Callable[[Images], Images]
@@ -65,10 +65,10 @@ _LOOKS = (_UPRIGHT, *_TURNED, _INVERTED)
 
 
 class LookEvidence:
-    """How far sampled drawings are from the nearest class mean, as they stand and otherwise.
+    """The distances of sampled drawings from the nearest class mean, in each look.
 
-    The distance is 1 - r, r the correlation of the 64 pixels with the class mean: thick, thin,
-    faint or dark ink makes little difference to it. A row of one single shade has none.
+    The distance is 1 - r, with r the correlation of the 64 pixels with the class mean. Thick, thin,
+    faint or dark ink changes it little. It does not exist for a row of a single shade.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -85,7 +85,7 @@ class LookEvidence:
         self._nearest = np.zeros((len(_LOOKS), self._classes))
 
     def add(self, pixels: Pixels, weights: NDArray[np.float64]) -> None:
-        """Take in sampled rows, each standing for `weights` rows of the input."""
+        """Add sampled rows; each represents as many rows of the input as its weight says."""
         darkest = pixels.max(axis=1)
         self._weight_sampled += float(weights.sum())
         self._weight_blank += float(weights[darkest == 0].sum())
@@ -109,7 +109,7 @@ class LookEvidence:
         )
 
     def verdict(self) -> str | None:
-        """Judge whether another look fits far better than upright."""
+        """Say which look fits far better than upright, if there is one."""
         self._measure()
         if self._drawn < ENOUGH_SAMPLES or not self._classes:
             return None
@@ -118,15 +118,15 @@ class LookEvidence:
         limit = CLOSER if present >= MANY_CLASSES else MUCH_CLOSER
         if self._distances[best] >= limit * self._distances[0]:
             return None
-        found, upright = (self._distances[i] / self._weight_drawn for i in (best, 0))
+        corrected, upright = (self._distances[i] / self._weight_drawn for i in (best, 0))
         return (
-            f"looks {_LOOKS[best].name}: put right, {self._drawn:,} sampled rows are at a distance "
-            f"of {found:.3f} from the training data, as they stand at {upright:.3f} "
+            f"looks {_LOOKS[best].name}: {self._drawn:,} sampled rows are at a distance of "
+            f"{upright:.3f} from the training data, and of {corrected:.3f} if corrected "
             f"(1 - correlation with the nearest class mean); {_LOOKS[best].fix}"
         )
 
     def _measure(self) -> None:
-        """Count in what the chunk holds, and empty it."""
+        """Measure the rows in the chunk, and empty it."""
         rows, self._filled = self._filled, 0
         if not rows or not self._classes:
             return
@@ -141,7 +141,7 @@ class LookEvidence:
 
 
 def _products(rows: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every mean times every row, shape (m, n)."""
+    """Multiply every mean by every row, shape (m, n)."""
     result = np.empty((len(means), len(rows)), np.float32)
     step = max(1, _MULTIPLICATIONS // means.size)
     for start in range(0, len(rows), step):
@@ -150,14 +150,14 @@ def _products(rows: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[
 
 
 def _drawings(reference: Reference) -> NDArray[np.float64]:
-    """The mean images (k, 8, 8) of the classes that had rows with something drawn on them."""
+    """Return the mean images (k, 8, 8) of the classes whose mean is not a single shade."""
     means = reference.class_means
     drawn: NDArray[np.float64] = means[means.max(axis=1) > means.min(axis=1)]
-    return drawn.reshape(-1, 8, 8)
+    return drawn.reshape(-1, SIDE, SIDE)
 
 
 def _standardized(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows (n, 64) with mean 0 and length 1, so that their products are correlations."""
+    """Scale rows (n, 64) to mean 0 and length 1, so that their products are correlations."""
     centred = rows - rows.mean(axis=1, keepdims=True)
     result: NDArray[np.float32] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     return result

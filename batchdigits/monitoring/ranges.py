@@ -1,4 +1,4 @@
-"""Whether the values of an input are of the range 0..16, or of one that `--scale` would name."""
+"""The range of an input's pixels: 0..16, or another that `--scale` should name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from batchdigits.rows.contract import Pixels
 from batchdigits.rows.rejects import Reject
 
 FAINT_SHARE = 1 / 8
-"""Above 16 / 255, which a wrong --scale 255 leaves of the ink, and far below faint handwriting."""
+"""The share of the training data's darkest pixel up to which an input is too faint: more than the
+16/255 of the ink that a wrong --scale 255 leaves, and far less than faint handwriting has."""
 
 RANGE_ENDS = (1, DARKEST, 100, 255, 1023, 4095, 65535)
-"""Largest values of the pixel ranges that are in use: shares, ours, percent, 8 to 16 bits."""
+"""The largest values of usual pixel ranges: shares, ours, percent, 8 to 16 bits."""
 
 
 class RangeEvidence:
-    """The values of all pixels, and of those that were rejected as above the range."""
+    """The largest pixel of the scorable rows, and the rejected values above the range."""
 
     def __init__(self, darkest: int, scale: float | None) -> None:
         self._darkest = darkest
@@ -39,20 +40,22 @@ class RangeEvidence:
 
     @property
     def above(self) -> int:
-        """Rows that were rejected since a pixel is above the range."""
+        """The rows that were rejected for a pixel above the range."""
         return sum(self._above)
 
     def verdict(self, rows: int) -> str | None:
-        """Judge the rows that were rejected as above the range; `rows` is how many there were."""
+        """Judge the rows that were rejected for a pixel above the range, of `rows` in all."""
         if 2 * self.above <= rows:
             return None
+        end = self._common_end()
         return (
-            f"looks scaled to {self._range()}: {self.above:,} of {rows:,} rows have a pixel above "
-            f"{self._limit:g}, the largest value seen is {self._largest:g}; {self._fix()}"
+            f"looks scaled to 0..{self._largest if end is None else end:g}: {self.above:,} of "
+            f"{rows:,} rows have a pixel above {self._limit:g}, the largest value seen is "
+            f"{self._largest:g}; {self._advice(end)}"
         )
 
     def faint_verdict(self) -> str | None:
-        """Judge the pixels that can be scored."""
+        """Judge the pixels of the scorable rows."""
         if self._top > FAINT_SHARE * self._darkest:
             return None
         largest = self._top * self._limit / DARKEST
@@ -70,21 +73,14 @@ class RangeEvidence:
             if math.isfinite(value):
                 self._largest = max(self._largest, value)
 
-    def _range(self) -> str:
-        end = self._common_end()
-        return f"0..{self._largest:g}" if end is None else f"0..{end}"
-
-    def _fix(self) -> str:
-        return self._advice(self._common_end())
-
     def _common_end(self) -> int | None:
-        """The smallest range in use that holds all but 1 % of the values above ours."""
+        """Return the end of the smallest usual range that holds 99 % of the values above ours."""
         counts = np.cumsum(self._above)
         place = int(np.searchsorted(counts, 0.99 * counts[-1]))
         return RANGE_ENDS[place] if place < len(RANGE_ENDS) else None
 
     def _is_usable(self, end: int | None) -> bool:
-        """Whether `--scale end` (or leaving it out, for 16) is another way to read the input."""
+        """Tell whether `--scale end` (for 16: no --scale) would read the input in another way."""
         return end is not None and end != self._limit
 
     def _advice(self, end: int | None) -> str:
@@ -97,5 +93,5 @@ class RangeEvidence:
 
 
 def _range_end(largest: float) -> int | None:
-    """The smallest range in use that holds a value, up to the rounding of float32."""
+    """Return the end of the smallest usual range with this value, up to float32 rounding."""
     return next((end for end in RANGE_ENDS if largest <= end * (1 + 1e-6)), None)

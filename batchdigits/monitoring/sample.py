@@ -1,8 +1,8 @@
-"""A sample of an input's rows in constant memory, that depends on the rows alone.
+"""A sample of an input's rows in constant memory.
 
-Every row has a mark, made from its number in the file, and a row is in the sample if its mark is
-below a limit. The limit starts above all marks and is halved whenever the sample would outgrow its
-room: what is in it at the end does not depend on how the rows were cut into batches.
+Every row has a mark, made from its number in the file. A row is in the sample if its mark is below
+a limit, which starts above all marks and is halved whenever the sample would become too large. So
+the sample depends on the rows only, not on how they were cut into batches.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from batchdigits.images import PIXELS
 from batchdigits.rows.contract import Pixels
 
 SAMPLED_ROWS = 8_192
-"""At most; half as many at least, of an input that has them."""
+"""The most rows in the sample. An input with more rows gives at least half as many."""
 
-# Multiplying by 2**64 divided by the golden ratio spreads consecutive numbers evenly: Knuth, The
-# Art of Computer Programming, volume 3, section 6.4.
+# 2**64 divided by the golden ratio: multiples of it are spread evenly. Knuth, The Art of Computer
+# Programming, volume 3, section 6.4.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _ALL_MARKS = 2**64 - 1
 
 
 def marks_of(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A mark for each row, uint64, evenly spread whatever the rows' numbers have in common."""
+    """Return a uint64 mark for each row number; the marks of any usual selection are spread."""
     return numbers.astype(np.uint64) * _SPREAD
 
 
 class RowSample:
-    """Up to 8,192 rows, each as likely as any other to be among them; levels are 0..16, rounded."""
+    """Up to 8,192 rows, each with the same chance to be in the sample; levels 0..16, rounded."""
 
     def __init__(self) -> None:
         self._levels = np.empty((PIXELS, SAMPLED_ROWS), np.uint8)
@@ -39,7 +39,7 @@ class RowSample:
         self._limit = _ALL_MARKS
 
     def add(self, pixels: Pixels, numbers: NDArray[np.int64]) -> None:
-        """Take in rows (n, 64) whose numbers in the file, counted from 0, are `numbers`."""
+        """Add rows (n, 64) with their numbers in the file, counted from 0."""
         marks = marks_of(numbers)
         chosen = self._below(marks)
         while self._rows + len(chosen) > SAMPLED_ROWS:
@@ -64,7 +64,7 @@ class RowSample:
 
 
 def _levels(pixels: Pixels, chosen: NDArray[np.intp]) -> NDArray[Any]:
-    """The chosen rows as columns, whole numbers of any type."""
+    """Return the chosen rows as columns, whole numbers of any type."""
     if pixels.dtype == np.uint8 and pixels.flags.fnc:
         return pixels.T.take(chosen, axis=1)
     rows = pixels.take(chosen, axis=0).T
