@@ -1,6 +1,7 @@
 """The architecture is the layout: imports go one way through the floors."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,15 @@ def test_imports_inside_a_room_go_down_too(room: str) -> None:
         assert part in floor_of, f"{room}/{part} is on no floor: add it to INNER_FLOORS"
         inner = {inner_of(other) for other in ours(path) if room_of(other) == room} - {part, ""}
         assert all(floor_of[other] < floor_of[part] for other in inner), f"{path} imports {inner}"
+
+
+def test_contributing_lists_the_floors() -> None:
+    """The table under "Where things are" has a line for each floor, lowest first."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = re.search(r"\| rooms \| subject \|\n\|[-|]+\n((?:\|.*\n)+)", text)
+    assert table
+    cells = [line.split("|")[1] for line in table[1].splitlines()]
+    assert [set(re.findall(r"`(\w+)`", cell)) for cell in cells] == FLOORS
 
 
 def test_no_modules_import_each_other() -> None:
