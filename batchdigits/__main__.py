@@ -18,10 +18,11 @@ COMMANDS = {
     "receipts": "verify the receipts of finished runs",
 }
 
-USAGE = """usage: batchdigits COMMAND …
+_COMMAND_LINES = "\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items())
+USAGE = f"""usage: batchdigits COMMAND …
 
 commands:
-{commands}
+{_COMMAND_LINES}
 
 `batchdigits COMMAND --help` lists a command's flags. `python -m batchdigits.COMMAND` runs it too.
 """
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else "--help"
     if name in ("--help", "-h"):
-        sys.stdout.write(_usage())
+        sys.stdout.write(USAGE)
         return 0 if arguments else 2
     if name == "--version":
         from batchdigits._version import __version__
@@ -49,11 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = import_module(f"batchdigits.{name}.__main__")
     code: int = module.main(arguments[1:])
     return code
-
-
-def _usage() -> str:
-    lines = (f"  {name:10}{text}" for name, text in COMMANDS.items())
-    return USAGE.format(commands="\n".join(lines))
 
 
 def run() -> NoReturn:

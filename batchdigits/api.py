@@ -95,16 +95,15 @@ class Bundle:
 
         Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1)
         and, with a threshold or strangeness, `decision` and `cause` (text). Raises
-        UnusableInputError, naming the first 20 rows, if any row can't be scored.
+        UnusableInputError, naming the first 20 rows, if any row can't be scored; UsageError for a
+        threshold outside 0..1; UsageError or BundleError if strangeness can't be measured.
         """
         import pyarrow as pa
 
         from batchdigits.rows.memory import WHERE, check_table, to_table
         from batchdigits.rows.pixels import refuse_reserved
 
-        scorer = self.scorer(
-            probabilities=probabilities, review_below=review_below, strangeness=strangeness
-        )
+        scorer = self._scorer(probabilities, review_below, strangeness)
         schema, checked = check_table(to_table(rows), ReadOptions(pixels=pixels))
         refuse_reserved(schema.names, scorer.names, WHERE)
         batches = list(checked)
@@ -133,23 +132,10 @@ class Bundle:
         """
         from batchdigits.scoring.batches import score_batches
 
-        scorer = self.scorer(
-            probabilities=probabilities, review_below=review_below, strangeness=strangeness
-        )
+        scorer = self._scorer(probabilities, review_below, strangeness)
         return score_batches(batches, scorer, read or ReadOptions(), name)
 
-    def scorer(
-        self,
-        *,
-        probabilities: bool = False,
-        review_below: float | None = None,
-        strangeness: bool = False,
-    ) -> Scorer:
-        """Make the scorer that adds the columns which `predict` returns.
-
-        Raises UsageError for a threshold outside 0..1 or an engine that can't measure strangeness,
-        BundleError for a bundle that can't.
-        """
+    def _scorer(self, probabilities: bool, review_below: float | None, strangeness: bool) -> Scorer:
         from batchdigits.scoring.scorer import Scorer
 
         threshold = parse_review_below(review_below)

@@ -48,7 +48,12 @@ def parser() -> Parser:
     _add_input_options(result)
     _add_output_options(result)
     _add_machine_options(result)
-    _add_check_option(result)
+    result.add_argument(
+        "--check",
+        action="store_true",
+        help="check inputs, columns, bundle, outputs, locks and disk space; score and write "
+        "nothing, and end with the exit code that is known by then",
+    )
     add_common_options(result)
     return result
 
@@ -125,15 +130,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="score inputs that look scaled, inverted, turned, mirrored or blank as a whole; "
         "without this flag they are refused",
-    )
-
-
-def _add_check_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="check inputs, columns, bundle, outputs, locks and disk space; score and write "
-        "nothing, and end with the exit code that is known by then",
     )
 
 

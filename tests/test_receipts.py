@@ -26,10 +26,10 @@ from batchdigits.files.targets import plan_targets
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
+from batchdigits.scoring import replay
 from batchdigits.scoring.one_input import Work, score_input
 from batchdigits.scoring.options import Limit, RunPolicy
-from batchdigits.scoring.receipt import Key, Receipt
-from batchdigits.scoring.replay import verify_receipt
+from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
@@ -319,8 +319,10 @@ class SometimesNothing:
         return most_probable(self.probabilities(pixels))
 
 
-def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
-    """Predictions are found again behind rows that the check rejects and that the model rejects."""
+def test_rows_without_a_probability_keep_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prediction after rows that the check or the model rejects is compared with its own row."""
     pixels = np.random.default_rng(0).integers(0, 18, (400, 64))
     pixels[:, 3:] = np.minimum(pixels[:, 3:], 16)
     path = tmp_path / "in.parquet"
@@ -343,12 +345,14 @@ def test_rows_without_a_probability_keep_their_place(tmp_path: Path) -> None:
     (targets,) = plan_targets(found, None)
     result = score_input(found.inputs[0], LocalFolder(targets), work)
     assert set(result.reasons) == {"out-of-range", "no-probability"}
-    receipt = Receipt.read(tmp_path / "in.receipt.json")
+    receipt = tmp_path / "in.receipt.json"
+    monkeypatch.setattr(replay, "_open_scorer", lambda *_: scorer)
     for sample in (1_000, 50):
-        verified = verify_receipt(receipt, lambda: scorer, sample=sample)
+        verified = replay.verify_file(receipt, sample=sample)
         assert (verified.problems, verified.worst_difference) == ((), 0)
     other = Scorer(SometimesNothing(), pa.array(["b", "a", "c"]))
-    (problem,) = verify_receipt(receipt, lambda: other, sample=50).problems
+    monkeypatch.setattr(replay, "_open_scorer", lambda *_: other)
+    (problem,) = replay.verify_file(receipt, sample=50).problems
     assert "rows scored again differ" in str(problem)
 
 

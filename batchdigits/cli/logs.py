@@ -23,37 +23,29 @@ def configure_logging(arguments: argparse.Namespace, prog: str) -> None:
     if log_format not in LOG_FORMATS:  # argparse does not check a default, here the variable's
         raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
     handler = logging.StreamHandler()
-    handler.setFormatter(_json_formatter() if log_format == "json" else _text_formatter(prog))
+    handler.setFormatter(_formatter(log_format, prog))
     logger = logging.getLogger("batchdigits")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     logger.propagate = False
 
 
-def _text_formatter(prog: str) -> logging.Formatter:
+def _formatter(log_format: str, prog: str) -> logging.Formatter:
     import logging
 
     clear = CLEAR_LINE if StatusLine().enabled else ""
 
-    class TextFormatter(logging.Formatter):
+    class Formatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            message = super().format(record)
-            if record.levelno != logging.INFO:
-                message = f"{prog}: {record.levelname.lower()}: {message}"
-            return clear + message
+            level = record.levelname.lower()
+            if log_format == "json":
+                line = json_line(level, record.getMessage(), record.created)
+                trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+                return line + trace
+            prefix = "" if level == "info" else f"{prog}: {level}: "
+            return f"{clear}{prefix}{super().format(record)}"
 
-    return TextFormatter()
-
-
-def _json_formatter() -> logging.Formatter:
-    import logging
-
-    class JsonFormatter(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            line = json_line(record.levelname.lower(), record.getMessage(), record.created)
-            return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-    return JsonFormatter()
+    return Formatter()
 
 
 def json_line(level: str, message: str, created: float) -> str:

@@ -39,22 +39,12 @@ class Counts:
 
         Receipts of older versions have no causes.
         """
+        reasons, causes = facts.get("reasons"), facts.get("causes")
         match facts:
-            case {
-                "rows_in": int(rows_in),
-                "rows_predicted": int(predicted),
-                "rows_rejected": int(rejected),
-                "reasons": dict(reasons),
-            }:
-                causes = facts.get("causes")
+            case {"rows_in": int(), "rows_predicted": int(), "rows_rejected": int()}:
                 if _are_counts(reasons) and (causes is None or _are_counts(causes)):
-                    return cls(
-                        rows_in=rows_in,
-                        rows_predicted=predicted,
-                        rows_rejected=rejected,
-                        reasons=reasons,
-                        causes=causes,
-                    )
+                    written = {"causes": None, **facts}
+                    return cls(**{count.name: written[count.name] for count in fields(cls)})
         raise ValueError("a count is missing or of another type")
 
     def __add__(self, other: Counts) -> Counts:

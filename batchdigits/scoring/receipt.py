@@ -81,14 +81,6 @@ class Receipt:
     def read_options(self) -> ReadOptions:
         return ReadOptions.of_facts(self.key.options)
 
-    @property
-    def engine(self) -> str:
-        return str(self.key.options["engine"])
-
-    @property
-    def probabilities(self) -> bool:
-        return bool(self.key.options["probabilities"])
-
     def facts(self) -> dict[str, Any]:
         """Return the receipt as its file holds it, without `outputs`, which the commit adds."""
         counts = self.counts.facts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,8 @@ def verify_file(
 ) -> Verified:
     """Check a receipt against its files, and score some rows again.
 
+    The bundle is opened only if all files match the receipt and there is a row to score.
+
     sample      the most rows to score again; 0 needs no bundle
     bundle      the receipt's bundle; None: the one with its digest in the store or the package
     input_path  where the input file is now; None: where the receipt says it was
@@ -81,26 +83,6 @@ def verify_file(
         receipt = Receipt.read(path)
     except (NoInputError, UnusableInputError, IOFailedError) as error:
         return Verified(None, 0, None, (error,))
-    return verify_receipt(
-        receipt,
-        lambda: _open_scorer(receipt, bundle, store),
-        sample=sample,
-        input_path=input_path,
-    )
-
-
-def verify_receipt(
-    receipt: Receipt,
-    open_scorer: Callable[[], Scorer],
-    *,
-    sample: int,
-    input_path: Path | None = None,
-) -> Verified:
-    """Check a receipt against its files, and score up to `sample` rows again, as `verify_file`.
-
-    `open_scorer` opens the receipt's bundle. It is called only if all files match the receipt and
-    there is a row to score.
-    """
     problems: list[BatchdigitsError] = []
     published: Sample | None = None
     input_file: InputFile | None = None
@@ -113,7 +95,8 @@ def verify_receipt(
     worst, rescored = None, 0
     if published is not None and input_file is not None and len(published.places):
         with _collected(problems):
-            worst = score_again(receipt, input_file, open_scorer(), published)
+            scorer = _open_scorer(receipt, bundle, store)
+            worst = score_again(receipt, input_file, scorer, published)
             rescored = len(published.places)
     return Verified(receipt, rescored, worst, tuple(problems))
 
@@ -123,15 +106,16 @@ def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Sco
 
     Raises BundleError if no bundle has the receipt's digest.
     """
+    options = receipt.key.options
     choice = BundleChoice(
         bundle=_find_bundle(receipt, store) if bundle is None else bundle,
         store=store,
         expect_digest=receipt.key.bundle["digest"],
-        engine=receipt.engine,
+        engine=options["engine"],
     )
     file = choice.load()
-    engine = open_checked(file, receipt.engine)
-    return Scorer(engine, file.manifest.classes.array(), receipt.probabilities)
+    engine = open_checked(file, options["engine"])
+    return Scorer(engine, file.manifest.classes.array(), options["probabilities"])
 
 
 def _find_bundle(receipt: Receipt, store: str | None) -> Path:

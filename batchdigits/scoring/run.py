@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from batchdigits.monitoring.drift import exceeds
 from batchdigits.scoring.dry_run import Room, check_input
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_input
-from batchdigits.scoring.options import RunOptions
+from batchdigits.scoring.options import RunOptions, RunPolicy
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.text import listing, one_line
@@ -112,30 +112,27 @@ def _result(step: Step, input_file: InputFile, place: Place, work: Work) -> Inpu
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
         return _refused(input_file, error)
     else:
-        if not work.policy.max_rejects.allows(result.rows_rejected, result.rows_in):
-            logger.error("%s", _too_many_rejects(result))
-        if exceeds(result.drift, work.policy.max_drift):
-            logger.error("%s", _too_much_drift(result, work))
+        for problem in _beyond_limits(result, work.policy):
+            logger.error("%s", one_line(f"{result.input}: {problem}"))
         return result
     # Here the error is gone, and with it the arrays that its frames referred to.
     _release_memory()
     return result
 
 
-def _too_many_rejects(result: InputResult) -> str:
-    reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
-    return one_line(
-        f"{result.input}: {result.rows_rejected} of {result.rows_in} rows were rejected "
-        f"({reasons}), more than --max-rejects; the others are published; see {result.rejects}"
-    )
-
-
-def _too_much_drift(result: InputResult, work: Work) -> str:
-    return one_line(
-        f"{result.input}: drift {result.drift:.3f} ({result.drift_of}) is more than --max-drift "
-        f"{work.policy.max_drift:g}: the rows differ from the bundle's training data; the "
-        f"predictions are published; see drift in {result.receipt}"
-    )
+def _beyond_limits(result: InputResult, policy: RunPolicy) -> Iterator[str]:
+    if not policy.max_rejects.allows(result.rows_rejected, result.rows_in):
+        reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
+        yield (
+            f"{result.rows_rejected} of {result.rows_in} rows were rejected ({reasons}), more "
+            f"than --max-rejects; the others are published; see {result.rejects}"
+        )
+    if exceeds(result.drift, policy.max_drift):
+        yield (
+            f"drift {result.drift:.3f} ({result.drift_of}) is more than --max-drift "
+            f"{policy.max_drift:g}: the rows differ from the bundle's training data; the "
+            f"predictions are published; see drift in {result.receipt}"
+        )
 
 
 def _release_memory() -> None:
