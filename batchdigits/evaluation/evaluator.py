@@ -239,7 +239,7 @@ def score_labelled(
     rows.source.verify(first_row - 1, lines)
     for evaluator in evaluators:
         evaluator.tally.counts.check(rows.name)
-    rows.opened.verify_unchanged()
+    rows.source.verify_unchanged()
 
 
 def _scored_rows(rows: Rows, scored: Scored) -> NDArray[np.int64]:

@@ -109,7 +109,7 @@ def _evaluate_input(
     if tally.counts.rows_in:
         refuse_useless(rows.name, rows.label, [tally])
     digest = counts.bundle.manifest.data.get("digest")
-    trained_on = digest is not None and digest == rows.opened.digest()
+    trained_on = digest is not None and digest == rows.source.digest()
     return InputTally(rows.name, tally, suspicion.verdict(), trained_on)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
 from batchdigits.evaluation.confusion import share_interval
-from batchdigits.rows.arrow import positions
+from batchdigits.rows.arrow import BYTES, is_any, positions
 
 MAX_GROUPS = 100_000
 """More groups would be ids of single rows, and memory would grow with the input."""
@@ -115,14 +115,7 @@ def may_group(kind: pa.DataType) -> bool:
     """Return whether rows can be grouped by values of that type: no lists, structs or bytes."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return not (
-        pa.types.is_nested(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or isinstance(kind, pa.BaseExtensionType)
-    )
+    return not (is_any(kind, "nested", *BYTES) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _in_plain_type(column: pa.Array) -> pa.Array:

@@ -18,7 +18,8 @@ from batchdigits.evaluation.groups import may_group
 from batchdigits.evaluation.options import LabelledOptions
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
-from batchdigits.rows.contract import OpenSource, Rows, Source
+from batchdigits.rows.arrow import is_any
+from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import ONE_THREAD, Machine
@@ -35,18 +36,13 @@ class LabelledRows:
     """An open input file of rows to judge bundles by; `label` is None if it has no labels."""
 
     input_file: InputFile
-    opened: OpenSource
+    source: Source[Any]
     label: str | None
 
     @property
     def name(self) -> str:
         """The input file's name in messages."""
         return self.input_file.name
-
-    @property
-    def source(self) -> Source[Any]:
-        """The reader of the rows."""
-        return self.opened.source
 
     def labels_of(self, rows: Rows) -> pa.Array | None:
         """Return the labels of a batch's scorable rows; None if the file has no labels."""
@@ -61,9 +57,9 @@ def open_labelled(
 
     Raises as `open_source`, and UsageError for a column whose type can't hold labels or groups.
     """
-    opened = open_source(input_file, options, machine)
+    source = open_source(input_file, options, machine)
     try:
-        schema = opened.source.schema
+        schema = source.schema
         label = options.label_among(schema.names)
         for name in options.keep or ():
             if not may_group(schema.field(name).type):
@@ -76,9 +72,9 @@ def open_labelled(
                 f"{input_file.name}: the label column {label!r} is {schema.field(label).type}: "
                 "name a column of whole numbers, booleans or text with --label"
             )
-        yield LabelledRows(input_file, opened, label)
+        yield LabelledRows(input_file, source, label)
     finally:
-        opened.source.close()
+        source.close()
 
 
 def find_file(path: str) -> InputFile:
@@ -125,18 +121,8 @@ def label_places(column: pa.Array, keys: Mapping[str, int]) -> NDArray[np.int64]
 def _may_be_label(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return any(
-        is_kind(kind)
-        for is_kind in (
-            pa.types.is_string,
-            pa.types.is_string_view,
-            pa.types.is_large_string,
-            pa.types.is_boolean,
-            pa.types.is_integer,
-            pa.types.is_floating,
-            pa.types.is_null,
-        )
-    )
+    text = ("string", "string_view", "large_string")
+    return is_any(kind, *text, "boolean", "integer", "floating", "null")
 
 
 def _place(value: Any, keys: Mapping[str, int]) -> int:

@@ -64,9 +64,19 @@ def format_of(head: bytes) -> tuple[str, Compression]:
 def refuse_content(head: bytes, input_file: InputFile) -> None:
     """Raise UnusableInputError when a file's first bytes contradict its name."""
     _refuse_empty(head, input_file)
-    _refuse_foreign(head, input_file)
-    if format_of(head) != (input_file.kind, input_file.compression):
-        _refuse_format(head, input_file)
+    kind, compression = format_of(head)
+    if (kind, compression) == (PLAIN_TEXT, None):
+        for magic, (content, fix) in _FOREIGN.items():
+            if head.startswith(magic):
+                _refuse(input_file, f"is {content}", fix)
+    if (kind, compression) != (input_file.kind, input_file.compression):
+        if input_file.path is None:
+            fix = "decompress it before the pipe" if compression else "give it as a file"
+        else:
+            fix = f"rename it to {input_file.stem}{data_suffix(kind, compression)}"
+        content = _describe(kind, compression)
+        expected = _describe(input_file.kind, input_file.compression)
+        _refuse(input_file, f"is {content} by its content, not {expected}", fix)
     if input_file.compression is None:
         _refuse_wide_text(head, input_file)
 
@@ -84,24 +94,6 @@ def refuse_decompressed(head: bytes, input_file: InputFile) -> None:
 def _refuse_empty(head: bytes, input_file: InputFile) -> None:
     if not head:
         _refuse(input_file, "is empty", "give it a header line, or leave it out")
-
-
-def _refuse_foreign(head: bytes, input_file: InputFile) -> None:
-    if format_of(head) == (PLAIN_TEXT, None):
-        for magic, (content, fix) in _FOREIGN.items():
-            if head.startswith(magic):
-                _refuse(input_file, f"is {content}", fix)
-
-
-def _refuse_format(head: bytes, input_file: InputFile) -> NoReturn:
-    kind, compression = format_of(head)
-    if input_file.path is None:
-        fix = "decompress it before the pipe" if compression else "give it as a file"
-    else:
-        fix = f"rename it to {input_file.stem}{data_suffix(kind, compression)}"
-    content = _describe(kind, compression)
-    expected = _describe(input_file.kind, input_file.compression)
-    _refuse(input_file, f"is {content} by its content, not {expected}", fix)
 
 
 def _refuse_wide_text(head: bytes, input_file: InputFile) -> None:

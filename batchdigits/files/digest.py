@@ -70,7 +70,10 @@ class HashingReader:
 
     def read(self, size: int = -1) -> bytes:
         """Return 1 to `size` bytes (all that are left if negative); none at the end of the file."""
-        return self._account(self._raw.read(size))
+        data = self._raw.read(size)
+        self._hash.update(data)
+        self.bytes_read += len(data)
+        return data
 
     def digest(self) -> str:
         """Return the digest of what was read so far."""
@@ -78,11 +81,6 @@ class HashingReader:
 
     def close(self) -> None:
         self._raw.close()
-
-    def _account(self, data: bytes) -> bytes:
-        self._hash.update(data)
-        self.bytes_read += len(data)
-        return data
 
 
 class HashingWriter:
@@ -112,7 +110,6 @@ class HashingWriter:
         return length
 
     def tell(self) -> int:
-        """Return the number of bytes written, which is the place of the next one."""
         return self.bytes_written
 
     def flush(self) -> None:

@@ -13,18 +13,11 @@ from pathlib import Path
 
 from batchdigits.errors import NoInputError, UsageError
 from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
-from batchdigits.files.names import (
-    DATA_SUFFIXES,
-    STANDARD_INPUT,
-    InputFile,
-    InputFiles,
-    split_name,
-)
+from batchdigits.files.names import DATA_SUFFIXES, STANDARD_INPUT, InputFile, InputFiles, split_name
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.text import count_of
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
-_GLOB_CHARACTERS = frozenset("*?[")
 
 
 def expand_inputs(arguments: Sequence[str]) -> InputFiles:
@@ -113,12 +106,9 @@ def _is_skipped(name: str) -> bool:
     return name.startswith((".", "_")) or any(fnmatchcase(name, pattern) for pattern in _OURS)
 
 
-def _is_glob(argument: str) -> bool:
-    return not _GLOB_CHARACTERS.isdisjoint(argument)
-
-
 def _means_several(argument: str) -> bool:
-    return _is_folder(argument) or (_is_glob(argument) and not os.path.lexists(argument))
+    is_glob = not set("*?[").isdisjoint(argument)
+    return _is_folder(argument) or (is_glob and not os.path.lexists(argument))
 
 
 def _is_folder(argument: str) -> bool:

@@ -24,7 +24,6 @@ class FileFormat:
     standard_input  whether `-` is read as this format; true of one
     """
 
-    name: str
     title: str
     suffixes: tuple[str, ...]
     magic: bytes = b""
@@ -33,17 +32,10 @@ class FileFormat:
 
 
 FORMATS: dict[str, FileFormat] = {
-    file_format.name: file_format
-    for file_format in (
-        FileFormat(
-            "csv",
-            "CSV",
-            (".csv", ".tsv", ".txt", ".data"),
-            compressions=("gz", "zst"),
-            standard_input=True,
-        ),
-        FileFormat("parquet", "Parquet", (".parquet",), magic=b"PAR1"),
-    )
+    "csv": FileFormat(
+        "CSV", (".csv", ".tsv", ".txt", ".data"), compressions=("gz", "zst"), standard_input=True
+    ),
+    "parquet": FileFormat("Parquet", (".parquet",), magic=b"PAR1"),
 }
 PLAIN_TEXT = next(name for name, facts in FORMATS.items() if not facts.magic)
 STANDARD_INPUT = next(name for name, facts in FORMATS.items() if facts.standard_input)

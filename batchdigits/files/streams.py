@@ -255,10 +255,6 @@ class OutputStream:
 
 
 def open_output(path: Path, compression: Compression) -> OutputStream:
-    """Create a file at `path`, a temporary, in place of one that may exist; compress its bytes.
-
-    The same bytes give the same file: gzip gets no date and no name.
-    """
+    """Create a file at `path`, a temporary, in place of one that may exist; compress its bytes."""
     writer = open_temporary(path)
-    encoder = open_encoder(writer, compression)
-    return OutputStream(path, writer, encoder)
+    return OutputStream(path, writer, open_encoder(writer, compression))

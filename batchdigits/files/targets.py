@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,7 +69,11 @@ def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:
     """
     planned = _plan(inputs, output)
     _refuse_collisions(inputs.inputs, planned)
-    identities = dict(_identities(inputs.inputs))
+    identities = {
+        identity: input_file.name
+        for input_file in inputs.inputs
+        if (identity := _identity(0 if input_file.path is None else input_file.path))
+    }
     _refuse_inputs_as_targets(identities, planned)
     return [replace(targets, inputs=frozenset(identities)) for targets in planned]
 
@@ -116,8 +120,11 @@ def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
             "-: standard input has no folder and no name to derive those of outputs from; name an "
             "output file, such as --output forms.csv"
         )
-    if output:
-        _refuse_file_for_several(output)
+    if output and output.lower().endswith(DATA_SUFFIXES) and not Path(output).is_dir():
+        raise UsageError(
+            f"--output {output}: names one file, but several inputs (or a folder or glob) need a "
+            "folder; add / to its end"
+        )
     return [
         _in_folder(Path(output) if output else input_file.path.parent, input_file)
         for input_file in inputs.inputs
@@ -153,15 +160,6 @@ def _named(output: Path) -> Targets:
     )
 
 
-def _refuse_file_for_several(output: str) -> None:
-    names_file = output.lower().endswith(DATA_SUFFIXES)
-    if names_file and not Path(output).is_dir():
-        raise UsageError(
-            f"--output {output}: names one file, but several inputs (or a folder or glob) need a "
-            "folder; add / to its end"
-        )
-
-
 def _refuse_collisions(input_files: Sequence[InputFile], planned: Sequence[Targets]) -> None:
     writers: dict[str, InputFile] = {}
     for input_file, targets in zip(input_files, planned, strict=True):
@@ -186,13 +184,6 @@ def _refuse_inputs_as_targets(
                     f"{identities[identity]}: is an input, and {path} would overwrite it; name "
                     "another --output"
                 )
-
-
-def _identities(input_files: Sequence[InputFile]) -> Iterator[tuple[tuple[int, int], str]]:
-    for input_file in input_files:
-        identity = _identity(0 if input_file.path is None else input_file.path)
-        if identity is not None:
-            yield identity, input_file.name
 
 
 def _identity(path: Path | int) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.images import DARKEST, PIXELS
-from batchdigits.rows.arrow import batch_of, take
+from batchdigits.rows.arrow import batch_of, is_any, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import PixelColumns
@@ -43,7 +43,6 @@ class ArrowLayout:
 
     @property
     def passthrough_schema(self) -> pa.Schema:
-        """The schema of the pass-through columns."""
         return pa.schema([self.schema.field(i) for i in self.passthrough])
 
 
@@ -94,13 +93,12 @@ class _Judged:
 
 
 def _judge(batch: pa.RecordBatch, pixels: PixelColumns, options: ReadOptions) -> _Judged:
-    if not pixels.is_list:
-        columns = [_plain(batch.column(name)) for name in pixels.names]
-        values, nulls = _matrix(columns, batch.num_rows)
-        return _Judged(values, _ranks(values, nulls, options), None)
-    flat, fits = _flat_list(batch.column(pixels.names[0]))
-    values, nulls = _flat_matrix(flat)
-    return _Judged(values, _ranks(values, nulls, options), fits)
+    if pixels.is_list:
+        values, nulls, fits = _list_matrix(batch.column(pixels.names[0]))
+        return _Judged(values, _ranks(values, nulls, options), fits)
+    columns = [_plain(batch.column(name)) for name in pixels.names]
+    values, nulls = _matrix(columns, batch.num_rows)
+    return _Judged(values, _ranks(values, nulls, options), None)
 
 
 def _with_rejects(
@@ -134,7 +132,7 @@ def _with_rejects(
 
 
 def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np.bool_] | None]:
-    dtype = np.result_type(*{_numpy_type(column.type) for column in columns})
+    dtype = np.result_type(*{column.type.to_pandas_dtype() for column in columns})
     whole = not any(column.null_count for column in columns)
     if dtype == np.uint8 and whole:
         # The columns stay end to end: in large batches the engine transposes them far faster.
@@ -149,23 +147,18 @@ def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np
     return matrix, nulls
 
 
-def _flat_matrix(flat: pa.Array) -> tuple[Numbers, NDArray[np.bool_] | None]:
-    flat = _plain(flat)
-    matrix = _to_numpy(flat).reshape(-1, PIXELS)
-    if not flat.null_count:
-        return matrix, None
-    return matrix, flat.is_null().to_numpy(zero_copy_only=False).reshape(-1, PIXELS)
-
-
-def _flat_list(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
-    """The values of the lists that hold 64, end to end, and a mask of their rows (None: all)."""
+def _list_matrix(
+    column: pa.Array,
+) -> tuple[Numbers, NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+    """The lists that hold 64 values, a mask of their nulls, and one of their rows (None: all)."""
     import pyarrow.compute as pc
 
     lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
-    fits = lengths == PIXELS
-    if fits.all():
-        return column.flatten(), None
-    return column.filter(pa.array(fits)).flatten(), fits
+    fits = None if (lengths == PIXELS).all() else lengths == PIXELS
+    flat = _plain((column if fits is None else column.filter(pa.array(fits))).flatten())
+    nulls = flat.is_null().to_numpy(zero_copy_only=False) if flat.null_count else None
+    matrix = _to_numpy(flat).reshape(-1, PIXELS)
+    return matrix, None if nulls is None else nulls.reshape(-1, PIXELS), fits
 
 
 def _ranks(
@@ -203,15 +196,15 @@ def _value_reject(
     batch: pa.RecordBatch, pixels: PixelColumns, row: int, ranks: NDArray[np.uint8]
 ) -> Reject:
     first = int(ranks.argmin())
-    cells = _cells(batch, pixels, row)
-    value = cells[first]
-    return Reject(
-        row=row,
-        reason=BY_RANK[ranks[first]],
-        column=f"{pixels.names[0]}[{first}]" if pixels.is_list else pixels.names[first],
-        value=None if value is None else str(value),
-        raw=_json(cells),
-    )
+    if pixels.is_list:
+        column = f"{pixels.names[0]}[{first}]"
+        cells = list(batch.column(pixels.names[0])[row].as_py())
+    else:
+        column = pixels.names[first]
+        cells = [batch.column(name)[row].as_py() for name in pixels.names]
+    value = None if cells[first] is None else str(cells[first])
+    reason = BY_RANK[ranks[first]]
+    return Reject(row=row, reason=reason, column=column, value=value, raw=_json(cells))
 
 
 def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Reject:
@@ -231,12 +224,6 @@ def _json(cells: list[object]) -> str:
     return json.dumps(finite, default=str, allow_nan=False)
 
 
-def _cells(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> list[object]:
-    if pixels.is_list:
-        return list(batch.column(pixels.names[0])[row].as_py())
-    return [batch.column(name)[row].as_py() for name in pixels.names]
-
-
 def _plain(column: pa.Array) -> pa.Array:
     """Dictionary-encoded and decimal columns as plain numbers."""
     if pa.types.is_dictionary(column.type):
@@ -254,26 +241,15 @@ def _to_numpy(column: pa.Array) -> Numbers:
     return values
 
 
-def _numpy_type(arrow_type: pa.DataType) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = np.dtype(arrow_type.to_pandas_dtype())
-    return dtype
-
-
-def _is_number(arrow_type: pa.DataType) -> bool:
-    if pa.types.is_dictionary(arrow_type):
-        arrow_type = arrow_type.value_type
-    return bool(
-        pa.types.is_integer(arrow_type)
-        or pa.types.is_floating(arrow_type)
-        or pa.types.is_decimal(arrow_type)
-    )
+def _is_number(kind: pa.DataType) -> bool:
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return is_any(values, "integer", "floating", "decimal")
 
 
 def _check_list_type(field: pa.Field, where: str) -> None:
     kind = field.type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     fixed = pa.types.is_fixed_size_list(kind)
-    if not (lists or fixed) or not _is_number(kind.value_type):
+    if not (fixed or is_any(kind, "list", "large_list")) or not _is_number(kind.value_type):
         raise UnusableInputError(
             f"{where}: the pixel column {field.name!r} is {kind}, expected a list of numbers such "
             "as fixed_size_list<uint8>[64]; name other columns with --pixels"

@@ -15,6 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+BYTES = ("binary", "large_binary", "fixed_size_binary", "binary_view")
+
+
+def is_any(kind: pa.DataType, *families: str) -> bool:
+    """Whether a type is of a family that a function of `pyarrow.types` tests, such as "integer"."""
+    return any(getattr(pa.types, f"is_{family}")(kind) for family in families)
+
 
 def batch_of(columns: Sequence[pa.Array], rows: int, schema: pa.Schema) -> pa.RecordBatch:
     """A batch of `rows` rows, also without any column."""

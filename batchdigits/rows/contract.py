@@ -75,6 +75,8 @@ class Source(Protocol[BlockT]):
     verify(rows,       called after the last block with the rows and lines of all checked blocks:
       lines)           raises InternalError unless they account for the whole file
     progress()         the part of the file's bytes (or rows) that was read, 0..1; None if unknown
+    digest()           `sha256:…` of the file's bytes, known after the last block
+    verify_unchanged() raises TryAgainError if the file is no longer the one that was opened
     close()            may be called at any time and more than once
     """
 
@@ -90,20 +92,11 @@ class Source(Protocol[BlockT]):
 
     def progress(self) -> float | None: ...
 
+    def digest(self) -> str: ...
+
+    def verify_unchanged(self) -> None: ...
+
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSource:
-    """A source and the file that it reads.
-
-    `digest()` is the sha256 of the file's bytes; a stream has it after it was read to its end.
-    `verify_unchanged()` raises TryAgainError if the file is no longer the one that was opened.
-    """
-
-    source: Source[Any]
-    digest: Callable[[], str]
-    verify_unchanged: Callable[[], None]
 
 
 class Stream(Protocol):
@@ -131,7 +124,8 @@ class Format:
     """The functions of one file format, which `rows/NAME/format.py` defines.
 
     open_source   opens an input file whose content `check_content` has accepted
-    open_sink     opens an output file; the names are those of columns with few different values
+    open_sink     opens an output file of rows with that schema; the names are those of columns
+                  whose values repeat a lot, which some formats store smaller for that
     unwritable    the columns of a schema that the format can't hold
     read_columns  some columns of an output file, batch by batch. Raises pyarrow's exceptions,
                   OSError or ValueError for a file that can't be read
@@ -139,7 +133,7 @@ class Format:
     is_text       whether every pass-through cell is text, without a type of its own
     """
 
-    open_source: Callable[[InputFile, ReadOptions, Machine], OpenSource]
+    open_source: Callable[[InputFile, ReadOptions, Machine], Source[Any]]
     open_sink: Callable[[Stream, pa.Schema, Collection[str]], Sink]
     unwritable: Callable[[pa.Schema], Sequence[pa.Field]]
     read_columns: Callable[[Path, Sequence[str]], Iterator[pa.RecordBatch]]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.names import FORMATS, InputFile
-from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.contract import Format, Source
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.text import listing
 
@@ -24,22 +23,12 @@ def find_format(kind: str) -> Format:
 
 def open_source(
     input_file: InputFile, options: ReadOptions, machine: Machine = ONE_THREAD
-) -> OpenSource:
+) -> Source[Any]:
     """Open an input file that `check_content` has accepted, and read its header or schema.
 
     Raises NoInputError, UnusableInputError or UsageError, each with the file's name and the fix.
     """
     return find_format(input_file.kind).open_source(input_file, options, machine)
-
-
-def open_sink(
-    kind: str, stream: Stream, schema: pa.Schema, few_values: Collection[str] = ()
-) -> Sink:
-    """Open a sink for rows with `schema` in the format `kind`.
-
-    few_values  columns whose values repeat a lot, which some formats store smaller for that
-    """
-    return find_format(kind).open_sink(stream, schema, few_values)
 
 
 def check_schema(kind: str, schema: pa.Schema, where: str) -> None:

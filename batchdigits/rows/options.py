@@ -85,8 +85,7 @@ class ReadOptions:
 
     def facts(self) -> dict[str, Any]:
         """The options as a receipt keeps them."""
-        facts = asdict(self)
-        return {**facts, "keep": None if self.keep is None else list(self.keep)}
+        return asdict(self) | {"keep": None if self.keep is None else list(self.keep)}
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
@@ -133,7 +132,6 @@ class Machine:
 
     @property
     def threads(self) -> int:
-        """The number of threads that score."""
         return available_workers() if self.workers is None else self.workers
 
     def checked(self) -> Self:

@@ -13,7 +13,6 @@ from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
 
-
 Select = Callable[[Sequence[str], str], Sequence[str]]
 """Chooses pass-through columns of these, besides the pixels, of the input file named second."""
 
@@ -26,7 +25,6 @@ class PixelColumns:
 
     @property
     def is_list(self) -> bool:
-        """Whether one list column holds all 64 pixels."""
         return len(self.names) == 1
 
 
@@ -79,7 +77,7 @@ def find_pixels(names: Sequence[str], spec: str | None, where: str) -> PixelColu
 def parse_pixel_spec(spec: str) -> tuple[str, ...]:
     """Parse `PREFIX{0..63}SUFFIX`, 64 names joined by commas, or the name of a list column.
 
-    Raises UsageError when that is neither 64 distinct names nor one.
+    Raises UsageError for anything else.
     """
     match = re.fullmatch(r"([^{}]*)\{(\d+)\.\.(\d+)\}([^{}]*)", spec)
     if match:

@@ -30,14 +30,10 @@ REASONS: dict[str, str] = {
     "no-probability": "the model gave no finite probability for the row",
 }
 
-RANKS = {reason: rank for rank, reason in enumerate(REASONS)}
 BY_RANK = tuple(REASONS)
-
-FINE = len(REASONS)
-"""The rank of a pixel or row without a fault, above that of every reason."""
-
-RAW_LIMIT = 4096
-"""Characters of the raw line (or row) that a reject keeps."""
+RANKS = {reason: rank for rank, reason in enumerate(REASONS)}
+FINE = len(REASONS)  # the rank of a pixel or row without a fault, above that of every reason
+RAW_LIMIT = 4096  # characters of the raw line (or row) that a reject keeps
 
 
 @dataclass(frozen=True, slots=True)

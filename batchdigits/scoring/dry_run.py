@@ -36,7 +36,7 @@ def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> 
                 input_file, place, receipt.counts, receipt.drift, status="unchanged", work=work
             )
         refuse_foreign(input_file, place, work)
-    with closing(open_source(input_file, work.read, work.machine).source) as source:
+    with closing(open_source(input_file, work.read, work.machine)) as source:
         schema = output_schema(source, work.scorer, place, input_file.name)
         needed = _bytes_to_write(input_file, place.targets, source, len(schema))
         room.take(input_file, place.targets, needed)

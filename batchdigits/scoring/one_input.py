@@ -15,7 +15,7 @@ from batchdigits.errors import InternalError, IOFailedError, OutputError, Unusab
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
 from batchdigits.monitoring.drift import LARGE, Drift, PredictionCounts, count_predictions, exceeds
-from batchdigits.rows.contract import OpenSource, Rows, Source
+from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.rejects import REASONS
@@ -104,12 +104,11 @@ def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
 
 def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Receipt:
     started, name = time.time(), input_file.name
-    opened = open_source(input_file, work.read, work.machine)
     threads = work.machine.threads
     with (
-        closing(opened.source) as source,
+        closing(open_source(input_file, work.read, work.machine)) as source,
         Outputs(place, source, work.scorer, name=name, threads=threads) as outputs,
-        _refuse_changes(opened),
+        _refuse_changes(source),
     ):
         watch = Watch(work.scorer, work.reference, work.read.scale)
         _stream(source, outputs, watch, work, name)
@@ -120,7 +119,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
         source.verify(watch.counts.rows_in, watch.lines)
         written = outputs.close()
         _refuse_hopeless(name, watch.counts)
-        digest = opened.digest()
+        digest = source.digest()
     receipt = Receipt(
         input=name,
         input_digest=digest,
@@ -140,7 +139,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
 
 
 @contextmanager
-def _refuse_changes(opened: OpenSource) -> Iterator[None]:
+def _refuse_changes(source: Source[Any]) -> Iterator[None]:
     """Raise TryAgainError if the input file changed, rather than the error that this led to.
 
     A file that is still being written looks damaged, but can be scored later.
@@ -148,9 +147,9 @@ def _refuse_changes(opened: OpenSource) -> Iterator[None]:
     try:
         yield
     except (UnusableInputError, IOFailedError, InternalError):
-        opened.verify_unchanged()
+        source.verify_unchanged()
         raise
-    opened.verify_unchanged()
+    source.verify_unchanged()
 
 
 def _stream(source: Source[Any], outputs: Outputs, watch: Watch, work: Work, name: str) -> None:

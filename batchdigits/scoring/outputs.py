@@ -10,7 +10,7 @@ from batchdigits.files.commit import WrittenFile
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import OutputStream
 from batchdigits.rows.contract import Sink, Source
-from batchdigits.rows.formats import check_schema, open_sink
+from batchdigits.rows.formats import check_schema, find_format
 from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
 from batchdigits.scoring.scorer import Scored, Scorer
@@ -90,6 +90,6 @@ class Outputs:
 
     def _open(self, role: str, schema: pa.Schema, few_values: frozenset[str] = frozenset()) -> Sink:
         stream = self._place.open(getattr(self._place.targets, role))
-        sink = open_sink(self._place.targets.kind, stream, schema, few_values)
+        sink = find_format(self._place.targets.kind).open_sink(stream, schema, few_values)
         self._files[role] = stream, sink
         return sink

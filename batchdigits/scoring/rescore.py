@@ -108,10 +108,10 @@ def score_again(receipt: Receipt, input_file: InputFile, scorer: Scorer, sample:
 def _score_rows(
     receipt: Receipt, input_file: InputFile, scorer: Scorer, sample: Sample
 ) -> pa.Table:
-    opened = open_source(input_file, receipt.read_options)
+    source = open_source(input_file, receipt.read_options)
     parts = [scorer.schema(pa.schema([])).empty_table()]
     rows_in = predicted = 0
-    with closing(opened.source) as source:
+    with closing(source):
         for block in source.blocks():
             rows = source.check(block)
             kept = np.flatnonzero(~np.isin(rows.offsets + (rows_in + 1), sample.unscored))
@@ -119,7 +119,7 @@ def _score_rows(
             parts.append(_score(scorer, rows, kept[sample.places[first:last] - predicted]))
             rows_in += rows.rows
             predicted += len(kept)
-    opened.verify_unchanged()
+    source.verify_unchanged()
     counts = receipt.counts
     if (rows_in, predicted) != (counts.rows_in, counts.rows_predicted):
         raise UnusableInputError(

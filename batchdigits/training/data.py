@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -81,15 +82,12 @@ def read_labelled(path: str, label: str, options: ReadOptions) -> Labelled:
     """
     input_file = find_file(path)
     wanted = LabelledOptions(**{**asdict(options), "keep": ()}, label=label)
-    opened = open_source(input_file, wanted)
-    try:
-        pixels, labels = _read(opened.source, path)
-    finally:
-        opened.source.close()
-    opened.verify_unchanged()
+    with closing(open_source(input_file, wanted)) as source:
+        pixels, labels = _read(source, path)
+    source.verify_unchanged()
     values = _label_values(labels, label, path, is_text_file=find_format(input_file.kind).is_text)
     return _labelled(
-        pixels, values, f"labelled rows of {path}, column {label}", opened.digest(), path
+        pixels, values, f"labelled rows of {path}, column {label}", source.digest(), path
     )
 
 

@@ -21,7 +21,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from batchdigits.files.names import InputFile
-from batchdigits.rows.contract import OpenSource, Rows
+from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import Machine, ReadOptions
 
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
@@ -50,6 +50,13 @@ class _Bare:
 
     def progress(self) -> None:
         """Unknown."""
+
+    def digest(self) -> str:
+        """Of nothing."""
+        return NO_DIGEST
+
+    def verify_unchanged(self) -> None:
+        """Look away."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -125,12 +132,11 @@ class _NoHash:
         return NO_DIGEST.removeprefix("sha256:")
 
 
-def _open(entry: InputFile, _options: ReadOptions, machine: Machine) -> OpenSource:
+def _open(entry: InputFile, _options: ReadOptions, machine: Machine) -> Any:
     if entry.path is None:
         raise ValueError("a file is expected")
     parquet = entry.kind == "parquet"
-    source: Any = _BareParquet(entry.path, machine) if parquet else _BareCsv(entry.path)
-    return OpenSource(source, lambda: NO_DIGEST, lambda: None)
+    return _BareParquet(entry.path, machine) if parquet else _BareCsv(entry.path)
 
 
 def _without_checksums(*arguments: Any, **options: Any) -> pq.ParquetWriter:

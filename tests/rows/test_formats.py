@@ -45,12 +45,12 @@ def test_a_format_reads_back_what_it_writes(tmp_path: Path, kind: str) -> None:
     assert split_name(path.name) == ("a", kind, None)
     (input_file,) = expand_inputs([str(path)]).inputs
     check_content(input_file)
-    opened = open_source(input_file, ReadOptions())
-    (rows,) = [opened.source.check(block) for block in opened.source.blocks()]
-    opened.source.verify(rows.rows, rows.lines)
-    opened.source.close()
-    opened.verify_unchanged()
-    assert opened.digest().startswith("sha256:")
+    source = open_source(input_file, ReadOptions())
+    (rows,) = [source.check(block) for block in source.blocks()]
+    source.verify(rows.rows, rows.lines)
+    source.close()
+    source.verify_unchanged()
+    assert source.digest().startswith("sha256:")
     assert rows.pixels.tolist() == [[0] * 64, [16] * 64]
     typed = ["1", "2"] if find_format(kind).is_text else [1, 2]
     assert rows.passthrough.to_pydict() == {"form": ["a", "b,c"], "n": typed}

@@ -6,12 +6,12 @@ import io
 
 import pyarrow as pa
 
-from batchdigits.rows.formats import open_sink
+from batchdigits.rows.formats import find_format
 
 
 def written(kind: str, batches: list[pa.RecordBatch], few_values: tuple[str, ...] = ()) -> bytes:
     stream = io.BytesIO()
-    sink = open_sink(kind, stream, batches[0].schema, few_values)
+    sink = find_format(kind).open_sink(stream, batches[0].schema, few_values)
     for batch in batches:
         sink.write(sink.encode(batch))
     sink.close()

@@ -15,22 +15,20 @@ from batchdigits.files.targets import Targets, check_targets, make_folder
 
 
 class LocalFolder:
-    """The place of one input file's outputs in a folder, as `Place` promises."""
+    """The place of one input file's outputs in a folder, which `held` creates, as `Place` promises.
+
+    Raises OutputError or IOFailedError where the folder can't be written, TryAgainError where
+    another run holds the lock.
+    """
 
     def __init__(self, targets: Targets) -> None:
         self.targets = targets
 
     def check(self) -> None:
-        """Raise OutputError for names that can't be written. Creates nothing."""
         check_targets(self.targets)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock, settle what an earlier run left, and clean up after an exception.
-
-        Creates the folder. Raises OutputError or IOFailedError where it can't be written,
-        TryAgainError where another run holds the lock.
-        """
         make_folder(self.targets)
         with hold_lock(self.targets.receipt):
             try:
@@ -41,14 +39,11 @@ class LocalFolder:
                 raise
 
     def open(self, path: Path) -> OutputStream:
-        """Open the temporary of a final name. Raises OutputError or IOFailedError."""
         return open_output(temporary_name(path), self.targets.compression)
 
     def publish(self, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None:
-        """Give the temporaries their final names and write the receipt."""
         publish(self.targets, written, receipt)
 
     def is_settled(self) -> bool:
-        """Whether no commit was cut off here. Raises TryAgainError where another run is at it."""
         refuse_held(self.targets.receipt)
         return not self.targets.commit.exists()

@@ -17,11 +17,8 @@ from batchdigits.rows.csv.lines import count_line_ends, line_end, line_start, ne
 from batchdigits.rows.csv.records import Quotes, read_line, spanning_record
 from batchdigits.rows.rejects import RAW_LIMIT
 
-HELD_LIMIT = 1 << 20
-"""Bytes of blank lines that are kept unchanged; further ones are only counted."""
-
-BLOCK_LINES = 1 << 14
-"""Lines of a block, about: each may become a reject, which is a Python object."""
+HELD_LIMIT = 1 << 20  # bytes of blank lines that are kept unchanged; further ones are only counted
+BLOCK_LINES = 1 << 14  # about; each line may become a reject, which is a Python object
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +86,9 @@ class BlockCutter:
 
     @property
     def tail_lines(self) -> int:
-        """The number of blank lines that nothing has followed so far."""
         return self._blank.count
 
     def blocks(self) -> Iterator[CsvBlock]:
-        """The blocks, in order."""
         for block in self._by_bytes():
             yield from _by_lines(block, self._layout)
 

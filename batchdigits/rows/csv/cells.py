@@ -9,13 +9,9 @@ from numpy.typing import NDArray
 
 from batchdigits.images import PIXELS
 
-SPAN = 1 << 16
-"""Bytes tokenized at once, so that the dozen arrays in use stay in the processor's cache."""
-
+SPAN = 1 << 16  # bytes tokenized at once: the dozen arrays in use stay in the processor's cache
 NO_CODE = 255
-
-_FRONT = b"\n" * 6
-"""Line ends put before a span, so that its first cells never index bytes before it."""
+_FRONT = b"\n" * 6  # put before a span, so that its first cells never index bytes before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,6 @@ class Grid:
         return starts, self.ends[:, column]
 
     def cell(self, line: int, column: int) -> bytes:
-        """The bytes of one cell."""
         start = self.first[line] if column == 0 else self.ends[line, column - 1] + 1
         return self.data[start : self.ends[line, column]]
 
@@ -82,10 +77,7 @@ def tokenize(
     gridded = np.flatnonzero(fits)
     within = np.repeat(fits, counts)
     grid = Grid(
-        data,
-        ends[within].reshape(-1, cells),
-        starts[gridded],
-        codes[within].reshape(-1, cells),
+        data, ends[within].reshape(-1, cells), starts[gridded], codes[within].reshape(-1, cells)
     )
     return grid, RecordBounds(starts, stops, counts, gridded)
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from batchdigits.files.names import InputFile, split_name
 from batchdigits.files.streams import open_input
-from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.arrow import BYTES, is_any
+from batchdigits.rows.contract import Format, Sink, Source, Stream
 from batchdigits.rows.options import Machine, ReadOptions
 
+# Bytes read at once of an output file. No record is longer: its text columns come from an input
+# record of at most 1 MiB.
 BLOCK_BYTES = 1 << 24
-"""Bytes read at once of an output file. No record is longer: its text columns come from an input
-record of at most 1 MiB."""
 
 
-def _open_source(input_file: InputFile, options: ReadOptions, _machine: Machine) -> OpenSource:
+def _open_source(input_file: InputFile, options: ReadOptions, _machine: Machine) -> Source[Any]:
     from batchdigits.rows.csv.source import CsvSource
 
     stream = open_input(input_file)
     try:
-        source = CsvSource(stream, options, input_file.name)
+        return CsvSource(stream, options, input_file.name)
     except BaseException:
         stream.close()
         raise
-    return OpenSource(source, stream.digest, stream.verify_unchanged)
 
 
 def _open_sink(stream: Stream, schema: pa.Schema, _few_values: Collection[str]) -> Sink:
@@ -44,13 +45,7 @@ def _fits(arrow_type: pa.DataType) -> bool:
         return _fits(arrow_type.storage_type)
     if pa.types.is_dictionary(arrow_type):
         return _fits(arrow_type.value_type)
-    return not (
-        pa.types.is_nested(arrow_type)
-        or pa.types.is_binary(arrow_type)
-        or pa.types.is_large_binary(arrow_type)
-        or pa.types.is_fixed_size_binary(arrow_type)
-        or pa.types.is_binary_view(arrow_type)
-    )
+    return not is_any(arrow_type, "nested", *BYTES)
 
 
 def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -15,24 +15,15 @@ from batchdigits.errors import UnusableInputError
 from batchdigits.images import PIXELS
 from batchdigits.rows.csv.layout import LINE_LIMIT, CsvLayout
 from batchdigits.rows.csv.lines import LINE_END, next_line
-from batchdigits.rows.csv.records import (
-    Quotes,
-    Record,
-    cells_of,
-    read_line,
-    read_spanning,
-)
+from batchdigits.rows.csv.records import Quotes, Record, cells_of, read_line, read_spanning
 from batchdigits.rows.csv.values import acceptable
 from batchdigits.rows.options import ReadOptions, delimiter_byte
 from batchdigits.rows.pixels import PixelColumns, find_pixels, select_passthrough
 
 CHUNK = 1 << 16
-
 NUMERIC = re.compile(r"\s*([+-]?\d+(\.\d*)?([eE][+-]?\d+)?)?\s*")
-
+# Those that a refusal can suggest, as they are typed after `--delimiter`.
 DELIMITERS = {b",": "','", b";": "';'", b"\t": "'\\t'", b"|": "'|'", b" ": "' '"}
-"""Delimiters that a refusal can suggest, as they are typed after `--delimiter`."""
-
 OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
@@ -210,7 +201,7 @@ def _check_count(line: bytes, count: int, delimiter: bytes, name: str) -> None:
 
 def _check_names(cells: list[str], name: str) -> None:
     """Refuse a first line of numbers: it is data, unless it is pandas' default header 0 … 63."""
-    numbers = sum(1 for cell in cells if NUMERIC.fullmatch(cell))
+    numbers = sum(map(bool, map(NUMERIC.fullmatch, cells)))
     counts = [cells.count(str(i)) for i in range(PIXELS)]
     if counts == [1] * PIXELS or numbers < PIXELS:
         return

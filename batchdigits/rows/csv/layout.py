@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LINE_LIMIT = 1 << 20
-"""Bytes of the longest line that is read; a longer one is rejected as `line-too-long`."""
-
-RECORD_LIMIT = 1 << 16
-"""Bytes within which the quotes of a record that spans lines must close."""
+LINE_LIMIT = 1 << 20  # bytes; a longer line is rejected as `line-too-long`
+RECORD_LIMIT = 1 << 16  # bytes within which the quotes of a record that spans lines must close
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,6 @@ class CsvLayout:
 
     @property
     def cells(self) -> int:
-        """The number of cells of a record."""
         return len(self.names)
 
     @property

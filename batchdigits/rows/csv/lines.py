@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 import numpy as np
 
+from batchdigits.files.streams import InputStream
+
 LINE_END = re.compile(rb"\r\n|\n|\r")
-
-
-class ByteStream(Protocol):
-    """The decompressed bytes of one input file.
-
-    `read` may return fewer bytes than asked for; b"" is the end. `raw_bytes_read` and `raw_size`
-    count the bytes of the stored file, for progress.
-    """
-
-    @property
-    def raw_bytes_read(self) -> int: ...
-
-    @property
-    def raw_size(self) -> int | None: ...
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class LineCounter:
     """A stream whose lines are counted while it is read, independently of the parser."""
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: InputStream) -> None:
         self._stream = stream
         self._ended = 0
         self._last = b"\n"
 
     @property
     def count(self) -> int:
-        """The lines so far."""
         return self._ended + (self._last not in (b"\n", b"\r"))
 
     def read(self, size: int) -> bytes:
-        """Read from the stream."""
         data = self._stream.read(size)
         if data:
             self._ended += count_line_ends(data)

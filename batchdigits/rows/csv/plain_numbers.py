@@ -11,11 +11,8 @@ from batchdigits.rows.csv.text import slices
 
 Positions = NDArray[np.int32]
 
-SHORT = 15
-"""Bytes of the longest cell whose digits float64 holds exactly."""
-
-LONGEST_CAST = 40
-"""Longer cells are judged one by one: a cast of 400 digits would overflow."""
+SHORT = 15  # bytes of the longest cell whose digits float64 holds exactly
+LONGEST_CAST = 40  # bytes; longer cells are judged one by one: a cast of 400 digits would overflow
 
 
 def short_numbers(
@@ -74,7 +71,6 @@ def long_numbers(
 
 
 def _cast(numbers: pa.StringArray) -> NDArray[np.float64]:
-    """Plain numbers as the nearest float64."""
     cast = numbers.cast(pa.float64())
     return np.frombuffer(cast.buffers()[1], np.float64, len(cast))
 

@@ -184,11 +184,7 @@ def _undecodable(table: _Table) -> list[int]:
 
 
 def _with_rejects(
-    table: _Table,
-    values: PixelValues,
-    faults: _Faults,
-    layout: CsvLayout,
-    schema: pa.Schema,
+    table: _Table, values: PixelValues, faults: _Faults, layout: CsvLayout, schema: pa.Schema
 ) -> Rows:
     fine = faults.ranks == FINE
     gridded = table.records.gridded
@@ -198,19 +194,15 @@ def _with_rejects(
     first_lines = table.first_lines()
     rejected = np.flatnonzero(~fine)
     in_grid = table.grid_lines()[rejected]
-    pixels_to_blame = faults.pixels[rejected]
-    each = (rejected, faults.ranks[rejected], first_lines[rejected], pixels_to_blame, in_grid)
     rejects = tuple(
         Reject(
             record,
-            BY_RANK[rank],
-            line,
-            *_cell(table, layout, pixel, grid_line),
+            BY_RANK[faults.ranks[record]],
+            int(first_lines[record]),
+            *_cell(table, layout, faults.pixels[record], grid_line),
             raw=_shown(table.raw(record)),
         )
-        for record, rank, line, pixel, grid_line in zip(
-            *(column.tolist() for column in each), strict=True
-        )
+        for record, grid_line in zip(rejected.tolist(), in_grid.tolist(), strict=True)
     )
     return Rows(
         pixels=pixels,

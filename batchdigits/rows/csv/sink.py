@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchdigits.rows.arrow import is_any
 from batchdigits.rows.contract import Stream
 
 NEEDS_QUOTES = b'",\r\n'
@@ -22,7 +23,6 @@ class CsvSink:
         self._write_header = schema.names
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
-        """Encode a batch as lines."""
         if batch.num_rows == 0:
             return b""
         cells = [_as_text(column) for column in batch.columns]
@@ -30,12 +30,10 @@ class CsvSink:
         return _text_bytes(_join(*cells, between=","))
 
     def write(self, encoded: pa.Buffer | bytes) -> None:
-        """Append lines."""
         self._flush_header()
         self._stream.write(encoded)
 
     def close(self) -> None:
-        """Write the header if no row was written."""
         self._flush_header()
 
     def _flush_header(self) -> None:
@@ -52,7 +50,7 @@ def _as_text(column: pa.Array) -> pa.Array:
     text = column.cast(pa.large_string())
     if text.null_count:
         text = pc.fill_null(text, "")
-    return _quoted(text) if _may_need_quotes(column.type) else text
+    return text if is_any(column.type, "integer", "floating", "boolean") else _quoted(text)
 
 
 def _quoted(text: pa.Array) -> pa.Array:
@@ -84,11 +82,3 @@ def _text_bytes(lines: pa.Array) -> pa.Buffer:
     bounds = memoryview(offsets).cast("q")
     first, last = bounds[lines.offset], bounds[lines.offset + len(lines)]
     return data.slice(first, last - first)
-
-
-def _may_need_quotes(arrow_type: pa.DataType) -> bool:
-    return not (
-        pa.types.is_integer(arrow_type)
-        or pa.types.is_floating(arrow_type)
-        or pa.types.is_boolean(arrow_type)
-    )

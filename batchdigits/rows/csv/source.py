@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from batchdigits.errors import InternalError
+from batchdigits.files.streams import InputStream
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.csv.blocks import BlockCutter, CsvBlock
 from batchdigits.rows.csv.header import read_header
-from batchdigits.rows.csv.lines import ByteStream, LineCounter
+from batchdigits.rows.csv.lines import LineCounter
 from batchdigits.rows.csv.rows import check_block
 from batchdigits.rows.options import ReadOptions
 
@@ -28,7 +29,7 @@ class CsvSource:
     expected_rows: int | None = None
 
     def __init__(
-        self, stream: ByteStream, options: ReadOptions, name: str, block_bytes: int = BLOCK_BYTES
+        self, stream: InputStream, options: ReadOptions, name: str, block_bytes: int = BLOCK_BYTES
     ) -> None:
         self._name = name
         self._lines = LineCounter(stream)
@@ -43,11 +44,9 @@ class CsvSource:
         self._cutter = BlockCutter(self._lines.read, header.ahead, self._layout, block_bytes)
 
     def blocks(self) -> Iterator[CsvBlock]:
-        """Blocks of whole records, in order."""
         return self._cutter.blocks()
 
     def check(self, block: CsvBlock) -> Rows:
-        """Check the rows of one block; may run in any thread."""
         return check_block(block, self._layout, self.schema)
 
     def verify(self, rows: int, lines: int) -> None:
@@ -61,10 +60,14 @@ class CsvSource:
             )
 
     def progress(self) -> float | None:
-        """The part of the stored file that was read, None where its size is unknown."""
         size = self._stream.raw_size
         return min(self._stream.raw_bytes_read / size, 1.0) if size else None
 
+    def digest(self) -> str:
+        return self._stream.digest()
+
+    def verify_unchanged(self) -> None:
+        self._stream.verify_unchanged()
+
     def close(self) -> None:
-        """Close the stream."""
         self._stream.close()

@@ -23,16 +23,14 @@ from batchdigits.rows.csv.layout import CsvLayout
 from batchdigits.rows.csv.plain_numbers import Positions, long_numbers, short_numbers
 from batchdigits.rows.rejects import FINE, RANKS
 
+# The spellings of a missing value, in lower case (databases dump `\N`).
 MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"})
-"""The spellings of a missing value, in lower case (databases dump `\\N`)."""
 
 NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
 NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)")
 
-AT_A_TIME = 1 << 14
-"""Cells judged at once, so that the arrays in use stay in the processor's cache."""
-TRIMS = 8
-"""Spaces and tabs stripped from each side of many cells at once; above, one by one is as fast."""
+AT_A_TIME = 1 << 14  # cells judged at once: the arrays in use stay in the processor's cache
+TRIMS = 8  # blanks stripped from each side of many cells at once; above, one by one is as fast
 
 
 @dataclass(frozen=True, slots=True)

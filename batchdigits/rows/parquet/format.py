@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from batchdigits.errors import NoInputError
-from batchdigits.files.digest import digest_file
 from batchdigits.files.names import InputFile
-from batchdigits.files.streams import Snapshot
-from batchdigits.rows.contract import Format, OpenSource, Sink, Stream
+from batchdigits.rows.contract import Format, Sink, Source, Stream
 from batchdigits.rows.options import Machine, ReadOptions
 
 
-def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) -> OpenSource:
+def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) -> Source[Any]:
     from batchdigits.rows.parquet.source import ParquetSource
 
-    path = input_file.path
-    if path is None:
+    if input_file.path is None:
         raise NoInputError("-: Parquet can't be read from standard input; name a file")
-    snapshot = Snapshot.of(path)
-    source = ParquetSource(path, options, input_file.name, machine)
-    return OpenSource(source, lambda: digest_file(path), lambda: snapshot.verify(path))
+    return ParquetSource(input_file.path, options, input_file.name, machine)
 
 
 def _open_sink(stream: Stream, schema: pa.Schema, few_values: Collection[str]) -> Sink:

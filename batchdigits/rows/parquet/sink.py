@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from batchdigits.rows.contract import Stream
 
+# Limits of a row group, whichever is reached first; until then its rows stay in memory.
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 32 << 20
-"""Limits of a row group, whichever is reached first; until then its rows stay in memory."""
 
 
 class ParquetSink:
@@ -35,11 +35,9 @@ class ParquetSink:
         )
 
     def encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch: the writer itself encodes."""
-        return batch
+        return batch  # the writer itself encodes
 
     def write(self, encoded: pa.RecordBatch) -> None:
-        """Append a batch to the current row group."""
         # Batches are gathered, since pyarrow makes a row group of each one that it is given.
         self._group.append(encoded)
         self._rows += encoded.num_rows
@@ -48,7 +46,6 @@ class ParquetSink:
             self._write_group()
 
     def close(self) -> None:
-        """Write the last row group and the footer."""
         self._write_group()
         self._writer.close()
 

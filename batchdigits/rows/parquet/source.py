@@ -11,36 +11,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import InternalError, IOFailedError, UnusableInputError
+from batchdigits.files.digest import digest_file
+from batchdigits.files.streams import Snapshot
 from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
-from batchdigits.rows.arrow import joined
+from batchdigits.rows.arrow import is_any, joined
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import prefetch
 
+# Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
+# Where pages are shorter than 16 KiB, Arrow keeps the bytes of a chunk anyway.
 READ_BUFFER = 1 << 16
-"""Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
-Where pages are shorter than 16 KiB, Arrow keeps the bytes of a chunk anyway."""
-
+# Row groups up to this size are read in whole column chunks: these are as long as the footer says,
+# while through a buffer a damaged page header makes pyarrow fill gigabytes with zeros.
 SMALL_GROUP_BYTES = 32 << 20
-"""Row groups up to this size are read in whole column chunks: these are as long as the footer says,
-while through a buffer a damaged page header makes pyarrow fill gigabytes with zeros."""
-
+# Of a file with larger groups each column holds its current page and the page's decoded values.
 LARGE_GROUP_BATCH_ROWS = 8192
-"""Rows read at once of a file with larger groups: each column then holds its current page and
-the decoded values of that page."""
-
+# Rows read at once of columns of any length: a page may repeat a long cell often in few bytes,
+# and nothing in the file says how many bytes its rows become.
 PIECE_ROWS = 1024
-"""Rows read at once of columns of any length: a page may repeat a long cell often in few bytes,
-and nothing in the file says how many bytes its rows become."""
-
-BLOCK_BYTES = 4 << 20
-"""Bytes of such columns, or of columns of numbers, after which a block ends."""
-
+BLOCK_BYTES = 4 << 20  # of such columns, or of columns of numbers, after which a block ends
+# Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
+# them, compressed, would fill all memory.
 LONGEST_CELL = 16 << 20
-"""Bytes that the cells of a row group may have, on average: nobody reads longer texts, and a few
-kilobytes of them, compressed, would fill all memory."""
 
 
 class ParquetSource:
@@ -56,6 +51,8 @@ class ParquetSource:
     def __init__(
         self, path: Path, options: ReadOptions, name: str, machine: Machine = ONE_THREAD
     ) -> None:
+        self._path = path
+        self._snapshot = Snapshot.of(path)
         self._name = name
         self._options = options
         self._machine = machine
@@ -80,12 +77,8 @@ class ParquetSource:
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Record batches of about `batch_rows` rows, fewer of long cells, in the file's order."""
-        fixed: list[str] = []
-        long: list[str] = []
-        for field in self._layout.schema:
-            (fixed if _is_fixed(field.type) else long).append(field.name)
         with _damage_as_unusable(self._name):
-            for batch in self._blocks_of(fixed, long):
+            for batch in self._blocks():
                 self._read += batch.num_rows
                 yield batch
         if self._read != self.expected_rows:
@@ -102,9 +95,12 @@ class ParquetSource:
             # For the name `a.b` pyarrow also returns the field b of a struct a.
             yield batch.select(columns)
 
-    def _blocks_of(self, fixed: list[str], long: list[str]) -> Iterator[pa.RecordBatch]:
+    def _blocks(self) -> Iterator[pa.RecordBatch]:
         """Columns with cells of a fixed length in many rows at once, the others in small pieces."""
-        width = sum(_bytes_of(self._layout.schema.field(name).type) for name in fixed)
+        widths = {field.name: _fixed_bytes(field.type) for field in self._layout.schema}
+        fixed = [name for name, width in widths.items() if width is not None]
+        long = [name for name, width in widths.items() if width is None]
+        width = sum(filter(None, widths.values()))
         rows = min(self._machine.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
@@ -126,7 +122,6 @@ class ParquetSource:
                 at += piece.num_rows
 
     def check(self, block: pa.RecordBatch) -> Rows:
-        """Check the rows of one record batch."""
         return check_batch(block, self._layout, self._options)
 
     def verify(self, rows: int, lines: int) -> None:
@@ -139,8 +134,13 @@ class ParquetSource:
             )
 
     def progress(self) -> float | None:
-        """The rows read as a part of those that the footer states."""
         return self._read / self.expected_rows if self.expected_rows else None
+
+    def digest(self) -> str:
+        return digest_file(self._path)
+
+    def verify_unchanged(self) -> None:
+        self._snapshot.verify(self._path)
 
     def close(self) -> None:
         """Close the file after the thread that reads ahead has ended."""
@@ -216,31 +216,20 @@ def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
                 )
 
 
-def _is_fixed(kind: pa.DataType) -> bool:
-    """Whether every cell has the same small number of bytes, or is the index of a text."""
+def _fixed_bytes(kind: pa.DataType) -> int | None:
+    """The bytes of a cell (or of its index in a dictionary), None if they differ or are many."""
     if isinstance(kind, pa.BaseExtensionType):
-        return _is_fixed(kind.storage_type)
-    if pa.types.is_fixed_size_list(kind):
-        return kind.list_size <= PIXELS and _is_fixed(kind.value_type)
-    if pa.types.is_fixed_size_binary(kind):
-        return bool(kind.byte_width <= PIXELS)
-    return bool(
-        pa.types.is_primitive(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_dictionary(kind)
-        or pa.types.is_null(kind)
-    )
-
-
-def _bytes_of(kind: pa.DataType) -> int:
-    """The bytes of a cell of a fixed type, about."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _bytes_of(kind.storage_type)
-    if pa.types.is_fixed_size_list(kind):
-        return int(kind.list_size) * _bytes_of(kind.value_type)
+        return _fixed_bytes(kind.storage_type)
     if pa.types.is_dictionary(kind):
-        return _bytes_of(kind.index_type)
-    return 0 if pa.types.is_null(kind) else int(kind.bit_width + 7) // 8
+        return _fixed_bytes(kind.index_type)
+    if pa.types.is_fixed_size_list(kind):
+        each = _fixed_bytes(kind.value_type)
+        return None if each is None or kind.list_size > PIXELS else int(kind.list_size) * each
+    if pa.types.is_fixed_size_binary(kind):
+        return int(kind.byte_width) if kind.byte_width <= PIXELS else None
+    if is_any(kind, "primitive", "decimal"):
+        return int(kind.bit_width + 7) // 8
+    return 0 if pa.types.is_null(kind) else None
 
 
 @contextmanager
