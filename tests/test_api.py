@@ -1,4 +1,4 @@
-"""What Python programs get: the same bundle, the same scoring function."""
+"""The Python interface uses the same bundles and the same scoring function as the commands."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_rows_of_another_shape_or_kind_are_usage_errors(
         bundle.predict(rows)  # type: ignore[arg-type]
 
 
-def test_a_bundle_tells_what_it_is(bundle: batchdigits.Bundle) -> None:
+def test_a_bundle_has_a_name_a_digest_and_classes(bundle: batchdigits.Bundle) -> None:
     assert bundle.manifest.name == "digits"
     assert bundle.digest.startswith("sha256:")
     assert bundle.classes.to_pylist() == list(range(10))
@@ -86,7 +86,7 @@ def test_a_bundle_tells_what_it_is(bundle: batchdigits.Bundle) -> None:
 
 @pytest.mark.xdist_group("tensorflow")
 def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
-    """The scaler, the Keras model and the binarizer as fitted give what the ONNX graph gives."""
+    """The fitted scaler, Keras model and binarizer give the same results as the ONNX graph."""
     reference = batchdigits.open_bundle(engine="keras").predict(table, probabilities=True)
     compiled = batchdigits.open_bundle().predict(table, probabilities=True)
     assert reference["prediction"].equals(compiled["prediction"])
@@ -95,12 +95,12 @@ def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
         assert np.abs(ours - theirs).max() <= 1e-5
 
 
-def test_score_is_the_predict_command(tmp_path: Path) -> None:
+def test_score_does_what_the_predict_command_does(tmp_path: Path) -> None:
     progress: list[tuple[int, float | None, str]] = []
     summary = batchdigits.score(
         SAMPLE / "digits.parquet",
         output=tmp_path / "out.parquet",
-        on_progress=lambda *told: progress.append(told),
+        on_progress=lambda *arguments: progress.append(arguments),
     )
     assert (summary.exit_code, summary.rows_predicted) == (0, 1797)
     assert progress[-1] == (1797, 1.0, str(SAMPLE / "digits.parquet"))
@@ -115,7 +115,7 @@ def test_errors_that_concern_the_whole_run_are_raised(tmp_path: Path) -> None:
 
 
 def test_the_first_bundle_ever_still_reads_and_scores(table: pa.Table) -> None:
-    """Format 1 is a promise: a copy of the first bundle stays here, and later versions read it."""
+    """Every later version reads format 1; the tests keep a copy of the first bundle."""
     first = batchdigits.open_bundle(Path(__file__).parent / "data" / "digits-format-1.bundle")
     assert first.manifest.format == 1
     assert np.mean(np.array(first.predict(table)["prediction"]) == np.array(table["label"])) > 0.95
@@ -128,12 +128,12 @@ def test_any_real_dtype_is_taken(bundle: batchdigits.Bundle, table: pa.Table, dt
     assert bundle.predict(pixels.astype(dtype)).equals(expected)
 
 
-def test_a_mask_is_not_ignored(bundle: batchdigits.Bundle, table: pa.Table) -> None:
+def test_a_masked_array_is_refused(bundle: batchdigits.Bundle, table: pa.Table) -> None:
     with pytest.raises(UsageError, match="masked"):
         bundle.predict(np.ma.masked_equal(pixels_of(table), 0))
 
 
-def test_one_name_to_keep_is_not_its_letters(tmp_path: Path) -> None:
+def test_a_text_is_refused_as_a_list_of_columns(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected a list of column names"):
         batchdigits.score(SAMPLE / "digits.csv", output=tmp_path / "o.csv", keep="id")
 
@@ -143,8 +143,8 @@ def test_rejects_of_every_batch_are_counted(bundle: batchdigits.Bundle) -> None:
         bundle.predict(np.full((40_000, 64), 99.0))
 
 
-def test_a_column_can_be_kept_once_only(tmp_path: Path) -> None:
-    """A table with two columns of one name is one that we refuse to read ourselves."""
+def test_a_column_can_be_kept_only_once(tmp_path: Path) -> None:
+    """The output would have two columns of one name, which we refuse to read."""
     with pytest.raises(UsageError, match="--keep names 'id' more than once"):
         batchdigits.score(tmp_path / "absent.csv", keep=["id", "form", "id"])
 

@@ -1,4 +1,4 @@
-"""Moments are in UTC, whatever zone the machine is in."""
+"""Times are written in UTC, whatever the time zone of the machine."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 from batchdigits.clock import utc_text
 
 
-def test_a_moment_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:

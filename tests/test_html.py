@@ -1,4 +1,4 @@
-"""HTML that shows text from outside and never obeys it."""
+"""HTML shows text from outside, and never runs it."""
 
 from batchdigits.html import element, escaped, table
 

@@ -97,7 +97,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_sample_scores_the_same_from_parquet_csv_and_headerless_csv(tmp_path: Path) -> None:
-    """Same digits, three files: the same predictions, and the accuracy that the card gives."""
+    """Three files of the same digits get the same predictions, and the accuracy in the manifest."""
     tables = []
     for name, flags in (
         ("digits.parquet", []),
@@ -171,8 +171,8 @@ def test_bad_rows_are_rejected_with_their_reasons_and_the_others_go_on(tmp_path:
     assert sum(summary["reasons"].values()) == 16
 
 
-def test_good_rows_of_a_bad_file_get_what_they_get_in_a_good_one(tmp_path: Path) -> None:
-    """The sample's even rows stand unharmed in bad.csv, between the bad ones."""
+def test_good_rows_get_the_same_predictions_in_a_bad_file_and_in_a_good_one(tmp_path: Path) -> None:
+    """bad.csv has the even rows of the sample unchanged, and bad rows between them."""
     for name in ("bad.csv", "digits.csv"):
         predict(SAMPLE / name, "--output", tmp_path / name)
     options = pc.ParseOptions(newlines_in_values=True)
@@ -183,7 +183,7 @@ def test_good_rows_of_a_bad_file_get_what_they_get_in_a_good_one(tmp_path: Path)
 
 
 def test_the_predict_path_imports_nothing_heavy(digits: Path) -> None:
-    """What scores at night must start fast and stay small: no TensorFlow and its company."""
+    """A nightly run must start fast and stay small: it imports no TensorFlow, Keras or pandas."""
     code = (
         "import sys; from batchdigits.predict import main; code = main(sys.argv[1:]); "
         f"print([name for name in {HEAVY!r} if sys.modules.get(name)], code)"
@@ -275,7 +275,7 @@ def test_standard_input_is_read_as_csv(tmp_path: Path) -> None:
     assert predict_process("-", stdin=b"").code == 2
 
 
-def test_a_folder_scores_each_file_and_skips_what_is_ours(tmp_path: Path) -> None:
+def test_a_folder_scores_each_file_and_skips_our_own_outputs(tmp_path: Path) -> None:
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     pq.write_table(small_table(), incoming / "a.parquet")
@@ -300,7 +300,7 @@ def test_one_refused_input_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "no pixel columns among 'nothing', 'here'" in ran.stderr
 
 
-def test_what_is_done_is_not_done_again(digits: Path) -> None:
+def test_a_finished_input_is_skipped(digits: Path) -> None:
     assert predict(digits).summary["inputs"][0]["status"] == "scored"
     before = {path: path.stat().st_mtime_ns for path in digits.parent.iterdir()}
     again = predict(digits)
@@ -309,7 +309,7 @@ def test_what_is_done_is_not_done_again(digits: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in digits.parent.iterdir()} == before
 
 
-def test_an_output_from_something_else_is_replaced_only_when_told(digits: Path) -> None:
+def test_an_output_of_other_options_is_replaced_only_with_overwrite(digits: Path) -> None:
     predict(digits)
     out = digits.with_name("digits.predictions.parquet")
     before = out.read_bytes()
@@ -321,7 +321,7 @@ def test_an_output_from_something_else_is_replaced_only_when_told(digits: Path) 
     assert "proba_0" in pq.read_schema(out).names
 
 
-def test_a_changed_output_is_not_taken_for_finished(digits: Path) -> None:
+def test_an_input_whose_output_was_changed_is_not_finished(digits: Path) -> None:
     predict(digits)
     out = digits.with_name("digits.predictions.parquet")
     out.write_bytes(out.read_bytes()[:-1])
@@ -395,7 +395,7 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
         ([], 2, "INPUT"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(
+def test_unusable_arguments_are_refused_in_one_line(
     digits: Path, flags: list[str], code: int, message: str
 ) -> None:
     ran = predict(*flags, cwd=digits.parent)
@@ -427,7 +427,7 @@ def test_it_runs_in_an_empty_environment(digits: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_closed_standard_output_is_no_failure(digits: Path) -> None:
+def test_a_closed_standard_output_is_not_an_error(digits: Path) -> None:
     command = f'exec "{sys.executable}" -m batchdigits.predict "{digits}" >&-'
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -435,7 +435,7 @@ def test_a_closed_standard_output_is_no_failure(digits: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    """The run waits for more of its input, is told to stop, cleans up and says 128 + signal."""
+    """A run that waits for input gets the signal, cleans up and ends with 128 + signal."""
     out = tmp_path / "out" / "scored.parquet"
     process = subprocess.Popen(
         [sys.executable, "-m", "batchdigits.predict", "-", "--output", str(out)],
@@ -483,7 +483,7 @@ def test_list_columns_score_like_64_columns(tmp_path: Path) -> None:
     )
 
 
-def test_scale_brings_other_ranges_to_ours(tmp_path: Path) -> None:
+def test_scaled_pixels_get_the_same_predictions(tmp_path: Path) -> None:
     """Pixels stored as 0..255 score like the same pixels in 0..16."""
     table = small_table(50)
     plain = tmp_path / "plain.parquet"
@@ -541,16 +541,16 @@ def test_two_million_rows_stay_under_400_megabytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         (r"ZeroDivisionError('one\ntwo')", "internal error: ZeroDivisionError: one two"),
         ("MemoryError", "out of memory, nothing was published"),
     ],
 )
-def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(
-    tmp_path: Path, fault: str, told: str
+def test_an_unforeseen_fault_in_one_input_does_not_stop_the_others(
+    tmp_path: Path, fault: str, message: str
 ) -> None:
-    """Break the scorer for one file only: it ends with 70, the file behind it is scored."""
+    """The scorer is broken for one file only: it ends with 70, and the next file is scored."""
     for name in ("a.parquet", "b.parquet"):
         pq.write_table(small_table(), tmp_path / name)
     code = (
@@ -566,7 +566,7 @@ def test_a_fault_nobody_foresaw_in_one_input_does_not_stop_the_others(
     )
     assert done.returncode == 70
     (line,) = done.stderr.splitlines()
-    assert f"a.parquet: {told}" in line
+    assert f"a.parquet: {message}" in line
     statuses = [entry["status"] for entry in json.loads(done.stdout)["inputs"]]
     assert statuses == ["refused", "scored"]
 
@@ -583,7 +583,7 @@ def test_with_standard_error_closed_nothing_is_said_on_standard_output(digits: P
     assert (done.returncode, done.stdout) == (2, b"")
 
 
-def test_a_full_standard_output_says_that_what_was_done_stands(digits: Path) -> None:
+def test_a_full_standard_output_is_an_error_and_the_outputs_stay(digits: Path) -> None:
     command = f'exec "{sys.executable}" -m batchdigits.predict "{digits}" > /dev/full'
     done = subprocess.run(
         ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
@@ -604,7 +604,7 @@ def test_a_bundle_under_another_versions_name_never_scores(digits: Path) -> None
 
 
 def killed_while_renaming(*arguments: str | Path) -> None:
-    """A run that dies when its outputs have their names and its receipt has not."""
+    """A run that is killed after its outputs got their names, and before its receipt."""
     program = (
         "import os, sys\n"
         "from batchdigits.files import commit\n"
@@ -620,7 +620,7 @@ def killed_while_renaming(*arguments: str | Path) -> None:
 
 
 def test_a_killed_run_never_takes_the_receipt_of_one_that_came_later(digits: Path) -> None:
-    """Both share the receipt: the later run ends the killed one first, and needs --overwrite."""
+    """The runs share a receipt: the later completes the killed one, and needs --overwrite."""
     out = digits.with_name("out")
     first, later = out / "day.csv", out / "day.parquet"
     killed_while_renaming(digits, "--output", first)
@@ -633,7 +633,7 @@ def test_a_killed_run_never_takes_the_receipt_of_one_that_came_later(digits: Pat
 
 
 def test_overwriting_with_another_format_leaves_no_older_rejects(tmp_path: Path) -> None:
-    """What the replaced receipt names goes, but not what was changed since."""
+    """Outputs that the replaced receipt names are removed, unless they were changed since."""
     Path(shutil.copy(SAMPLE / "bad.csv", tmp_path / "forms.csv"))
     pq.write_table(small_table(), tmp_path / "forms.parquet")
     assert predict(tmp_path / "forms.csv").code == 3
@@ -660,7 +660,7 @@ def test_overwriting_with_another_format_leaves_no_older_rejects(tmp_path: Path)
         ("outputs", {"predictions": {"path": "", "sha256": "", "bytes": 0}, "rejects": None}),
     ],
 )
-def test_a_receipt_that_is_damaged_is_not_ours_to_replace(
+def test_outputs_with_a_damaged_receipt_are_not_replaced(
     digits: Path, field: str, value: object
 ) -> None:
     assert predict(digits).code == 0
@@ -673,8 +673,8 @@ def test_a_receipt_that_is_damaged_is_not_ours_to_replace(
     assert predict(digits, "--overwrite").code == 0
 
 
-def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> None:
-    """The second signal of a run that is refused half-way comes while its temporaries go."""
+def test_a_second_signal_during_the_cleanup_leaves_nothing_behind(digits: Path) -> None:
+    """A run fails, and the signal comes while its temporaries are removed."""
     program = (
         "import os, signal, sys\n"
         "from batchdigits.files import commit\n"
@@ -697,8 +697,10 @@ def test_a_signal_during_the_cleaning_up_leaves_nothing_either(digits: Path) -> 
     assert [path.name for path in digits.parent.iterdir()] == [digits.name]
 
 
-def test_what_is_in_the_way_says_what_it_came_from(digits: Path, tmp_path: Path) -> None:
-    """The one line of exit 73 tells another bundle from other options, content or a lost output."""
+def test_the_message_about_existing_outputs_says_what_they_came_from(
+    digits: Path, tmp_path: Path
+) -> None:
+    """Another bundle, other options, other content and a lost output have different messages."""
     predict(digits)
     out = digits.with_name("digits.predictions.parquet")
     options = predict(digits, "--probabilities").error

@@ -1,4 +1,4 @@
-"""`receipts verify`: what a receipt says still holds, or it is said what does not."""
+"""`receipts verify` checks files against their receipts, and reports every difference."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def folder(tmp_path: Path, run: Run) -> Path:
-    """A folder with bad.csv and what scoring it gave."""
+    """A folder with bad.csv and the outputs of scoring it."""
     shutil.copy(SAMPLE / "bad.csv", tmp_path)
     batchdigits.score("bad.csv", max_rejects=16)
     return tmp_path
@@ -83,8 +83,10 @@ def sign_anew(folder: Path, role: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.zst", ".parquet"])
 @pytest.mark.parametrize("source", ["bad.csv", "digits.parquet"])
-def test_what_was_just_scored_holds(source: str, suffix: str, tmp_path: Path, run: Run) -> None:
-    """Whatever the formats: rejects, quoted line breaks and all."""
+def test_a_fresh_run_matches_its_receipt(
+    source: str, suffix: str, tmp_path: Path, run: Run
+) -> None:
+    """It does in every format, with rejects and quoted line breaks."""
     shutil.copy(SAMPLE / source, tmp_path)
     batchdigits.score(source, output=f"out{suffix}", probabilities=True, max_rejects=16)
     code, out, err = run("out.receipt.json")
@@ -94,7 +96,7 @@ def test_what_was_just_scored_holds(source: str, suffix: str, tmp_path: Path, ru
 
 
 def test_flags_of_the_run_are_used_again(tmp_path: Path, run: Run) -> None:
-    """Pixels, header, delimiter, scale and kept columns stand in the receipt."""
+    """The receipt has pixels, header, delimiter, scale and kept columns."""
     table = pq.read_table(SAMPLE / "digits.parquet").slice(0, 50)
     lines = [
         ";".join([*(str(table[f"pixel_{i}"][row].as_py() * 2) for i in range(64)), f"0{row}", "x"])
@@ -107,7 +109,7 @@ def test_flags_of_the_run_are_used_again(tmp_path: Path, run: Run) -> None:
     assert (code, "50 rows scored again" in out) == (0, True)
 
 
-def test_a_sample_is_scored_again_always_the_same(folder: Path, run: Run) -> None:
+def test_the_sample_that_is_scored_again_is_always_the_same(folder: Path, run: Run) -> None:
     results = [json.loads(run("bad.receipt.json", "--sample", "7", "--json")[1]) for _ in range(2)]
     assert results[0] == results[1]
     assert 5 <= results[0]["rows_rescored"] <= 7
@@ -138,7 +140,7 @@ def test_a_changed_or_missing_file_is_found(name: str, folder: Path, run: Run) -
     assert name in err
 
 
-def test_everything_that_is_wrong_is_told(folder: Path, run: Run) -> None:
+def test_every_problem_is_reported(folder: Path, run: Run) -> None:
     (folder / "bad.rejects.csv").unlink()
     (folder / "bad.csv").write_text("another\n")
     code, out, err = run("bad.receipt.json")
@@ -146,14 +148,14 @@ def test_everything_that_is_wrong_is_told(folder: Path, run: Run) -> None:
     assert len(err.splitlines()) == 2
 
 
-def test_an_input_that_has_moved_is_named(folder: Path, run: Run) -> None:
+def test_an_input_that_was_moved_is_named_with_a_flag(folder: Path, run: Run) -> None:
     (folder / "bad.csv").rename(folder / "archived.csv")
     assert "--input" in run("bad.receipt.json")[2]
     code, out, _ = run("bad.receipt.json", "--input", "archived.csv")
     assert (code, "20 rows scored again" in out) == (0, True)
 
 
-def test_standard_input_is_gone_unless_it_is_given(tmp_path: Path, run: Run) -> None:
+def test_standard_input_is_checked_only_if_a_copy_is_named(tmp_path: Path, run: Run) -> None:
     data = (SAMPLE / "digits.csv").read_bytes()
     command = [sys.executable, "-m", "batchdigits.predict", "-", "--output", tmp_path / "o.csv"]
     subprocess.run(command, cwd=ROOT, input=data, capture_output=True, check=True)
@@ -165,7 +167,7 @@ def test_standard_input_is_gone_unless_it_is_given(tmp_path: Path, run: Run) -> 
 
 
 def test_a_forged_prediction_is_found_by_scoring_again(folder: Path, run: Run) -> None:
-    """Though its digest is right: all 20 predictions are in the sample."""
+    """The digest is right, but all 20 predictions are in the sample."""
     path = folder / "bad.predictions.csv"
     lines = path.read_text().splitlines(keepends=True)
     cells = lines[1].split(",")
@@ -188,7 +190,7 @@ def test_a_forged_confidence_is_found_by_scoring_again(folder: Path, run: Run) -
 
 
 @pytest.mark.parametrize("role", ["predictions", "rejects"])
-def test_a_row_too_few_is_found_by_the_ledger(role: str, folder: Path, run: Run) -> None:
+def test_a_missing_row_is_found_by_the_ledger(role: str, folder: Path, run: Run) -> None:
     path = folder / f"bad.{role}.csv"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
@@ -201,7 +203,7 @@ def test_a_row_too_few_is_found_by_the_ledger(role: str, folder: Path, run: Run)
     "changes",
     [{"rows_in": 37}, {"rows_predicted": 21}, {"reasons": {"missing": 16}}, {"rows_rejected": 15}],
 )
-def test_a_receipt_that_counts_wrong_is_found(
+def test_a_receipt_with_wrong_counts_is_found(
     changes: dict[str, Any], folder: Path, run: Run
 ) -> None:
     edit(folder / "bad.receipt.json", **changes)
@@ -209,7 +211,7 @@ def test_a_receipt_that_counts_wrong_is_found(
     assert (code, "its ledger does not add up" in err) == (65, True)
 
 
-def test_rejects_that_the_receipt_does_not_know_are_found(tmp_path: Path, run: Run) -> None:
+def test_rejects_that_are_not_in_the_receipt_are_found(tmp_path: Path, run: Run) -> None:
     batchdigits.score(SAMPLE / "digits.csv", output="out.csv.gz")
     (tmp_path / "out.rejects.csv.gz").touch()
     code, _, err = run("out.receipt.json")
@@ -261,7 +263,7 @@ def test_another_bundle_is_refused_and_none_is_needed_without_a_sample(
         ('{"outputs": {}, "format": 1}', 65, "a damaged receipt"),
     ],
 )
-def test_what_is_no_receipt_is_refused(
+def test_a_file_that_is_not_a_receipt_is_refused(
     text: str | None, code: int, words: str, tmp_path: Path, run: Run
 ) -> None:
     if text is not None:
@@ -281,7 +283,7 @@ def test_what_is_no_receipt_is_refused(
     ],
 )
 def test_a_receipt_with_odd_values_is_refused(old: str, new: str, folder: Path, run: Run) -> None:
-    """It comes from a file that anybody may have written: no path out of its folder is followed."""
+    """Anybody may have written the file, so no path out of its folder is followed."""
     replace_text(folder / "bad.receipt.json", old, new)
     code, _, err = run("bad.receipt.json")
     assert (code, "a damaged receipt" in err) == (65, True)
@@ -290,13 +292,13 @@ def test_a_receipt_with_odd_values_is_refused(old: str, new: str, folder: Path, 
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b", "--input", "c"], ["a", "--sample", "-1"], ["a", "--sample", "x"]]
 )
-def test_what_cannot_be_asked_is_a_usage_error(arguments: list[str], run: Run) -> None:
+def test_unusable_arguments_are_usage_errors(arguments: list[str], run: Run) -> None:
     code, out, err = run(*arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
-def test_an_empty_input_holds(tmp_path: Path, run: Run) -> None:
-    """No rows: nothing to score again, in either format."""
+def test_an_empty_input_matches_its_receipt(tmp_path: Path, run: Run) -> None:
+    """There is no row to score again, in either format."""
     header = (SAMPLE / "digits.csv").read_text().splitlines()[0]
     (tmp_path / "none.csv").write_text(f"{header}\n")
     for suffix in ("csv", "parquet"):
@@ -305,7 +307,7 @@ def test_an_empty_input_holds(tmp_path: Path, run: Run) -> None:
 
 
 class SometimesNothing:
-    """An engine that gives rows no probability whose first pixel is a 9."""
+    """An engine that gives no probability to rows whose first pixel is 9."""
 
     name = "sometimes-nothing"
     classes = 3
@@ -341,9 +343,9 @@ def test_rows_without_a_probability_keep_their_place(
         ),
         on_progress=lambda _rows, _part, _name: None,
     )
-    found = expand_inputs([str(path)])
-    (targets,) = plan_targets(found, None)
-    result = score_input(found.inputs[0], LocalFolder(targets), work)
+    input_files = expand_inputs([str(path)])
+    (targets,) = plan_targets(input_files, None)
+    result = score_input(input_files.inputs[0], LocalFolder(targets), work)
     assert set(result.reasons) == {"out-of-range", "no-probability"}
     receipt = tmp_path / "in.receipt.json"
     monkeypatch.setattr(replay, "_open_scorer", lambda *_: scorer)

@@ -84,7 +84,7 @@ def test_json_messages_are_one_object_a_line(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_result_reaches_a_terminal_that_lacks_its_characters() -> None:
-    """An ASCII terminal, or a file name that is no UTF-8, must not cost the summary line."""
+    """An ASCII terminal, or a file name that is not UTF-8, must not cost the summary line."""
     code = (
         "from batchdigits.cli.terminal import print_json, print_result\n"
         "import sys; sys.stdout.reconfigure(errors='backslashreplace')\n"
@@ -105,7 +105,7 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
-    """On a real terminal: a bar with rows, rate, time left and file, gone at the end."""
+    """A terminal gets a bar with rows, rate, time left and file, which is cleared at the end."""
     main_end, child_end = pty.openpty()
     code = (
         "import sys, time; from batchdigits.cli.terminal import Progress; Progress.INTERVAL = 0\n"

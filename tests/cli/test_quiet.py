@@ -13,7 +13,7 @@ def noise() -> None:
     os.write(2, b"noise of a framework\n")
 
 
-def test_in_a_command_what_an_import_writes_is_out_of_sight(
+def test_in_a_command_the_noise_of_an_import_is_hidden(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with as_command():
@@ -23,7 +23,7 @@ def test_in_a_command_what_an_import_writes_is_out_of_sight(
     assert capfd.readouterr().err == "ours\n"
 
 
-def test_what_an_import_wrote_before_it_failed_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_noise_of_a_failed_import_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         noise()
         raise ImportError("no such library")
@@ -40,7 +40,7 @@ def test_other_programs_keep_their_standard_error(capfd: pytest.CaptureFixture[s
 
 
 def test_a_command_without_a_standard_error_goes_on() -> None:
-    """A crontab may close it."""
+    """A crontab may close standard error."""
     script = (
         "from batchdigits.cli.quiet import as_command, quiet_descriptor\n"
         "with as_command(), quiet_descriptor(): print('went on')"

@@ -1,4 +1,4 @@
-"""Distances of histograms, and what chance makes of them."""
+"""Distances between histograms, and the part that chance explains."""
 
 import numpy as np
 import pytest
@@ -13,24 +13,24 @@ def test_the_distance_is_that_of_jensen_and_shannon() -> None:
     random = np.random.default_rng(0)
     seen, expected = random.integers(0, 50, (2, 6, 5))
     distances = [jensenshannon(p, q, base=2) for p, q in zip(seen, expected, strict=True)]
-    found = compare_histograms(seen, expected)
-    assert found.distance == pytest.approx(np.sqrt(np.mean(np.square(distances))), abs=1e-6)
-    assert (found.worst, found.worst_distance) == (
+    comparison = compare_histograms(seen, expected)
+    assert comparison.distance == pytest.approx(np.sqrt(np.mean(np.square(distances))), abs=1e-6)
+    assert (comparison.worst, comparison.worst_distance) == (
         np.argmax(distances),
         pytest.approx(max(distances), abs=1e-6),
     )
 
 
 @pytest.mark.parametrize(("seen", "distance"), [([5, 0, 5, 0], 0.0), ([0, 5, 0, 5], 1.0)])
-def test_it_goes_from_0_to_1(seen: list[int], distance: float) -> None:
-    found = compare_histograms(np.array([seen]), np.array([[50, 0, 50, 0]]))
-    assert found.distance == distance
+def test_the_distance_goes_from_0_to_1(seen: list[int], distance: float) -> None:
+    comparison = compare_histograms(np.array([seen]), np.array([[50, 0, 50, 0]]))
+    assert comparison.distance == distance
 
 
 @pytest.mark.parametrize("rows", [500, 5_000, 500_000])
 @pytest.mark.parametrize("expected", [500, 1_797])
 def test_samples_of_one_source_stay_within_chance(rows: int, expected: int) -> None:
-    """At most one pair in a thousand is beyond it, and then by little."""
+    """About one pair in a thousand is beyond it, and then by little."""
     random = np.random.default_rng(rows + expected)
     pairs = zip(
         random.multinomial(rows, SHARES, 300),
@@ -42,8 +42,10 @@ def test_samples_of_one_source_stay_within_chance(rows: int, expected: int) -> N
     assert max(beyond) < 0.05
 
 
-def test_what_chance_can_not_explain_is_left() -> None:
+def test_the_distance_beyond_chance_is_what_chance_does_not_explain() -> None:
     seen, expected = np.array([[250, 250]]), np.array([[900, 100]])
-    found = compare_histograms(seen, expected)
-    assert 0 < found.by_chance < found.beyond_chance < found.distance
-    assert found.beyond_chance**2 == pytest.approx(found.distance**2 - found.by_chance**2, abs=1e-5)
+    comparison = compare_histograms(seen, expected)
+    assert 0 < comparison.by_chance < comparison.beyond_chance < comparison.distance
+    assert comparison.beyond_chance**2 == pytest.approx(
+        comparison.distance**2 - comparison.by_chance**2, abs=1e-5
+    )

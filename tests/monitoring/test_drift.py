@@ -1,4 +1,4 @@
-"""Drift as runs tell it: in the receipt, in the summary, and as a gate."""
+"""Drift in the receipt, in the summary, and as a limit."""
 
 import json
 import logging
@@ -41,10 +41,10 @@ DRAWN = np.random.default_rng(0).integers(0, len(DIGITS), 3_000)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An old bundle that says what to expect: predictions as those of its own digits."""
+    """An old bundle with figures of unseen rows, which are those of its own digits."""
     old = read_bundle(OLD_BUNDLE)
-    found = OnnxEngine(old.members["model.onnx"], 10).probabilities(DIGITS)
-    unseen = Unseen.measure(found, LABELS)
+    probabilities = OnnxEngine(old.members["model.onnx"], 10).probabilities(DIGITS)
+    unseen = Unseen.measure(probabilities, LABELS)
     reference = Reference.measure(DIGITS.astype(float), LABELS, 10, unseen)
     text = reference.to_json(old.manifest.classes)
     members = {name: data for name, data in old.members.items() if name != MANIFEST}
@@ -63,12 +63,12 @@ def write(path: Path, pixels: NDArray[Any]) -> Path:
 
 
 def receipt(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.with_name(f"{path.stem}.receipt.json").read_text())
-    return found
+    facts: dict[str, Any] = json.loads(path.with_name(f"{path.stem}.receipt.json").read_text())
+    return facts
 
 
 def thinner(pixels: Pixels) -> Pixels:
-    """Half of each pixel's ink is gone where a neighbour has none."""
+    """Take half of the ink from each pixel with an empty neighbour."""
     images = np.pad(pixels.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
     sides = (images[:, :-2, 1:-1], images[:, 2:, 1:-1], images[:, 1:-1, :-2], images[:, 1:-1, 2:])
     eroded = np.min([images[:, 1:-1, 1:-1], *sides], axis=0).reshape(-1, 64)
@@ -89,7 +89,7 @@ DRIFTED = {
 
 
 @pytest.mark.parametrize("rows", [500, 3_000])
-def test_rows_like_those_of_the_bundle_pass_the_gate(
+def test_rows_like_those_of_the_bundle_are_within_the_limit(
     tmp_path: Path, bundle: Path, rows: int
 ) -> None:
     path = write(tmp_path / "forms.parquet", DIGITS[DRAWN[:rows]])
@@ -110,13 +110,13 @@ def test_other_rows_are_published_and_end_with_4(
     summary = batchdigits.score(path, bundle=bundle, max_drift=LIMIT, allow_suspect=True)
     assert (summary.exit_code, receipt(path)["exit_code"]) == (4, 4)
     assert pq.read_table(path.with_name("forms.predictions.parquet")).num_rows == len(pixels)
-    found = receipt(path)["drift"]
-    beyond = {name: beyond_chance(found[name]) for name in ("pixels", "classes", "confidence")}
+    drift = receipt(path)["drift"]
+    beyond = {name: beyond_chance(drift[name]) for name in ("pixels", "classes", "confidence")}
     assert beyond[part] > LIMIT
-    assert found["value"] == pytest.approx(max(beyond.values()), abs=1e-5)
-    assert beyond[found["largest"]] == max(beyond.values())
+    assert drift["value"] == pytest.approx(max(beyond.values()), abs=1e-5)
+    assert beyond[drift["largest"]] == max(beyond.values())
     (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-    assert f"forms.parquet: drift {found['value']:.3f} ({found['largest']}) is more than" in line
+    assert f"forms.parquet: drift {drift['value']:.3f} ({drift['largest']}) is more than" in line
 
 
 def beyond_chance(part: dict[str, float]) -> float:
@@ -138,17 +138,17 @@ def test_batches_workers_and_formats_make_no_difference(tmp_path: Path, bundle: 
     pixels = np.vstack([thinner(DIGITS), DIGITS])[
         np.random.default_rng(2).integers(0, 3594, 20_000)
     ]
-    found = []
+    results = []
     for name, workers, rows in (("a.parquet", 1, 20_000), ("b.parquet", 2, 777), ("c.csv", 2, 1)):
         path = write(tmp_path / name, pixels)
         batchdigits.score(path, bundle=bundle, workers=workers, batch_size=rows)
         facts = receipt(path)
-        found.append((facts["drift"], facts["estimated_accuracy"]))
-    assert found[0] == found[1] == found[2]
-    assert 4_096 <= found[0][0]["pixels"]["rows"] <= 8_192
+        results.append((facts["drift"], facts["estimated_accuracy"]))
+    assert results[0] == results[1] == results[2]
+    assert 4_096 <= results[0][0]["pixels"]["rows"] <= 8_192
 
 
-def test_rejected_rows_and_scaled_pixels_leave_the_drift_as_it_is(
+def test_rejected_rows_and_scaled_pixels_do_not_change_the_drift(
     tmp_path: Path, bundle: Path
 ) -> None:
     plain = write(tmp_path / "plain.parquet", DIGITS[DRAWN])
@@ -164,9 +164,9 @@ def test_few_rows_are_not_judged(tmp_path: Path, bundle: Path) -> None:
     path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1][:499])
     summary = batchdigits.score(path, bundle=bundle, max_drift=0)
     assert (summary.exit_code, summary.inputs[0].drift) == (0, None)
-    found = receipt(path)
-    assert (found["drift"]["value"], found["estimated_accuracy"]) == (None, None)
-    assert found["drift"]["classes"]["counts"]["1"] > 450
+    facts = receipt(path)
+    assert (facts["drift"]["value"], facts["estimated_accuracy"]) == (None, None)
+    assert facts["drift"]["classes"]["counts"]["1"] > 450
 
 
 def test_an_empty_input_has_no_drift(tmp_path: Path, bundle: Path) -> None:
@@ -178,13 +178,13 @@ def test_an_empty_input_has_no_drift(tmp_path: Path, bundle: Path) -> None:
 def test_a_bundle_of_an_older_version_compares_pixels_and_classes(tmp_path: Path) -> None:
     path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1])
     assert batchdigits.score(path, bundle=OLD_BUNDLE, max_drift=LIMIT).exit_code == 4
-    found = receipt(path)
-    confidence = found["drift"]["confidence"]
+    facts = receipt(path)
+    confidence = facts["drift"]["confidence"]
     assert (confidence["distance"], confidence["expected"]) == (None, None)
-    assert found["estimated_accuracy"] == confidence["mean"]
+    assert facts["estimated_accuracy"] == confidence["mean"]
 
 
-def test_the_limit_given_now_judges_what_is_done_already(tmp_path: Path, bundle: Path) -> None:
+def test_a_finished_input_is_judged_by_the_limit_of_this_run(tmp_path: Path, bundle: Path) -> None:
     path = write(tmp_path / "forms.parquet", DRIFTED["one class only"][1])
     first = batchdigits.score(path, bundle=bundle)
     for check in (False, True):
@@ -202,16 +202,16 @@ def test_every_input_is_judged_by_itself_and_rejects_come_first(
     write(tmp_path / "b.parquet", drifted)
     write(tmp_path / "c.parquet", np.vstack([drifted, np.full((1, 64), 17, np.uint8)]))
     summary = batchdigits.score(tmp_path, bundle=bundle, max_drift=LIMIT)
-    assert [one.exit_code for one in summary.inputs] == [0, 4, 3]
+    assert [result.exit_code for result in summary.inputs] == [0, 4, 3]
     assert summary.exit_code == 3
-    told = [r.getMessage().removeprefix(f"{tmp_path}/")[:20] for r in caplog.records]
-    assert told == ["b.parquet: drift 0.8", "c.parquet: 1 of 3001", "c.parquet: drift 0.8"]
+    messages = [r.getMessage().removeprefix(f"{tmp_path}/")[:20] for r in caplog.records]
+    assert messages == ["b.parquet: drift 0.8", "c.parquet: 1 of 3001", "c.parquet: drift 0.8"]
 
 
 @pytest.mark.parametrize(
     ("change", "status"), [({"drift": None}, "unchanged"), ({"drift": []}, "refused")]
 )
-def test_a_receipt_may_have_no_drift_but_none_of_another_kind(
+def test_a_receipt_may_lack_drift_but_not_hold_another_type(
     tmp_path: Path, bundle: Path, change: dict[str, Any], status: str
 ) -> None:
     path = write(tmp_path / "forms.parquet", DIGITS[:600])
@@ -228,8 +228,8 @@ def test_a_limit_is_a_number_from_0_to_1(limit: float) -> None:
         batchdigits.score("forms.csv", max_drift=limit)
 
 
-def test_as_much_less_sure_as_much_less_right() -> None:
-    """The estimate is exact for what the bundle knows, and never leaves 0..1."""
+def test_the_estimated_accuracy_falls_as_far_as_the_mean_confidence() -> None:
+    """On the unseen rows themselves it is exact, and it never leaves 0..1."""
     nothing = np.zeros(0, np.int64)
     unseen = Unseen(1_000, 980, nothing, nothing, 0.97)
     assert estimate_accuracy(0.97, unseen) == pytest.approx(0.98)

@@ -1,4 +1,4 @@
-"""A sample in constant memory that depends on the rows alone."""
+"""The sample takes constant memory and depends on the rows only."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from batchdigits.monitoring.sample import SAMPLED_ROWS, RowSample
 
 
 def numbered(numbers: np.ndarray, dtype: type = np.uint8) -> np.ndarray:
-    """Rows that tell their number: its base-17 digits are their first four pixels."""
+    """Rows whose first four pixels are the base-17 digits of their number."""
     pixels = np.zeros((len(numbers), PIXELS), dtype)
     for place in range(4):
         pixels[:, place] = numbers // 17**place % 17
@@ -25,8 +25,8 @@ def sampled(rows: int, cuts: list[int]) -> np.ndarray:
     for start, stop in pairwise(ends):
         numbers = np.arange(start, stop)
         sample.add(numbered(numbers), numbers)
-    found: np.ndarray = 17 ** np.arange(4) @ sample.levels[:4].astype(np.int64)
-    return found
+    numbers: np.ndarray = 17 ** np.arange(4) @ sample.levels[:4].astype(np.int64)
+    return numbers
 
 
 @given(st.integers(0, 70_000), st.data())
@@ -41,7 +41,7 @@ def test_every_row_of_a_small_input_is_in_it() -> None:
 
 @pytest.mark.parametrize("rows", [SAMPLED_ROWS + 1, 70_000])
 def test_rows_of_a_large_input_are_spread_evenly_and_without_a_period(rows: int) -> None:
-    """Every part of the file has its share, and so has every place on a form of 16 rows."""
+    """Every part of the file has its share, and so has every position modulo 16."""
     chosen = sampled(rows, [])
     assert SAMPLED_ROWS / 2 <= len(chosen) <= SAMPLED_ROWS
     for parts in (chosen * 10 // rows, chosen % 16):

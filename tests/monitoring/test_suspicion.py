@@ -1,4 +1,4 @@
-"""Data that look scaled, inverted, turned or blank throughout are found; handwriting never is."""
+"""Inputs that look scaled, inverted, turned or blank as a whole are found; handwriting is not."""
 
 import itertools
 import json
@@ -64,7 +64,7 @@ def digits() -> tuple[Images, NDArray[np.int8]]:
 def judge(
     images: Images, reference: Reference, scale: float | None = None, cuts: Sequence[int] = ()
 ) -> tuple[str | None, str | None]:
-    """The verdict on the first rows and the one on all, when they come in batches cut at `cuts`."""
+    """The verdicts on the first rows and on all rows, for batches that are cut at `cuts`."""
     parts = np.split(images.reshape(-1, 64), sorted(cuts))
     evidence = Suspicion(reference, scale)
     first = None
@@ -131,7 +131,7 @@ STYLES: dict[str, Look] = {
 def test_no_style_of_one_class_or_two_is_suspicious(
     style: str, digits: tuple[Images, NDArray[np.int8]], reference: Reference
 ) -> None:
-    """A file may hold a single digit: 6s look like 9s upside down, 0s are the same transposed."""
+    """A file may hold one digit only: a 6 upside down looks like a 9, a transposed 0 like a 0."""
     images, labels = digits
     drawn = STYLES[style](images)
     groups = [*itertools.combinations(range(10), 1), *itertools.combinations(range(10), 2)]
@@ -153,8 +153,8 @@ def test_a_transposed_file_of_one_class_is_found(
     assert "training data" in verdict
 
 
-def test_what_a_wrong_scale_does_is_found(digits: tuple[Images, Any], reference: Reference) -> None:
-    """Judged after scaling, and the fix speaks of what stands in the file."""
+def test_a_wrong_scale_is_found(digits: tuple[Images, Any], reference: Reference) -> None:
+    """The input is judged after scaling, and the fix names the values in the file."""
     images = digits[0]
     assert judge(np.rint(images * 255 / 16), reference, scale=255) == (None, None)
     for data, scale, words in (
@@ -167,7 +167,7 @@ def test_what_a_wrong_scale_does_is_found(digits: tuple[Images, Any], reference:
         assert words in str(judge(data, reference, scale=scale)[1])
 
 
-def test_a_range_that_nobody_uses_is_named_by_its_largest_value(reference: Reference) -> None:
+def test_an_unusual_range_is_named_by_its_largest_value(reference: Reference) -> None:
     images = np.random.default_rng(0).integers(0, 900_000, (600, 8, 8))
     verdict = str(judge(images, reference)[1])
     assert "the largest value seen is 8" in verdict
@@ -182,7 +182,7 @@ def test_fewer_than_500_rows_are_not_judged(
     assert judge(change(digits[0][:500]), reference)[1] is not None
 
 
-def test_single_blank_rows_are_fine_and_blank_rows_throughout_are_not(
+def test_a_few_blank_rows_are_fine_and_only_blank_rows_are_not(
     digits: tuple[Images, Any], reference: Reference
 ) -> None:
     images = np.zeros((3000, 8, 8))
@@ -200,15 +200,15 @@ def test_mostly_blank_cells_do_not_hide_inverted_ones(
     assert "looks inverted" in str(judge(images, reference)[1])
 
 
-def test_rows_without_a_drawing_say_nothing_about_their_direction(reference: Reference) -> None:
-    """A row of one shade fits no class better one way than another."""
+def test_rows_of_a_single_shade_have_no_look(reference: Reference) -> None:
+    """Such a row is at the same distance from every class in every look."""
     assert judge(np.full((600, 8, 8), 9.0), reference)[1] is None
 
 
-def test_the_first_rows_are_judged_by_themselves(
+def test_the_first_rows_are_judged_separately(
     digits: tuple[Images, Any], reference: Reference
 ) -> None:
-    """What is wrong in the first 65,536 rows is told when they are through, however cut."""
+    """The verdict on the first 65,536 rows comes when they are complete, however they are cut."""
     good = sampled(digits[0], 30_000)
     images = np.concatenate([16 - sampled(digits[0], JUDGED_ROWS), good, good, good, good])
     expected = judge(images, reference)
@@ -257,7 +257,7 @@ def test_a_suspicious_input_can_be_allowed_and_its_receipt_says_so(inverted: Pat
     (warning,) = done.stderr.splitlines()
     assert "predict: warning: " in warning
     assert receipt["suspicion"] in warning
-    # It changes no byte of the output, so it is no reason to do the work again.
+    # The flag changes no output, so the input counts as done without it.
     assert batchdigits.score(inverted).inputs[0].status == "unchanged"
 
 
@@ -266,7 +266,7 @@ def test_an_input_without_suspicion_has_a_receipt_that_says_null(tmp_path: Path)
     assert json.loads((tmp_path / "out.receipt.json").read_text())["suspicion"] is None
 
 
-def test_a_long_suspicious_input_is_stopped_on_the_way(inverted: Path) -> None:
+def test_a_long_suspicious_input_is_stopped_early(inverted: Path) -> None:
     path = inverted.with_name("long.parquet")
     table = pq.read_table(inverted)
     pq.write_table(pa.concat_tables([table] * 120), path)
@@ -276,7 +276,7 @@ def test_a_long_suspicious_input_is_stopped_on_the_way(inverted: Path) -> None:
     assert max(seen) < JUDGED_ROWS
 
 
-def test_rows_that_are_all_above_the_range_are_told_the_scale(inverted: Path) -> None:
+def test_rows_that_are_all_above_the_range_get_a_scale_as_the_fix(inverted: Path) -> None:
     path = inverted.with_name("bytes.parquet")
     pixels = np.random.default_rng(0).integers(200, 256, (600, 64))
     pq.write_table(pa.table({f"pixel_{i}": pixels[:, i] for i in range(64)}), path)
@@ -288,8 +288,8 @@ def test_rows_that_are_all_above_the_range_are_told_the_scale(inverted: Path) ->
     )
 
 
-def test_a_number_behind_thousands_of_blanks_is_judged_by_its_value(tmp_path: Path) -> None:
-    """The value that a reject shows is cut: what is left of it must still be the number."""
+def test_a_number_after_thousands_of_blanks_is_judged_by_its_value(tmp_path: Path) -> None:
+    """A reject keeps a part of the value, which must still be the number."""
     names = ",".join(f"pixel_{i}" for i in range(64))
     fine = ",".join(["5"] * 64)
     padded = ",".join([" " * 4100 + "17", *["5"] * 63])

@@ -1,4 +1,4 @@
-"""Record batches scored without an error for a bad row, in this process and in others."""
+"""Record batches are scored in this process and in others; a bad row is not an error."""
 
 import pickle
 import subprocess
@@ -33,7 +33,7 @@ def test_every_row_is_predicted_or_rejected_in_its_batch() -> None:
     scored = list(batchdigits.open_bundle().score_batches(batches(), name="forms"))
     assert [part.predictions.num_rows for part in scored] == [9, 10, 9, 10]
     rejects = pa.Table.from_batches([part.rejects for part in scored]).to_pylist()
-    assert [(one["input"], one["row"], one["reason"]) for one in rejects] == [
+    assert [(reject["input"], reject["row"], reject["reason"]) for reject in rejects] == [
         ("forms", 3, "out-of-range"),
         ("forms", 25, "missing"),
     ]
@@ -46,21 +46,21 @@ def test_the_predictions_are_those_of_predict() -> None:
     assert parts.equals(bundle.predict(SAMPLE, probabilities=True))
 
 
-def test_options_of_reading_hold_for_batches_too() -> None:
+def test_read_options_apply_to_batches() -> None:
     read = ReadOptions(keep=())
     (part, *_) = batchdigits.open_bundle().score_batches(batches(), read=read)
     assert part.predictions.schema.names[:2] == ["prediction", "confidence"]
     assert part.rejects.schema.names[:2] == ["input", "row"]
 
 
-def test_columns_that_can_not_be_scored_are_an_error() -> None:
+def test_columns_that_cannot_be_scored_are_an_error() -> None:
     batch = pa.record_batch({"id": [1]})
     with pytest.raises(UnusableInputError, match="no pixel columns"):
         list(batchdigits.open_bundle().score_batches([batch]))
 
 
 def test_a_bundle_scores_in_another_process(tmp_path: Path) -> None:
-    """It goes as bytes; the other process opens the engine once, and has the same answers."""
+    """The bundle is pickled as bytes. The other process opens one engine, with the same results."""
     bundle = batchdigits.open_bundle()
     expected = bundle.predict(SAMPLE)["prediction"].to_pylist()
     pixels = (
@@ -86,7 +86,7 @@ def test_a_bundle_scores_in_another_process(tmp_path: Path) -> None:
 
 
 def test_bytes_that_changed_on_the_way_are_refused() -> None:
-    """The digest goes along, and every member is checked again."""
+    """The pickle holds the digest, and every member is checked again."""
     bundle = batchdigits.open_bundle()
     _, (path, data, digest, signed_by) = bundle.file.__reduce__()
     make = bundle.file.__reduce__()[0]

@@ -19,20 +19,20 @@ CELLS = {
 
 
 def decided(decider: Decider, cells: list[np.ndarray], *rest: list[float]) -> list[str | None]:
-    """The causes, the same for every layout of the pixels."""
+    """The causes, which must be the same for every layout of the pixels."""
     pixels = np.array(cells)
-    arrays = [np.array(one, np.float32) for one in rest]
-    found = [
-        decider.decide(arrays[0], one, *arrays[1:])
-        for one in (
+    arrays = [np.array(values, np.float32) for values in rest]
+    codes = [
+        decider.decide(arrays[0], layout, *arrays[1:])
+        for layout in (
             pixels.astype(np.uint8),
             np.asfortranarray(pixels.astype(np.uint8)),
             pixels.astype(np.float32),
         )
     ]
-    assert all((one == found[0]).all() for one in found)
-    causes: list[str | None] = cause_column(found[0]).to_pylist()
-    decisions = decision_column(found[0]).to_pylist()
+    assert all((other == codes[0]).all() for other in codes)
+    causes: list[str | None] = cause_column(codes[0]).to_pylist()
+    decisions = decision_column(codes[0]).to_pylist()
     assert decisions == ["accept" if cause is None else "review" for cause in causes]
     return causes
 
@@ -45,14 +45,14 @@ def test_each_cause_is_found() -> None:
     assert causes == [None, "low-confidence", "low-confidence", "strange"]
 
 
-def test_of_several_causes_the_first_of_the_list_is_given() -> None:
+def test_a_row_with_several_causes_gets_the_first() -> None:
     blank, usual = CELLS["little-ink"], CELLS[None]
     causes = decided(Decider(LIMITS), [blank, usual], [0.1, 0.1], [99, np.nan])
     assert causes == ["little-ink", "strange"]
     assert next(iter(CAUSES)) == "little-ink"
 
 
-def test_a_bundle_that_knows_no_bounds_judges_by_confidence_alone() -> None:
+def test_without_other_limits_only_the_confidence_decides() -> None:
     decider = Decider(Thresholds(review_below=0.5))
     assert decided(decider, [CELLS["little-ink"]] * 2, [0.5, 0.4]) == [None, "low-confidence"]
 

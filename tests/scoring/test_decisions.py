@@ -1,4 +1,4 @@
-"""Accept or review, from a bundle's thresholds to the columns of a file."""
+"""Decisions, from a bundle's thresholds to the columns of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMITS = {"review_below": 0.9, "least_ink": 100, "most_ink": 600, "strange_above
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of format 1 with thresholds, and with every third digit as what is usual."""
+    """The bundle of format 1 with thresholds, and with every third digit as a usual digit."""
     old = read_bundle(OLD)
     model = onnx.load_from_string(old.members["model.onnx"])
     centres = np.array(pixels_of(pq.read_table(DIGITS))[::3], np.float32)
@@ -47,7 +47,7 @@ def pixels_of(table: pa.Table) -> list[list[int]]:
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
-    """Digits, and among them a blank cell, a full one and one of noise."""
+    """Forty digits, then a blank cell, a full cell and a cell of noise."""
     digits = np.array(pixels_of(pq.read_table(DIGITS)))[:40]
     noise = np.random.default_rng(0).integers(0, 12, 64)
     rows = np.vstack([digits, np.zeros(64, int), np.full(64, 16), noise]).astype(np.uint8)
@@ -62,7 +62,7 @@ def written(path: Path) -> pa.Table:
 
 
 def test_a_bundle_with_a_threshold_decides(bundle: Path, cells: Path) -> None:
-    """The columns stand right behind the confidence; without a cause there is null."""
+    """The columns follow the confidence; the cause of an accepted row is null."""
     assert main([str(cells), "--bundle", str(bundle)]) == 0
     table = written(cells)
     assert table.column_names == ["id", "prediction", "confidence", "decision", "cause"]
@@ -88,10 +88,10 @@ def test_strangeness_is_written_and_sends_rows_to_review(bundle: Path, cells: Pa
     assert table["cause"][42].as_py() == "strange"
 
 
-def test_strangeness_alone_decides_too_and_the_run_is_told_how_often(
+def test_strangeness_decides_without_a_threshold_and_rows_to_review_are_counted(
     bundle: Path, cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rows to review are counted by cause: in the summary, in the receipt and when it is done."""
+    """The counts by cause are in the receipt and in the summary, also in that of a second run."""
     file = read_bundle(bundle)
     limits = {key: value for key, value in LIMITS.items() if key != "review_below"}
     members = {name: data for name, data in file.members.items() if name != "manifest.json"}
@@ -106,23 +106,26 @@ def test_strangeness_alone_decides_too_and_the_run_is_told_how_often(
             cause: table["cause"].to_pylist().count(cause) for cause in ("little-ink", "strange")
         }
         assert causes["little-ink"] == 1 <= causes["strange"]
-        told = json.loads(capsys.readouterr().out)
+        summary = json.loads(capsys.readouterr().out)
         review = table["decision"].to_pylist().count("review")
-        assert (told["rows_to_review"], told["inputs"][0]["rows_to_review"]) == (review, review)
-        assert {**told["causes"], "much-ink": 1} == {**causes, "much-ink": 1}
+        assert (summary["rows_to_review"], summary["inputs"][0]["rows_to_review"]) == (
+            review,
+            review,
+        )
+        assert {**summary["causes"], "much-ink": 1} == {**causes, "much-ink": 1}
     pq.write_table(pq.read_table(cells).slice(0, 0), tmp_path / "none.parquet")
     assert main([str(tmp_path / "none.parquet"), "--bundle", str(other), "--strangeness"]) == 0
     none = json.loads(capsys.readouterr().out)
     assert (none["rows_to_review"], none["causes"]) == (0, {})
     receipt = json.loads(cells.with_name("cells.receipt.json").read_text())
-    assert receipt["causes"] == told["causes"]
+    assert receipt["causes"] == summary["causes"]
     assert main([str(cells), "--output", str(tmp_path / "plain.parquet")]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert (plain["rows_to_review"], plain["causes"]) == (None, None)
 
 
-def test_the_threshold_that_is_given_counts_and_is_told(bundle: Path, cells: Path) -> None:
-    """It decides whether an output is done already, and an older receipt was asked for none."""
+def test_the_threshold_of_the_flag_decides_and_is_in_the_receipt(bundle: Path, cells: Path) -> None:
+    """Another threshold is other work; a receipt without the option counts as without the flag."""
     call = [str(cells), "--bundle", str(bundle)]
     assert main(call) == 0
     receipt = cells.with_name("cells.receipt.json")
@@ -139,7 +142,7 @@ def test_the_threshold_that_is_given_counts_and_is_told(bundle: Path, cells: Pat
     assert set(written(cells)["decision"].to_pylist()) == {"review"}
 
 
-def test_a_bundle_without_thresholds_decides_when_it_is_told_to(cells: Path) -> None:
+def test_a_bundle_without_thresholds_decides_by_the_flag_only(cells: Path) -> None:
     assert main([str(cells), "--bundle", str(OLD), "--output", f"{cells.parent}/plain.csv"]) == 0
     head, *_ = (cells.parent / "plain.csv").read_text().splitlines()
     assert head == "id,prediction,confidence"
@@ -156,17 +159,17 @@ def test_a_bundle_without_thresholds_decides_when_it_is_told_to(cells: Path) -> 
         (["--review-below", "nan"], 2, "expected a confidence in 0..1"),
     ],
 )
-def test_what_can_not_be_decided_by_is_refused(
+def test_flags_that_the_bundle_or_the_engine_cannot_serve_are_refused(
     cells: Path, flags: list[str], exit_code: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(cells), *flags]) == exit_code
     assert says in capsys.readouterr().err
 
 
-def test_rows_in_memory_are_decided_on_as_in_files(bundle: Path, cells: Path) -> None:
+def test_rows_in_memory_get_the_same_decisions_as_in_files(bundle: Path, cells: Path) -> None:
     assert main([str(cells), "--bundle", str(bundle), "--strangeness"]) == 0
     opened = open_bundle(bundle)
-    found = opened.predict(pq.read_table(cells), strangeness=True)
-    assert found.equals(written(cells))
+    table = opened.predict(pq.read_table(cells), strangeness=True)
+    assert table.equals(written(cells))
     lenient = opened.predict(pq.read_table(cells), review_below=0.0)
     assert lenient["cause"].to_pylist()[:40] == [None] * 40

@@ -1,4 +1,4 @@
-"""`predict --check`: what can be known beforehand is told, and nothing is written."""
+"""`predict --check` reports what is known before scoring, and writes nothing."""
 
 import fcntl
 import json
@@ -37,7 +37,7 @@ def facts(folder: Path) -> Facts:
 
 
 def check(*inputs: Path, **options: object) -> RunSummary:
-    """The summary of a check, which left all files around the inputs as they were."""
+    """The summary of a check, which must not change any file next to the inputs."""
     before = facts(inputs[0].parent)
     summary = batchdigits.score(inputs, check=True, **options)  # type: ignore[arg-type]
     assert facts(inputs[0].parent) == before
@@ -88,7 +88,7 @@ def test_finished_work_is_unchanged_with_the_code_of_its_rejects(tmp_path: Path)
     assert check(path, max_rejects=16).exit_code == 0
 
 
-def test_outputs_from_something_else_need_overwrite(digits: Path) -> None:
+def test_outputs_of_other_options_need_overwrite(digits: Path) -> None:
     batchdigits.score(digits, keep=["form_id"])
     summary = check(digits)
     assert summary.exit_code == 73
@@ -96,8 +96,8 @@ def test_outputs_from_something_else_need_overwrite(digits: Path) -> None:
     assert check(digits, overwrite=True).inputs[0].status == "ready"
 
 
-def test_a_commit_that_was_cut_off_is_left_to_the_run(digits: Path) -> None:
-    """Its files have no receipt yet, and are not somebody else's for that."""
+def test_an_interrupted_commit_is_left_to_the_run(digits: Path) -> None:
+    """Its outputs have no receipt yet, but count as those of this input."""
     batchdigits.score(digits)
     receipt = digits.with_name("digits.receipt.json")
     commit = {"receipt": json.loads(receipt.read_text()), "replaced": []}
@@ -107,8 +107,8 @@ def test_a_commit_that_was_cut_off_is_left_to_the_run(digits: Path) -> None:
     assert batchdigits.score(digits).inputs[0].status == "unchanged"
 
 
-def test_another_run_on_the_same_output_is_noticed(digits: Path) -> None:
-    """A held lock is busy; the lock file of a run that was killed is nobody's, and stays."""
+def test_an_output_that_another_run_holds_is_refused(digits: Path) -> None:
+    """The lock file of a killed run, which no process holds, is left where it is."""
     lock = digits.with_name(".digits.receipt.json.lock")
     with lock.open("w+") as holder:
         holder.write("4711\n")
@@ -120,17 +120,17 @@ def test_another_run_on_the_same_output_is_noticed(digits: Path) -> None:
     assert check(digits).inputs[0].status == "ready"
 
 
-def test_a_receipt_that_is_damaged_is_somebody_elses(digits: Path) -> None:
+def test_outputs_with_a_damaged_receipt_are_refused(digits: Path) -> None:
     batchdigits.score(digits)
     receipt = digits.with_name("digits.receipt.json")
-    found = json.loads(receipt.read_text())
+    facts = json.loads(receipt.read_text())
     for field, value in (("bundle", None), ("rows_in", "many"), ("reasons", {"empty": "x"})):
-        receipt.write_text(json.dumps({**found, field: value}))
+        receipt.write_text(json.dumps({**facts, field: value}))
         assert check(digits).exit_code == 73
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
-def test_a_lock_that_cannot_be_opened_is_told(digits: Path) -> None:
+def test_a_lock_that_cannot_be_opened_is_refused(digits: Path) -> None:
     digits.with_name(".digits.receipt.json.lock").touch(mode=0o000)
     assert check(digits).exit_code == 73
 
@@ -144,7 +144,7 @@ def test_a_lock_that_cannot_be_opened_is_told(digits: Path) -> None:
         (lambda p: p.with_name("digits.predictions.csv").mkdir(), 73, "is a folder"),
     ],
 )
-def test_what_the_run_would_refuse_is_refused(
+def test_an_input_that_the_run_would_refuse_is_refused(
     digits: Path,
     make: object,
     code: int,
@@ -189,7 +189,7 @@ def grown(path: Path, size: int) -> Path:
 
 
 def test_an_output_that_does_not_fit_the_disk_is_refused(tmp_path: Path) -> None:
-    """Inputs that fit one by one, and not together, are refused from the first that does not."""
+    """Of inputs that fit only one by one, the first that has no more room is refused."""
     free = shutil.disk_usage(tmp_path).free
     summary = check(grown(tmp_path / "huge.csv", 2 * free))
     assert summary.exit_code == 74

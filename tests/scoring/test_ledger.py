@@ -13,7 +13,9 @@ from batchdigits.scoring.ledger import CAUSES, Counts
 
 
 @given(*(st.integers(0, 5) for _ in range(3)))
-def test_the_ledger_balances_or_refuses(rows_in: int, predicted: int, rejected: int) -> None:
+def test_counts_that_do_not_balance_are_refused(
+    rows_in: int, predicted: int, rejected: int
+) -> None:
     counts = Counts(rows_in=rows_in, rows_predicted=predicted, rows_rejected=rejected)
     if rows_in == predicted + rejected:
         counts.check("f.csv")
@@ -30,9 +32,9 @@ def counts_of(names: dict[str, str]) -> st.SearchStrategy[dict[str, int]]:
 def test_counts_add_up_in_the_documented_order(
     parts: list[tuple[dict[str, int], dict[str, int] | None]],
 ) -> None:
-    """Where nothing decides there are no causes; one file that decides is enough to have some."""
-    each = [Counts(rows_in=3, reasons=reasons, causes=causes) for reasons, causes in parts]
-    total = reduce(Counts.__add__, each, Counts())
+    """The sum has causes if any of the counts has."""
+    counts = [Counts(rows_in=3, reasons=reasons, causes=causes) for reasons, causes in parts]
+    total = reduce(Counts.__add__, counts, Counts())
     assert total.rows_in == 3 * len(parts)
     assert total.reasons == sum((Counter(reasons) for reasons, _ in parts), Counter())
     assert list(total.reasons) == [reason for reason in REASONS if reason in total.reasons]
@@ -57,6 +59,6 @@ def test_counts_come_back_from_their_facts() -> None:
 @pytest.mark.parametrize(
     "change", [{"rows_in": "3"}, {"reasons": {"missing": "1"}}, {"causes": [1]}, {"reasons": None}]
 )
-def test_facts_that_are_no_counts_are_refused(change: dict[str, object]) -> None:
+def test_facts_of_another_type_are_refused_as_counts(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a count is missing or of another type"):
         Counts.of_facts({**Counts().facts(), **change})

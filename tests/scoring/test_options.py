@@ -1,4 +1,4 @@
-"""The options of a run: what they take, and what they refuse before anything is loaded."""
+"""The options of a run take usual values, and refuse others before anything is loaded."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_limits_are_counts_or_shares(text: str, rejected: int, rows: int, allowe
 @pytest.mark.parametrize(
     "text", ["", "-1", "1.5", "1.0", "x%", "101%", "-1%", "nan%", "%", "1_0", "+5", "٣"]
 )
-def test_what_is_no_limit_is_a_usage_error(text: str) -> None:
+def test_anything_else_is_refused_as_a_limit(text: str) -> None:
     with pytest.raises(UsageError, match="expected a count such as 5, or a share such as 0.5%"):
         Limit.parse(text)
 
