@@ -1,9 +1,9 @@
-"""Makes confidence mean what it says: one temperature, and figures of how well it does.
+"""Calibration: one temperature that makes confidence the share of rows that are right.
 
-Label smoothing and overfitting both leave a network's probabilities unlike the part of rows that is
-right. Dividing the logits by one number mends that and changes no label: Guo, Pleiss, Sun and
-Weinberger, "On calibration of modern neural networks", 2017. The number comes from rows that the
-networks it was fitted on had not seen.
+After label smoothing or overfitting, a network's confidence differs from that share. Dividing the
+logits by one number, the temperature, mends this and changes no label: Guo, Pleiss, Sun and
+Weinberger, "On calibration of modern neural networks", 2017. The temperature is fitted on rows that
+the networks had not seen.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from batchdigits.training.fit import Fitted
 from batchdigits.training.networks import NETWORKS
 
 LARGEST_TEMPERATURE = 20.0
-"""A temperature is between this and one over it."""
+"""A temperature is at most this, and at least its inverse."""
 
 FOLD_COPIES = 20
-"""Copies of each row, at most, for the networks that only serve to fit the temperature: they take a
+"""The most copies of each row for networks that only serve to fit the temperature. So they take a
 third of the time."""
 
 _HALVINGS = 60
@@ -34,11 +34,11 @@ Targets = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How far confidence can be trusted.
+    """Figures of how well confidence matches the share of rows that are right.
 
     calibration_error  expected calibration error, 0..1
     log_loss           mean of -ln(probability of the true class)
-    bins               those that hold rows, ascending
+    bins               the bins with rows, ascending
     """
 
     calibration_error: float
@@ -48,7 +48,7 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the temperature did, on rows that neither network nor temperature had seen."""
+    """The effect of the temperature, on rows that neither network nor temperature had seen."""
 
     temperature: float
     fitted_on: str
@@ -67,9 +67,10 @@ class Calibration:
 def fit_temperature(probabilities: Probabilities, targets: Targets) -> float:
     """The temperature with the least log loss for probabilities (n, k) of class numbers (n,).
 
-    The log loss is convex in one over the temperature, so its slope is halved down to zero. Targets
-    are those of Platt, "Probabilistic outputs for support vector machines", 1999: (n + 1) / (n + 2)
-    instead of 1, or rows that are all right would ask for a temperature of zero.
+    The log loss is convex in the inverse of the temperature: bisection finds where its slope is
+    zero. Targets are those of Platt, "Probabilistic outputs for support vector machines", 1999,
+    (n + 1) / (n + 2) instead of 1: otherwise rows that are all right would give a temperature of
+    zero.
     """
     logits = _logits(probabilities)
     rows, classes = logits.shape
@@ -79,8 +80,8 @@ def fit_temperature(probabilities: Probabilities, targets: Targets) -> float:
     low, high = -np.log(LARGEST_TEMPERATURE), np.log(LARGEST_TEMPERATURE)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        found = _softmax(np.exp(middle) * logits)
-        if (found * logits).sum(axis=1).mean() < aim:
+        softmax = _softmax(np.exp(middle) * logits)
+        if (softmax * logits).sum(axis=1).mean() < aim:
             low = middle
         else:
             high = middle
@@ -99,7 +100,7 @@ def fold_in(fitted: Fitted, temperature: float) -> Fitted:
     give calibrated probabilities.
     """
     settings = fitted.settings
-    # Built anew, since a clone of Keras' own is saved as other bytes.
+    # Built anew: Keras saves a clone as other bytes.
     model = NETWORKS[settings.arch].build(fitted.model.output_shape[1], settings)
     for copy, variable in zip(model.variables, fitted.model.variables, strict=True):
         copy.assign(variable)
@@ -109,7 +110,7 @@ def fold_in(fitted: Fitted, temperature: float) -> Fitted:
 
 
 def measure_reliability(probabilities: Probabilities, targets: Targets) -> Reliability:
-    """How well probabilities (n, k) know how often they are right about class numbers (n,)."""
+    """The reliability of probabilities (n, k) for rows of the classes `targets` (n,)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == targets
     counts = ConfidenceCounts()
@@ -120,7 +121,7 @@ def measure_reliability(probabilities: Probabilities, targets: Targets) -> Relia
 
 
 def _logits(probabilities: Probabilities) -> NDArray[np.float64]:
-    """Logits, up to a number a row that softmax takes out again."""
+    """Logits, except for a number in each row that softmax cancels."""
     logits: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
     return logits
 

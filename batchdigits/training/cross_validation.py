@@ -1,4 +1,4 @@
-"""Judges networks by rows they have not seen: the held-out part, or folds; and their confidence."""
+"""Networks judged by rows that they have not seen: the held-out rows, or folds."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from batchdigits.training.settings import Settings
 from batchdigits.training.split import Split, split_folds
 
 OnProgress = Callable[[str], None]
-"""Told in a few words what was just done, after every epoch and step."""
+"""Called after every epoch and step with a few words on it."""
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """Training rows as networks judge them that had not seen them.
+    """Predictions for training rows, each by a network that had not seen the row.
 
-    rows           int64 (n,): which rows of the data
-    targets        int64 (n,): the number of the class of each
-    probabilities  float64 (n, k): each fold's at the temperature of the other folds
-    temperature    of all of them, for the packed model
+    rows           int64 (n,): their numbers among the rows of the data
+    targets        int64 (n,): their class numbers
+    probabilities  float64 (n, k): those of each fold at the temperature of the other folds
+    temperature    of all folds, for the packed model
     """
 
     rows: Rows
@@ -54,12 +54,12 @@ class OutOfFold:
 def fit_rows(
     data: Labelled, rows: Rows, settings: Settings, on_progress: OnProgress, prefix: str = ""
 ) -> Fitted:
-    """A network fitted on some rows; each epoch is told behind `prefix`."""
+    """Fit a network on some rows; `prefix` begins the words after each epoch."""
 
-    def told(epoch: int, epochs: int, loss: float) -> None:
+    def on_epoch(epoch: int, epochs: int, loss: float) -> None:
         on_progress(f"{prefix}epoch {epoch} of {epochs}, loss {loss:.4f}")
 
-    return fit(data.pixels[rows], data.targets[rows], data.classes, settings, told)
+    return fit(data.pixels[rows], data.targets[rows], data.classes, settings, on_epoch)
 
 
 def judge_training_rows(
@@ -69,9 +69,9 @@ def judge_training_rows(
     options: TrainOptions,
     on_progress: OnProgress,
 ) -> OutOfFold | None:
-    """The training rows, each by a network that saw a part of the others.
+    """Predict each training row by a network that saw some of the others.
 
-    None where no calibration is asked for, or where a class has but one row to train on.
+    Returns None without calibration, or if a class has only one row to train on.
     """
     fewest = int(np.bincount(data.targets[rows], minlength=data.classes).min())
     folds = min(settings.calibration_folds, fewest)
@@ -80,70 +80,73 @@ def judge_training_rows(
     cheaper = replace(settings, copies=min(settings.copies, FOLD_COPIES))
     inner = data.part(rows)
     parts = split_folds(inner, folds, options.split_seed)
-    found, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
-    return _out_of_fold(rows, inner.targets, found, fold)
+    probabilities, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
+    return _out_of_fold(rows, inner.targets, probabilities, fold)
 
 
 def judge_held(
     data: Labelled, split: Split, fitted: Fitted, temperature: float | None
 ) -> tuple[Scores, Calibration | None]:
-    """The fitted model, not yet at its temperature, on the rows held out."""
+    """Judge the fitted model, which is not yet at its temperature, by the rows held out."""
     targets, measured_on = data.targets[split.held], f"{len(split.held)} held-out rows"
-    found = fitted.probabilities(data.pixels[split.held])
-    scores = _scores(data, targets, found, measured_on)
+    probabilities = fitted.probabilities(data.pixels[split.held])
+    scores = _scores(data, targets, probabilities, measured_on)
     if temperature is None:
         return scores, None
     return scores, Calibration(
         temperature,
         f"{len(split.train)} training rows, each by a network that had not seen it",
         measured_on,
-        measure_reliability(found, targets),
-        measure_reliability(at_temperature(found, temperature), targets),
+        measure_reliability(probabilities, targets),
+        measure_reliability(at_temperature(probabilities, temperature), targets),
     )
 
 
 def cross_validate(
     data: Labelled, settings: Settings, options: TrainOptions, on_progress: OnProgress
 ) -> tuple[Scores, Calibration | None, OutOfFold | None]:
-    """Every row predicted by a model that had not seen it; None where no calibration is asked for.
+    """Predict every row by a model that had not seen it.
 
-    The temperature is of all these predictions. The figures behind it are of each fold at the
-    temperature of the others, so that no row has a part in what it is judged by.
+    The temperature is fitted on all these predictions. The figures are of each fold at the
+    temperature of the other folds, so that no row has a say in its own judgement. Calibration and
+    folds are None without calibration.
     """
     parts = split_folds(data, options.folds, options.split_seed)
-    found, fold = _predict_folds(data, parts, settings, on_progress, "fold")
+    probabilities, fold = _predict_folds(data, parts, settings, on_progress, "fold")
     measured_on = (
-        f"all {len(found)} rows, each predicted by one of {options.folds} models that had not "
-        f"seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
+        f"all {len(data.targets)} rows, each predicted by one of {options.folds} models that had "
+        f"not seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
         "stratified)"
     )
-    scores = _scores(data, data.targets, found, measured_on)
+    scores = _scores(data, data.targets, probabilities, measured_on)
     if not settings.calibration_folds:
         return scores, None, None
-    seen = _out_of_fold(np.arange(len(found)), data.targets, found, fold)
+    seen = _out_of_fold(np.arange(len(probabilities)), data.targets, probabilities, fold)
     calibration = Calibration(
         seen.temperature,
         "the predictions of the folds; the figures take each fold at the temperature of the others",
         measured_on,
-        measure_reliability(found, data.targets),
+        measure_reliability(probabilities, data.targets),
         measure_reliability(seen.probabilities, data.targets),
     )
     return scores, calibration, seen
 
 
-def _out_of_fold(rows: Rows, targets: Rows, found: NDArray[np.float32], fold: Rows) -> OutOfFold:
-    calibrated = at_other_folds_temperature(found, targets, fold)
-    return OutOfFold(rows, targets, calibrated, fit_temperature(found, targets))
+def _out_of_fold(
+    rows: Rows, targets: Rows, probabilities: NDArray[np.float32], fold: Rows
+) -> OutOfFold:
+    calibrated = at_other_folds_temperature(probabilities, targets, fold)
+    return OutOfFold(rows, targets, calibrated, fit_temperature(probabilities, targets))
 
 
 def at_other_folds_temperature(
-    found: NDArray[np.float32], targets: Rows, fold: Rows
+    probabilities: NDArray[np.float32], targets: Rows, fold: Rows
 ) -> NDArray[np.float64]:
     """The probabilities (n, k) of each fold at the temperature fitted on the other folds."""
-    result = np.empty(found.shape)
-    for one in np.unique(fold):
-        temperature = fit_temperature(found[fold != one], targets[fold != one])
-        result[fold == one] = at_temperature(found[fold == one], temperature)
+    result = np.empty(probabilities.shape)
+    for number in np.unique(fold):
+        temperature = fit_temperature(probabilities[fold != number], targets[fold != number])
+        result[fold == number] = at_temperature(probabilities[fold == number], temperature)
     return result
 
 
@@ -154,16 +157,16 @@ def _predict_folds(
     on_progress: OnProgress,
     word: str,
 ) -> tuple[NDArray[np.float32], Rows]:
-    """Probabilities of each row by the model of the part that held it out, and which part."""
-    found = np.zeros((len(data.targets), data.classes), np.float32)
+    """The probabilities of each row by the model of the fold that held it out, and its fold."""
+    probabilities = np.zeros((len(data.targets), data.classes), np.float32)
     fold = np.zeros(len(data.targets), np.int64)
-    listed = list(parts)
-    for number, (train_rows, held) in enumerate(listed, start=1):
-        prefix = f"{word} {number} of {len(listed)}, "
+    splits = list(parts)
+    for number, (train_rows, held) in enumerate(splits, start=1):
+        prefix = f"{word} {number} of {len(splits)}, "
         fitted = fit_rows(data, train_rows, settings, on_progress, prefix)
-        found[held] = fitted.probabilities(data.pixels[held])
+        probabilities[held] = fitted.probabilities(data.pixels[held])
         fold[held] = number
-    return found, fold
+    return probabilities, fold
 
 
 def _scores(

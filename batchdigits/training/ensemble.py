@@ -1,7 +1,7 @@
-"""Fills the weights of several mlps into the one network that `networks.build_best` makes.
+"""The weights of several mlps, filled into the one network that `networks.build_best` makes.
 
-The mean of the members' logits is what a last layer gives that reads all members' hidden units,
-each member's own last layer divided by their number.
+The last layer reads the hidden units of all members. It gives the mean of the members' logits if it
+is each member's own last layer, divided by their number.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Weights = list[NDArray[Any]]
 
 
 def fill_in(model: Any, scaler: Any, members: Sequence[tuple[Any, Weights]]) -> None:
-    """Set the weights of `model`, which reads what `scaler` standardized.
+    """Set the weights of `model`, whose inputs `scaler` standardizes.
 
-    `members` are each a scaler and the kernels and biases of one hidden layer and the last.
+    Each member is a scaler, and the kernels and biases of one hidden layer and the last layer.
     """
     hidden = [_for_scaler(weights, own, scaler) for own, weights in members]
     model.set_weights(
@@ -32,6 +32,6 @@ def fill_in(model: Any, scaler: Any, members: Sequence[tuple[Any, Weights]]) -> 
 
 
 def _for_scaler(weights: Weights, own: Any, other: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Kernel and bias of a first layer that `own` standardized for, for what `other` does."""
+    """Kernel and bias of a first layer behind the scaler `own`, changed to stand behind `other`."""
     kernel, bias = weights[0] / own.scale_[:, np.newaxis], weights[1]
     return kernel * other.scale_[:, np.newaxis], bias + (other.mean_ - own.mean_) @ kernel

@@ -1,8 +1,8 @@
-"""Which predictions can be accepted unseen: a confidence, proven on rows the networks had not seen.
+"""The review threshold: a confidence from which predictions are accepted, and its proof.
 
 The promise is that of selective classification (Geifman and El-Yaniv, "Selective classification for
-deep neural networks", 2017): with 95 % confidence, accepted rows of the same source err no more
-often than asked.
+deep neural networks", 2017): with 95 % confidence, no more of the accepted rows of the same source
+are wrong than asked for.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from batchdigits.text import parse_share
 LEVEL = 0.95
 
 ERRORS_TO_BEAR = 10
-"""The first threshold accepts so many rows that they could hold this many errors, or half of all
-rows where that is fewer: one wrong label among the surest rows must not end the search."""
+"""The first threshold accepts enough rows to bear this many errors, or half of all rows if that is
+fewer. So one wrong label among the surest rows does not end the search."""
 
-# Even steps of the log-odds, from 0.999999 down to 0.0067 and then 0, which accepts all.
+# Equal steps of the log-odds, from 0.999999 down to 0.0067, and then 0, which accepts all rows.
 GRID = sorted(
     {0.0, *(round(1 / (1 + math.exp(-step / 20)), 6) for step in range(-100, 277))}, reverse=True
 )
@@ -31,15 +31,15 @@ GRID = sorted(
 
 @dataclass(frozen=True, slots=True)
 class ReviewThreshold:
-    """A confidence, and the proof that rows with no less may be accepted.
+    """A confidence, and the proof that rows with at least this confidence may be accepted.
 
     review_below  rows with less confidence go to review
-    max_error     the promise: no larger a part of accepted rows is wrong, 0..1
-    level         with this confidence, 0..1
-    rows          how many rows proved it, each judged by a network that had not seen it
-    accepted      how many of them it accepts, `errors` of which are wrong
-    coverage      accepted / rows: the part to expect on rows of the same source
-    error_bound   what the part of wrong ones among accepted rows is at most, at `level`
+    max_error     the promise: at most this share of the accepted rows is wrong, 0..1
+    level         the confidence of the promise, 0..1
+    rows          number of rows that prove it, each judged by a network that had not seen it
+    accepted      number of these rows that are accepted; `errors` of them are wrong
+    coverage      accepted / rows: the share to expect on rows of the same source
+    error_bound   upper bound of the share of accepted rows that are wrong, at `level`
     """
 
     review_below: float
@@ -73,19 +73,19 @@ def parse_max_error(text: str) -> float:
 def find_review_threshold(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], max_error: float
 ) -> ReviewThreshold:
-    """The lowest threshold at which accepted rows err no more than `max_error`, with 95 %.
+    """Find the lowest threshold at which, with 95 % confidence, the error is at most `max_error`.
 
-    confidence  of rows (n,) that the networks had not seen, 0..1; NaN for a row that is not
-                accepted whatever its confidence
-    is_right    whether the prediction is
+    confidence  of rows (n,) that the networks had not seen, 0..1; NaN for a row that is never
+                accepted
+    is_right    whether each prediction is right
 
     Fixed-sequence testing (Bauer, "Multiple testing in clinical trials", 1991; Angelopoulos and
     others, "Learn then test", 2021): the thresholds of `GRID`, none of which was chosen by these
     rows, are tested from strict to lax, each by the exact binomial test at 5 %, and the search ends
-    at the first that fails. So all tests together are wrong in at most 5 % of cases. Where it
-    begins depends on how many rows are accepted, never on how many of them are wrong.
+    at the first that fails. So all tests together are wrong in at most 5 % of cases. The first
+    threshold depends on how many rows are accepted, never on how many of them are wrong.
 
-    Raises UnusableInputError if none can be proven, and says how many rows could.
+    Raises UnusableInputError if no threshold can be proven; it says how many more rows could help.
     """
     proven = None
     begin = min(rows_to_prove(max_error, ERRORS_TO_BEAR), math.ceil(len(confidence) / 2))
@@ -110,10 +110,10 @@ def find_review_threshold(
 
 
 def upper_bound(errors: int, rows: int) -> float:
-    """What the error rate is at most, at 95 %, where `errors` of `rows` were seen.
+    """The upper bound of the error rate, at 95 % confidence, after `errors` among `rows`.
 
-    The one-sided bound of Clopper and Pearson, 1934: the rate at which so few errors would be seen
-    in 5 % of cases.
+    The one-sided bound of Clopper and Pearson, 1934: the rate at which so few errors would occur in
+    5 % of cases.
     """
     from scipy.stats import beta
 
@@ -121,7 +121,7 @@ def upper_bound(errors: int, rows: int) -> float:
 
 
 def rows_to_prove(max_error: float, errors: int = 0) -> int:
-    """The fewest accepted rows that prove `max_error` with so many errors among them."""
+    """The fewest accepted rows that prove `max_error` with `errors` among them."""
     if errors == 0:
         return math.ceil(math.log(1 - LEVEL) / math.log1p(-max_error))
     low, high = errors, 2 * (errors + 1)
@@ -134,29 +134,31 @@ def rows_to_prove(max_error: float, errors: int = 0) -> int:
 
 
 def _rounded_up(share: float) -> str:
-    """A share above 0 with two digits, so that what is proven is never less than what is told."""
+    """A share above 0 with two digits, rounded up so that it is proven as printed."""
     digits = 1 - math.floor(math.log10(share))
     return f"{math.ceil(share * 10**digits) / 10**digits:.{max(digits, 0)}f}"
 
 
 def _unproven(max_error: float, rows: int, accepted: int, errors: int) -> str:
-    """Why nothing was proven, and what could: `errors` of `accepted` rows were seen at the end."""
+    """The message that nothing was proven; the last threshold had `errors` of `accepted` wrong."""
     asked = f"--max-error {max_error:.4g}"
     needed = rows_to_prove(max_error)
     if accepted < needed:
         return (
             f"{asked} can't be proven: that takes {needed} accepted rows without an error, and "
-            f"{rows} rows were judged: label at least {needed - accepted} more, or ask for "
+            f"{rows} rows were judged; label at least {needed - accepted} more, or ask for "
             f"{_rounded_up(upper_bound(0, max(accepted, 1)))}; nothing was published"
         )
     could = _rounded_up(upper_bound(errors, accepted))
-    seen = f"{errors} of the {accepted} surest rows are wrong, which proves {could} at most"
     if errors / accepted >= max_error:
-        more = "no number of such rows can: train a better network, correct labels"
+        fix = "more rows of this kind would not help; train a better network, or correct labels"
     else:
-        # The same part of them wrong, as many rows as it takes.
+        # Enough rows to prove it, with the same share of them wrong.
         times = 1.0
         while upper_bound(math.ceil(errors * times), int(accepted * times)) > max_error:
             times *= 1.05
-        more = f"about {math.ceil(rows * (times - 1))} more rows as good as these could"
-    return f"{asked} can't be proven: {seen}; {more}; or ask for more; nothing was published"
+        fix = f"label about {math.ceil(rows * (times - 1))} more rows of this kind"
+    return (
+        f"{asked} can't be proven: {errors} of the {accepted} surest rows are wrong, which proves "
+        f"at most {could}; {fix}; or ask for a larger error; nothing was published"
+    )

@@ -1,4 +1,4 @@
-"""Which rows train and which judge."""
+"""The split: rows to train on, and rows to judge by."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows to train on and rows held out, and how they were chosen as JSON facts."""
+    """Rows to train on, rows held out, and JSON facts on how they were chosen."""
 
     train: Indices
     held: Indices
@@ -33,9 +33,9 @@ class Split:
 def split_rows(data: Labelled, test_share: float, seed: int) -> Split:
     """The tutorial's split: `train_test_split(test_size=test_share, random_state=seed)`.
 
-    Stratified only where the plain split leaves a class out of a part, so that the tutorial's
-    figures compare. With `test_share` 0 every row trains and none is held out. Raises
-    UnusableInputError for a class with too few rows to be in both parts.
+    It is stratified only if the plain split leaves a class out of a part, so that figures stay
+    comparable with the tutorial's. With `test_share` 0 every row trains and none is held out.
+    Raises UnusableInputError for a class with too few rows to be in both parts.
     """
     rows = len(data.targets)
     if test_share == 0:
@@ -53,13 +53,13 @@ def split_rows(data: Labelled, test_share: float, seed: int) -> Split:
 
 
 def split_folds(data: Labelled, folds: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
-    """Train and held-out rows of each of `folds` stratified folds; every row is held out once.
+    """Yield the training and the held-out rows of stratified folds; each row is held out once.
 
     Raises UnusableInputError for a class with fewer rows than folds.
     """
     from sklearn.model_selection import StratifiedKFold
 
-    _refuse_small_classes(data, folds, f"for {folds} folds: take fewer folds, or add rows")
+    _refuse_small_classes(data, folds, f"for {folds} folds; take fewer folds, or add rows")
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     yield from splitter.split(data.pixels, data.targets)
 
@@ -69,7 +69,7 @@ def _both_with_every_class(
 ) -> tuple[Indices, Indices, bool]:
     from sklearn.model_selection import train_test_split
 
-    fix = "for a part to train on and a part to judge by: add rows, or give --test-share 0"
+    fix = "for a part to train on and a part to judge by; add rows, or give --test-share 0"
     _refuse_small_classes(data, 2, fix)
     numbers = np.arange(len(data.targets))
     for stratify in (None, data.targets):
@@ -85,7 +85,7 @@ def _both_with_every_class(
         if all(len(np.unique(data.targets[part])) == data.classes for part in (train, held)):
             return train, held, stratify is not None
     raise UnusableInputError(
-        f"{data.source}: with --test-share {test_share} a class would be missing from one part: "
+        f"{data.source}: with --test-share {test_share} a class would be missing from one part; "
         "add rows of the small classes, or give --test-share 0"
     )
 

@@ -1,8 +1,8 @@
-"""What a digit usually looks like: bounds of its ink, and how far it is from the nearest usual one.
+"""Usual digits: the bounds of their ink, and centroids from which strange rows are far away.
 
-A network gives letters, noise and blots a high probability too. What tells them apart best is the
-distance in pixels to the nearest digit of the training data. 256 centroids do as well as all of
-1,797 digits, in a seventh of the time.
+A network gives letters, noise and blots a high probability too. They are best recognised by the
+distance in pixels to the nearest digit of the training data. 256 centroids do as well as all 1,797
+digits, in a seventh of the time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from batchdigits.packing.onnx_strangeness import distance
 
 CENTRES = 256
 ROWS_A_CENTRE = 3
-"""At most so many centroids, and one for so many rows. Matrix products like sixteens."""
+"""The most centroids, a multiple of 16 for fast matrix products, and the rows that each is for."""
 
 FOLDS = 3
 FALSE_ALARM = 0.01
-"""The largest part of digits that may be taken for none, by ink or by distance."""
+"""The largest share of digits that may be called strange, by ink or by distance."""
 
 TAIL = 0.001
 MARGIN = 0.1
-"""Bounds leave this part of the training rows out at either end, and are then this much wider."""
+"""Bounds leave this share of the training rows out at either end; MARGIN then widens them."""
 
 MOST_ROWS = 10_000
 _STEPS = 10
@@ -37,12 +37,12 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What digits of the training data look like.
+    """The look of the digits in the training data.
 
     centres        float32 (c, 64): centroids of the training rows, pixels 0..16
     strange_above  a row further than this from every centroid is strange
-    false_alarm    part of the training rows, 0..1, that bounds and distance, fitted on others,
-                   would send to review
+    false_alarm    share of the training rows, 0..1, that bounds and distance would send to review
+                   when fitted on other rows
     """
 
     centres: Floats
@@ -64,37 +64,37 @@ class Usual:
         }
 
     def bounds_hold(self, pixels: Pixels) -> NDArray[np.bool_]:
-        """Which rows of pixels (n, 64) have the ink of a digit, (n,)."""
+        """Whether each row of pixels (n, 64) has the ink of a digit, (n,)."""
         return _hold((self.least_ink, self.most_ink, self.least_darkest), pixels)
 
 
 def fit_usual(pixels: Pixels, seed: int) -> Usual:
-    """What is usual among rows of digits, pixels (n, 64) in 0..16, two at least.
+    """Fit centroids and bounds to rows of digits, pixels (n, 64) in 0..16, two rows at least.
 
-    Distance and bounds together are false alarms for at most 1 % of the rows, each judged by
-    centroids and bounds of rows it is not among (3 folds); for more where the bounds alone are,
-    as among a few rows. Of more than 10,000 rows that many are
-    drawn. The same arguments give the same centroids on the same machine.
+    Distance and bounds together give a false alarm for at most 1 % of the rows, each judged by the
+    centroids and bounds of other rows (3 folds). If the bounds alone give more, as with few rows,
+    there are more. Of more than 10,000 rows, 10,000 are drawn. The same arguments give the same
+    centroids on the same machine.
     """
     order = np.random.default_rng(seed).permutation(len(pixels))[:MOST_ROWS]
     rows = pixels[order].astype(np.float32)
     fold = np.arange(len(rows)) % FOLDS
-    found = np.empty(len(rows))
-    for one in np.unique(fold):
-        held, others = fold == one, rows[fold != one]
-        found[held] = distance(rows[held], _fit_centres(others, seed))
-        found[held] = np.where(_hold(_fit_bounds(others), rows[held]), found[held], np.inf)
+    distances = np.empty(len(rows))
+    for number in np.unique(fold):
+        held, others = fold == number, rows[fold != number]
+        distances[held] = distance(rows[held], _fit_centres(others, seed))
+        distances[held] = np.where(_hold(_fit_bounds(others), rows[held]), distances[held], np.inf)
     allowed = math.floor(FALSE_ALARM * len(rows))
-    furthest = np.sort(found)[len(rows) - 1 - allowed]
-    if not np.isfinite(furthest):  # more rows than that are beyond the bounds alone
-        furthest = found[np.isfinite(found)].max(initial=0.0)
-    # Rounded up: a row that is just usual stays so.
+    furthest = np.sort(distances)[len(rows) - 1 - allowed]
+    if not np.isfinite(furthest):  # the bounds alone refuse more rows than allowed
+        furthest = distances[np.isfinite(distances)].max(initial=0.0)
+    # Rounded up, so that the furthest usual row stays usual.
     strange_above = math.ceil(furthest * 1000) / 1000
     return Usual(
         _fit_centres(rows, seed),
         *_fit_bounds(rows),
         strange_above,
-        float((found > strange_above).mean()),
+        float((distances > strange_above).mean()),
     )
 
 
@@ -104,13 +104,13 @@ def _fit_centres(rows: Floats, seed: int) -> Floats:
 
     count = min(CENTRES, max(1, len(np.unique(rows, axis=0)) // ROWS_A_CENTRE))
     means = KMeans(count, init="random", n_init=1, max_iter=_STEPS, random_state=seed)
-    with threadpool_limits(1):  # threads add up in any order
+    with threadpool_limits(1):  # threads add up in any order, and give other last bits
         centres: Floats = means.fit(rows).cluster_centers_.astype(np.float32)
     return centres
 
 
 def _fit_bounds(rows: Floats) -> tuple[float, float, float]:
-    """Least and most ink, least darkest pixel."""
+    """The least and the most ink, and the least value of the darkest pixel."""
     ink, darkest = rows.sum(axis=1, dtype=np.float64), rows.max(axis=1)
     least, most = np.quantile(ink, [TAIL, 1 - TAIL])
     lightest = np.quantile(darkest, TAIL)
