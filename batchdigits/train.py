@@ -30,9 +30,9 @@ def parser() -> Parser:
     """The command's flags."""
     result = make_parser(
         "train",
-        "Train a network on 64-pixel rows with labels, measure it on rows it has not seen, compile "
-        "it to ONNX, prove both equal, and publish all of it as the next version in a store of "
-        "bundles. Without --data it learns scikit-learn's 1,797 digits.",
+        "Train a network on 64-pixel rows with labels, measure it on rows that it has not seen, "
+        "compile it to ONNX, prove that both give the same answers, and publish them as the next "
+        "version in a store of bundles. Without --data, train on scikit-learn's 1,797 digits.",
         EXAMPLES,
     )
     _add_model_options(result)
@@ -68,31 +68,36 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--data",
         metavar="FILE",
-        help="labelled CSV or Parquet rows (default: scikit-learn's digits)",
+        help="CSV or Parquet file of labelled rows (default: scikit-learn's digits)",
     )
     group.add_argument(
-        "--label", default="label", metavar="COLUMN", help="its label column (default: label)"
+        "--label", default="label", metavar="COLUMN", help="column of labels (default: label)"
     )
     add_row_options(group)
 
 
 def _add_split_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("judging")
+    group = parser.add_argument_group("measuring")
     group.add_argument(
         "--test-share",
         type=_share,
         default=0.3,
         metavar="P",
-        help="share of the rows held out to judge by; 0 trains on all of them and takes the "
-        "accuracy from cross-validation (default: 0.3)",
+        help="share of the rows held out for measuring; 0 trains on all rows and measures by "
+        "cross-validation (default: 0.3)",
     )
-    group.add_argument("--folds", type=int, metavar="N", help="with --test-share 0 (default: 10)")
+    group.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="folds of the cross-validation, only with --test-share 0 (default: 10)",
+    )
     group.add_argument(
         "--split-seed",
         type=int,
         default=0,
         metavar="N",
-        help="decides which rows are held out (default: 0, the tutorial's)",
+        help="seed that decides which rows are held out (default: 0, the tutorial's split)",
     )
 
 
@@ -101,9 +106,9 @@ def _add_review_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-error",
         metavar="P%",
-        help="find the confidence above which, proven with 95%% confidence, no more accepted rows "
-        "are wrong, such as 0.5%%; predict then writes a decision for each row. It holds for rows "
-        "of the same source: for new writers ask for half of what you need",
+        help="prove the confidence from which on no more accepted rows are wrong than this share, "
+        "such as 0.5%%; predict then writes a decision for each row. The proof holds with 95%% "
+        "confidence, for rows of the same source: for new writers ask for half of the error",
     )
 
 
@@ -112,29 +117,34 @@ def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sweep",
         metavar="FILE",
-        help="cross-validate the settings that this TOML file lists on the training rows, then "
-        "train the most accurate; started again it goes on where it was killed",
+        help="first choose settings: cross-validate the combinations that this TOML file lists, "
+        "then train the most accurate; the same command continues a killed sweep",
     )
     group.add_argument(
         "--study",
         metavar="FILE",
-        help="keep the sweep's trials in this file, and their picture in FILE.png (default: the "
-        "sweep's name with .study)",
+        help="file of the sweep's trials; FILE.png gets a picture of them (default: the sweep's "
+        "name with .study)",
     )
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--name", default="digits", help="of the bundle (default: digits)")
+    group.add_argument("--name", default="digits", help="name of the bundle (default: digits)")
     group.add_argument(
         "--store",
         metavar="DIR",
-        help="the folder of bundles to publish into (default: $BATCHDIGITS_STORE, else ./bundles)",
+        help="store to publish in as the next version (default: $BATCHDIGITS_STORE, else "
+        "./bundles)",
     )
     group.add_argument(
-        "--output", metavar="FILE", help="write this one bundle file, version 1, and no store"
+        "--output",
+        metavar="FILE",
+        help="write this one bundle file as version 1, and use no store",
     )
-    group.add_argument("--overwrite", action="store_true", help="replace the file --output names")
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace the file that --output names"
+    )
 
 
 def _share(text: str) -> float:
@@ -166,8 +176,8 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
     if arguments.folds is not None and arguments.test_share != 0:
         raise UsageError(
-            f"--folds {arguments.folds}: accuracy comes from folds only if no rows are held out; "
-            "add --test-share 0, or leave --folds out"
+            f"--folds {arguments.folds}: folds are used only if no rows are held out; add "
+            "--test-share 0, or leave --folds out"
         )
     given = vars(arguments)
     settings = {
@@ -177,7 +187,8 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     }
     names = (one.name for one in fields(TrainOptions))
     others = {name: given[name] for name in names if given.get(name) is not None}
-    return TrainOptions(settings=settings, rows=ReadOptions.of_flags(arguments), **others)
+    rows = ReadOptions.of_flags(arguments)
+    return TrainOptions(settings=settings, rows=rows, **others).checked()
 
 
 def _report(result: TrainResult) -> None:
@@ -199,9 +210,9 @@ def _report(result: TrainResult) -> None:
     )
     if trained.review is not None:
         logger.info(
-            "accepted from confidence %.6g on: %.1f %% of rows, of which at most %.3g %% are wrong "
-            "(95 %% confidence; %s of %s were) if they come from the same writers; new ones are "
-            "read worse: for them ask for half the error",
+            "predictions are accepted from confidence %.6g on: %.1f %% of rows, at most %.3g %% of "
+            "them wrong (with 95 %% confidence; %s of %s were) for the same writers; for new "
+            "writers ask for half of the error",
             *(trained.review.review_below, 100 * trained.review.coverage),
             *(100 * trained.review.max_error, trained.review.errors, trained.review.accepted),
         )

@@ -1,4 +1,4 @@
-"""The model card, written from the same facts as the manifest."""
+"""The model card: Markdown, from the facts of the manifest and the scores."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from batchdigits.packing.contents import Scores
 from batchdigits.text import markdown
 
 TUTORIAL_DIGITS = "sklearn.datasets.load_digits"
-"""The manifest's `data.source` of a model that learnt scikit-learn's digits."""
+"""The manifest's `data.source` of a model that learned scikit-learn's digits."""
 
 _TUTORIAL_LIMITS = """\
-- The 1,797 digits were written by 13 people, and the rows that were held out come from the same
-  13. Expect new writers to do worse: measure on labelled rows of your own first."""
+- The 1,797 digits were written by 13 people, and the held-out rows come from the same 13. Expect
+  a lower accuracy for new writers: first measure it on labelled rows of your own."""
 _DATA_LIMITS = """\
-- The rows that were held out come from the same source as those that trained. Expect rows of
-  another source (other writers, another scanner) to do worse: measure on labelled rows of it."""
+- The held-out rows come from the same source as the training rows. Expect a lower accuracy for
+  rows of another source (other writers, another scanner): first measure it on labelled rows of that
+  source."""
 _LIMITS = """\
-- Images are 8x8 with pixels 0..16 of ink: much of what tells a 1 from a 7 is lost before the model
-  sees it. Cells that hold no digit, two digits or a stain still get a label."""
+- Images are 8x8 with pixels 0..16 of ink: much of the difference between a 1 and a 7 is lost before
+  the model sees it. Cells with no digit, two digits or a stain still get a label."""
 _NOT_CALIBRATED = """\
-- Confidence is the network's own, not calibrated: it ranks rows, it is no part of rows that are
-  right."""
+- Confidence is the network's own, not calibrated: it ranks rows, but is not the share of rows that
+  are right."""
 _CALIBRATED = """\
-- Confidence is calibrated on rows of the same source as those that trained. On rows of another
-  source it promises too much."""
+- Confidence is calibrated on rows of the same source as the training rows. For rows of another
+  source it is too high."""
 
 
 def write_card(manifest: Manifest, scores: Scores, members: Mapping[str, bytes]) -> bytes:
     """The bytes of `card.md`: purpose, data, accuracy, how it was made, limits, digests.
 
-    members  all others but the manifest
+    members  every member but the manifest and the card
     """
     calibration = manifest.metrics.get("calibration")
     limits = [
@@ -59,12 +60,12 @@ def _purpose(manifest: Manifest) -> str:
     labels = ", ".join(str(label) for label in manifest.classes.values[:20])
     more = len(manifest.classes) - 20
     return (
-        "Reads a handwritten character cut out of a scanned form: 64 pixels of an 8x8 image, row "
-        "by row, each 0 (paper) to 16 (ink), in; one of "
-        f"{len(manifest.classes)} classes and its probability out.\n\n"
+        "Reads a handwritten character cut out of a scanned form. Its input is 64 pixels of an 8x8 "
+        "image, row by row, each 0 (paper) to 16 (ink). Its output is one of "
+        f"{len(manifest.classes)} classes and its probability.\n\n"
         f"Classes ({manifest.classes.type}): {labels}{f' and {more} more' if more > 0 else ''}.\n\n"
-        "Not for images of another size or range, for characters that are none of the classes, nor "
-        "for deciding alone where a wrong digit harms somebody."
+        "Do not use it for images of another size or range, for characters outside the classes, or "
+        "to decide alone where a wrong digit harms somebody."
     )
 
 
@@ -72,20 +73,20 @@ def _data(manifest: Manifest) -> str:
     data, split = manifest.data, manifest.split
     if split["kind"] == "holdout":
         how = (
-            f"{split['train']} rows trained and {split['held_out']} were held out "
+            f"{split['train']} rows trained the model and {split['held_out']} were held out "
             f"(random_state {split['random_state']}"
             f"{', stratified' if split['stratified'] else ''})."
         )
     else:
-        how = f"All {split['train']} rows trained; none were held out."
+        how = f"All {split['train']} rows trained the model; none were held out."
     return f"{data['description']}. {data['rows']} rows, digest `{data['digest']}`. {how}"
 
 
 def _accuracy(manifest: Manifest, scores: Scores) -> str:
     seen = manifest.metrics["seen_in_training"]
     text = (
-        f"**{scores.accuracy:.4f}** on {scores.measured_on}. On the {seen['rows']} rows it was "
-        f"trained on it gives {seen['accuracy']:.4f}: seen in training, which promises nothing."
+        f"**{scores.accuracy:.4f}** on {scores.measured_on}. On the {seen['rows']} rows that it "
+        f"was trained on it is {seen['accuracy']:.4f}; rows seen in training promise nothing."
         f"{_choosing(manifest)}"
     )
     tables = [markdown(scores.matrix.score_lines())]
@@ -96,7 +97,7 @@ def _accuracy(manifest: Manifest, scores: Scores) -> str:
 
 
 def _confidence(calibration: Mapping[str, Any]) -> str:
-    """The figures before and after the temperature, and the rows by their confidence."""
+    """The figures before and after the temperature, and the rows by confidence."""
     before, after = calibration["before"], calibration["after"]
     figures = [
         [words, f"{before[name]:.4f}", f"{after[name]:.4f}"]
@@ -120,30 +121,30 @@ def _confidence(calibration: Mapping[str, Any]) -> str:
     )
     tables = [
         markdown([["", "before", "after"], *figures]),
-        "Rows by their confidence, after:",
-        markdown([["confidence", "rows", "mean confidence", "part right"], *bins]),
+        "Rows by confidence, after:",
+        markdown([["confidence", "rows", "mean confidence", "share right"], *bins]),
     ]
     return "\n\n".join([fitted, *tables])
 
 
 def _review(manifest: Manifest) -> str:
-    """The thresholds, and what was measured at each."""
+    """The thresholds, and the figures measured at each."""
     facts = manifest.thresholds.facts
     lines = []
     if "review_below" in facts:
         lines.append(
             f"Predictions with a confidence of {facts['review_below']:.6g} or more are accepted: "
-            f"{facts['coverage']:.1%} of rows. With {facts['level']:.0%} confidence at most "
-            f"{facts['max_error']:.3%} of them are wrong; {facts['errors']} of {facts['accepted']} "
-            f"were, of {facts['rows']} rows judged by networks that had not seen them. That holds "
-            "for rows of the same source; on digits of new writers expect one to three times the "
-            "error."
+            f"{facts['coverage']:.1%} of rows. With {facts['level']:.0%} confidence, at most "
+            f"{facts['max_error']:.3%} of the accepted rows are wrong. Of {facts['rows']} rows "
+            f"judged by networks that had not seen them, {facts['accepted']} were accepted and "
+            f"{facts['errors']} of those were wrong. This holds for rows of the same source; for "
+            "digits of new writers expect one to three times the error."
         )
     else:
-        lines.append("No threshold of confidence was asked for (`train --max-error`).")
+        lines.append("There is no threshold of confidence (`train --max-error` finds one).")
     lines.append(
-        "What is no digit goes to review too. Of the training rows, "
-        f"{facts['false_alarm']:.2%} would by what the others look like:"
+        "Rows that do not look like a digit go to review too, for one of the causes below. Judged "
+        f"by the look of the other rows, so would {facts['false_alarm']:.2%} of the training rows."
     )
     far = f"it is further than {facts['strange_above']:g} from the nearest of "
     far += f"{facts['strange_centres']} centroids (`predict --strangeness`)"
@@ -158,16 +159,16 @@ def _review(manifest: Manifest) -> str:
 
 
 def _choosing(manifest: Manifest) -> str:
-    """Where a sweep chose the settings: among how many, and by what."""
+    """The sweep that chose the settings; empty without one."""
     if "sweep" not in manifest.metrics:
         return ""
     sweep = manifest.metrics["sweep"]
     chosen = ", ".join(f"{name} {value}" for name, value in sweep["chosen"].items())
     return (
         f" The settings are the best of {sweep['combinations']} combinations ({chosen}) by "
-        f"{sweep['folds']}-fold cross-validation of the training rows, where they had "
-        f"{sweep['accuracy']:.4f}: the best of many, so a little too good. The held-out rows had "
-        "no part in the choice."
+        f"{sweep['folds']}-fold cross-validation of the training rows. Their accuracy there was "
+        f"{sweep['accuracy']:.4f}, a little too high, as the best of many. The held-out rows had "
+        "no influence on the choice."
     )
 
 
@@ -179,7 +180,7 @@ def _making(manifest: Manifest) -> str:
         f"    {manifest.command}\n\n"
         f"Created {manifest.created}. Settings: {facts}. Libraries: {versions}. The same command "
         "with the same libraries on the same machine gives the same weights.\n\n"
-        "The ONNX graph holds scaler and network. Its probabilities differ from those of "
+        "The ONNX graph holds both scaler and network. Its probabilities differ from those of "
         f"scikit-learn and Keras by at most {agreement['data_worst']:.2g} on "
         f"{agreement['data_rows']} rows of the data and {agreement['random_worst']:.2g} on "
         f"{agreement['random_rows']} random ones."
@@ -189,4 +190,4 @@ def _making(manifest: Manifest) -> str:
 def _digests(manifest: Manifest, members: Mapping[str, bytes]) -> str:
     lines = [f"- the data: `{manifest.data['digest']}`"]
     lines += [f"- `{name}`: `{digest_bytes(members[name])}`" for name in sorted(members)]
-    return "\n".join([*lines, "", "The bundle's own is what `sha256sum` prints of its file."])
+    return "\n".join([*lines, "", "`sha256sum` of the bundle file gives the digest of the bundle."])

@@ -1,4 +1,4 @@
-"""TensorFlow and the rest of the train extra: asked for, silenced, and made repeatable."""
+"""TensorFlow and the rest of the train extra: imported, silenced, and made repeatable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from batchdigits.engines.keras.engine import import_keras
 from batchdigits.errors import MissingExtraError
 
-# Import name and the name it is installed by.
+# Import names, and the names that pip installs them by.
 _PACKAGES = {
     "joblib": "joblib",
     "keras": "keras",
@@ -25,14 +25,14 @@ _VERSIONS_OF = ("joblib", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn
 
 
 def prepare_frameworks() -> None:
-    """Import what training needs, without a word on standard error, repeatable from here on.
+    """Import the packages of the train extra without output; from then on results repeat.
 
-    Raises MissingExtraError that names what is not installed and the extra that brings it.
+    Raises MissingExtraError, which names the missing packages and the extra to install.
     """
     require_packages("training", _PACKAGES, "train")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # A step of networks this small is over before a second thread has begun its part: two threads
-    # took nearly twice the processor time, and the number of cores would decide the weights.
+    # A step of networks this small ends before a second thread has begun: two threads took nearly
+    # twice the processor time, and the number of cores would decide the weights.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import_keras()
@@ -45,9 +45,9 @@ def prepare_frameworks() -> None:
 
 
 def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:
-    """Raise MissingExtraError that names what `who` needs and is not installed, and its extra.
+    """Raise MissingExtraError if any of the packages that `who` needs is not installed.
 
-    `packages` maps import names to the names they are installed by.
+    `packages` maps import names to the names that pip installs them by; `extra` has them all.
     """
     missing = [
         name for module, name in packages.items() if importlib.util.find_spec(module) is None
@@ -59,8 +59,8 @@ def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of every library that had a hand in a bundle."""
+    """The versions of Python and of every library that helps to make a bundle."""
     import tensorflow as tf
 
-    found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
-    return {**found, "python": platform.python_version(), "tensorflow": tf.__version__}
+    versions = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
+    return {**versions, "python": platform.python_version(), "tensorflow": tf.__version__}

@@ -1,4 +1,4 @@
-"""Which rows a bundle keeps as golden rows."""
+"""The choice of golden rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ UNCERTAIN = 16
 def choose_golden(
     targets: NDArray[np.int64], probabilities: NDArray[np.float32], candidates: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """At most 64 of `candidates` (row numbers), ascending.
+    """Choose at most 64 of `candidates` (row numbers), in ascending order.
 
-    The 16 whose two best classes are nearest to each other, where a small change shows first, and
-    then rows of each class in turn. `targets` (n,) and `probabilities` (n, k) are those of the
-    candidates.
+    The first 16 are those whose two best classes are nearest to each other: there a small change
+    shows first. Then come rows of each class in turn. `targets` (n,) and `probabilities` (n, k) are
+    those of the candidates.
     """
     second, best = np.sort(probabilities, axis=1)[:, -2:].T
     by_margin = np.argsort(best - second, kind="stable")
@@ -28,7 +28,7 @@ def choose_golden(
 
 
 def _place_in_class(targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each row, how many rows of its class came before it."""
+    """The number of rows of its class before each row."""
     place = np.empty(len(targets), np.int64)
     for target in np.unique(targets):
         members = np.flatnonzero(targets == target)

@@ -1,4 +1,4 @@
-"""The bytes of `model.keras`: what Keras saves, without what differs from run to run."""
+"""The bytes of `model.keras`: the file that Keras saves, made repeatable."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _SAVED = "1980-01-01@00:00:00"
 
 
 def keras_bytes(model: Any) -> bytes:
-    """`model`, which was never compiled, as a `.keras` file; the same weights give the same bytes.
+    """Save `model`, which was never compiled, as a `.keras` file.
 
-    Keras notes when it saved, in `metadata.json` and on every member of its ZIP: both are set to
-    1980. Objects that layers share go by their addresses in memory: these are counted instead.
+    The same weights give the same bytes. Keras writes the date into `metadata.json` and to every
+    member of its ZIP: both become 1980. It names objects that layers share by their addresses in
+    memory: they become numbers.
     """
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder:
         path = Path(folder, "model.keras")

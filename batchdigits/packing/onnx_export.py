@@ -1,4 +1,4 @@
-"""Compiles scaler and network into one ONNX graph, and proves that both paths agree."""
+"""Scaler and network, compiled to one ONNX graph, and the proof that both paths agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from batchdigits.packing.onnx_tidy import tidy
 LARGEST_ON_DATA = 1e-5
 LARGEST_ON_RANDOM = 1e-4
 DECIDED = 1e-4
-"""Where the two best classes are nearer than this, either label is right."""
+"""If the two best classes are nearer than this, either label is right."""
 
 RANDOM_ROWS = 1000
 
@@ -45,10 +45,10 @@ class ScaledModel:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far the ONNX graph is from scaler and Keras: largest differences of a probability.
+    """The largest differences of a probability between the ONNX graph and scaler and Keras.
 
-    `labels_differ` counts rows with another label although the two best classes are further apart
-    than `DECIDED`.
+    `labels_differ` counts rows with another label although their two best classes are further
+    apart than `DECIDED`.
     """
 
     data_rows: int
@@ -59,7 +59,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the graph may be packed. A NaN anywhere does not hold."""
+        """Whether the graph may be packed; a NaN does not hold."""
         return (
             self.data_worst <= LARGEST_ON_DATA
             and self.random_worst <= LARGEST_ON_RANDOM
@@ -72,20 +72,21 @@ class Agreement:
 
 
 def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = None) -> bytes:
-    """The whole path as ONNX: `pixels` float32 (N, 64) in 0..16 to `probabilities` float32 (N, k).
+    """Compile scaler and network: `pixels` float32 (N, 64) to `probabilities` float32 (N, k).
 
-    With `centres`, float32 (c, 64), also `strangeness`: the distance to the nearest of them.
-    The same model gives the same bytes. Raises InternalError if the exported graph is invalid.
+    With `centres`, float32 (c, 64), the graph also gives `strangeness`, the distance to the nearest
+    centre. The same model gives the same bytes. Raises InternalError if the exported graph is
+    invalid.
     """
     import keras
     import onnx
 
     scale = reference.scaler.scale_
     pixels = keras.Input((PIXELS,), name="pixels")
-    # Normalization exports a graph whose constants are required inputs; Rescaling is plain.
+    # Not Normalization: the constants of its graph are required inputs.
     rescaling = keras.layers.Rescaling(scale=1 / scale, offset=-reference.scaler.mean_ / scale)
     whole = keras.Model(pixels, reference.model(rescaling(pixels)))
-    # Export traces what a first call has built.
+    # Only a first call builds what export traces.
     whole(np.zeros((1, PIXELS), np.float32))
     with tempfile.TemporaryDirectory(prefix="batchdigits-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,13 +123,13 @@ def check_agreement(
             f"the ONNX graph differs from scaler and Keras by {data_worst:.3g} on "
             f"{len(pixels)} rows (allowed {LARGEST_ON_DATA:g}) and {random_worst:.3g} on "
             f"{RANDOM_ROWS} random rows (allowed {LARGEST_ON_RANDOM:g}), in "
-            f"{agreement.labels_differ} labels: nothing was packed; report this with the command"
+            f"{agreement.labels_differ} labels; nothing was packed; report this with the command"
         )
     return agreement
 
 
 def _compare(reference: ScaledModel, engine: OnnxEngine, pixels: NDArray[Any]) -> tuple[float, int]:
-    """Largest difference, and labels that differ where the reference is decided."""
+    """The largest difference, and the number of labels that differ beyond `DECIDED`."""
     expected = reference.probabilities(pixels)
     actual = engine.probabilities(pixels.astype(np.float32))
     second, best = np.sort(expected, axis=1)[:, -2:].T
@@ -137,7 +138,7 @@ def _compare(reference: ScaledModel, engine: OnnxEngine, pixels: NDArray[Any]) -
 
 
 def _random_rows(seed: int) -> NDArray[np.float64]:
-    """Half uniform whole pixels, half any in 0..16 that float32 holds exactly."""
+    """Uniform pixels: half of the rows whole numbers, half any float32 in 0..16."""
     generator = np.random.default_rng(seed)
     half = RANDOM_ROWS // 2
     whole = generator.integers(0, 17, (half, PIXELS)).astype(np.float64)

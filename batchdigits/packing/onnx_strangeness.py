@@ -1,4 +1,4 @@
-"""Gives a graph of `pixels` the output `strangeness`, which costs nothing until it is wanted."""
+"""The output `strangeness` of an ONNX graph, which costs nothing until it is asked for."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from batchdigits.packing.onnx_tidy import INPUT
 STRANGENESS = "strangeness"
 WANTED = "with_strangeness"
 LARGEST_DIFFERENCE = 1e-5
-"""Of a squared distance, as a part of the squares that it is the small difference of: next to a
-centroid float32 leaves hundredths of a distance, at a threshold thousandths."""
+"""The largest error of a squared distance, as a share of the squares whose small difference it is.
+Beside a centroid, float32 is exact to hundredths of a distance, at a threshold to thousandths.
+"""
 
 
 def add_strangeness(model: Any, centres: NDArray[np.float32]) -> None:
     """Add to an ONNX ModelProto the distance of each row to the nearest of centres (c, 64).
 
-    |x - c| is computed as sqrt(|x|^2 + min(|c|^2 - 2 x c)). ONNX Runtime computes every output
-    of a graph, wanted or not. So the distance is in a branch, taken where the input
-    `with_strangeness` is true; it need not be given and is then false: all distances are NaN.
+    |x - c| is computed as sqrt(|x|^2 + min(|c|^2 - 2 x c)). ONNX Runtime computes every output of a
+    graph, wanted or not. So the distance is in a branch that is taken if the input
+    `with_strangeness` is true. The input is optional; without it all distances are NaN.
     """
     import onnx
 
@@ -72,8 +73,7 @@ def check_strangeness(
     if not worst <= LARGEST_DIFFERENCE:
         raise InternalError(
             f"the ONNX graph's squared strangeness is off by {worst:.3g} of the squares (allowed "
-            f"{LARGEST_DIFFERENCE:g}): "
-            "nothing was packed; report this with the command"
+            f"{LARGEST_DIFFERENCE:g}); nothing was packed; report this with the command"
         )
 
 
@@ -87,7 +87,7 @@ def _branch(name: str, nodes: list[Any]) -> Any:
 def _distance_nodes() -> list[Any]:
     import onnx
 
-    # Axes as attributes: so up to operator set 17, the exporter writes 15.
+    # Axes are attributes up to operator set 17; the exporter writes 15.
     make = onnx.helper.make_node
     return [
         make("Gemm", [INPUT, "centres", "centre_squares"], ["all"]),

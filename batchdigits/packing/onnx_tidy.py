@@ -1,4 +1,4 @@
-"""Tidies the graph that tf2onnx writes: few operators, plain names, the same bytes every time."""
+"""The graph that tf2onnx writes, tidied: few operators, plain names, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CONFIDENCE = "confidence"
 
 
 def tidy(exported: Any) -> Any:
-    """An ONNX ModelProto that computes what `exported` does, for the bundle.
+    """Return an ONNX ModelProto that computes the same as `exported`, for the bundle.
 
-    - `MatMul` and the `Add` of a bias behind it become one `Gemm`;
-    - a scaler (`Mul` and `Add` of a row) in front of a `Gemm` becomes part of its weights, computed
-      in float64;
-    - operators that do nothing (`Identity`) are gone;
-    - the operators that compute the shape for a `Reshape` become that shape;
-    - tensors and nodes are named by their place: tf2onnx's names count what the process has built
-      before;
-    - behind a closing `Softmax` stand two more outputs: `best`, the place of the most probable
-      class, and `confidence`, its probability;
-    - no doc strings, no metadata, only the default operator set.
+    - A `MatMul` and the `Add` of a bias after it become one `Gemm`.
+    - A scaler (`Mul` and `Add` of a row) before a `Gemm` becomes part of its weights, computed in
+      float64.
+    - Operators that do nothing (`Identity`) are removed.
+    - The operators that compute the shape for a `Reshape` become that shape.
+    - Tensors and nodes are named by their place: tf2onnx's names count everything that the process
+      has built before.
+    - A final `Softmax` is followed by two more outputs: `best`, the place of the most probable
+      class, and `confidence`, its probability.
+    - Doc strings, metadata and all operator sets but the default are removed.
 
-    Raises InternalError for a graph with another number of inputs or outputs than one.
+    Raises InternalError unless the graph has exactly one input and one output.
     """
     import onnx
 
@@ -39,16 +39,16 @@ def tidy(exported: Any) -> Any:
             f"the exported graph has {len(graph.input)} inputs and {len(graph.output)} outputs, "
             "expected one of each"
         )
-    constants = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
     nodes = _without_identities(list(graph.node), graph.output[0].name)
     constants |= _fix_shapes(nodes, constants, _known_shapes(exported))
     nodes = _merge_bias(_without_unused(nodes, graph.output[0].name), constants)
     nodes = _fold_scaler(nodes, constants)
     names = _new_names(nodes, graph.input[0].name, graph.output[0].name, set(constants))
     renamed = [_renamed(number, node, names) for number, node in enumerate(nodes)]
-    found, ports = _most_probable() if nodes[-1].op_type == "Softmax" else ([], [])
+    best, ports = _most_probable() if nodes[-1].op_type == "Softmax" else ([], [])
     tidied = onnx.helper.make_graph(
-        [*renamed, *found],
+        [*renamed, *best],
         "pixels_to_probabilities",
         [_port(graph.input[0], INPUT)],
         [_port(graph.output[0], OUTPUT), *ports],
@@ -58,7 +58,7 @@ def tidy(exported: Any) -> Any:
             if old in constants
         ],
     )
-    version = next(one.version for one in exported.opset_import if one.domain == "")
+    version = next(opset.version for opset in exported.opset_import if opset.domain == "")
     return onnx.helper.make_model(
         tidied,
         opset_imports=[onnx.helper.make_opsetid("", version)],
@@ -68,9 +68,9 @@ def tidy(exported: Any) -> Any:
 
 
 def _without_identities(nodes: list[Any], output: str) -> list[Any]:
-    """The nodes with what reads an Identity reading its source instead.
+    """Remove Identity nodes; their readers read their source instead.
 
-    An Identity that gives the graph's output stays: its source may be read elsewhere.
+    An Identity that gives the graph's output stays: its source may have other readers.
     """
     source = {
         node.output[0]: node.input[0]
@@ -90,12 +90,12 @@ def _origin(name: str, source: dict[str, str]) -> str:
 
 
 def _known_shapes(exported: Any) -> dict[str, list[int]]:
-    """The shape of each value inside the graph; 0 for a dimension that is not known."""
+    """The shape of each value inside the graph; 0 for an unknown dimension."""
     import onnx
 
     inferred = onnx.shape_inference.infer_shapes(exported, data_prop=True)
     return {
-        value.name: [one.dim_value for one in value.type.tensor_type.shape.dim]
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
         for value in inferred.graph.value_info
     }
 
@@ -103,7 +103,7 @@ def _known_shapes(exported: Any) -> dict[str, list[int]]:
 def _fix_shapes(
     nodes: list[Any], constants: dict[str, Any], shapes: dict[str, list[int]]
 ) -> dict[str, Any]:
-    """Give each Reshape whose columns are known a constant shape; returns those constants."""
+    """Give each Reshape with known columns a constant shape; return these constants."""
     added: dict[str, Any] = {}
     for node in nodes:
         if node.op_type != "Reshape" or node.input[1] in constants:
@@ -117,7 +117,7 @@ def _fix_shapes(
 
 
 def _without_unused(nodes: list[Any], output: str) -> list[Any]:
-    """The nodes that the output depends on, in their order."""
+    """The nodes that the output depends on, in the same order."""
     needed, kept = {output}, []
     for node in reversed(nodes):
         if needed.intersection(node.output):
@@ -149,7 +149,7 @@ def _merge_bias(nodes: list[Any], constants: dict[str, Any]) -> list[Any]:
 
 
 def _is_layer(node: Any, readers: list[Any], constants: dict[str, Any]) -> bool:
-    """Whether `node` multiplies by a constant matrix and the only reader adds a constant row."""
+    """Whether `node` multiplies by a constant matrix and its only reader adds a constant row."""
     if node.op_type != "MatMul" or [reader.op_type for reader in readers] != ["Add"]:
         return False
     weights = constants.get(node.input[1])
@@ -164,9 +164,9 @@ def _is_layer(node: Any, readers: list[Any], constants: dict[str, Any]) -> bool:
 
 
 def _fold_scaler(nodes: list[Any], constants: dict[str, Any]) -> list[Any]:
-    """Make the scaler a part of the first layer: (x * s + o) W + b = x (s W) + (o W + b).
+    """Fold the scaler into the first layer: (x * s + o) W + b = x (s W) + (o W + b).
 
-    Only where a graph begins with a Mul, an Add and a Gemm, each the one reader of that before it.
+    Only if the graph begins with a Mul, an Add and a Gemm, each the only reader of the one before.
     """
     if [node.op_type for node in nodes[:3]] != ["Mul", "Add", "Gemm"]:
         return nodes
@@ -197,7 +197,7 @@ def _most_probable() -> tuple[list[Any], list[Any]]:
     import onnx
 
     make_node, make_port = onnx.helper.make_node, onnx.helper.make_tensor_value_info
-    # Axes as an attribute: ReduceMax has it so up to operator set 17, the exporter writes 15.
+    # Axes are an attribute of ReduceMax up to operator set 17; the exporter writes 15.
     nodes = [
         make_node("ArgMax", [OUTPUT], [BEST], name="best", axis=1, keepdims=0),
         make_node("ReduceMax", [OUTPUT], [CONFIDENCE], name="confidence", axes=[1], keepdims=0),
@@ -210,7 +210,7 @@ def _most_probable() -> tuple[list[Any], list[Any]]:
 
 
 def _new_names(nodes: list[Any], first: str, last: str, constants: set[str]) -> dict[str, str]:
-    """Old names to new: values and constants counted in the order of their first use."""
+    """Old names to new names: values and constants, numbered in the order of their first use."""
     names = {"": "", first: INPUT, last: OUTPUT}
     for name in _all_names(nodes):
         if name not in names:
@@ -233,7 +233,7 @@ def _renamed(number: int, node: Any, names: dict[str, str]) -> Any:
     copy.name = f"{node.op_type}_{number}"
     copy.input[:] = [names[name] for name in node.input]
     copy.output[:] = [names[name] for name in node.output]
-    copy.attribute.extend(sorted(node.attribute, key=lambda one: str(one.name)))
+    copy.attribute.extend(sorted(node.attribute, key=lambda attribute: str(attribute.name)))
     return copy
 
 

@@ -30,13 +30,9 @@ from batchdigits.training.cross_validation import (
 )
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
 from batchdigits.training.fit import Fitted
-from batchdigits.training.options import TrainOptions, command_line
+from batchdigits.training.options import TrainOptions, command_line, parse_max_error
 from batchdigits.training.publish import check_destination, publish
-from batchdigits.training.review_threshold import (
-    ReviewThreshold,
-    find_review_threshold,
-    parse_max_error,
-)
+from batchdigits.training.review_threshold import ReviewThreshold, find_review_threshold
 from batchdigits.training.split import Split, split_rows
 from batchdigits.training.strangeness import Usual, fit_usual
 from batchdigits.training.sweep.result import SweepResult

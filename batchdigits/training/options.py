@@ -10,7 +10,7 @@ from typing import Any, Self
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import ReadOptions
-from batchdigits.training.review_threshold import parse_max_error
+from batchdigits.text import parse_share
 from batchdigits.training.settings import SETTINGS, Settings, make_settings
 
 
@@ -64,6 +64,15 @@ class TrainOptions:
             raise UsageError(f"--folds {self.folds}: expected 2 to 1000")
         if not 0 <= self.split_seed < 2**32:
             raise UsageError(f"--split-seed {self.split_seed}: expected 0 to {2**32 - 1}")
+        if self.study is not None and self.sweep is None:
+            raise UsageError(
+                f"--study {self.study}: keeps the trials of a --sweep; give --sweep too"
+            )
+        if self.sweep is not None and self.test_share == 0:
+            raise UsageError(
+                "--sweep needs held-out rows that judge its choice; give a --test-share above 0 "
+                "(the chosen settings can be trained on all rows afterwards)"
+            )
         self.rows.checked()
         settings = self.make_settings()
         if self.max_error is not None:
@@ -78,6 +87,20 @@ class TrainOptions:
     def make_settings(self, **changes: Any) -> Settings:
         """The settings to train with, some of them changed. Raises UsageError for a wrong value."""
         return make_settings(**{**self.settings, **changes})
+
+
+def parse_max_error(text: str) -> float:
+    """`0.5%` or `0.005` as 0.005. Raises UsageError for anything else."""
+    try:
+        share = float(parse_share(text))
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(
+            f"--max-error {text!r}: expected the share of accepted rows that may be wrong, more "
+            "than 0 and less than 1, such as 0.5% or 0.005"
+        )
+    return share
 
 
 # A place is not named: where a bundle goes does not decide its contents.

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.errors import UnusableInputError, UsageError
-from batchdigits.text import parse_share
+from batchdigits.errors import UnusableInputError
 
 LEVEL = 0.95
 
@@ -54,20 +53,6 @@ class ReviewThreshold:
     def as_facts(self) -> dict[str, Any]:
         """The figures as plain JSON values, for the manifest."""
         return asdict(self)
-
-
-def parse_max_error(text: str) -> float:
-    """`0.5%` or `0.005` as 0.005. Raises UsageError for anything else."""
-    try:
-        share = float(parse_share(text))
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise UsageError(
-            f"--max-error {text!r}: expected the share of accepted rows that may be wrong, more "
-            "than 0 and less than 1, such as 0.5% or 0.005"
-        )
-    return share
 
 
 def find_review_threshold(

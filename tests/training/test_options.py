@@ -7,7 +7,7 @@ import pytest
 
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import ReadOptions
-from batchdigits.training.options import TrainOptions, command_line
+from batchdigits.training.options import TrainOptions, command_line, parse_max_error
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ from batchdigits.training.options import TrainOptions, command_line
         ({"max_error": "0"}, "--max-error '0': expected the share"),
         ({"max_error": "100%"}, "--max-error '100%': expected the share"),
         ({"max_error": "1%", "settings": {"calibration_folds": 0}}, "add --calibration-folds 3"),
+        ({"study": "x.study"}, "keeps the trials of a --sweep"),
+        ({"sweep": "s.toml", "test_share": 0.0}, "--sweep needs held-out rows"),
         ({"settings": {"units": 0}}, "--units 0: expected 1 to 10000"),
         ({"rows": ReadOptions(delimiter="xx")}, "--delimiter"),
         ({"rows": ReadOptions(scale=-1.0)}, "--scale -1.0"),
@@ -38,6 +40,17 @@ def test_wrong_values_are_usage_errors(changes: dict[str, Any], message: str) ->
 def test_right_values_are_returned() -> None:
     options = TrainOptions(max_error="0.5%", test_share=0, folds=2, settings={"arch": "cnn"})
     assert options.checked() is options
+
+
+@pytest.mark.parametrize("text", ["0.5%", "0.005", ".5%", "5e-3"])
+def test_a_share_may_be_written_either_way(text: str) -> None:
+    assert parse_max_error(text) == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0%", "100%", "1", "-1%", "nan", "0.5 %", "1e3"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="such as 0.5% or 0.005"):
+        parse_max_error(text)
 
 
 def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batchdigits.errors import UnusableInputError, UsageError
+from batchdigits.errors import UnusableInputError
 from batchdigits.training.review_threshold import (
     find_review_threshold,
-    parse_max_error,
     rows_to_prove,
     upper_bound,
 )
@@ -18,17 +17,6 @@ def graded(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     confidence = 1 - generator.random(rows) ** 3 / 2
     likely = 1 - (1 - confidence) / 5
     return confidence, generator.random(rows) < likely, likely
-
-
-@pytest.mark.parametrize("text", ["0.5%", "0.005", ".5%", "5e-3"])
-def test_a_share_may_be_written_either_way(text: str) -> None:
-    assert parse_max_error(text) == pytest.approx(0.005)
-
-
-@pytest.mark.parametrize("text", ["", "0", "0%", "100%", "1", "-1%", "nan", "0.5 %", "1e3"])
-def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="such as 0.5% or 0.005"):
-        parse_max_error(text)
 
 
 def test_the_bound_is_that_of_clopper_and_pearson() -> None:

@@ -170,7 +170,9 @@ def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
     unseen = read_reference(bundle).unseen
     assert unseen is not None
     assert unseen.right / unseen.rows == metrics["accuracy"]
-    assert "All 1797 rows trained; none were held out" in bundle.members["card.md"].decode()
+    assert (
+        "All 1797 rows trained the model; none were held out" in bundle.members["card.md"].decode()
+    )
     assert any(line.startswith("fold 3 of 3, epoch 12 of 12, loss ") for line in told)
 
 

@@ -1,4 +1,4 @@
-"""Judges one combination of settings by cross-validation of the training rows."""
+"""One combination of settings, judged by cross-validation of the training rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Judge:
-    """Scores a trial: the mean accuracy over the folds of `inner`, the training rows.
+    """The objective of the search: the mean accuracy over the folds of `inner`, the training rows.
 
-    Every trial meets the same folds. Raises optuna.TrialPruned for one that falls behind.
+    The folds are the same for every trial. Raises optuna.TrialPruned for a trial that falls behind.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Judge:
         self._parts = list(split_folds(inner, plan.folds, options.split_seed))
 
     def __call__(self, trial: optuna.Trial) -> float:
-        values = {one.name: _suggest(trial, one) for one in self._plan.space}
+        values = {d.name: _suggest(trial, d) for d in self._plan.space}
         twin = _twin(trial, values)
         if twin is not None:
             return _repeat(trial, twin)
@@ -45,45 +45,46 @@ class Judge:
         import optuna
 
         inner, folds = self._inner, len(self._parts)
-        found = np.zeros((len(inner.targets), inner.classes), np.float32)
+        probabilities = np.zeros((len(inner.targets), inner.classes), np.float32)
         fold = np.zeros(len(inner.targets), np.int64)
         accuracies: list[float] = []
         for number, (rows, held) in enumerate(self._parts, start=1):
             prefix = f"combination {trial.number + 1} of {self._plan.trials}, "
             prefix += f"fold {number} of {folds}, "
             fitted = fit_rows(inner, rows, settings, self._on_progress, prefix)
-            # Weights that have grown beyond all bounds give NaN: such rows are guesses.
-            found[held] = np.nan_to_num(fitted.probabilities(inner.pixels[held]))
+            # Weights that have grown without bounds give NaN, which is read as 0.
+            probabilities[held] = np.nan_to_num(fitted.probabilities(inner.pixels[held]))
             fold[held] = number
-            right = found[held].argmax(axis=1) == inner.targets[held]
+            right = probabilities[held].argmax(axis=1) == inner.targets[held]
             accuracies.append(float(right.mean()))
             trial.set_user_attr("folds", accuracies)
             trial.report(float(np.mean(accuracies)), number - 1)
             if self._plan.prune and number < folds and trial.should_prune():
                 raise optuna.TrialPruned
-        calibrated = at_other_folds_temperature(found, inner.targets, fold)
+        calibrated = at_other_folds_temperature(probabilities, inner.targets, fold)
         log_loss = measure_reliability(calibrated, inner.targets).log_loss
         trial.set_user_attr("log_loss", log_loss)
         return float(np.mean(accuracies))
 
 
-def _suggest(trial: optuna.Trial, one: Dimension) -> Any:
-    if one.values:
-        return trial.suggest_categorical(one.name, one.values)
-    if isinstance(one.low, int) and isinstance(one.high, int):
-        step = 1 if one.step is None else int(one.step)
-        return trial.suggest_int(one.name, one.low, one.high, step=step, log=one.log)
-    return trial.suggest_float(one.name, one.low, one.high, step=one.step, log=one.log)
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    name, low, high, step = dimension.name, dimension.low, dimension.high, dimension.step
+    if dimension.values:
+        return trial.suggest_categorical(name, dimension.values)
+    if isinstance(low, int) and isinstance(high, int):
+        whole_step = 1 if step is None else int(step)
+        return trial.suggest_int(name, low, high, step=whole_step, log=dimension.log)
+    return trial.suggest_float(name, low, high, step=step, log=dimension.log)
 
 
 def _twin(trial: optuna.Trial, values: Mapping[str, Any]) -> optuna.trial.FrozenTrial | None:
-    """An earlier trial of the same combination."""
+    """An earlier trial of the same combination; None without one."""
     others = trial.study.get_trials(deepcopy=False)[: trial.number]
-    return next((one for one in others if one.params == values), None)
+    return next((other for other in others if other.params == values), None)
 
 
 def _repeat(trial: optuna.Trial, twin: optuna.trial.FrozenTrial) -> float:
-    """Take over what an earlier trial found: the same combination would give the same again."""
+    """Take over the result of an earlier trial: the same combination would give it again."""
     import optuna
 
     trial.set_user_attr(REPEATS, twin.number)

@@ -1,4 +1,4 @@
-"""What a sweep searches: one TOML file, parsed strictly into frozen types."""
+"""The plan of a sweep: one TOML file, parsed strictly into frozen types."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MOST_TRIALS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One setting that varies: one of `values`, or, if there are none, from `low` to `high`.
+    """One setting that varies: among `values`, or, without any, from `low` to `high`.
 
-    `step` is the distance between values, None for any; with `log` the search is even in the
-    logarithm. Whole numbers stay whole.
+    step  the distance between values; None for any value. Whole numbers stay whole
+    log   the search is uniform in the logarithm
     """
 
     name: str
@@ -41,11 +41,11 @@ class Dimension:
 
     @property
     def examples(self) -> tuple[Any, ...]:
-        """Values that stand for all of them: the values, or both ends."""
+        """The values, or both ends of the range."""
         return self.values or (self.low, self.high)
 
     def as_facts(self) -> Any:
-        """The dimension as plain JSON values, as the file has it."""
+        """The dimension as plain JSON values, as in the file."""
         if self.values:
             return list(self.values)
         facts: dict[str, Any] = {"low": self.low, "high": self.high}
@@ -59,9 +59,9 @@ class SweepPlan:
     """A sweep file.
 
     trials   combinations to try
-    folds    parts of the training rows that each combination is judged by
+    folds    parts of the training rows that judge each combination
     sampler  one of `SAMPLERS`
-    prune    whether a combination that falls behind in its first folds is left there
+    prune    whether a combination that falls behind in its first folds is stopped there
     """
 
     path: str
@@ -74,10 +74,10 @@ class SweepPlan:
 
 
 def read_plan(path: str) -> SweepPlan:
-    """The sweep that a TOML file describes.
+    """Read the TOML file of a sweep.
 
-    Raises NoInputError if it can't be read, UsageError, which names the key, for what is not as
-    docs/sweeps.md says.
+    Raises NoInputError if it can't be read, and UsageError, with the key, for anything that
+    docs/sweeps.md does not allow.
     """
     document = _parse(path)
     _refuse_unknown(path, document, ("search", "space"))
@@ -110,94 +110,94 @@ def _parse(path: str) -> dict[str, Any]:
         raise UsageError(f"{path}: is not TOML: {error}") from error
 
 
-def _refuse_unknown(where: str, found: Iterable[str], known: Iterable[str]) -> None:
-    unknown = sorted(set(found) - set(known))
+def _refuse_unknown(where: str, keys: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(keys) - set(known))
     if unknown:
-        raise UsageError(f"{where}: unknown {listing(unknown)}, known are {listing(known)}")
+        raise UsageError(f"{where}: unknown {listing(unknown)}; expected {listing(known)}")
 
 
 def _table(
     path: str, document: Mapping[str, Any], name: str, default: Any = None
 ) -> dict[str, Any]:
-    found = document.get(name, default)
-    if not isinstance(found, dict):
-        got = "nothing" if found is None else repr(found)
+    value = document.get(name, default)
+    if not isinstance(value, dict):
+        got = "nothing" if value is None else repr(value)
         raise UsageError(f"{path}: {name} is {got}, expected a table [{name}]")
-    return found
+    return value
 
 
 def _whole(
     where: str, search: Mapping[str, Any], key: str, default: int, limits: tuple[int, int]
 ) -> int:
-    found, (least, most) = search.get(key, default), limits
-    if type(found) is not int or not least <= found <= most:
-        raise UsageError(f"{where} {key} is {found!r}, expected {least} to {most}")
-    return found
+    value, (least, most) = search.get(key, default), limits
+    if type(value) is not int or not least <= value <= most:
+        raise UsageError(f"{where} {key} is {value!r}, expected {least} to {most}")
+    return value
 
 
 def _switch(where: str, search: Mapping[str, Any], key: str, *, default: bool) -> bool:
-    found = search.get(key, default)
-    if not isinstance(found, bool):
-        raise UsageError(f"{where} {key} is {found!r}, expected true or false")
-    return found
+    value = search.get(key, default)
+    if not isinstance(value, bool):
+        raise UsageError(f"{where} {key} is {value!r}, expected true or false")
+    return value
 
 
 def _choice(where: str, search: Mapping[str, Any], key: str, known: tuple[str, ...]) -> str:
-    found = search.get(key, known[0])
-    if found not in known:
-        raise UsageError(f"{where} {key} is {found!r}, expected one of {listing(known)}")
-    return str(found)
+    value = search.get(key, known[0])
+    if value not in known:
+        raise UsageError(f"{where} {key} is {value!r}, expected one of {listing(known)}")
+    return str(value)
 
 
 def _trials(
     where: str, search: Mapping[str, Any], sampler: str, space: tuple[Dimension, ...]
 ) -> int:
-    """As many as asked for; of a grid no more than it has, and all of them if nothing is said."""
+    """The number of trials; for a grid at most, and by default, all its combinations."""
     if sampler != "grid":
         return _whole(where, search, "trials", 30, (1, _MOST_TRIALS))
-    ranges = [one.name for one in space if not one.values]
+    ranges = [dimension.name for dimension in space if not dimension.values]
     if ranges:
         raise UsageError(
-            f"{where} sampler is 'grid', which needs lists: write {listing(ranges)} as a list, or "
-            "take the sampler tpe or random"
+            f"{where} sampler is 'grid', which needs lists; write {listing(ranges)} as a list, or "
+            "use the sampler tpe or random"
         )
-    whole = math.prod(len(one.values) for one in space)
+    whole = math.prod(len(dimension.values) for dimension in space)
     if whole > _MOST_TRIALS:
         raise UsageError(
-            f"{where} sampler is 'grid' and the space has {whole} combinations, at most "
-            f"{_MOST_TRIALS} go: take fewer values, or the sampler tpe or random"
+            f"{where} sampler is 'grid' and the space has {whole} combinations, expected at most "
+            f"{_MOST_TRIALS}; list fewer values, or use the sampler tpe or random"
         )
     return min(whole, _whole(where, search, "trials", whole, (1, _MOST_TRIALS)))
 
 
-def _dimension(where: str, name: str, found: Any) -> Dimension:
+def _dimension(where: str, name: str, value: Any) -> Dimension:
     kind = _KINDS[name]
-    if isinstance(found, list):
-        values = tuple(_value(where, kind, one) for one in found)
+    if isinstance(value, list):
+        values = tuple(_value(where, kind, item) for item in value)
         if not values or len(set(values)) != len(values):
-            raise UsageError(f"{where} is {found!r}, expected {_EXPECTED[kind]}, none twice")
+            raise UsageError(f"{where} is {value!r}, expected {_EXPECTED[kind]}, each value once")
         return Dimension(name, values)
-    if not isinstance(found, dict) or kind is str:
-        raise UsageError(f"{where} is {found!r}, expected {_EXPECTED[kind]}")
-    return _range(where, name, found, kind)
+    if not isinstance(value, dict) or kind is str:
+        raise UsageError(f"{where} is {value!r}, expected {_EXPECTED[kind]}")
+    return _range(where, name, value, kind)
 
 
-def _value(where: str, kind: type, found: Any) -> Any:
-    if type(found) is kind:
-        return found
-    if kind is float and type(found) is int:
-        return float(found)
-    raise UsageError(f"{where} has {found!r}, expected {_EXPECTED[kind]}")
+def _value(where: str, kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    raise UsageError(f"{where} has {value!r}, expected {_EXPECTED[kind]}")
 
 
-def _range(where: str, name: str, found: Mapping[str, Any], kind: type) -> Dimension:
-    _refuse_unknown(where, found, ("low", "high", "step", "log"))
-    missing = [key for key in ("low", "high") if key not in found]
+def _range(where: str, name: str, table: Mapping[str, Any], kind: type) -> Dimension:
+    _refuse_unknown(where, table, ("low", "high", "step", "log"))
+    missing = [key for key in ("low", "high") if key not in table]
     if missing:
         raise UsageError(f"{where}: lacks {listing(missing)}, expected {_EXPECTED[kind]}")
-    low, high = (_value(where, kind, found[key]) for key in ("low", "high"))
-    step = _value(where, kind, found["step"]) if "step" in found else None
-    log = _switch(where, found, "log", default=False)
+    low, high = (_value(where, kind, table[key]) for key in ("low", "high"))
+    step = _value(where, kind, table["step"]) if "step" in table else None
+    log = _switch(where, table, "log", default=False)
     if not low < high:
         raise UsageError(f"{where}: low is {low!r}, expected less than high, which is {high!r}")
     if step is not None and not 0 < step <= high - low:

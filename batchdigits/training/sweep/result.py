@@ -1,4 +1,4 @@
-"""What became of the combinations of a sweep, ranked."""
+"""The result of a sweep: its combinations, ranked."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     import optuna
 
 REPEATS = "repeats"
-"""Marks a trial whose combination came up before: it was not trained again."""
+"""The attribute of a trial whose combination came up before and was not trained again."""
 
-_DECIMALS = 10  # folds that are summed in another order must not break a tie
+_DECIMALS = 10  # the order in which folds are summed must not break a tie
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One combination of settings and what became of it.
+    """One combination of settings and its result.
 
     number    the trial, from 1
-    values    each setting that varied
+    values    the settings that varied
     folds     accuracy 0..1 on each fold that was run
-    log_loss  over all folds' rows, each fold at the temperature of the others; None if the
-              combination was left before its last fold
+    log_loss  over the rows of all folds, each fold at the temperature of the others; None if the
+              combination was pruned
     """
 
     number: int
@@ -44,12 +44,12 @@ class Tried:
 
     @property
     def spread(self) -> float:
-        """The standard deviation over the folds (of a sample: divided by folds - 1)."""
+        """The sample standard deviation over the folds."""
         return float(np.std(self.folds, ddof=1)) if len(self.folds) > 1 else 0.0
 
 
 def picture_of(study: Path) -> Path:
-    """Where the picture of the search in that study goes."""
+    """The file of the picture of the search in that study."""
     return study.with_name(f"{study.name}.png")
 
 
@@ -57,9 +57,9 @@ def picture_of(study: Path) -> Path:
 class SweepResult:
     """A finished search.
 
-    tried  every combination once: those of all folds, best first, then those left early
-    trials how often one was chosen: a combination that came up again was not trained again
-    study  the file of trials
+    tried   every combination once: those of all folds, best first, then the pruned ones
+    trials  number of trials; a combination that came up again was not trained again
+    study   the file of trials
     """
 
     plan: SweepPlan
@@ -69,17 +69,17 @@ class SweepResult:
 
     @property
     def winner(self) -> Tried:
-        """The most accurate combination; of several the one with the least log loss."""
+        """The most accurate combination; of several, that with the least log loss."""
         return self.tried[0]
 
     @property
     def picture(self) -> Path:
-        """Where the picture of the search goes."""
+        """The file of the picture."""
         return picture_of(self.study)
 
     def lines(self) -> list[list[str]]:
         """The combinations as text, best first, after a header."""
-        names = [one.name for one in self.plan.space]
+        names = [dimension.name for dimension in self.plan.space]
         lines = [["accuracy", "spread", "log loss", "folds", *names]]
         for tried in self.tried:
             values = (tried.values[name] for name in names)
@@ -101,12 +101,12 @@ class SweepResult:
         """The search as plain JSON values, for the manifest."""
         return {
             "combinations": len(self.tried),
-            "left_early": sum(one.log_loss is None for one in self.tried),
+            "left_early": sum(tried.log_loss is None for tried in self.tried),
             "trials": self.trials,
             "folds": self.plan.folds,
             "sampler": self.plan.sampler,
             "seed": self.plan.seed,
-            "space": {one.name: one.as_facts() for one in self.plan.space},
+            "space": {d.name: d.as_facts() for d in self.plan.space},
             "chosen": dict(self.winner.values),
             "accuracy": self.winner.accuracy,
             "accuracy_spread": self.winner.spread,
@@ -115,21 +115,21 @@ class SweepResult:
 
 
 def rank_trials(trials: Iterable[optuna.trial.FrozenTrial]) -> tuple[Tried, ...]:
-    """Each combination of finished trials once, best first; those left early come last."""
+    """Each combination of finished trials once, best first, and the pruned ones last."""
     tried = [
         Tried(
-            one.number + 1,
-            one.params,
-            tuple(one.user_attrs["folds"]),
-            one.user_attrs.get("log_loss"),
+            trial.number + 1,
+            trial.params,
+            tuple(trial.user_attrs["folds"]),
+            trial.user_attrs.get("log_loss"),
         )
-        for one in trials
-        if REPEATS not in one.user_attrs
+        for trial in trials
+        if REPEATS not in trial.user_attrs
     ]
 
-    def rank(one: Tried) -> tuple[float, float, float, int]:
-        is_left = one.log_loss is None
-        log_loss = math.inf if one.log_loss is None else one.log_loss
-        return (float(is_left), -round(one.accuracy, _DECIMALS), log_loss, one.number)
+    def rank(combination: Tried) -> tuple[bool, float, float, int]:
+        accuracy, log_loss = combination.accuracy, combination.log_loss
+        loss = math.inf if log_loss is None else log_loss
+        return (log_loss is None, -round(accuracy, _DECIMALS), loss, combination.number)
 
     return tuple(sorted(tried, key=rank))

@@ -1,8 +1,8 @@
-"""Tries combinations of settings by cross-validation of the training rows, and names the best.
+"""The search: combinations of settings, judged by cross-validation of the training rows.
 
-The rows held out to judge by have no part in it. Finished trials are kept in a file, each as a
-whole, and what a trial tries depends on the seed and the trials before it alone: a sweep that was
-killed and started again ends as if it had never been killed.
+The held-out rows have no influence on it. Each finished trial is written to a file as a whole. The
+values of a trial depend only on the seed and on the trials before it. So a sweep that was killed
+and started again ends as if it had never been killed.
 """
 
 from __future__ import annotations
@@ -33,43 +33,34 @@ from batchdigits.training.sweep.study import open_study
 if TYPE_CHECKING:
     import optuna
 
-# A combination is compared with others once so many of them are there, and from its second fold on.
+# Pruning compares a combination with the others from this number of trials and folds on.
 _UNPRUNED_TRIALS = 5
 _UNPRUNED_FOLDS = 1
 
 
 def plan_sweep(options: TrainOptions) -> SweepPlan | None:
-    """The sweep that `options` ask for, checked before anything heavy is loaded; None if none is.
+    """Read and check the sweep that `options` ask for, before TensorFlow loads; None without one.
 
     Raises MissingExtraError, NoInputError or UsageError.
     """
     if options.sweep is None:
-        if options.study is not None:
-            raise UsageError(
-                f"--study {options.study}: keeps the trials of a --sweep: give that too"
-            )
         return None
     require_packages("a sweep", {"matplotlib": "matplotlib", "optuna": "optuna"}, "sweep")
-    if options.test_share == 0:
-        raise UsageError(
-            "--sweep needs rows that judge what it chose: give a --test-share above 0; what it "
-            "chose can be trained on all rows afterwards"
-        )
     plan = read_plan(options.sweep)
     _check_space(plan, options)
     return plan
 
 
 def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
-    """Refuse values that no network takes, and settings that are given twice."""
-    # Which values a network takes depends on its architecture, which may be searched as well.
-    searched = (one.examples for one in plan.space if one.name == "arch")
+    """Refuse values that no network accepts, and settings that are given twice."""
+    # The values that a network accepts depend on the architecture, which may vary too.
+    searched = (dimension.examples for dimension in plan.space if dimension.name == "arch")
     networks = [{"arch": arch} for arch in next(searched, ())] or [{}]
     for dimension in plan.space:
         name = dimension.name
         where = f"{plan.path}: [space] {name}"
         if name in options.settings:
-            raise UsageError(f"{where}: is given by a flag too: drop one of them")
+            raise UsageError(f"{where}: is given by a flag too; leave one of them out")
         for network, value in product(networks, dimension.examples):
             try:
                 options.make_settings(**{**network, name: value})
@@ -79,7 +70,7 @@ def _check_space(plan: SweepPlan, options: TrainOptions) -> None:
 
 
 def winner_options(options: TrainOptions, result: SweepResult) -> TrainOptions:
-    """What to train the winner by, without a sweep."""
+    """The options that train the winner, without a sweep."""
     settings = {**options.settings, **result.winner.values}
     return replace(options, sweep=None, study=None, settings=settings)
 
@@ -87,7 +78,7 @@ def winner_options(options: TrainOptions, result: SweepResult) -> TrainOptions:
 def run_sweep(
     plan: SweepPlan, data: Labelled, split: Split, options: TrainOptions, on_progress: OnProgress
 ) -> SweepResult:
-    """Try combinations until there are `plan.trials`, those in the study's file included.
+    """Try combinations until there are `plan.trials`, counting those in the study's file.
 
     Raises TryAgainError or OutputError for the study's file, UnusableInputError for a class with
     fewer training rows than folds.
@@ -100,13 +91,13 @@ def run_sweep(
     path = _study_path(options)
     if not path.exists() and picture_of(path).exists():
         raise OutputError(
-            f"{picture_of(path)}: exists and belongs to no study: move it away, or name another "
-            "study with --study"
+            f"{picture_of(path)}: exists, and there is no study that it belongs to; move it away, "
+            "or name another study with --study"
         )
     with open_study(path, _identity(plan, inner, options)) as kept, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = new_study(kept.trials)
-        # Only finished trials reach the file: a kill leaves none behind that is half done.
+        # Only finished trials are written to the file, so a kill leaves no unfinished one.
         while (done := len(study.trials)) < plan.trials:
             study.sampler = _sampler(plan, done)
             study.optimize(judge, n_trials=1, callbacks=[lambda _, trial: kept.add_trial(trial)])
@@ -116,10 +107,10 @@ def run_sweep(
 
 
 def new_study(trials: Iterable[optuna.trial.FrozenTrial]) -> optuna.Study:
-    """A study in memory that knows some trials and leaves what falls behind.
+    """A study in memory that begins with some trials and prunes combinations that fall behind.
 
-    After a fold, a combination whose best mean so far is below the median of the others at that
-    fold is left (Golovin and others, "Google Vizier", 2017).
+    A combination is pruned after a fold if its best mean so far is below the median of the others
+    at that fold (Golovin and others, "Google Vizier", 2017).
     """
     import optuna
 
@@ -136,13 +127,13 @@ def _study_path(options: TrainOptions) -> Path:
 
 
 def _identity(plan: SweepPlan, inner: Labelled, options: TrainOptions) -> dict[str, Any]:
-    """What decides a trial's result: all but how many trials there are to be."""
+    """Everything that decides a trial's result: all but the number of trials."""
     rows = hashlib.sha256(inner.pixels.astype("<f8").tobytes())
     rows.update(inner.targets.astype("<i8").tobytes())
     settings = options.make_settings().as_facts()
-    varied = {one.name for one in plan.space}
+    varied = {dimension.name for dimension in plan.space}
     return {
-        "space": {one.name: one.as_facts() for one in plan.space},
+        "space": {d.name: d.as_facts() for d in plan.space},
         "folds": [plan.folds, options.split_seed],
         "sampler": plan.sampler,
         "seed": plan.seed,
@@ -153,11 +144,11 @@ def _identity(plan: SweepPlan, inner: Labelled, options: TrainOptions) -> dict[s
 
 
 def _sampler(plan: SweepPlan, done: int) -> optuna.samplers.BaseSampler:
-    """The sampler of the next trial: seeded by the place of the trial, not by what went before."""
+    """The sampler of the next trial, seeded by its number and not by the samplers before it."""
     from optuna import samplers
 
     if plan.sampler == "grid":
-        return samplers.GridSampler({one.name: one.values for one in plan.space}, seed=plan.seed)
+        return samplers.GridSampler({d.name: d.values for d in plan.space}, seed=plan.seed)
     seed = int(np.random.SeedSequence([plan.seed, done]).generate_state(1)[0])
     if plan.sampler == "random":
         return samplers.RandomSampler(seed=seed)

@@ -1,4 +1,4 @@
-"""The file of a sweep's finished trials, as Optuna's journal: a killed sweep goes on from it."""
+"""The file of a sweep's finished trials, an Optuna journal: a killed sweep continues from it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LINE_BEGINS = b'{"op_code":'
 
 @contextmanager
 def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[optuna.Study]:
-    """The study of `identity` in the file, made if there is none, locked while it is open.
+    """Open the study in the file, or create it; the file is locked until the block ends.
 
-    `identity` holds, as JSON values by name, all that decides what a trial gives. Raises
-    TryAgainError where another run has it open, OutputError for a file that holds another study,
-    none at all, or can't be written.
+    `identity` has everything that decides the result of a trial, as JSON values by name. Raises
+    TryAgainError if another run has the file open, OutputError for a file that is not a study, has
+    a study of another identity, or can't be written.
     """
     with hold_lock(path):
         _mend(path)
@@ -35,7 +35,7 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[optuna.Study
 
 
 def _mend(path: Path) -> None:
-    """Drop a last line that was cut off, as a power failure may; refuse what is no study."""
+    """Drop a last line that a power failure cut off; refuse a file that is not a study."""
     if not path.exists():
         return
     with explained(path):
@@ -43,7 +43,7 @@ def _mend(path: Path) -> None:
     *whole, last = data.split(b"\n")
     begins_right = last.startswith(_LINE_BEGINS) or _LINE_BEGINS.startswith(last)
     if not begins_right or not all(map(_is_entry, whole)):
-        raise _no_study(path)
+        raise _not_a_study(path)
     if last:
         replace_file(path, data[: -len(last)])
 
@@ -56,8 +56,10 @@ def _is_entry(line: bytes) -> bool:
     return line.startswith(_LINE_BEGINS)
 
 
-def _no_study(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists and is no sound study of a sweep: name another by --study")
+def _not_a_study(path: Path) -> OutputError:
+    return OutputError(
+        f"{path}: exists and is not a sound study of a sweep; name another file with --study"
+    )
 
 
 def _open(path: Path, identity: Mapping[str, Any]) -> optuna.Study:
@@ -65,7 +67,7 @@ def _open(path: Path, identity: Mapping[str, Any]) -> optuna.Study:
     from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
     class AlreadyHeld(JournalFileSymlinkLock):
-        """`hold_lock` keeps others out, and a kill leaves no lock of it behind."""
+        """A lock of nothing: `hold_lock` keeps others out, and a kill leaves no lock behind."""
 
         def acquire(self) -> bool:
             return True
@@ -79,9 +81,9 @@ def _open(path: Path, identity: Mapping[str, Any]) -> optuna.Study:
             storage = optuna.storages.JournalStorage(backend)
             names = optuna.get_all_study_names(storage)
         except (ValueError, KeyError, TypeError) as error:
-            raise _no_study(path) from error
+            raise _not_a_study(path) from error
     if names not in ([], [_NAME]):
-        raise _no_study(path)
+        raise _not_a_study(path)
     if names:
         study = optuna.load_study(storage=storage, study_name=_NAME)
     else:
@@ -91,7 +93,7 @@ def _open(path: Path, identity: Mapping[str, Any]) -> optuna.Study:
 
 
 def _claim(study: optuna.Study, path: Path, identity: Mapping[str, Any]) -> None:
-    """Write whose the study is into a new one; refuse that of another sweep."""
+    """Write the identity into a new study; refuse the study of another sweep."""
     known = study.user_attrs.get(_IDENTITY)
     if known is None and not study.trials:
         study.set_user_attr(_IDENTITY, dict(identity))
@@ -100,6 +102,6 @@ def _claim(study: optuna.Study, path: Path, identity: Mapping[str, Any]) -> None
     differing = [name for name in identity if known.get(name) != identity[name]]
     if differing:
         raise OutputError(
-            f"{path}: holds the trials of another sweep, with other {listing(differing)}: name "
-            "another file by --study, or remove this one to start anew"
+            f"{path}: holds the trials of another sweep, with other {listing(differing)}; name "
+            "another file with --study, or remove this one to start again"
         )
