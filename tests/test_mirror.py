@@ -25,7 +25,6 @@ files/test_streams.py | only streams use it | compression
 files/places/test_local.py | the only place there is | contract
 monitoring/test_suspicion.py | the verdict rests on both | looks ranges
 rows/csv/test_csv_rows.py | rows are read by it | layout
-rows/csv/test_values.py | many cells and one get the same value | plain_numbers
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_training_report.py | named after what it shows | training
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format

@@ -76,7 +76,6 @@ class HashingReader:
         return data
 
     def digest(self) -> str:
-        """Return the digest of what was read so far."""
         return digest_text(self._hash.hexdigest())
 
     def close(self) -> None:
@@ -116,11 +115,9 @@ class HashingWriter:
         self._raw.flush()
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk."""
         os.fsync(self._raw.fileno())
 
     def digest(self) -> str:
-        """Return the digest of what was written so far."""
         return digest_text(self._hash.hexdigest())
 
     def close(self) -> None:

@@ -158,7 +158,7 @@ def _refuse_extra(present: set[str], pixels: PixelColumns, where: str) -> None:
     """Refuse a 65th pixel: it means another image size, or a shifted table."""
     for spelling in SPELLINGS:
         if spelling.names == pixels.names:
-            extra = sorted(n for n in present - set(pixels.names) if spelling.pattern.fullmatch(n))
+            extra = sorted(filter(spelling.pattern.fullmatch, present.difference(pixels.names)))
             if extra:
                 raise UnusableInputError(
                     f"{where}: {PIXELS + len(extra)} pixel columns, expected the {PIXELS} of "
@@ -169,20 +169,18 @@ def _refuse_extra(present: set[str], pixels: PixelColumns, where: str) -> None:
 
 def _nearest(names: Sequence[str], where: str) -> str:
     present = set(names)
-    count: Callable[[Spelling], int] = lambda s: len(present.intersection(s.names))  # noqa: E731
-    best = max(SPELLINGS, key=count)
-    if count(best) == 0:
+    best = max(SPELLINGS, key=lambda spelling: len(present.intersection(spelling.names)))
+    missing = [name for name in best.names if name not in present]
+    if len(missing) == PIXELS:
         return (
             f"{where}: no pixel columns among {listing(map(repr, names)) or 'no columns'}; "
             "expected pixel_0 … pixel_63 (other known spellings: "
             f"{', '.join(s.example for s in SPELLINGS[1:])}, or one list column 'pixels'); "
             "name yours with --pixels 'PREFIX{0..63}'"
         )
-    missing = [name for name in best.names if name not in present]
-    extra = sorted(present - set(best.names), key=len)
-    extra = [name for name in extra if best.pattern.fullmatch(name)]
+    extra = sorted(filter(best.pattern.fullmatch, present.difference(best.names)), key=len)
     unexpected = f", unexpected {listing(map(repr, extra))}" if extra else ""
     return (
-        f"{where}: {count(best)} of the {PIXELS} pixel columns {best.example}, missing "
+        f"{where}: {PIXELS - len(missing)} of the {PIXELS} pixel columns {best.example}, missing "
         f"{listing(map(repr, missing))}{unexpected}; name them with --pixels"
     )

@@ -61,7 +61,6 @@ class _Table:
 
     @property
     def spans(self) -> bool:
-        """Whether a record spans lines."""
         return any(special.lines > 1 for special in self.specials.values())
 
 

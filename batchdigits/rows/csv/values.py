@@ -20,7 +20,7 @@ from batchdigits.rows.arrays import scaled
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.csv.cells import Grid
 from batchdigits.rows.csv.layout import CsvLayout
-from batchdigits.rows.csv.plain_numbers import Positions, long_numbers, short_numbers
+from batchdigits.rows.csv.text import Positions, long_numbers, short_numbers
 from batchdigits.rows.rejects import FINE, RANKS
 
 # The spellings of a missing value, in lower case (databases dump `\N`).

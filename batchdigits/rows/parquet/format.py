@@ -1,18 +1,20 @@
-"""The functions of the Parquet format. Sources and sinks are imported when they are opened."""
+"""The functions of the Parquet format."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from batchdigits.errors import NoInputError
 from batchdigits.files.names import InputFile
-from batchdigits.rows.contract import Format, Sink, Source, Stream
+from batchdigits.rows.contract import Format, Source
 from batchdigits.rows.options import Machine, ReadOptions
+from batchdigits.rows.parquet.sink import ParquetSink
 
 
 def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) -> Source[Any]:
@@ -23,22 +25,14 @@ def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) 
     return ParquetSource(input_file.path, options, input_file.name, machine)
 
 
-def _open_sink(stream: Stream, schema: pa.Schema, few_values: Collection[str]) -> Sink:
-    from batchdigits.rows.parquet.sink import ParquetSink
-
-    return ParquetSink(stream, schema, few_values)
-
-
 def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
     with pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True) as file:
         yield from file.iter_batches(columns=columns)
 
 
 FORMAT = Format(
     open_source=_open_source,
-    open_sink=_open_sink,
+    open_sink=ParquetSink,
     unwritable=lambda _schema: (),
     read_columns=_read_columns,
     cell_bytes=4,  # most cells that scoring adds are float32

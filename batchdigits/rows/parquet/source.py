@@ -87,14 +87,6 @@ class ParquetSource:
                 f"{self.expected_rows}: the file is damaged; restore or re-create it"
             )
 
-    def _batches(
-        self, file: pq.ParquetFile, columns: list[str], rows: int
-    ) -> Generator[pa.RecordBatch, None, None]:
-        # pyarrow's own threads would compete with the workers.
-        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
-            # For the name `a.b` pyarrow also returns the field b of a struct a.
-            yield batch.select(columns)
-
     def _blocks(self) -> Iterator[pa.RecordBatch]:
         """Columns with cells of a fixed length in many rows at once, the others in small pieces."""
         widths = {field.name: _fixed_bytes(field.type) for field in self._layout.schema}
@@ -105,15 +97,15 @@ class ParquetSource:
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
-            yield from self._batches(self._file, self._columns, rows)
+            yield from _batches(self._file, self._columns, rows)
             return
-        pieces = _Pieces(self._batches(self._file, long, min(rows, PIECE_ROWS)))
+        pieces = _Pieces(_batches(self._file, long, min(rows, PIECE_ROWS)))
         if not fixed:
             while (piece := pieces.next(rows)) is not None:
                 yield piece.select(self._columns)
             return
         # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
-        numbers = self._batches(_opened(self._stored, self._file.metadata), fixed, rows)
+        numbers = _batches(_opened(self._stored, self._file.metadata), fixed, rows)
         self._numbers = prefetch(numbers) if self._machine.threads > 1 else numbers
         for batch in self._numbers:
             at = 0
@@ -125,7 +117,6 @@ class ParquetSource:
         return check_batch(block, self._layout, self._options)
 
     def verify(self, rows: int, lines: int) -> None:
-        """Raise InternalError unless the rows are as many as the footer states."""
         if (rows, lines) != (self.expected_rows, 0):
             raise InternalError(
                 f"{self._name}: the rows do not add up: the Parquet footer states "
@@ -147,6 +138,15 @@ class ParquetSource:
         if self._numbers is not None:
             self._numbers.close()
         self._file.close(force=True)
+
+
+def _batches(
+    file: pq.ParquetFile, columns: list[str], rows: int
+) -> Generator[pa.RecordBatch, None, None]:
+    # pyarrow's own threads would compete with the workers.
+    for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+        # For the name `a.b` pyarrow also returns the field b of a struct a.
+        yield batch.select(columns)
 
 
 class _Pieces:
@@ -237,16 +237,12 @@ def _damage_as_unusable(name: str) -> Iterator[None]:
     """Turn pyarrow's exceptions for damage into one line; real I/O errors carry an errno."""
     try:
         yield
-    except OSError as error:
-        if error.errno is not None:
-            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
-        raise UnusableInputError(_damaged(name, error)) from error
     except MemoryError:  # pyarrow's own is an ArrowException too, but the file may be sound
         raise
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise UnusableInputError(_damaged(name, error)) from error
-
-
-def _damaged(name: str, error: Exception) -> str:
-    detail = " ".join(str(error).split())
-    return f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
+        detail = " ".join(str(error).split())
+        raise UnusableInputError(
+            f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
+        ) from error
