@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 SHOWN_PROBLEMS = 20
 LONGEST_LINE = 4000
@@ -52,6 +55,8 @@ def parse_share(text: str) -> Fraction:
 
     Raises ValueError for anything else; the caller's message names the flag and its purpose.
     """
+    from fractions import Fraction  # only here: --help must not wait for it
+
     match = _SHARE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is neither a share such as 0.005 nor a percentage such as 0.5%")

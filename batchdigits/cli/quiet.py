@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 
 _in_command = False
@@ -35,6 +34,8 @@ def quiet_descriptor() -> Iterator[None]:
     if not _in_command:
         yield
         return
+    import tempfile  # only here: --help must not wait for it
+
     try:
         original = os.dup(2)
     except OSError:
