@@ -108,10 +108,7 @@ def discard(targets: Targets) -> None:
 
 
 def read_receipt(path: Path) -> Record | None:
-    """Read a receipt; None when it is absent or not one of ours.
-
-    Raises IOFailedError when it exists and can't be read.
-    """
+    """Read a receipt; None if it is absent or not ours. Raises IOFailedError if unreadable."""
     record = _read_json(path)
     if isinstance(record, dict) and isinstance(record.get("outputs"), dict):
         return record

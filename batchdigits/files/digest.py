@@ -32,10 +32,7 @@ def digest_bytes(data: BytesLike) -> str:
 
 
 def digest_file(path: str | os.PathLike[str]) -> str:
-    """Return the digest of a file's bytes.
-
-    Raises IOFailedError when the file is absent or can't be read.
-    """
+    """Return the digest of a file's bytes. Raises IOFailedError when it can't be read."""
     try:
         with Path(path).open("rb", buffering=0) as raw:
             return digest_text(hashlib.file_digest(raw, "sha256").hexdigest())

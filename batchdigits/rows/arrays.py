@@ -47,10 +47,7 @@ class ArrowLayout:
 
 
 def check_types(schema: pa.Schema, pixels: PixelColumns, where: str) -> None:
-    """Refuse pixel columns whose type is not a number, before data are read.
-
-    Raises UnusableInputError with the columns, their types and the fix.
-    """
+    """Raise UnusableInputError, before data are read, for pixel columns that hold no numbers."""
     fields = [schema.field(name) for name in pixels.names]
     if pixels.is_list:
         _check_list_type(fields[0], where)

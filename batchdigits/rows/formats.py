@@ -32,10 +32,7 @@ def open_source(
 
 
 def check_schema(kind: str, schema: pa.Schema, where: str) -> None:
-    """Refuse columns that the output format can't hold, before any work.
-
-    Raises UnusableInputError with their names and the fix.
-    """
+    """Raise UnusableInputError, before any work, for columns that the output format can't hold."""
     columns = [f"{f.name!r} ({f.type})" for f in find_format(kind).unwritable(schema)]
     if columns:
         raise UnusableInputError(

@@ -89,10 +89,7 @@ class ReadOptions:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Parse the options in a receipt. Raises ValueError where they are not as `facts` writes.
-
-        Other keys are ignored.
-        """
+        """Parse what `facts` wrote, among other keys. Raises ValueError for anything else."""
         match facts:
             case {
                 "pixels": (str() | None) as pixels,

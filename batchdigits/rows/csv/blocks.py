@@ -23,10 +23,7 @@ BLOCK_LINES = 1 << 14  # about; each line may become a reject, which is a Python
 
 @dataclass(frozen=True, slots=True)
 class CsvBlock:
-    """Whole records, the last one with its line end.
-
-    With `overlong` it is the beginning of a single line that is longer than `LINE_LIMIT`.
-    """
+    """Whole records with their line ends; `overlong`: the beginning of one line over the limit."""
 
     data: bytes
     overlong: bool = False

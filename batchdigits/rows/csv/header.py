@@ -29,14 +29,11 @@ OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The beginning of a file: its layout, and the bytes `ahead` that were read of its rows.
-
-    `first_line` is the 1-based number of the line that `ahead` begins with.
-    """
+    """The beginning of a file: its layout, and the bytes that were read of its rows."""
 
     layout: CsvLayout
     ahead: bytes
-    first_line: int
+    first_line: int  # the 1-based number of the line that `ahead` begins with
 
 
 def read_header(read: Callable[[int], bytes], options: ReadOptions, name: str) -> Header:

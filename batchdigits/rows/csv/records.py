@@ -36,10 +36,7 @@ class Quotes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line or a record that was read.
-
-    `end` is the position of its line end; in an open line that of the open quote.
-    """
+    """A line or a record; `end` is the position of its line end, or of its open quote."""
 
     quotes: Quotes
     end: int
