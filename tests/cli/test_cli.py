@@ -203,3 +203,23 @@ def test_libraries_that_abort_at_exit_do_not_change_the_code(tmp_path: Path) -> 
     )
     assert done.returncode == 0
     assert "no bundles" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "receipts"])
+def test_help_imports_next_to_nothing_besides_argparse(command: str) -> None:
+    """It answers at once: no framework, and none of the slower modules of Python either."""
+    script = (
+        "import sys\n"
+        f"from batchdigits.{command} import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    modules = set(done.stderr.split())
+    slow = {"fractions", "tempfile", "json", "logging", "typing", "dataclasses", "pathlib"}
+    if command == "receipts":
+        slow -= {"logging", "typing", "pathlib"}
+    assert not modules & {"numpy", "pyarrow", "onnxruntime", *slow}
