@@ -1,4 +1,4 @@
-"""What a bundle says of its training data is parsed once, or the bundle is refused."""
+"""`reference.json` is parsed into counts that add up, or the bundle is refused."""
 
 import json
 from collections.abc import Callable
@@ -34,8 +34,8 @@ CLASSES = Classes("string", ("a", "b", "c"))
 def text() -> bytes:
     """The reference of 40 random rows of two classes; the third has none."""
     pixels = np.random.default_rng(0).integers(0, 13, (40, 64)).astype(np.float64)
-    found = np.tile(np.array([[0.9, 0.1, 0.0], [0.3, 0.1, 0.6]]), (5, 1))
-    unseen = Unseen.measure(found, np.arange(10) % 3)
+    probabilities = np.tile(np.array([[0.9, 0.1, 0.0], [0.3, 0.1, 0.6]]), (5, 1))
+    unseen = Unseen.measure(probabilities, np.arange(10) % 3)
     return Reference.measure(pixels, np.arange(40) % 2, 3, unseen).to_json(CLASSES)
 
 

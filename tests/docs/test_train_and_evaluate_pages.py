@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from documented_fields import check_fields
-from pages import reference, table
-from paths import SAMPLE_DATA
+from pages import codes, reference, table
+from paths import ROOT, SAMPLE_DATA
 from processes import run_command
 
 from batchdigits.training.networks import NETWORKS
@@ -39,6 +39,17 @@ def test_flags_of_settings_are_described_as_in_their_table() -> None:
             {"the recipe's": "recipe"}.get(setting.default_words, setting.default_words),
             setting.meaning,
         ]
+
+
+def test_sweeps_vary_the_settings_in_their_table() -> None:
+    kinds = {"texts": str, "whole numbers": int, "numbers": float}
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    documented = {
+        name: kinds[values.removeprefix("a list of ").partition(",")[0]]
+        for names, values in table(text, "`[space]`")
+        for name in codes(names)
+    }
+    assert documented == {s.name: s.kind for s in SETTINGS if s.sweep}
 
 
 @pytest.mark.slow

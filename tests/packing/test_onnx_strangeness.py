@@ -32,9 +32,9 @@ def test_strangeness_is_the_distance_to_the_nearest_centre(best: bool) -> None:
     plain = OnnxEngine(make_model(3, best=best).SerializeToString(), 3)
     pixels = np.vstack([make_pixels(2500), CENTRES.astype(np.uint8)])
     for one in (pixels, np.asfortranarray(pixels), pixels.astype(np.float32)):
-        *found, strangeness = engine.measure(one)
+        *values, strangeness = engine.measure(one)
         np.testing.assert_allclose(strangeness, distance(pixels, CENTRES), atol=1e-2)
-        for value, expected in zip(found, plain.most_probable(one), strict=True):
+        for value, expected in zip(values, plain.most_probable(one), strict=True):
             np.testing.assert_array_equal(value, expected)
     np.testing.assert_array_equal(engine.probabilities(pixels), plain.probabilities(pixels))
     assert engine.measures
@@ -45,13 +45,13 @@ def test_strangeness_that_is_not_asked_for_is_nan() -> None:
     """The switch need not be given: the graph takes pixels alone, as it always did."""
     session = onnxruntime.InferenceSession(measuring(best=True).SerializeToString())
     assert [one.name for one in session.get_inputs()] == ["pixels"]
-    (found,) = session.run(["strangeness"], {"pixels": np.zeros((4, 64), np.float32)})
-    assert found.shape == (4,)
-    assert np.isnan(found).all()
+    (strangeness,) = session.run(["strangeness"], {"pixels": np.zeros((4, 64), np.float32)})
+    assert strangeness.shape == (4,)
+    assert np.isnan(strangeness).all()
 
 
 def test_rows_on_a_centre_that_are_no_whole_numbers_are_packed() -> None:
-    """Their distance is 0, and hundredths in float32: nothing beside a threshold of 20."""
+    """Their distance is 0, and hundredths in float32: small against a threshold of 20."""
     generator = np.random.default_rng(0)
     pixels = generator.uniform(0, 16, (2000, 64))
     centres = pixels[:100].astype(np.float32)

@@ -29,7 +29,7 @@ def test_its_golden_rows_hold(bundle: BundleFile) -> None:
 
 
 def test_its_accuracy_is_of_rows_not_seen(bundle: BundleFile) -> None:
-    """Ten-fold: the 1.0 on the rows that trained it stands apart, marked as such."""
+    """Ten-fold: the 1.0 on the training rows is listed separately, marked as such."""
     least, most = (0.985, 0.995) if bundle.path == KEPT else (0.994, 0.998)
     assert least < bundle.manifest.accuracy < most
     assert "10-fold cross-validation" in bundle.manifest.metrics["measured_on"]
@@ -47,7 +47,7 @@ def test_the_confidence_of_the_packaged_one_is_honest() -> None:
 
 def test_it_reads_the_tutorials_digits(bundle: BundleFile) -> None:
     data = load_tutorial_digits()
-    found = open_checked(bundle).probabilities(data.pixels.astype(np.uint8))
-    labels = np.array(bundle.manifest.classes.values)[found.argmax(axis=1)]
+    probabilities = open_checked(bundle).probabilities(data.pixels.astype(np.uint8))
+    labels = np.array(bundle.manifest.classes.values)[probabilities.argmax(axis=1)]
     right = (labels == data.binarizer.classes_[data.targets]).mean()
     assert right == bundle.manifest.metrics["seen_in_training"]["accuracy"]

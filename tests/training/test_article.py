@@ -13,8 +13,8 @@ def accuracy(digits: Labelled, recipe: str) -> float:
     settings = make_settings(recipe=recipe)
     train, held = split.train, split.held
     fitted = fit(digits.pixels[train], digits.targets[train], digits.classes, settings)
-    found = fitted.probabilities(digits.pixels[held]).argmax(axis=1)
-    return float((found == digits.targets[held]).mean())
+    predicted = fitted.probabilities(digits.pixels[held]).argmax(axis=1)
+    return float((predicted == digits.targets[held]).mean())
 
 
 @pytest.mark.slow

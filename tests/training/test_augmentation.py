@@ -15,11 +15,11 @@ CENTRE[2:6, 3:5] = 12.0
 def test_copies_follow_the_rows_and_stay_in_range(seed: int, copies: int) -> None:
     """The originals come first and untouched, then every row once a copy; nothing leaves 0..16."""
     pixels = np.random.default_rng(1).integers(0, 17, (30, 64)).astype(np.float64)
-    found = with_copies(pixels, copies, np.random.default_rng(seed))
-    assert found.shape == (30 * (copies + 1), 64)
-    assert np.array_equal(found[:30], pixels)
-    assert ((found >= 0) & (found <= 16)).all()
-    assert np.array_equal(found, with_copies(pixels, copies, np.random.default_rng(seed)))
+    copied = with_copies(pixels, copies, np.random.default_rng(seed))
+    assert copied.shape == (30 * (copies + 1), 64)
+    assert np.array_equal(copied[:30], pixels)
+    assert ((copied >= 0) & (copied <= 16)).all()
+    assert np.array_equal(copied, with_copies(pixels, copies, np.random.default_rng(seed)))
 
 
 def test_no_copies_are_the_rows_themselves() -> None:
@@ -35,14 +35,14 @@ def test_with_nothing_to_change_a_copy_is_the_image(monkeypatch: pytest.MonkeyPa
     for name in ("ROTATION", "LOG_SCALE", "SHEAR", "SHIFT", "LOG_GAMMA", "LOG_INTENSITY"):
         monkeypatch.setattr(augmentation, name, 0.0)
     pixels = np.random.default_rng(0).integers(0, 17, (9, 64)).astype(np.float64)
-    found = with_copies(pixels, 2, np.random.default_rng(0))
-    assert np.allclose(found, np.concatenate([pixels] * 3), atol=1e-4)
+    copied = with_copies(pixels, 2, np.random.default_rng(0))
+    assert np.allclose(copied, np.concatenate([pixels] * 3), atol=1e-4)
 
 
 def test_copies_are_turned_and_moved_both_ways_about_the_centre() -> None:
     """Over many copies the middle of the ink stays where it was; in each it is elsewhere."""
-    found = with_copies(CENTRE.reshape(1, 64), 2000, np.random.default_rng(0))[1:]
-    across = found.reshape(-1, 8, 8).sum(axis=1) @ np.arange(8) / found.sum(axis=1)
+    copied = with_copies(CENTRE.reshape(1, 64), 2000, np.random.default_rng(0))[1:]
+    across = copied.reshape(-1, 8, 8).sum(axis=1) @ np.arange(8) / copied.sum(axis=1)
     assert abs(across.mean() - 3.5) < 0.03
     assert 0.3 < across.std() < 0.6
     assert abs(across - 3.5).max() < 1.2

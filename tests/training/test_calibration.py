@@ -27,21 +27,21 @@ def drawn(rows: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
 def test_the_temperature_that_spoilt_them_is_found(temperature: float) -> None:
-    found, targets = drawn(20_000, temperature)
-    assert fit_temperature(found, targets) == pytest.approx(temperature, rel=0.05)
+    probabilities, targets = drawn(20_000, temperature)
+    assert fit_temperature(probabilities, targets) == pytest.approx(temperature, rel=0.05)
 
 
 def test_rows_that_are_all_right_do_not_ask_for_certainty() -> None:
     """Without Platt's targets the temperature would run into its limit."""
-    found = np.tile([0.9, 0.1], (50, 1))
-    temperature = fit_temperature(found, np.zeros(50, np.int64))
-    assert at_temperature(found, temperature)[0, 0] == pytest.approx(51 / 52, abs=1e-6)
+    probabilities = np.tile([0.9, 0.1], (50, 1))
+    temperature = fit_temperature(probabilities, np.zeros(50, np.int64))
+    assert at_temperature(probabilities, temperature)[0, 0] == pytest.approx(51 / 52, abs=1e-6)
 
 
 def test_errors_of_calibration_are_those_of_hand_counting() -> None:
     """Two bins: four rows at 0.95 of which three are right, one row at 0.6 that is right."""
-    found = np.array([[0.95, 0.05]] * 4 + [[0.6, 0.4]])
-    measured = measure_reliability(found, np.array([0, 0, 0, 1, 0]))
+    probabilities = np.array([[0.95, 0.05]] * 4 + [[0.6, 0.4]])
+    measured = measure_reliability(probabilities, np.array([0, 0, 0, 1, 0]))
     assert measured.calibration_error == pytest.approx((4 * 0.2 + 0.4) / 5)
     expected = -(3 * np.log(0.95) + np.log(0.05) + np.log(0.6)) / 5
     assert measured.log_loss == pytest.approx(expected)
@@ -66,18 +66,18 @@ def test_the_last_layer_holds_the_temperature(digits: Labelled) -> None:
 
 
 def test_a_fold_has_no_part_in_its_own_temperature(small_fit: Fitted, digits: Labelled) -> None:
-    found = small_fit.probabilities(digits.pixels[:100])
+    probabilities = small_fit.probabilities(digits.pixels[:100])
     fold = np.arange(100) % 2
     changed = np.where(fold == 0, 9 - digits.targets[:100], digits.targets[:100])
-    first = at_other_folds_temperature(found, digits.targets[:100], fold)
-    second = at_other_folds_temperature(found, changed, fold)
+    first = at_other_folds_temperature(probabilities, digits.targets[:100], fold)
+    second = at_other_folds_temperature(probabilities, changed, fold)
     assert np.array_equal(first[fold == 0], second[fold == 0])
     assert not np.array_equal(first[fold == 1], second[fold == 1])
 
 
 def test_facts_are_plain_json() -> None:
-    found, targets = drawn(200, 2.0)
-    measured = measure_reliability(found, targets)
+    probabilities, targets = drawn(200, 2.0)
+    measured = measure_reliability(probabilities, targets)
     facts = Calibration(2.0, "some rows", "others", measured, measured).as_facts()
     assert json.loads(json.dumps(facts)) == facts
     assert len(facts["after"]["bins"]) == len(measured.bins)

@@ -22,21 +22,27 @@ def test_an_ensemble_is_the_mean_of_its_members_logits(digits: Labelled) -> None
     pixels, targets, rows = digits.pixels[:ROWS], digits.targets[:ROWS], digits.pixels[-40:]
     few = {"epochs": 1, "units": 12, "copies": 1}
     settings = make_settings(arch="best", seed=3, members=2, **few)
-    found = fit(pixels, targets, digits.classes, settings).probabilities(rows)
+    probabilities = fit(pixels, targets, digits.classes, settings).probabilities(rows)
     total = np.zeros((len(rows), 10))
     for seed in (6, 7):
         mlp = fit(pixels, targets, digits.classes, make_settings(seed=seed, **few))
         total += centred(np.log(mlp.probabilities(rows)))
-    assert np.allclose(found, softmax(total / 2), atol=1e-5)
+    assert np.allclose(probabilities, softmax(total / 2), atol=1e-5)
 
 
 def test_every_epoch_of_every_member_is_told(digits: Labelled) -> None:
-    told: list[tuple[int, int]] = []
+    epochs_reported: list[tuple[int, int]] = []
     few = {"epochs": 2, "units": 4, "copies": 0}
     settings = make_settings(arch="best", members=2, **few)
     pixels, targets = digits.pixels[:ROWS], digits.targets[:ROWS]
-    fit(pixels, targets, 10, settings, lambda epoch, epochs, _: told.append((epoch, epochs)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    fit(
+        pixels,
+        targets,
+        10,
+        settings,
+        lambda epoch, epochs, _: epochs_reported.append((epoch, epochs)),
+    )
+    assert epochs_reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_a_network_for_every_name_has_the_same_input_and_output() -> None:

@@ -22,10 +22,10 @@ def fit_some(digits: Labelled, arch: str, recipe: str, **overrides: object) -> F
 
 @pytest.mark.parametrize("arch", NETWORKS)
 def test_every_network_gives_a_probability_a_class(digits: Labelled, arch: str) -> None:
-    found = fit_some(digits, arch, "default").probabilities(digits.pixels[:50])
-    assert found.shape == (50, 10)
-    assert found.dtype == np.float32
-    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+    probabilities = fit_some(digits, arch, "default").probabilities(digits.pixels[:50])
+    assert probabilities.shape == (50, 10)
+    assert probabilities.dtype == np.float32
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("recipe", ["default", "article"])
@@ -51,8 +51,8 @@ def test_early_stopping_ends_before_the_last_epoch(digits: Labelled, recipe: str
 def test_early_stopping_takes_the_best_weights_back(digits: Labelled) -> None:
     """Going on after the best epoch with a rate that wrecks it leaves no trace."""
     fitted = fit_some(digits, "mlp", "default", epochs=30, early_stopping=30, learning_rate=0.3)
-    found = fitted.probabilities(digits.pixels[:ROWS]).argmax(axis=1)
-    assert (found == digits.targets[:ROWS]).mean() > 0.8
+    predicted = fitted.probabilities(digits.pixels[:ROWS]).argmax(axis=1)
+    assert (predicted == digits.targets[:ROWS]).mean() > 0.8
 
 
 def test_fewer_rows_than_a_batch_still_train(digits: Labelled) -> None:
@@ -62,16 +62,16 @@ def test_fewer_rows_than_a_batch_still_train(digits: Labelled) -> None:
 
 
 def test_each_epoch_is_told(digits: Labelled) -> None:
-    told: list[tuple[int, int]] = []
+    epochs_reported: list[tuple[int, int]] = []
     settings = make_settings(epochs=3, units=8)
     fit(
         digits.pixels[:100],
         digits.targets[:100],
         digits.classes,
         settings,
-        lambda epoch, epochs, loss: told.append((epoch, epochs)),
+        lambda epoch, epochs, loss: epochs_reported.append((epoch, epochs)),
     )
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert epochs_reported == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:

@@ -37,8 +37,8 @@ def write_parquet(path: Path, labels: pa.Array) -> str:
 
 
 def classes_of(data: Labelled) -> list[Any]:
-    found: list[Any] = data.binarizer.classes_.tolist()
-    return found
+    classes: list[Any] = data.binarizer.classes_.tolist()
+    return classes
 
 
 def test_the_tutorials_digits_are_all_there() -> None:
@@ -84,13 +84,13 @@ def test_parquet_labels_keep_their_type(
     tmp_path: Path, labels: pa.Array, classes: list[Any]
 ) -> None:
     path = write_parquet(tmp_path / "rows.parquet", labels)
-    found = classes_of(read_labelled(path, "digit", ReadOptions()))
-    assert found == classes
-    assert [type(one) for one in found] == [type(one) for one in classes]
+    read = classes_of(read_labelled(path, "digit", ReadOptions()))
+    assert read == classes
+    assert list(map(type, read)) == list(map(type, classes))
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (pa.array([0.5, 1.0]), "holds 0.5"),
         (pa.array([float("inf"), 1.0]), "holds inf"),
@@ -103,10 +103,10 @@ def test_parquet_labels_keep_their_type(
     ],
 )
 def test_labels_that_are_no_classes_are_refused(
-    tmp_path: Path, labels: pa.Array, told: str
+    tmp_path: Path, labels: pa.Array, message: str
 ) -> None:
     path = write_parquet(tmp_path / "rows.parquet", labels)
-    with pytest.raises(UnusableInputError, match=told):
+    with pytest.raises(UnusableInputError, match=message):
         read_labelled(path, "digit", ReadOptions())
 
 
@@ -129,8 +129,8 @@ def test_rows_that_predict_would_reject_are_counted_and_the_first_shown(tmp_path
     pixels[2, 3] = 17
     pixels[4, 9] = 99
     path = write_csv(tmp_path / "rows.csv", list("12121"), pixels)
-    told = r"2 rows can't be learnt from, first row 3 \(line 4\): out-of-range, pixel_3='17'"
-    with pytest.raises(UnusableInputError, match=told):
+    message = r"2 rows can't be learnt from, first row 3 \(line 4\): out-of-range, pixel_3='17'"
+    with pytest.raises(UnusableInputError, match=message):
         read_labelled(path, "digit", ReadOptions())
 
 

@@ -36,33 +36,35 @@ def test_the_promise_is_kept_as_often_as_said() -> None:
     kept = 0
     for seed in range(200):
         confidence, is_right, likely = graded(3000, seed)
-        found = find_review_threshold(confidence, is_right, 0.02)
-        accepted = confidence.astype(np.float32) >= np.float32(found.review_below)
+        threshold = find_review_threshold(confidence, is_right, 0.02)
+        accepted = confidence.astype(np.float32) >= np.float32(threshold.review_below)
         kept += 1 - likely[accepted].mean() <= 0.02
-        assert found.coverage == accepted.mean() > 0.3
-        assert found.errors == (accepted & ~is_right).sum()
+        assert threshold.coverage == accepted.mean() > 0.3
+        assert threshold.errors == (accepted & ~is_right).sum()
     assert kept >= 184
 
 
 def test_rows_that_are_never_accepted_count_against_coverage_only() -> None:
     is_right = np.arange(2000) >= 100
     confidence = np.where(is_right, 0.99, np.nan)
-    found = find_review_threshold(confidence, is_right, 0.01)
-    assert (found.review_below, found.accepted, found.errors) == (0.0, 1900, 0)
-    assert found.coverage == 0.95
+    threshold = find_review_threshold(confidence, is_right, 0.01)
+    assert (threshold.review_below, threshold.accepted, threshold.errors) == (0.0, 1900, 0)
+    assert threshold.coverage == 0.95
 
 
 @pytest.mark.parametrize(
-    ("rows", "wrong", "says"),
+    ("rows", "wrong", "message"),
     [
         (540, 0, "label at least 58 more, or ask for 0.0056"),
         (1000, 20, "more rows of this kind would not help"),
         (1400, 4, r"label about \d+ more rows of this kind"),
     ],
 )
-def test_where_nothing_is_proven_the_line_says_what_could(rows: int, wrong: int, says: str) -> None:
+def test_where_nothing_is_proven_the_line_says_what_could(
+    rows: int, wrong: int, message: str
+) -> None:
     is_right = np.arange(rows) >= wrong
-    with pytest.raises(UnusableInputError, match=says):
+    with pytest.raises(UnusableInputError, match=message):
         find_review_threshold(np.full(rows, 0.9), is_right, 0.005)
 
 

@@ -44,16 +44,16 @@ def test_rare_classes_are_in_both_parts(tutorial: Labelled) -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "share", "told"),
+    ("targets", "share", "message"),
     [
         ([0, *(list(range(1, 10)) * 5)], 0.3, r"class 0 \(1\)"),
         (list(range(10)) * 2, 0.1, "can't be split"),
     ],
 )
 def test_too_few_rows_are_refused(
-    tutorial: Labelled, targets: list[int], share: float, told: str
+    tutorial: Labelled, targets: list[int], share: float, message: str
 ) -> None:
-    with pytest.raises(UnusableInputError, match=told):
+    with pytest.raises(UnusableInputError, match=message):
         split_rows(some(tutorial, targets), share, 0)
 
 

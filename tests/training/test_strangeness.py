@@ -43,15 +43,15 @@ def test_the_same_rows_give_the_same_centres(digits: np.ndarray) -> None:
 @pytest.mark.parametrize("rows", [20, 50, 100])
 def test_few_rows_of_unusual_ink_are_no_obstacle(digits: np.ndarray, rows: int) -> None:
     """Then more than 1 % can be beyond the bounds of the others, however far the distance goes."""
-    found = [
+    fits = [
         fit_usual(np.random.default_rng(seed).permutation(digits)[:rows], seed) for seed in range(8)
     ]
-    assert all(np.isfinite(one.strange_above) for one in found)
-    assert max(one.false_alarm for one in found) > FALSE_ALARM
+    assert all(np.isfinite(usual.strange_above) for usual in fits)
+    assert max(usual.false_alarm for usual in fits) > FALSE_ALARM
 
 
 @pytest.mark.parametrize("rows", [2, 3, 20])
 def test_a_handful_of_rows_has_its_centres_too(digits: np.ndarray, rows: int) -> None:
-    found = fit_usual(digits[:rows], 0)
-    assert len(found.centres) == max(1, rows // 3)
-    assert np.isfinite(found.strange_above)
+    usual = fit_usual(digits[:rows], 0)
+    assert len(usual.centres) == max(1, rows // 3)
+    assert np.isfinite(usual.strange_above)

@@ -101,17 +101,17 @@ def test_the_card_says_what_an_operator_asks(bundle: BundleFile) -> None:
 
 
 def test_confidence_is_calibrated_on_rows_not_seen(bundle: BundleFile) -> None:
-    """The packed model has the confidence that the table tells, nearer to the truth than before."""
-    found = bundle.manifest.metrics["calibration"]
-    assert found["measured_on"] == "540 held-out rows"
-    assert found["after"]["log_loss"] < found["before"]["log_loss"]
-    assert found["after"]["calibration_error"] < found["before"]["calibration_error"]
-    assert f"Temperature {found['temperature']:.4f}" in bundle.members["card.md"].decode()
+    """The packed model has the confidence that the table shows, nearer to the truth than before."""
+    calibration = bundle.manifest.metrics["calibration"]
+    assert calibration["measured_on"] == "540 held-out rows"
+    assert calibration["after"]["log_loss"] < calibration["before"]["log_loss"]
+    assert calibration["after"]["calibration_error"] < calibration["before"]["calibration_error"]
+    assert f"Temperature {calibration['temperature']:.4f}" in bundle.members["card.md"].decode()
     digits = load_tutorial_digits()
     held = digits.pixels[split_rows(digits, 0.3, 0).held].astype(np.float32)
     confidence = open_checked(bundle).probabilities(held).max(axis=1).mean()
-    told = sum(one["rows"] * one["confidence"] for one in found["after"]["bins"]) / 540
-    assert confidence == pytest.approx(told, abs=1e-4)
+    expected = sum(one["rows"] * one["confidence"] for one in calibration["after"]["bins"]) / 540
+    assert confidence == pytest.approx(expected, abs=1e-4)
 
 
 def test_no_folds_no_temperature(tmp_path: Path) -> None:
@@ -159,9 +159,9 @@ def test_another_seed_gives_another_model_and_the_next_version(
 
 def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
     """The accuracy is of rows that the measured models had not seen, and the card says which."""
-    told: list[str] = []
+    progress: list[str] = []
     options = replace(SMALL, test_share=0, folds=3, output=str(tmp_path / "all.bundle"))
-    result = train(options, told.append)
+    result = train(options, progress.append)
     bundle = read_bundle(result.path)
     metrics = bundle.manifest.metrics
     assert metrics["rows"] == metrics["seen_in_training"]["rows"] == 1797
@@ -173,7 +173,7 @@ def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
     assert (
         "All 1797 rows trained the model; none were held out" in bundle.members["card.md"].decode()
     )
-    assert any(line.startswith("fold 3 of 3, epoch 12 of 12, loss ") for line in told)
+    assert any(line.startswith("fold 3 of 3, epoch 12 of 12, loss ") for line in progress)
 
 
 @pytest.mark.parametrize(

@@ -71,14 +71,14 @@ def test_what_can_not_be_proven_is_not_published(options: TrainOptions, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"max_error": "half"}, "--max-error 'half': expected the share"),
         ({"settings": {"calibration_folds": 0}}, "add --calibration-folds 3"),
     ],
 )
 def test_what_can_not_be_asked_is_refused(
-    options: TrainOptions, change: dict[str, object], says: str
+    options: TrainOptions, change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         train(replace(options, **change))

@@ -53,7 +53,7 @@ def test_a_grid_has_as_many_trials_as_combinations(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("units = [1]", "unknown units; expected search, space"),
         ("", r"space is nothing, expected a table \[space\]"),
@@ -84,9 +84,9 @@ def test_a_grid_has_as_many_trials_as_combinations(tmp_path: Path) -> None:
         ("[space]\nunits = [1]\nunits = [2]", "is not TOML: Cannot overwrite a value"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
     """In one line, with the file, the key and what was expected."""
-    with pytest.raises(UsageError, match=told) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read_plan(write(tmp_path, text))
     assert str(caught.value).startswith(str(tmp_path / "sweep.toml"))
 

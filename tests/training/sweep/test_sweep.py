@@ -154,11 +154,11 @@ def test_a_finished_sweep_is_not_run_again(swept: TrainResult, folder: Path) -> 
     """More trials go on from the first ones; as many give the same bundle at once."""
     study = folder / "sweep.study"
     before = study.read_bytes()
-    told: list[str] = []
-    again = train(options_of(folder, "once-more.bundle"), told.append)
+    progress: list[str] = []
+    again = train(options_of(folder, "once-more.bundle"), progress.append)
     assert again.digest == swept.digest
     assert study.read_bytes() == before
-    assert not any(line.startswith("combination") for line in told)
+    assert not any(line.startswith("combination") for line in progress)
 
 
 def test_the_study_of_another_sweep_is_refused(
@@ -210,11 +210,11 @@ def test_a_combination_that_comes_up_again_is_not_trained_again(
 ) -> None:
     sweep = tmp_path / "again.toml"
     sweep.write_text("[search]\ntrials = 7\nfolds = 2\n[space]\nlearning_rate = [1e-9, 0.02]\n")
-    told: list[str] = []
-    result = train(replace(options_of(folder), sweep=str(sweep)), told.append).sweep
+    progress: list[str] = []
+    result = train(replace(options_of(folder), sweep=str(sweep)), progress.append).sweep
     assert result is not None
     assert (result.trials, len(result.tried)) == (7, 2)
-    fitted = {line.split()[1] for line in told if line.startswith("combination")}
+    fitted = {line.split()[1] for line in progress if line.startswith("combination")}
     assert fitted == {str(one.number) for one in result.tried}
     assert result.winner.values == {"learning_rate": 0.02}
 
@@ -261,14 +261,14 @@ def test_a_setting_that_is_searched_and_given_by_a_flag_is_refused(folder: Path)
 def test_values_that_no_network_takes_are_refused_at_once(tmp_path: Path) -> None:
     """With the file, the key and the limits: ends of a range count."""
     sweep = tmp_path / "wrong.toml"
-    for line, told in (
+    for line, message in (
         ("units = [0]", r"\[space\] units: --units 0: expected 1 to 10000"),
         ("dropout = { low = 0, high = 1 }", r"--dropout 1\.0: expected at least 0 and less than 1"),
         ("arch = ['mlp', 'lenet']", "--arch 'lenet': expected mlp"),
         ("layers = [1, 2]\narch = ['mlp', 'best']", r"layers with arch best: --layers 2"),
     ):
         sweep.write_text(f"[space]\n{line}\n")
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             plan_sweep(TrainOptions(sweep=str(sweep)))
 
 
