@@ -185,7 +185,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
         for setting in SETTINGS
         if setting.metavar is not None and given[setting.name] != setting.flag_default
     }
-    names = (one.name for one in fields(TrainOptions))
+    names = (option.name for option in fields(TrainOptions))
     others = {name: given[name] for name in names if given.get(name) is not None}
     rows = ReadOptions.of_flags(arguments)
     return TrainOptions(settings=settings, rows=rows, **others).checked()

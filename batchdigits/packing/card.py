@@ -108,12 +108,12 @@ def _confidence(calibration: Mapping[str, Any]) -> str:
     ]
     bins = [
         [
-            f"{one['low']:.3f} to {one['high']:.3f}",
-            str(one["rows"]),
-            f"{one['confidence']:.4f}",
-            f"{one['accuracy']:.4f}",
+            f"{bin_['low']:.3f} to {bin_['high']:.3f}",
+            str(bin_["rows"]),
+            f"{bin_['confidence']:.4f}",
+            f"{bin_['accuracy']:.4f}",
         ]
-        for one in after["bins"]
+        for bin_ in after["bins"]
     ]
     fitted = (
         f"Temperature {calibration['temperature']:.4f}, fitted on {calibration['fitted_on']}, "

@@ -86,10 +86,10 @@ class TrainResult:
 def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> TrainResult:
     """Train a network as `options` say and publish it as a bundle.
 
-    Nothing but a sweep's own files is written before the end, and then one whole bundle. Raises
-    UsageError, NoInputError, UnusableInputError, MissingExtraError or OutputError for what is
-    asked, given or in the way, TryAgainError for a sweep that another run is at, InternalError if
-    the compiled graph is not equal to the trained model.
+    Only a sweep writes files before the end; then the bundle is written as a whole. Raises
+    UsageError, NoInputError, UnusableInputError, MissingExtraError or OutputError for wrong options,
+    data or destinations, TryAgainError if another run has the study of the sweep open, and
+    InternalError if the compiled graph is not equal to the trained model.
     """
     started = time.monotonic()
     check_destination(options.checked())
@@ -155,13 +155,13 @@ def _train(data: Labelled, split: Split, options: TrainOptions, on_progress: OnP
 def _find_review_threshold(
     data: Labelled, folds: OutOfFold | None, usual: Usual, options: TrainOptions
 ) -> ReviewThreshold | None:
-    """The threshold that keeps --max-error; None where it is not asked for."""
+    """The threshold that keeps --max-error; None without it."""
     if options.max_error is None:
         return None
     if folds is None:
         raise UnusableInputError(
-            f"--max-error {options.max_error}: a class has but one row to train on, so none is "
-            "left to judge by: add rows; nothing was published"
+            f"--max-error {options.max_error}: a class has only one row to train on, so no row is "
+            "left to judge by; add rows; nothing was published"
         )
     confidence = folds.probabilities.max(axis=1)
     confidence[~usual.bounds_hold(data.pixels[folds.rows])] = np.nan
@@ -184,7 +184,7 @@ def _seen_accuracy(data: Labelled, split: Split, fitted: Fitted) -> float:
 
 
 def _contents(trained: Trained, created: str, command: str, sweep: SweepResult | None) -> Contents:
-    """The members and facts of the bundle."""
+    """The members and the facts of the bundle."""
     data, split, settings = trained.data, trained.split, trained.fitted.settings
     pixels, targets = data.pixels[split.train], data.targets[split.train]
     seen = {"accuracy": trained.seen_accuracy, "rows": len(split.train)}
@@ -234,7 +234,7 @@ def _contents(trained: Trained, created: str, command: str, sweep: SweepResult |
 
 
 def _golden_pixels(trained: Trained) -> NDArray[np.float32]:
-    """Golden rows out of the rows that judged the model."""
+    """The pixels of golden rows, chosen from the rows that judged the model."""
     data, rows = trained.data, trained.split.judged
     engine = OnnxEngine(trained.onnx, data.classes)
     probabilities = engine.probabilities(data.pixels[rows].astype(np.float32))

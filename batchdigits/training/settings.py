@@ -88,7 +88,7 @@ class Setting:
         return self.others[fitting[0]] if fitting else self.default
 
     def check(self, value: Any) -> None:
-        """Raise UsageError for a value out of the limits; None, where it may stand, has none."""
+        """Raise UsageError for a value out of the limits; None is always within them."""
         if value is not None and self.limits is not None and not self.limits.accepts(value):
             raise UsageError(f"{self.flag} {value!r}: expected {self.limits.words}")
 
@@ -129,7 +129,7 @@ def _entry(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that decides, with the data, which weights come out.
+    """Everything that decides, with the data, the weights of the network.
 
     The article recipe is exactly the tutorial's script. The default recipe was chosen by five
     contiguous blocks of the digits, never by the tutorial's test rows: see docs/accuracy.md.
@@ -250,13 +250,13 @@ class Settings:
 
 
 SETTINGS = tuple(
-    Setting(name=one.name, kind=_KINDS[str(one.type).split(" ")[0]], **one.metadata)
-    for one in fields(Settings)
+    Setting(name=entry.name, kind=_KINDS[str(entry.type).split(" ")[0]], **entry.metadata)
+    for entry in fields(Settings)
 )
 
 
 def make_settings(**given: Any) -> Settings:
-    """The settings of a recipe for a network, with the values that are `given`; None gives none.
+    """Make the settings of a recipe for a network, with the values that are `given` and not None.
 
     Raises UsageError for a value out of its limits.
     """
