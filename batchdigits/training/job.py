@@ -87,8 +87,8 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     """Train a network as `options` say and publish it as a bundle.
 
     Only a sweep writes files before the end; then the bundle is written as a whole. Raises
-    UsageError, NoInputError, UnusableInputError, MissingExtraError or OutputError for wrong options,
-    data or destinations, TryAgainError if another run has the study of the sweep open, and
+    UsageError, NoInputError, UnusableInputError, MissingExtraError or OutputError for a wrong
+    option, data or destination, TryAgainError if another run has the study of the sweep open, and
     InternalError if the compiled graph is not equal to the trained model.
     """
     started = time.monotonic()
