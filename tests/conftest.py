@@ -1,18 +1,12 @@
 """Rules for every test: no settings from outside, no deadline, TensorFlow in one process alone."""
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from batchdigits.cpus import available_workers
-
-HERE = Path(__file__).parent
-# Rooms whose tests run TensorFlow. It takes seconds to import, so with -n they share a process.
-TENSORFLOW = [HERE / room for room in ("engines/keras", "packing", "training")]
-# These fork hundreds of times, which is slow in a process as large as TensorFlow makes it.
-FORKS = [HERE / "files" / "test_commit_crashes.py"]
 
 # A busy machine can miss any deadline.
 settings.register_profile("batchdigits", deadline=None)
@@ -26,13 +20,27 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that should share a process into one group of pytest-xdist."""
-    for name, paths in (("tensorflow", TENSORFLOW), ("forks", FORKS)):
-        for item in items:
-            if any(item.path.is_relative_to(path) for path in paths):
-                item.add_marker(pytest.mark.xdist_group(name))
+def process_of(test: str) -> str:
+    """Tests for which this is equal run in one process, where pytest-xdist has several."""
+    if test.startswith("tests/pins"):
+        return "what the commands do now is recorded once"
+    if test.startswith(("tests/training", "tests/packing")) or "keras" in test:
+        return "TensorFlow takes seconds to import"
+    if test.startswith("tests/files/test_commit_crashes.py"):
+        return "a fork is slow in a process as large as TensorFlow makes it"
+    return test
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Schedule by `process_of`: --dist=loadgroup groups nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByProcess(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return process_of(nodeid)
+
+    return ByProcess(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -84,7 +84,6 @@ def test_a_bundle_has_a_name_a_digest_and_classes(bundle: batchdigits.Bundle) ->
     assert bundle.classes.to_pylist() == list(range(10))
 
 
-@pytest.mark.xdist_group("tensorflow")
 def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
     """The fitted scaler, Keras model and binarizer give the same results as the ONNX graph."""
     reference = batchdigits.open_bundle(engine="keras").predict(table, probabilities=True)

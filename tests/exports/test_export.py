@@ -80,7 +80,6 @@ def test_the_onnx_file_is_the_member_and_gives_the_labels(
     assert [said["classes"][place] for place in found.argmax(axis=1)] == labels
 
 
-@pytest.mark.xdist_group("tensorflow")
 def test_the_keras_file_gives_the_labels_behind_the_scaler(
     export: Export, pixels: np.ndarray, labels: list[int]
 ) -> None:

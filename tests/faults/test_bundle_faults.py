@@ -302,7 +302,6 @@ def test_39_evil_graphs_are_refused(tmp_path: Path, refused: Refused) -> None:
         assert "model.onnx " in refused(data), what
 
 
-@pytest.mark.xdist_group("tensorflow")
 @pytest.mark.filterwarnings("ignore")
 def test_39_evil_members_are_refused_by_the_keras_engine(tmp_path: Path, refused: Refused) -> None:
     """By name; a thing that runs nothing and is odd ends with 78 as well."""
@@ -429,7 +428,6 @@ def test_41_predict_does_not_care_what_it_was_made_with(
     assert (tmp_path / "in.predictions.parquet").read_bytes() == before
 
 
-@pytest.mark.xdist_group("tensorflow")
 def test_41_the_keras_engine_says_so_and_goes_by_the_golden_rows(
     bundle: Path, score: Callable[..., Ran]
 ) -> None:
@@ -503,7 +501,6 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-@pytest.mark.xdist_group("tensorflow")
 def test_42_another_scaler_is_caught_by_the_keras_engine_and_by_the_signature(
     refused: Refused, score: Callable[..., Ran], signed: tuple[str, ...]
 ) -> None:

@@ -39,10 +39,8 @@ SLOW = ("train",)
 
 
 def pinned(section: str, *case: str) -> Any:
-    """Parameters of a test; with pytest-xdist the tests of a section share a process."""
-    marks = [pytest.mark.xdist_group(f"pins-{section}")]
-    if section in SLOW:
-        marks.append(pytest.mark.slow)
+    """Parameters of a test."""
+    marks = [pytest.mark.slow] if section in SLOW else []
     return pytest.param(section, *case, marks=marks, id=": ".join((section, *case)))
 
 
