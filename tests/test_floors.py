@@ -70,8 +70,7 @@ INNER_FLOORS = {
     ],
     "bundles": [
         {"common"},
-        {"list", "show", "verify", "diff", "promote", "rollback", "history", "prune"}
-        | {"keygen", "sign", "export"},
+        {"aliases", "contents", "diff", "export", "signatures"},
         {"__main__"},
     ],
 }

@@ -13,8 +13,9 @@ TESTS = ROOT / "tests"
 # their names, as seen from that file's folder.
 ELSEWHERE = """
 archive/test_bundle_file.py | a bundle is their only reader | classes strict_json
-bundles/test_bundles.py | subcommands are run as people type them | __main__ common list show verify
-bundles/test_signing_commands.py | subcommands are run as people type them | keygen sign
+bundles/test_bundles.py | subcommands are run as people type them | __main__ common contents
+bundles/test_promote.py | each of its subcommands has a test file | aliases
+bundles/test_signing_commands.py | subcommands are run as people type them | signatures
 cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
 engines/keras/test_keras_engine.py | only the engine reads model files | model_file
 engines/onnx/test_onnx_engine.py | a model passes through all of these | protobuf session

@@ -1,4 +1,4 @@
-"""The subcommands of `bundles`, one file each.
+"""The subcommands of `bundles`.
 
 A subcommand takes flags, calls a function of a lower room, and prints the result.
 """

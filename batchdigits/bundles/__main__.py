@@ -5,17 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from batchdigits.bundles.aliases import add_history, add_promote, add_rollback
+from batchdigits.bundles.contents import add_list, add_prune, add_show
 from batchdigits.bundles.diff import add_diff
 from batchdigits.bundles.export import add_export
-from batchdigits.bundles.history import add_history
-from batchdigits.bundles.keygen import add_keygen
-from batchdigits.bundles.list import add_list
-from batchdigits.bundles.promote import add_promote
-from batchdigits.bundles.prune import add_prune
-from batchdigits.bundles.rollback import add_rollback
-from batchdigits.bundles.show import add_show
-from batchdigits.bundles.sign import add_sign
-from batchdigits.bundles.verify import add_verify
+from batchdigits.bundles.signatures import add_keygen, add_sign, add_verify
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import make_parser
 
@@ -42,17 +36,11 @@ def parser() -> argparse.ArgumentParser:
         ],
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    add_list(commands)
-    add_show(commands)
-    add_verify(commands)
-    add_keygen(commands)
-    add_sign(commands)
-    add_diff(commands)
-    add_promote(commands)
-    add_rollback(commands)
-    add_history(commands)
-    add_prune(commands)
-    add_export(commands)
+    for add in (
+        *(add_list, add_show, add_verify, add_keygen, add_sign, add_diff),
+        *(add_promote, add_rollback, add_history, add_prune, add_export),
+    ):
+        add(commands)
     return top
 
 

@@ -6,13 +6,11 @@ import argparse
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.cli.flags import add_common_options, add_row_options
 from batchdigits.errors import UsageError
-from batchdigits.store.aliases import AliasHistory
-from batchdigits.store.choice import DEFAULT_STORE, is_path
+from batchdigits.store.choice import DEFAULT_STORE, open_store
 from batchdigits.store.store import Store, split_reference
 
 if TYPE_CHECKING:
@@ -57,32 +55,6 @@ def add_expect_digest(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_alias_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of a subcommand that moves an alias."""
-    command.add_argument("--alias", required=True, help="the alias to move, such as production")
-    command.add_argument(
-        "--reason", default="", metavar="TEXT", help="why, for the history (default: none)"
-    )
-
-
-def add_passphrase(command: argparse.ArgumentParser) -> None:
-    """Add the option of a private key's passphrase."""
-    command.add_argument(
-        "--passphrase-file",
-        metavar="FILE",
-        help="its first line encrypts the private key (default: the key is not encrypted)",
-    )
-
-
-def passphrase_of(arguments: argparse.Namespace) -> bytes | None:
-    """Return the passphrase in the file that the flag names, None without the flag."""
-    if arguments.passphrase_file is None:
-        return None
-    from batchdigits.archive.keys import read_passphrase
-
-    return read_passphrase(Path(arguments.passphrase_file))
-
-
 def add_data_options(command: argparse.ArgumentParser, purpose: str, *, required: bool) -> None:
     """Add `--data FILE`, `--label` and the options of reading rows."""
     group = command.add_argument_group("rows")
@@ -111,22 +83,13 @@ def open_data(
     return open_labelled(find_file(arguments.data), options)
 
 
-def history_of(store: Store, name: str, alias: str) -> AliasHistory:
-    """Return an alias's moves, at least one. Raises BundleError if it never moved."""
-    store.resolve(f"{name}@{alias}")
-    return store.history(name, alias)
+def named_store(arguments: argparse.Namespace) -> tuple[Store, str]:
+    """Return the store, and the name that is given alone, without a version or an alias.
 
-
-def refuse_selector(reference: str) -> None:
-    """Raise UsageError for a version or an alias where the name alone is needed."""
-    name, selector = split_reference(reference)
+    Raises UsageError for anything else.
+    """
+    store = open_store(arguments.store)
+    name, selector = split_reference(arguments.name)
     if selector is not None:
-        raise UsageError(f"{reference!r}: expected the name alone: {name}")
-
-
-def refuse_path(reference: str) -> None:
-    """Raise UsageError for a path where a bundle's name in the store is needed."""
-    if is_path(reference):
-        raise UsageError(
-            f"{reference}: an alias points into its store: give NAME@VERSION, not a path"
-        )
+        raise UsageError(f"{arguments.name!r}: expected the name alone: {name}")
+    return store, name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from batchdigits.archive.signing import signature_path
 from batchdigits.errors import UsageError
@@ -22,11 +21,6 @@ class Pruning:
 
     removed: tuple[int, ...]
     kept: dict[int, tuple[str, ...]]
-
-    def as_facts(self) -> dict[str, Any]:
-        """Return both as JSON values."""
-        kept = {str(version): list(reasons) for version, reasons in self.kept.items()}
-        return {"removed": list(self.removed), "kept": kept}
 
 
 def prune(store: Store, name: str, keep: int, *, dry_run: bool = False) -> Pruning:

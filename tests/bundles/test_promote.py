@@ -89,7 +89,7 @@ def test_a_move_in_between_is_not_overrun(
     """The alias points at another bundle than was compared with: exit 75, try again."""
     promote(run, 1)
     monkeypatch.setattr(
-        "batchdigits.bundles.promote._pass_gate",
+        "batchdigits.bundles.aliases._pass_gate",
         lambda *_: store.set_alias("digits", "production", 3),
     )
     code, out, err = promote(run, 2, "--data", str(rows))
