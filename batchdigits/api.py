@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchdigits.engines.contract import Engine
-    from batchdigits.evaluation.summary import Evaluation
+    from batchdigits.evaluation.files import Evaluation
     from batchdigits.rows.contract import Rows
     from batchdigits.scoring.batches import ScoredBatch
     from batchdigits.scoring.one_input import OnProgress

@@ -85,6 +85,11 @@ class BundleError(BatchdigitsError):
     exit_code = 78
 
 
+def unsound_bundle(problem: str) -> BundleError:
+    """Return the error for a bundle that only another training mends."""
+    return BundleError(f"{problem}: rebuild the bundle with train")
+
+
 class InterruptedRunError(BatchdigitsError):
     """A run that SIGINT (130), SIGTERM (143) or SIGHUP (129) stopped."""
 

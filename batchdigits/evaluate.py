@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchdigits.evaluation.summary import Evaluation
+    from batchdigits.evaluation.files import Evaluation
     from batchdigits.files.names import InputFile
     from batchdigits.scoring.options import Limit
 

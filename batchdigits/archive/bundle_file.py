@@ -14,7 +14,7 @@ from typing import Any
 from batchdigits.archive.container import MAX_FILE_BYTES, pack, unpack
 from batchdigits.archive.manifest import Manifest, MemberFact
 from batchdigits.archive.signing import ANY_BUNDLE, Trust, check_signature
-from batchdigits.errors import BundleError, naming
+from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.files.digest import digest_bytes, parse_digest
 from batchdigits.files.plain import read_plain
 from batchdigits.text import listing
@@ -75,7 +75,12 @@ def _unpickled(path: Path, data: bytes, digest: str, signed_by: str | None) -> B
     """The bundle file that another process checked; its bytes are checked again."""
     if digest_bytes(data) != digest:
         raise BundleError(f"{path}: its bytes changed on the way from another process")
-    manifest, members = check_bundle(data)
+    return _checked(path, data, digest, signed_by)
+
+
+def _checked(path: Path, data: bytes, digest: str, signed_by: str | None) -> BundleFile:
+    with naming(path):
+        manifest, members = check_bundle(data)
     return BundleFile(path, digest, manifest, MappingProxyType(members), signed_by)
 
 
@@ -101,10 +106,7 @@ def read_bundle(
             f"{where}: digest {digest}, expected {expect_digest}: "
             "this is not the bundle that you trust"
         )
-    signed_by = check_signature(where, data, trust)
-    with naming(where):
-        manifest, members = check_bundle(data)
-    return BundleFile(where, digest, manifest, MappingProxyType(members), signed_by)
+    return _checked(where, data, digest, check_signature(where, data, trust))
 
 
 def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
@@ -114,7 +116,7 @@ def check_bundle(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     """
     members = unpack(data)
     if MANIFEST not in members:
-        raise BundleError(f"has no member {MANIFEST}: rebuild the bundle with train")
+        raise unsound_bundle(f"has no member {MANIFEST}")
     # Before the names: only a manifest of a known format says which names to expect.
     manifest = Manifest.parse(members[MANIFEST])
     _check_names(set(members), "has")
@@ -155,7 +157,7 @@ def _check_names(names: set[str], verb: str) -> None:
     missing = sorted(REQUIRED_MEMBERS - names)
     extra = sorted(names - REQUIRED_MEMBERS - OPTIONAL_MEMBERS)
     if missing:
-        raise BundleError(f"{verb} no member {listing(missing)}: rebuild the bundle with train")
+        raise unsound_bundle(f"{verb} no member {listing(missing)}")
     if extra:
         raise BundleError(
             f"{verb} members that format 1 does not know: {listing(extra)}: "
@@ -166,21 +168,16 @@ def _check_names(names: set[str], verb: str) -> None:
 def _read_bytes(path: Path) -> bytes:
     try:
         return read_plain(path, MAX_FILE_BYTES)[0]
-    except FileNotFoundError as error:
-        raise BundleError(
-            f"{path}: no such bundle; `bundles list` shows those of a store"
-        ) from error
-    except IsADirectoryError as error:
-        raise BundleError(f"{path}: is a folder, expected a bundle file") from error
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise BundleError(
-                f"{path}: is a symbolic link, and bundles are opened without following one: "
-                f"give {os.path.realpath(path)}"
-            ) from error
-        problem = error.strerror
-        if error.errno not in (errno.EINVAL, errno.EFBIG):
-            problem = f"can't be read: {problem}"
-        raise BundleError(f"{path}: {problem}, expected a bundle file") from error
+        problems = {
+            errno.ENOENT: "no such bundle; `bundles list` shows those of a store",
+            errno.EISDIR: "is a folder, expected a bundle file",
+            errno.ELOOP: "is a symbolic link, and bundles are opened without following one: "
+            f"give {os.path.realpath(path)}",
+            errno.EINVAL: f"{error.strerror}, expected a bundle file",
+            errno.EFBIG: f"{error.strerror}, expected a bundle file",
+        }
+        unread = f"can't be read: {error.strerror}, expected a bundle file"
+        raise BundleError(f"{path}: {problems.get(error.errno or 0, unread)}") from error
     except ValueError as error:
         raise BundleError(f"{str(path)!r} is not a path: {error}") from error

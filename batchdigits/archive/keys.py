@@ -85,7 +85,8 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
 
     if path.name.endswith(PUBLIC_SUFFIX):
         raise UsageError(f"{path}: is a public key: give {path.with_suffix(PRIVATE_SUFFIX).name}")
-    data = _read_secret(path, f"the {PRIVATE_SUFFIX} file that bundles keygen wrote")
+    ours = f"the {PRIVATE_SUFFIX} file that bundles keygen wrote"
+    data = _read_secret(path, ours)
     try:
         key = load_pem_private_key(data, passphrase)
     except TypeError as error:
@@ -94,14 +95,9 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
         raise UsageError(f"{path}: {problem}: {fix}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         wrong = "or the passphrase is wrong: " if passphrase else ""
-        raise UsageError(
-            f"{path}: is not a private key in PEM, {wrong}give the .key file that bundles keygen "
-            "wrote"
-        ) from error
+        raise UsageError(f"{path}: is not a private key in PEM, {wrong}give {ours}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(
-            f"{path}: is not an Ed25519 key: give the .key file that bundles keygen wrote"
-        )
+        raise UsageError(f"{path}: is not an Ed25519 key: give {ours}")
     return key
 
 

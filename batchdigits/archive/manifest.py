@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 from batchdigits.archive.classes import Classes, wrong_fact
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.archive.thresholds import Thresholds
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, unsound_bundle
 from batchdigits.images import DARKEST, PIXELS, SIDE
 from batchdigits.text import listing
 
@@ -92,9 +92,7 @@ class Manifest:
         _check_format(document)
         missing = sorted(set(_PARSERS) - set(document))
         if missing:
-            raise BundleError(
-                f"manifest.json lacks {listing(missing)}: rebuild the bundle with train"
-            )
+            raise unsound_bundle(f"manifest.json lacks {listing(missing)}")
         parsed = {key: parse(document[key]) for key, parse in _PARSERS.items()}
         for key, parse in _OPTIONAL_PARSERS.items():
             if key in document:
@@ -103,12 +101,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the one JSON text of these facts: keys sorted, two spaces, a final newline."""
-        document = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        document["classes"] = {"type": self.classes.type, "values": list(self.classes.values)}
-        document["members"] = {
-            name: {"sha256": fact.sha256, "size": fact.size} for name, fact in self.members.items()
-        }
-        document["thresholds"] = dict(self.thresholds.facts)
+        document = asdict(self) | {"thresholds": dict(self.thresholds.facts)}
         text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()
 

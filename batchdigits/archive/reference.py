@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import LEVELS, PIXELS
 
 REFERENCE = "reference.json"
@@ -22,8 +22,6 @@ CONFIDENCE_BINS = 8
 
 _EXPONENT_OF_1 = 127
 """The exponent of 1.0 as float32 stores it."""
-
-_FIX = "rebuild the bundle with train"
 
 Probabilities = NDArray[np.float64] | NDArray[np.float32]
 
@@ -61,36 +59,23 @@ class Unseen:
     @classmethod
     def from_facts(cls, value: Any, k: int) -> Unseen:
         """The rows that `reference.json` describes, for k classes; BundleError if damaged."""
-        match value:
-            case {"rows": int(rows), "right": int(right), "mean_confidence": float(mean)} if (
-                type(rows) is type(right) is int
-            ):
-                unseen = cls(
-                    rows=rows,
-                    right=right,
-                    predicted_counts=_counts(value, "predicted_counts", (k,)),
-                    confidence_counts=_counts(value, "confidence_counts", (CONFIDENCE_BINS,)),
-                    mean_confidence=mean,
-                )
-            case _:
-                raise BundleError(
-                    f"{REFERENCE}: unseen lacks rows, right or mean_confidence, or they are not "
-                    f"numbers: {_FIX}"
-                )
+        facts = value if isinstance(value, dict) else {}
+        rows, right, mean = map(facts.get, ("rows", "right", "mean_confidence"))
+        if not (type(rows) is type(right) is int and type(mean) is float):
+            raise BundleError(
+                f"{REFERENCE}: unseen lacks rows, right or mean_confidence, or they are not numbers"
+            )
+        unseen = cls(
+            rows=rows,
+            right=right,
+            predicted_counts=_counts(facts, "predicted_counts", (k,)),
+            confidence_counts=_counts(facts, "confidence_counts", (CONFIDENCE_BINS,)),
+            mean_confidence=mean,
+        )
         sums = (unseen.predicted_counts.sum(), unseen.confidence_counts.sum())
         if not (sums == (rows, rows) and 0 <= right <= rows > 0 and 0 <= mean <= 1):
-            raise BundleError(f"{REFERENCE}: the counts of unseen do not add up: {_FIX}")
+            raise BundleError(f"{REFERENCE}: the counts of unseen do not add up")
         return unseen
-
-    def as_facts(self) -> dict[str, Any]:
-        """The counts as plain JSON values."""
-        return {
-            "rows": self.rows,
-            "right": self.right,
-            "predicted_counts": self.predicted_counts.tolist(),
-            "confidence_counts": self.confidence_counts.tolist(),
-            "mean_confidence": self.mean_confidence,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +123,20 @@ class Reference:
         Keys that this version does not know are dropped. Raises BundleError for another document,
         other classes, or counts that don't add up.
         """
-        document = _load(text)
+        try:
+            return cls._parse(parse_json(text, REFERENCE, MAX_FILE_BYTES), classes)
+        except BundleError as error:
+            raise unsound_bundle(str(error)) from error
+
+    @classmethod
+    def _parse(cls, document: Any, classes: Classes) -> Reference:
+        if not isinstance(document, dict):
+            raise BundleError(f"{REFERENCE} holds no object")
         k = len(classes)
         if _value(document, "classes") != list(classes.values):
-            raise BundleError(f"{REFERENCE}: its classes are not those of manifest.json: {_FIX}")
+            raise BundleError(f"{REFERENCE}: its classes are not those of manifest.json")
         if _value(document, "levels") != list(range(LEVELS)):
-            raise BundleError(f"{REFERENCE}: its levels are not 0 to {LEVELS - 1}: {_FIX}")
+            raise BundleError(f"{REFERENCE}: its levels are not 0 to {LEVELS - 1}")
         rows = _value(document, "rows")
         reference = cls(
             rows=rows if type(rows) is int else -1,
@@ -162,17 +155,16 @@ class Reference:
         `classes` are the labels and `levels` the numbers 0 to 16; the other keys are the
         attributes. `unseen` is left out where it is None.
         """
-        document = {
-            "rows": self.rows,
-            "classes": list(classes.values),
-            "class_counts": self.class_counts.tolist(),
-            "class_means": self.class_means.tolist(),
-            "levels": list(range(LEVELS)),
-            "pixel_counts": self.pixel_counts.tolist(),
-            "class_pixel_counts": self.class_pixel_counts.tolist(),
-            **({} if self.unseen is None else {"unseen": self.unseen.as_facts()}),
-        }
-        text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        document = asdict(self) | {"classes": classes.values, "levels": list(range(LEVELS))}
+        if self.unseen is None:
+            del document["unseen"]
+        text = json.dumps(
+            document,
+            default=np.ndarray.tolist,
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
         return f"{text}\n".encode()
 
     @property
@@ -197,39 +189,27 @@ def count_confidences(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def read_reference(bundle: BundleFile) -> Reference:
     """Parse the reference of a checked bundle. Raises BundleError, naming the file, if damaged."""
-    try:
+    with naming(bundle.path):
         return Reference.from_json(bundle.members[REFERENCE], bundle.manifest.classes)
-    except BundleError as error:
-        raise BundleError(f"{bundle.path}: {error}") from error
-
-
-def _load(text: bytes) -> Mapping[str, Any]:
-    try:
-        document = parse_json(text, REFERENCE, MAX_FILE_BYTES)
-    except BundleError as error:
-        raise BundleError(f"{error}: {_FIX}") from error
-    if not isinstance(document, dict):
-        raise BundleError(f"{REFERENCE} holds no object: {_FIX}")
-    return document
 
 
 def _value(document: Mapping[str, Any], key: str) -> Any:
     if key not in document:
-        raise BundleError(f"{REFERENCE} lacks {key}: {_FIX}")
+        raise BundleError(f"{REFERENCE} lacks {key}")
     return document[key]
 
 
 def _counts(document: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
     counts = _numbers(document, key, shape, "i")
     if counts.min(initial=0) < 0:
-        raise BundleError(f"{REFERENCE}: {key} holds a negative count: {_FIX}")
+        raise BundleError(f"{REFERENCE}: {key} holds a negative count")
     return counts.astype(np.int64)
 
 
 def _means(document: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
     means = _numbers(document, "class_means", shape, "if").astype(np.float64)
     if not ((means >= 0) & (means <= LEVELS - 1)).all():  # negated: a NaN is in no range
-        raise BundleError(f"{REFERENCE}: class_means holds a value out of 0..16: {_FIX}")
+        raise BundleError(f"{REFERENCE}: class_means holds a value out of 0..16")
     return means
 
 
@@ -247,7 +227,7 @@ def _numbers(
 
 
 def _wrong_shape(key: str, got: str, shape: tuple[int, ...]) -> BundleError:
-    return BundleError(f"{REFERENCE}: {key} is {got}, expected numbers of shape {shape}: {_FIX}")
+    return BundleError(f"{REFERENCE}: {key} is {got}, expected numbers of shape {shape}")
 
 
 def _check_sums(reference: Reference) -> None:
@@ -258,4 +238,4 @@ def _check_sums(reference: Reference) -> None:
         and (reference.class_pixel_counts.sum(axis=0) == reference.pixel_counts).all()
     )
     if not sound:
-        raise BundleError(f"{REFERENCE}: its counts do not add up: {_FIX}")
+        raise BundleError(f"{REFERENCE}: its counts do not add up")

@@ -53,18 +53,12 @@ def _export(arguments: argparse.Namespace) -> int:
     open_checked(bundle)
     written = export_bundle(bundle, paths, overwrite=arguments.overwrite)
     if arguments.json:
-        print_json(_as_json(bundle, written))
+        classes = list(bundle.manifest.classes.values)
+        exports = [{**asdict(export), "path": str(export.path)} for export in written]
+        print_json({"bundle": bundle.facts, "classes": classes, "exports": exports})
     else:
         print_result("\n".join(_as_text(bundle, export) for export in written))
     return 0
-
-
-def _as_json(bundle: BundleFile, written: list[Exported]) -> dict[str, Any]:
-    return {
-        "bundle": bundle.facts,
-        "classes": list(bundle.manifest.classes.values),
-        "exports": [{**asdict(export), "path": str(export.path)} for export in written],
-    }
 
 
 def _as_text(bundle: BundleFile, export: Exported) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import Engine
-from batchdigits.errors import BundleError, naming
+from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import DARKEST, PIXELS
 
 # Engines and processors differ by 1e-5 in float32; the mildest mistake, another scaler, moves some
@@ -148,12 +148,12 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BundleError(f"golden.parquet can't be read: {error}") from error
     if table.num_rows != file.metadata.num_rows:  # some damage reads as no rows, without error
-        raise BundleError("golden.parquet is damaged: rebuild the bundle with train")
+        raise unsound_bundle("golden.parquet is damaged")
     if any(column.null_count for column in table.columns):
-        raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
+        raise unsound_bundle("golden.parquet has empty cells")
     pixels = _matrix(table["pixels"], PIXELS)
     if not ((pixels >= 0) & (pixels <= DARKEST)).all():
-        raise BundleError("golden.parquet has pixels out of 0..16: rebuild the bundle with train")
+        raise unsound_bundle("golden.parquet has pixels out of 0..16")
     return _Golden(
         pixels,
         table["label"].to_pylist(),
@@ -207,7 +207,7 @@ def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
 
 def _chunk_matrix(chunk: pa.FixedSizeListArray, width: int) -> NDArray[np.float32]:
     if chunk.values.null_count:
-        raise BundleError("golden.parquet has empty cells: rebuild the bundle with train")
+        raise unsound_bundle("golden.parquet has empty cells")
     values: NDArray[np.float32] = np.frombuffer(chunk.values.buffers()[1], np.float32)
     begin = (chunk.offset * width) + chunk.values.offset
     return values[begin : begin + len(chunk) * width].reshape(-1, width)
@@ -218,17 +218,14 @@ def _parse_tolerance(metadata: dict[bytes, bytes] | None) -> float:
     try:
         tolerance = float(text)
     except ValueError as error:
-        raise BundleError(
-            f"golden.parquet: the tolerance is {text!r}, expected a number: rebuild the bundle "
-            "with train"
-        ) from error
+        problem = f"golden.parquet: the tolerance is {text!r}, expected a number"
+        raise unsound_bundle(problem) from error
     _check_tolerance(tolerance)
     return tolerance
 
 
 def _check_tolerance(tolerance: float) -> None:
     if not (math.isfinite(tolerance) and 0 < tolerance <= LARGEST_TOLERANCE):
-        raise BundleError(
-            f"golden rows: the tolerance is {tolerance}, expected at most {LARGEST_TOLERANCE}: "
-            "rebuild the bundle with train"
+        raise unsound_bundle(
+            f"golden rows: the tolerance is {tolerance}, expected at most {LARGEST_TOLERANCE}"
         )

@@ -196,22 +196,15 @@ class Evaluator:
             truth = np.full(count, UNLABELLED, np.int64)
             return Outcomes(places, confidence, truth, np.zeros(count), np.zeros(count))
         truth = label_places(labels, self._keys)
-        probabilities = self._probabilities(rows, scored, at)
+        given = scored.probabilities
+        if given is None:
+            given = self._scorer.engine.probabilities(rows.pixels)[at]
+        probabilities = np.zeros((count, len(self.classes)), np.float32)
+        probabilities[at] = given
         of_truth = probabilities[np.arange(count), np.maximum(truth, 0)].astype(np.float64)
         of_truth[truth < 0] = 0.0
         squares = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64)
         return Outcomes(places, confidence, truth, of_truth, squares)
-
-    def _probabilities(
-        self, rows: Rows, scored: Scored, at: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return the probabilities of every class, float32 (n, k); 0 for rows that are not `at`."""
-        probabilities = np.zeros((len(rows.pixels), len(self.classes)), np.float32)
-        if scored.probabilities is not None:
-            probabilities[at] = scored.probabilities
-        else:
-            probabilities[at] = self._scorer.engine.probabilities(rows.pixels)[at]
-        return probabilities
 
 
 def score_labelled(

@@ -33,16 +33,15 @@ _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0+")
 
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
-    """An open input file of rows to judge bundles by; `label` is None if it has no labels."""
+    """An open input file of rows to judge bundles by.
 
-    input_file: InputFile
+    name   the file's name in messages
+    label  its column of labels; None if it has none
+    """
+
+    name: str
     source: Source[Any]
     label: str | None
-
-    @property
-    def name(self) -> str:
-        """The input file's name in messages."""
-        return self.input_file.name
 
     def labels_of(self, rows: Rows) -> pa.Array | None:
         """Return the labels of a batch's scorable rows; None if the file has no labels."""
@@ -72,7 +71,7 @@ def open_labelled(
                 f"{input_file.name}: the label column {label!r} is {schema.field(label).type}: "
                 "name a column of whole numbers, booleans or text with --label"
             )
-        yield LabelledRows(input_file, source, label)
+        yield LabelledRows(input_file.name, source, label)
     finally:
         source.close()
 

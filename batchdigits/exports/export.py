@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
-from batchdigits.engines.onnx.session import Session, describe_ports
+from batchdigits.engines.onnx.session import Session
 from batchdigits.errors import UsageError, naming
 from batchdigits.exports.mlflow_folder import check_folder, check_mlflow, write_mlflow_model
 from batchdigits.files.atomic import check_parent, refuse_existing, write_output
 from batchdigits.files.digest import digest_bytes
+
+_MLFLOW_PORTS = (
+    "columns pixel_0 … pixel_63, 0..16, not scaled",
+    "columns prediction and confidence",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +72,33 @@ def export_bundle(bundle: BundleFile, paths: ExportPaths, *, overwrite: bool) ->
     Raises OutputError for a path that exists (without `overwrite`, or as something else) or can't
     be written, BundleError for a Keras model that is not allowed, MissingExtraError without MLflow.
     """
-    writers: list[Callable[[], Exported]] = []
+    wanted: list[tuple[str, Path, tuple[str, str]]] = []
     if paths.onnx is not None:
-        ports = _onnx_ports(bundle.members["model.onnx"])
-        writers.append(_prepare(bundle, "onnx", paths.onnx, ports, overwrite=overwrite))
+        wanted.append(("onnx", paths.onnx, _onnx_ports(bundle)))
     if paths.keras is not None:
-        ports = _keras_ports(bundle)
-        writers.append(_prepare(bundle, "keras", paths.keras, ports, overwrite=overwrite))
+        wanted.append(("keras", paths.keras, _keras_ports(bundle)))
+    for _, path, _ in wanted:
+        if path.exists() and path.samefile(bundle.path):
+            raise UsageError(f"{path}: is the bundle itself; name another file")
+        if not overwrite:
+            refuse_existing(path)
     if paths.mlflow is not None:
-        writers.append(_prepare_mlflow(bundle, paths.mlflow, overwrite=overwrite))
-    return [write() for write in writers]
-
-
-def _prepare(
-    bundle: BundleFile, kind: str, path: Path, ports: tuple[str, str], *, overwrite: bool
-) -> Callable[[], Exported]:
-    """Check that `path` may be written; return a function that writes the member of that kind."""
-    data = bundle.members[f"model.{kind}"]
-    if path.exists() and path.samefile(bundle.path):
-        raise UsageError(f"{path}: is the bundle itself; name another file")
-    if not overwrite:
-        refuse_existing(path)
-
-    def write() -> Exported:
+        check_mlflow()
+        check_folder(paths.mlflow, overwrite=overwrite)
+    written = []
+    for kind, path, ports in wanted:
+        data = bundle.members[f"model.{kind}"]
         write_output(path, data, overwrite=overwrite)
-        return Exported(kind, path, digest_bytes(data), *ports)
-
-    return write
-
-
-def _prepare_mlflow(bundle: BundleFile, path: Path, *, overwrite: bool) -> Callable[[], Exported]:
-    check_mlflow()
-    check_folder(path, overwrite=overwrite)
-
-    def write() -> Exported:
-        write_mlflow_model(bundle, path, overwrite=overwrite)
-        takes = "columns pixel_0 … pixel_63, 0..16, not scaled"
-        return Exported("mlflow", path, None, takes, "columns prediction and confidence")
-
-    return write
+        written.append(Exported(kind, path, digest_bytes(data), *ports))
+    if paths.mlflow is not None:
+        write_mlflow_model(bundle, paths.mlflow, overwrite=overwrite)
+        written.append(Exported("mlflow", paths.mlflow, None, *_MLFLOW_PORTS))
+    return written
 
 
-def _onnx_ports(model: bytes) -> tuple[str, str]:
-    session = Session(model)
-    takes, gives = describe_ports(session.inputs), describe_ports(session.outputs)
-    return f"{takes}, 0..16, not scaled", gives
+def _onnx_ports(bundle: BundleFile) -> tuple[str, str]:
+    session = Session(bundle.members["model.onnx"])
+    return f"{session.inputs}, 0..16, not scaled", session.outputs
 
 
 def _keras_ports(bundle: BundleFile) -> tuple[str, str]:

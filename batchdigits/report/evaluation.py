@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from batchdigits.evaluation.confusion import share_interval
-from batchdigits.evaluation.summary import SHOWN_CONFUSIONS, Evaluation
+from batchdigits.evaluation.files import SHOWN_CONFUSIONS, Evaluation
 from batchdigits.text import count_of, listing, table
 
 WIDEST_CELL = 40

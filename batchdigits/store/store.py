@@ -73,7 +73,11 @@ class Store:
             raise UsageError(
                 f"bundle name {name!r}: use lower-case letters, digits, '.', '_' and '-'"
             )
-        self._create_folder(name)
+        folder = self.folder / name
+        with explained(folder):
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                fsync_folder(self.folder)
         with self.locked(name):
             self._remove_leftovers(name)
             version = max([self._highest(name), *self.versions(name)]) + 1
@@ -84,17 +88,28 @@ class Store:
                 except FileExistsError:
                     # Someone wrote without the lock, as a copy into the store does.
                     version += 1
-            replace_under_lock(self.folder / name / ".highest", f"{version}\n".encode())
+            replace_under_lock(folder / ".highest", f"{version}\n".encode())
         return self.path(name, version)
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """Hold the lock that every writer of `name` holds, after waiting up to a minute for it.
 
+        To train again would take longer.
+
         Raises TryAgainError if another writer holds it for longer, OutputError if the store does
         not exist or can't be written.
         """
-        with _patient_lock(self.folder / name):
+        deadline = time.monotonic() + LOCK_SECONDS
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(hold_lock(self.folder / name))
+                    break
+                except TryAgainError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
             yield
 
     def aliases(self, name: str) -> dict[str, int]:
@@ -175,14 +190,6 @@ class Store:
     def _alias_path(self, name: str, alias: str) -> Path:
         return self.folder / name / "aliases" / f"{alias}.json"
 
-    def _create_folder(self, name: str) -> None:
-        """Create the name's folder, durably."""
-        folder = self.folder / name
-        with explained(folder):
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                fsync_folder(self.folder)
-
     def _remove_leftovers(self, name: str) -> None:
         """Remove the temporary files of publishers that were killed. The caller holds the lock."""
         # Those of bundles only: a signature's may belong to somebody who signs right now, unlocked.
@@ -214,22 +221,6 @@ def _entries(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise BundleError(f"{folder}: can't be listed: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _patient_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`, after waiting up to a minute: to train again takes longer."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(hold_lock(path))
-                break
-            except TryAgainError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

@@ -15,9 +15,8 @@ import batchdigits
 from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.evaluation import labels
-from batchdigits.evaluation.files import evaluate_files
+from batchdigits.evaluation.files import Evaluation, evaluate_files
 from batchdigits.evaluation.options import LabelledOptions
-from batchdigits.evaluation.summary import Evaluation
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.store.choice import BundleChoice

@@ -8,9 +8,9 @@ import numpy as np
 
 from batchdigits.evaluation.confusion import ConfusionMatrix
 from batchdigits.evaluation.evaluator import Tally
+from batchdigits.evaluation.files import Evaluation, InputTally
 from batchdigits.evaluation.groups import Group
 from batchdigits.evaluation.reliability import ConfidenceCounts
-from batchdigits.evaluation.summary import Evaluation, InputTally
 from batchdigits.scoring.ledger import Counts
 
 GROUP = Group(("a", None), 4, 1, 0.75, (0.3, 0.95), 0.5)

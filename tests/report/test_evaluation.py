@@ -10,10 +10,10 @@ import numpy as np
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.evaluation.confusion import ConfusionMatrix
 from batchdigits.evaluation.evaluator import Tally
+from batchdigits.evaluation.files import Evaluation, InputTally
 from batchdigits.evaluation.groups import Group
 from batchdigits.evaluation.reliability import ConfidenceCounts
 from batchdigits.evaluation.review import DecisionCounts
-from batchdigits.evaluation.summary import Evaluation, InputTally
 from batchdigits.report.evaluation import format_evaluation
 from batchdigits.scoring.ledger import Counts
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from batchdigits.engines.contract import Measured, MostProbable, most_probable
 from batchdigits.engines.onnx.loop import FLOAT, INT64, UINT8, Layout, Names, loop_over_blocks
 from batchdigits.engines.onnx.safety import check_onnx_graph
-from batchdigits.engines.onnx.session import Session, describe_ports
-from batchdigits.errors import BundleError
+from batchdigits.engines.onnx.session import Session
+from batchdigits.errors import BundleError, unsound_bundle
 from batchdigits.images import PIXELS
 
 BLOCK_ROWS = 1024
@@ -85,10 +85,8 @@ class OnnxEngine:
     def _checked(self, best: NDArray[np.int64], confidence: NDArray[np.float32]) -> MostProbable:
         """Return both. Raises BundleError for a class that does not exist."""
         if len(best) and not 0 <= best.min() <= best.max() < self.classes:
-            raise BundleError(
-                f"model.onnx gave a class of {best.min()} to {best.max()}, expected 0 to "
-                f"{self.classes - 1}: rebuild the bundle with train"
-            )
+            given = f"model.onnx gave a class of {best.min()} to {best.max()}"
+            raise unsound_bundle(f"{given}, expected 0 to {self.classes - 1}")
         # A softmax with a NaN is NaN throughout; runtimes differ in which class is largest then.
         confidence[~(confidence > 0)] = np.nan
         return best, confidence
@@ -122,7 +120,7 @@ class OnnxEngine:
         given = np.ascontiguousarray(pixels.T if columns else pixels, dtype)
         outputs = loop.run(
             [self._names.output(name) for name in names],
-            {self._names.pixels: given, self._names.blocks: np.array(blocks)},
+            {self._names.of("pixels"): given, self._names.of("blocks"): np.array(blocks)},
         )
         self._check_shapes(outputs, names, (blocks, self._block_rows))
         return [[output.reshape(-1, *output.shape[2:]) for output in outputs]]
@@ -152,9 +150,8 @@ class OnnxEngine:
         for name, output in zip(names, outputs, strict=True):
             expected = (*rows, *self._shape(name))
             if output.shape != expected:
-                raise BundleError(
-                    f"model.onnx gave {name} of shape {output.shape}, expected {expected}: rebuild "
-                    "the bundle with train"
+                raise unsound_bundle(
+                    f"model.onnx gave {name} of shape {output.shape}, expected {expected}"
                 )
 
     def _shape(self, name: str) -> tuple[int, ...]:
@@ -176,25 +173,17 @@ def _check_ports(session: Session, classes: int) -> tuple[bool, bool]:
 
     Raises BundleError unless it takes `pixels` and gives `probabilities`.
     """
-    inputs, outputs = describe_ports(session.inputs), describe_ports(session.outputs)
-    if inputs != f"pixels tensor(float) [N, {PIXELS}]":
-        raise BundleError(
-            f"model.onnx takes {inputs}, expected pixels tensor(float) [N, {PIXELS}]: rebuild the "
-            "bundle with train"
-        )
+    outputs, switch = session.outputs, session.optional_inputs
+    pixels = f"pixels tensor(float) [N, {PIXELS}]"
+    if session.inputs != pixels:
+        raise unsound_bundle(f"model.onnx takes {session.inputs}, expected {pixels}")
     expected = f"probabilities tensor(float) [N, {classes}]"
-    switch = describe_ports(session.optional_inputs)
     measures = switch == f"{_WANTED} tensor(bool) []" and outputs.endswith(_MEASURED)
     if measures:
         outputs = outputs.removesuffix(_MEASURED)
     elif switch:
-        raise BundleError(
-            f"model.onnx takes {switch} besides pixels, expected nothing else: rebuild the bundle "
-            "with train"
-        )
+        raise unsound_bundle(f"model.onnx takes {switch} besides pixels, expected nothing else")
     more = f"{expected}, best tensor(int64) [N], confidence tensor(float) [N]"
     if outputs not in (expected, more):
-        raise BundleError(
-            f"model.onnx gives {outputs}, expected {expected}: rebuild the bundle with train"
-        )
+        raise unsound_bundle(f"model.onnx gives {outputs}, expected {expected}")
     return outputs == more, measures

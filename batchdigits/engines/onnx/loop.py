@@ -31,7 +31,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names for what the loop adds. None of them occurs in the model."""
+    """Names for what the loop adds, after a prefix that does not occur in the model."""
 
     prefix: str
 
@@ -43,23 +43,13 @@ class Names:
             prefix += "_"
         return cls(prefix)
 
-    @property
-    def pixels(self) -> str:
-        """The name of the input for the pixels of all blocks."""
-        return self.inner("pixels")
-
-    @property
-    def blocks(self) -> str:
-        """The name of the input for the number of blocks."""
-        return self.inner("blocks")
+    def of(self, name: str) -> str:
+        """Return the name of an input, of a value inside the loop, or of a constant."""
+        return f"{self.prefix}/{name}"
 
     def output(self, name: str) -> str:
         """Return the name of the output that collects the model's output `name` over the blocks."""
-        return self.inner(f"all_{name}")
-
-    def inner(self, name: str) -> str:
-        """Return the name of something inside the loop."""
-        return f"{self.prefix}/{name}"
+        return self.of(f"all_{name}")
 
 
 def loop_over_blocks(
@@ -77,11 +67,11 @@ def loop_over_blocks(
               dimensions without the first, which is the row
     switches  the boolean inputs of `model` to set to true
 
-    Its inputs are `names.pixels`, of that layout, and `names.blocks` (int64, no dimension), the
+    Its inputs are the names of `pixels`, of that layout, and of `blocks` (int64, no dimension), the
     number of blocks to score. Its outputs have one dimension more than those of `model`, the block,
     in front.
     """
-    number, going, go_on = (names.inner(name) for name in ("number", "going", "go_on"))
+    number, going, go_on = map(names.of, ("number", "going", "go_on"))
     body = [
         *_cut_block(layout, rows, names),
         *_parts_of(model, set(switches)),
@@ -99,10 +89,10 @@ def loop_over_blocks(
     all_shape = (PIXELS, "N") if layout.columns else ("N", PIXELS)
     loop = _attribute("body", _GRAPH_ATTRIBUTE, field(6, b"".join(body)))
     graph = [
-        _node("Loop", [names.blocks, ""], [names.output(name) for name in outputs], loop),
+        _node("Loop", [names.of("blocks"), ""], [names.output(name) for name in outputs], loop),
         field(2, "blocks"),
-        field(_INPUT, _port(names.pixels, layout.kind, all_shape)),
-        field(_INPUT, _port(names.blocks, INT64, ())),
+        field(_INPUT, _port(names.of("pixels"), layout.kind, all_shape)),
+        field(_INPUT, _port(names.of("blocks"), INT64, ())),
         *(
             field(_OUTPUT, _port(names.output(name), kind, ("blocks", rows, *shape)))
             for name, (kind, *shape) in outputs.items()
@@ -124,11 +114,11 @@ def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
         steps.append(("Transpose", _attribute("perm", _INTS_ATTRIBUTE, turned)))
     if layout.kind != FLOAT:
         steps.append(("Cast", _attribute("to", _INT_ATTRIBUTE, field(3, FLOAT))))
-    cuts = [*(names.inner(f"cut_{place}") for place in range(len(steps))), "pixels"]
-    number, length, axis, begin, end = map(names.inner, ("number", "rows", "axis", "begin", "end"))
+    cuts = [*(names.of(f"cut_{place}") for place in range(len(steps))), "pixels"]
+    number, length, axis, begin, end = map(names.of, ("number", "rows", "axis", "begin", "end"))
     yield _node("Mul", [number, length], [begin])
     yield _node("Add", [begin, length], [end])
-    yield _node("Slice", [names.pixels, begin, end, axis], cuts[:1])
+    yield _node("Slice", [names.of("pixels"), begin, end, axis], cuts[:1])
     for place, (operator, attribute) in enumerate(steps):
         yield _node(operator, [cuts[place]], [cuts[place + 1]], attribute)
     for name, value in ((length, rows), (axis, int(layout.columns))):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from batchdigits.errors import BundleError
+from batchdigits.errors import BundleError, unsound_bundle
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -74,4 +74,4 @@ def _varint(message: memoryview, offset: int) -> tuple[int, int]:
 
 
 def _damaged() -> BundleError:
-    return BundleError("model.onnx is not an ONNX model: rebuild the bundle with train")
+    return unsound_bundle("model.onnx is not an ONNX model")

@@ -7,48 +7,36 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from batchdigits.errors import BundleError
+from batchdigits.errors import unsound_bundle
 
 _FATAL = 4
 
 
 class Session:
-    """A model, given as bytes. Raises BundleError if it can't be loaded."""
+    """A model, given as bytes. Raises BundleError if it can't be loaded.
+
+    inputs           name, type and shape of each input that must be given, as `_ports` words them
+    optional_inputs  likewise the inputs that have a value of their own if none is given
+    outputs          likewise the outputs
+    """
 
     def __init__(self, model: bytes) -> None:
         self._errors = _runtime_errors()
         self._session = _open(model, self._errors)
-
-    @property
-    def inputs(self) -> Sequence[Any]:
-        """Name, type and shape of each input that must be given."""
-        ports: Sequence[Any] = self._session.get_inputs()
-        return ports
-
-    @property
-    def optional_inputs(self) -> Sequence[Any]:
-        """Name, type and shape of each input that has a value of its own if none is given."""
-        ports: Sequence[Any] = self._session.get_overridable_initializers()
-        return ports
-
-    @property
-    def outputs(self) -> Sequence[Any]:
-        """Name, type and shape of each output."""
-        ports: Sequence[Any] = self._session.get_outputs()
-        return ports
+        self.inputs = _ports(self._session.get_inputs())
+        self.optional_inputs = _ports(self._session.get_overridable_initializers())
+        self.outputs = _ports(self._session.get_outputs())
 
     def run(self, names: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the outputs of these names. Raises BundleError if the model fails."""
         try:
             outputs: list[NDArray[Any]] = self._session.run(names, given)
         except self._errors as error:
-            raise BundleError(
-                f"model.onnx failed ({_one_line(error)}): rebuild the bundle with train"
-            ) from error
+            raise unsound_bundle(f"model.onnx failed ({_one_line(error)})") from error
         return outputs
 
 
-def describe_ports(ports: Sequence[Any]) -> str:
+def _ports(ports: Sequence[Any]) -> str:
     """Name, type and shape of each port; N stands for a first dimension that is left open."""
     return ", ".join(f"{port.name} {port.type} [{_shape(port.shape)}]" for port in ports)
 
@@ -72,9 +60,7 @@ def _open(model: bytes, errors: tuple[type[Exception], ...]) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except errors as error:
-        raise BundleError(
-            f"model.onnx can't be loaded ({_one_line(error)}): rebuild the bundle with train"
-        ) from error
+        raise unsound_bundle(f"model.onnx can't be loaded ({_one_line(error)})") from error
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
