@@ -46,9 +46,9 @@ def add_export(commands: Any) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     from batchdigits.engines.open import open_checked
-    from batchdigits.exports.export import ExportPaths, export_bundle
+    from batchdigits.exports.export import check_paths, export_bundle
 
-    paths = ExportPaths.parse(arguments.onnx, arguments.keras, arguments.mlflow)
+    paths = check_paths(arguments.onnx, arguments.keras, arguments.mlflow)
     bundle = BundleChoice.of_flags(arguments, bundle=arguments.reference).load()
     open_checked(bundle)
     written = export_bundle(bundle, paths, overwrite=arguments.overwrite)

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits.archive.classes import Classes, ClassValue
 from batchdigits.errors import BundleError, UnusableInputError
@@ -17,7 +16,6 @@ from batchdigits.evaluation.evaluator import (
     UNSCORED,
     Evaluator,
     Outcomes,
-    Tally,
     refuse_useless,
     score_labelled,
 )
@@ -46,31 +44,62 @@ class Flip:
     new_confidence: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class BundleComparison:
-    """The figures of an old and a new bundle on the same rows.
+    """The figures of an old and a new bundle on the same rows, counted batch by batch.
 
     data        the file of rows
     label       its column of labels; None if it has none
+    old, new    the tally of each bundle
     labels      the classes of both bundles, the old one's first
     only_old, only_new  the classes that the other bundle lacks
     improved    flips that were wrong and become right; `worsened` the reverse
-    flips       the first flips, as many as were asked for
+    flips       the first `keep_flips` flips
     matrix      int64 (k, k) over `labels`: row = old class, column = new class; its diagonal counts
                 the rows that both label alike
     """
 
-    data: str
-    label: str | None
-    old: Tally
-    new: Tally
-    labels: tuple[ClassValue, ...]
-    only_old: tuple[ClassValue, ...]
-    only_new: tuple[ClassValue, ...]
-    improved: int
-    worsened: int
-    flips: tuple[Flip, ...]
-    matrix: NDArray[np.int64]
+    def __init__(self, rows: LabelledRows, old: Evaluator, new: Evaluator, keep_flips: int) -> None:
+        self.data, self.label = rows.name, rows.label
+        self.old, self.new = old.tally, new.tally
+        self.only_old = _lacking(old.classes, new.classes)
+        self.only_new = _lacking(new.classes, old.classes)
+        self.labels: tuple[ClassValue, ...] = (*old.classes.values, *self.only_new)
+        self.improved = self.worsened = 0
+        self.flips: list[Flip] = []
+        self.matrix = np.zeros((len(self.labels), len(self.labels)), np.int64)
+        self._classes = old.classes, new.classes
+        self._keep_flips = keep_flips
+        self._of_new = label_places(new.classes.array(), label_keys(self.labels))
+
+    def add(self, first_row: int, batch: Rows, outcomes: list[Outcomes]) -> None:
+        """Count the flips of a batch whose first row has this 1-based number."""
+        old, new = outcomes
+        both = np.flatnonzero((old.places != UNSCORED) & (new.places != UNSCORED))
+        before, after = old.places[both], self._of_new[new.places[both]]
+        self.matrix += pair_counts(before, after, len(self.labels))
+        flipped = both[before != after]
+        was_right, is_right = old.is_right[flipped], new.is_right[flipped]
+        self.improved += int((is_right & ~was_right).sum())
+        self.worsened += int((was_right & ~is_right).sum())
+        for at in flipped[: self._keep_flips - len(self.flips)].tolist():
+            row = first_row + int(batch.offsets[at])
+            self.flips.append(self._flip(row, at, batch, outcomes))
+
+    def _flip(self, row: int, at: int, batch: Rows, outcomes: list[Outcomes]) -> Flip:
+        old, new = outcomes
+        names = batch.passthrough.schema.names
+        cells = (column[at].as_py() for column in batch.passthrough.columns)
+        columns = {name: json_value(cell) for name, cell in zip(names, cells, strict=True)}
+        label = None if self.label is None else columns.pop(self.label)
+        return Flip(
+            row=row,
+            columns=columns,
+            label=None if old.truth[at] == UNLABELLED else label,
+            old=self._classes[0].values[old.places[at]],
+            new=self._classes[1].values[new.places[at]],
+            old_confidence=float(old.confidence[at]),
+            new_confidence=float(new.confidence[at]),
+        )
 
     @property
     def flip_count(self) -> int:
@@ -110,23 +139,11 @@ def compare_bundles(
 
     Raises as `score_labelled` and `refuse_useless`.
     """
-    flips = _FlipCounts(old.classes, new.classes, rows.label, keep_flips)
+    comparison = BundleComparison(rows, old, new, keep_flips)
     for first_row, batch, outcomes in score_labelled(rows, [old, new]):
-        flips.add(first_row, batch, outcomes)
+        comparison.add(first_row, batch, outcomes)
     refuse_useless(rows.name, rows.label, [old.tally, new.tally])
-    return BundleComparison(
-        data=rows.name,
-        label=rows.label,
-        old=old.tally,
-        new=new.tally,
-        labels=flips.labels,
-        only_old=_lacking(old.classes, new.classes),
-        only_new=_lacking(new.classes, old.classes),
-        improved=flips.improved,
-        worsened=flips.worsened,
-        flips=tuple(flips.kept),
-        matrix=flips.matrix,
-    )
+    return comparison
 
 
 def check_candidate(
@@ -169,49 +186,6 @@ def check_candidate(
 def _accuracy(candidate: Evaluator, rows: LabelledRows) -> str:
     tally = candidate.tally
     return f"accuracy {tally.accuracy:.4f} on {tally.labelled} rows of {rows.name}"
-
-
-class _FlipCounts:
-    """The rows that flip, counted batch by batch, and the first `keep` of them."""
-
-    def __init__(self, old: Classes, new: Classes, label: str | None, keep: int) -> None:
-        self.labels: tuple[ClassValue, ...] = (*old.values, *_lacking(new, old))
-        self.kept: list[Flip] = []
-        self.improved = self.worsened = 0
-        self.matrix = np.zeros((len(self.labels), len(self.labels)), np.int64)
-        self._classes = old, new
-        self._label = label
-        self._keep = keep
-        self._of_new = label_places(new.array(), label_keys(self.labels))
-
-    def add(self, first_row: int, batch: Rows, outcomes: list[Outcomes]) -> None:
-        old, new = outcomes
-        both = np.flatnonzero((old.places != UNSCORED) & (new.places != UNSCORED))
-        before, after = old.places[both], self._of_new[new.places[both]]
-        self.matrix += pair_counts(before, after, len(self.labels))
-        flipped = both[before != after]
-        was_right, is_right = old.is_right[flipped], new.is_right[flipped]
-        self.improved += int((is_right & ~was_right).sum())
-        self.worsened += int((was_right & ~is_right).sum())
-        for at in flipped[: self._keep - len(self.kept)].tolist():
-            row = first_row + int(batch.offsets[at])
-            self.kept.append(self._flip(row, at, batch, outcomes))
-
-    def _flip(self, row: int, at: int, batch: Rows, outcomes: list[Outcomes]) -> Flip:
-        old, new = outcomes
-        names = batch.passthrough.schema.names
-        cells = (column[at].as_py() for column in batch.passthrough.columns)
-        columns = {name: json_value(cell) for name, cell in zip(names, cells, strict=True)}
-        label = None if self._label is None else columns.pop(self._label)
-        return Flip(
-            row=row,
-            columns=columns,
-            label=None if old.truth[at] == UNLABELLED else label,
-            old=self._classes[0].values[old.places[at]],
-            new=self._classes[1].values[new.places[at]],
-            old_confidence=float(old.confidence[at]),
-            new_confidence=float(new.confidence[at]),
-        )
 
 
 def _lacking(classes: Classes, other: Classes) -> tuple[ClassValue, ...]:

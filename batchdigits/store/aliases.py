@@ -55,18 +55,19 @@ class AliasHistory:
         except OSError as error:
             raise BundleError(f"{path}: can't be read: {error.strerror}") from error
         try:
-            history = cls.parse(text)
+            return cls.parse(text)
         except (ValueError, TypeError, KeyError) as error:
-            raise _damaged(path) from error
-        if not history.changes:
-            raise _damaged(path)
-        return history
+            raise BundleError(
+                f"{path}: is damaged, expected the history of an alias: remove it and promote again"
+            ) from error
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Parse the bytes of an alias's file. Raises ValueError, TypeError or KeyError."""
-        history = cls()
-        for entry in json.loads(text)["history"]:
+        history, entries = cls(), json.loads(text)["history"]
+        if not entries:
+            raise ValueError("no change of an alias")
+        for entry in entries:
             history = history._with_entry(entry)
         return history
 
@@ -152,12 +153,6 @@ def move_alias(path: Path, version: int, move: Move) -> None:
             "again"
         )
     replace_under_lock(path, history.with_move(version, move.action, move.reason).to_json())
-
-
-def _damaged(path: Path) -> BundleError:
-    return BundleError(
-        f"{path}: is damaged, expected the history of an alias: remove it and promote again"
-    )
 
 
 def _user() -> str:

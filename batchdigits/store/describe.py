@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.archive.bundle_file import read_bundle
@@ -37,22 +37,18 @@ def describe_bundles(store: Store, name: str) -> list[StoredBundle]:
         aliases, error = store.aliases(name), None
     except BundleError as damage:
         aliases, error = {}, _logged(damage)
-    return [_describe(store, name, version, aliases, error) for version in store.versions(name)]
-
-
-def _describe(
-    store: Store, name: str, version: int, aliases: dict[str, int], error: str | None
-) -> StoredBundle:
-    path = store.path(name, version)
-    own = tuple(alias for alias, target in aliases.items() if target == version)
-    try:
-        bundle = read_bundle(path)
-    except BundleError as damage:
-        return StoredBundle(name, version, own, path, error=_logged(damage))
-    facts = bundle.manifest
-    return StoredBundle(
-        *(name, version, own, path, facts.created, facts.accuracy, bundle.digest, error)
-    )
+    bundles = []
+    for version in store.versions(name):
+        own = tuple(alias for alias, target in aliases.items() if target == version)
+        bundle = StoredBundle(name, version, own, store.path(name, version), error=error)
+        try:
+            file = read_bundle(bundle.path)
+        except BundleError as damage:
+            bundles.append(replace(bundle, error=_logged(damage)))
+            continue
+        created, accuracy = file.manifest.created, file.manifest.accuracy
+        bundles.append(replace(bundle, created=created, accuracy=accuracy, digest=file.digest))
+    return bundles
 
 
 def _logged(error: BundleError) -> str:
