@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.bundles.common import add_command, add_data_options, named_store, open_data
@@ -19,6 +18,8 @@ from batchdigits.store.store import Store
 from batchdigits.text import listing, parse_share, table
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from batchdigits.evaluation.evaluator import Evaluator
 
 _LOGGER = logging.getLogger("batchdigits")
