@@ -117,11 +117,7 @@ def count_differences(engine: Engine, bundle: BundleFile) -> Replay:
     # Negated, so that a NaN differs.
     differs = ~(worst <= golden.tolerance) | wrong_label
     return Replay(
-        len(worst),
-        int(differs.sum()),
-        int(wrong_label.sum()),
-        float(worst.max()),
-        golden.tolerance,
+        len(worst), int(differs.sum()), int(wrong_label.sum()), float(worst.max()), golden.tolerance
     )
 
 

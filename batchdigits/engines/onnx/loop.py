@@ -67,9 +67,9 @@ def loop_over_blocks(
               dimensions without the first, which is the row
     switches  the boolean inputs of `model` to set to true
 
-    Its inputs are the names of `pixels`, of that layout, and of `blocks` (int64, no dimension), the
-    number of blocks to score. Its outputs have one dimension more than those of `model`, the block,
-    in front.
+    Its inputs are `names.of("pixels")`, of that layout, and `names.of("blocks")`, the number of
+    blocks to score (int64, no dimension). Its outputs have one dimension more than those of
+    `model`, the block, in front.
     """
     number, going, go_on = map(names.of, ("number", "going", "go_on"))
     body = [

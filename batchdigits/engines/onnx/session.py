@@ -15,9 +15,9 @@ _FATAL = 4
 class Session:
     """A model, given as bytes. Raises BundleError if it can't be loaded.
 
-    inputs           name, type and shape of each input that must be given, as `_ports` words them
-    optional_inputs  likewise the inputs that have a value of their own if none is given
-    outputs          likewise the outputs
+    inputs           name, type and shape of each input that must be given, as one text
+    optional_inputs  the same text for the inputs that have a default
+    outputs          the same text for the outputs
     """
 
     def __init__(self, model: bytes) -> None:
