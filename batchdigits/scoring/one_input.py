@@ -192,7 +192,7 @@ def _warn(watch: Watch, drift: Drift, work: Work, name: str) -> None:
 
 
 def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
-    """Raise OutputError for outputs of another input, bundle or options, unless they may go."""
+    """Raise OutputError for outputs of another input, bundle or options, without --overwrite."""
     targets = place.targets
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
     if present and not work.policy.overwrite:
