@@ -31,10 +31,7 @@ _KIND_TYPES: dict[str, ClassType] = {
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The labels, in the order of the network's outputs, and their type.
-
-    `values` are distinct; at least two.
-    """
+    """The distinct labels, two or more, in the order of the network's outputs, and their type."""
 
     type: ClassType
     values: tuple[ClassValue, ...]

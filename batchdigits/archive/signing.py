@@ -75,10 +75,7 @@ class Signature:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Parse the bytes of a `.sig` file; unknown keys are ignored.
-
-        Raises BundleError for anything that is not a signature of this format.
-        """
+        """Parse a `.sig` file, unknown keys ignored. Raises BundleError for anything else."""
         document = parse_json(text, "the signature", MAX_SIGNATURE_FILE_BYTES)
         if not isinstance(document, dict):
             raise BundleError("is not a JSON object, expected a signature")

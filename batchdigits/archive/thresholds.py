@@ -29,10 +29,7 @@ class Thresholds:
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """Parse the manifest's value of `thresholds`, unknown keys allowed.
-
-        Raises BundleError for a value that can't be a threshold.
-        """
+        """Parse the manifest's `thresholds`, unknown keys allowed. Raises BundleError if wrong."""
         if not isinstance(value, dict):
             raise wrong_fact("thresholds", value, "an object")
         numbers = {name: value.get(name) for name in _NUMBERS}

@@ -84,10 +84,7 @@ def open_data(
 
 
 def named_store(arguments: argparse.Namespace) -> tuple[Store, str]:
-    """Return the store, and the name that is given alone, without a version or an alias.
-
-    Raises UsageError for anything else.
-    """
+    """Return the store and the name. Raises UsageError for a name with a version or an alias."""
     store = open_store(arguments.store)
     name, selector = split_reference(arguments.name)
     if selector is not None:

@@ -135,10 +135,7 @@ class BundleComparison:
 def compare_bundles(
     rows: LabelledRows, old: Evaluator, new: Evaluator, *, keep_flips: int = KEPT_FLIPS
 ) -> BundleComparison:
-    """Score all rows with both bundles, in one pass.
-
-    Raises as `score_labelled` and `refuse_useless`.
-    """
+    """Score all rows with both bundles. Raises as `score_labelled` and `refuse_useless`."""
     comparison = BundleComparison(rows, old, new, keep_flips)
     for first_row, batch, outcomes in score_labelled(rows, [old, new]):
         comparison.add(first_row, batch, outcomes)

@@ -21,10 +21,7 @@ _NORMAL_QUANTILE = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Precision, recall and F1 (0..1) of one class, and its number of rows.
-
-    A precision or recall of no rows is 0.
-    """
+    """Precision, recall and F1 of one class, 0..1 and 0 without rows, and its number of rows."""
 
     label: Any
     precision: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 from batchdigits.evaluation.confusion import share_interval
@@ -85,16 +86,8 @@ def _confused(evaluation: Evaluation) -> str:
 
 def _reliability(evaluation: Evaluation) -> str:
     header = ["above", "up to", "rows", "mean confidence", "accuracy"]
-    lines = [
-        [
-            f"{each.low:.3f}",
-            f"{each.high:.3f}",
-            f"{each.rows:,}",
-            f"{each.confidence:.4f}",
-            f"{each.accuracy:.4f}",
-        ]
-        for each in evaluation.confidence.bins()
-    ]
+    styles = (".3f", ".3f", ",", ".4f", ".4f")
+    lines = [list(map(format, astuple(each), styles)) for each in evaluation.confidence.bins()]
     return _titled("rows by confidence", [header, *lines])
 
 

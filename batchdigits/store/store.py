@@ -113,19 +113,13 @@ class Store:
             yield
 
     def aliases(self, name: str) -> dict[str, int]:
-        """Return every alias of `name` and the version it points at, sorted by alias.
-
-        Raises BundleError if an alias's file is damaged.
-        """
+        """Return each alias's version, sorted by alias. Raises BundleError for a damaged alias."""
         entries = _entries(self.folder / name / "aliases")
         known = sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
         return {alias: self._select(name, alias) for alias in known if is_alias(alias)}
 
     def history(self, name: str, alias: str) -> AliasHistory:
-        """Return the alias's history, empty if there is no such alias.
-
-        Raises BundleError if the alias's file is damaged.
-        """
+        """Return an alias's history, empty without a file. Raises BundleError if it is damaged."""
         return AliasHistory.read(self._alias_path(name, alias))
 
     def set_alias(self, name: str, alias: str, version: int, move: Move = PROMOTION) -> None:
@@ -224,10 +218,7 @@ def _entries(folder: Path) -> list[str]:
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:
-    """Split a reference into its name and, after an `@`, its version or alias.
-
-    Raises BundleError for anything that is not a reference.
-    """
+    """Split NAME or NAME@SELECTOR into its parts. Raises BundleError for anything else."""
     match = _REFERENCE.fullmatch(reference)
     if match is None or not is_bundle_name(match.group(1)):
         raise BundleError(

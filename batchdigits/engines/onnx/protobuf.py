@@ -13,10 +13,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Yield number and value of each field: bytes as a view, numbers as int.
-
-    Raises BundleError if the bytes are not a message.
-    """
+    """Yield each field's number and value, a view or an int. Raises BundleError if damaged."""
     offset = 0
     while offset < len(message):
         tag, offset = _varint(message, offset)
