@@ -102,7 +102,7 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
 
 
 def read_passphrase(path: Path) -> bytes:
-    """Read the first line of a secret file. Raises UsageError if it is empty or others may read it."""
+    """Read the first line of a secret file. Raises UsageError if empty or others may read it."""
     data = _read_secret(path, "the file with the passphrase")
     passphrase = data.partition(b"\n")[0].rstrip(b"\r")
     if not passphrase:
