@@ -1,21 +1,23 @@
-"""How accurate are the networks, and is their confidence honest?
+"""Measure how accurate the networks are, and how honest their confidence is.
 
     python benchmarks/accuracy.py [--seeds 5] [--networks default mlp-small best] [--ten-fold]
 
-All figures are of rows that the network had not seen. The blocks also chose the recipe, so
-theirs are a little too good; the tutorial's test rows chose nothing.
+All figures are for rows that the network had not seen. The blocks were also used to choose the
+recipe, so their figures are slightly too good; the tutorial's test rows were not used for any
+choice.
 
-- split: the tutorial's 540 test rows, once a seed, by what `train` publishes;
-- blocks: errors of all 1,797 rows in five contiguous blocks, each predicted by a network trained on
-  the other four. Writers sit together in the file, so a block holds people that the others hardly
-  show;
-- ten-fold: the part of all rows that is right in stratified ten-fold cross-validation, by seed 0
-  alone (only with --ten-fold: it takes as long as ten seeds of the split);
-- calibration error: expected calibration error over the rows of the blocks before the temperature,
-  and with each block at the temperature fitted on the other four.
+- split: the tutorial's 540 test rows, once a seed, scored by the network that `train` publishes;
+- blocks: errors on all 1,797 rows in five contiguous blocks, each predicted by a network trained on
+  the other four. The file is ordered by writer, so a block holds people whom the others hardly
+  contain;
+- ten-fold: the share of all rows that is right in stratified ten-fold cross-validation, for seed 0
+  only (with --ten-fold, because it takes as long as ten seeds of the split);
+- calibration error: the expected calibration error over the rows of the blocks, before the
+  temperature, and with each block at the temperature fitted on the other four.
 
-`train` is the seconds of all that `train` does besides imports: temperature, fit, judging,
-compiling, packing; `fit` those of fitting alone, on the tutorial's 1,257 training rows.
+`train` is the time in seconds of everything that `train` does except the imports: temperature, fit,
+evaluation, compiling, packing. `fit` is the time of fitting alone, on the tutorial's 1,257 training
+rows.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What one seed gave: parts of 1, errors of all rows, seconds."""
+    """The results for one seed: shares of 1, errors among all rows, seconds."""
 
     on_split: float
     fit_seconds: float
@@ -83,10 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = load_tutorial_digits()
     lines, figures = [], {}
     for name in arguments.networks:
-        found = [_judge(data, name, seed) for seed in range(arguments.seeds)]
+        seeds = [_judge(data, name, seed) for seed in range(arguments.seeds)]
         folds = _ten_fold(data, name) if arguments.ten_fold else None
-        lines.append(_line(name, found, folds))
-        figures[name] = _figures(name, found, folds)
+        lines.append(_line(name, seeds, folds))
+        figures[name] = _figures(name, seeds, folds)
     header = ["", "split, mean %", "split, %", "block errors, mean", "block errors"]
     header += ["calibration error, %: before", "after", "ten-fold, %", "fit, s", "train, s"]
     print(table(header, lines))
@@ -98,14 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _judge(data: Labelled, name: str, seed: int) -> Seed:
     show(f"{name}, seed {seed}")
     result = _train(name, seed)
-    found, block = _in_parts(data, _blocks(len(data.targets)), _settings(name, seed))
-    after = at_other_folds_temperature(found, data.targets, block)
+    probabilities, block = _in_parts(data, _blocks(len(data.targets)), _settings(name, seed))
+    after = at_other_folds_temperature(probabilities, data.targets, block)
     judged = Seed(
         result.trained.scores.accuracy,
         result.trained.fitted.seconds,
         result.seconds,
-        int((found.argmax(axis=1) != data.targets).sum()),
-        measure_reliability(found, data.targets).calibration_error,
+        int((probabilities.argmax(axis=1) != data.targets).sum()),
+        measure_reliability(probabilities, data.targets).calibration_error,
         measure_reliability(after, data.targets).calibration_error,
     )
     show(f"  {judged}")
@@ -113,7 +115,7 @@ def _judge(data: Labelled, name: str, seed: int) -> Seed:
 
 
 def _train(name: str, seed: int) -> TrainResult:
-    """What `train` does by default, with its frameworks already imported."""
+    """Run `train` with its defaults; its frameworks are already imported."""
     arch, recipe = NETWORKS[name]
     settings = {"arch": arch, "recipe": recipe, "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
@@ -123,8 +125,8 @@ def _train(name: str, seed: int) -> TrainResult:
 
 def _ten_fold(data: Labelled, name: str) -> float:
     show(f"{name}, ten-fold")
-    found, _ = _in_parts(data, split_folds(data, 10, 0), _settings(name, 0))
-    return float((found.argmax(axis=1) == data.targets).mean())
+    probabilities, _ = _in_parts(data, split_folds(data, 10, 0), _settings(name, 0))
+    return float((probabilities.argmax(axis=1) == data.targets).mean())
 
 
 def _settings(name: str, seed: int) -> Settings:
@@ -133,7 +135,7 @@ def _settings(name: str, seed: int) -> Settings:
 
 
 def _blocks(rows: int) -> Iterator[tuple[Rows, Rows]]:
-    """Train and held-out rows of each contiguous block."""
+    """Yield the training rows and the held-out rows of each contiguous block."""
     numbers = np.arange(rows)
     for held in np.array_split(numbers, BLOCKS):
         yield np.setdiff1d(numbers, held), held
@@ -142,45 +144,45 @@ def _blocks(rows: int) -> Iterator[tuple[Rows, Rows]]:
 def _in_parts(
     data: Labelled, parts: Iterator[tuple[Rows, Rows]], settings: Settings
 ) -> tuple[NDArray[np.float32], Rows]:
-    """Probabilities (n, k) of each row by the network that had not seen it, and which that was."""
-    found = np.zeros((len(data.targets), data.classes), np.float32)
+    """Return each row's probabilities (n, k) by the network that had not seen it, and its part."""
+    probabilities = np.zeros((len(data.targets), data.classes), np.float32)
     part = np.zeros(len(data.targets), np.int64)
     for number, (known, held) in enumerate(parts):
         fitted = fit(data.pixels[known], data.targets[known], data.classes, settings)
-        found[held] = fitted.probabilities(data.pixels[held])
+        probabilities[held] = fitted.probabilities(data.pixels[held])
         part[held] = number
-    return found, part
+    return probabilities, part
 
 
-def _line(name: str, found: Sequence[Seed], folds: float | None) -> list[str]:
+def _line(name: str, seeds: Sequence[Seed], folds: float | None) -> list[str]:
     return [
         name,
-        f"{100 * np.mean([one.on_split for one in found]):.2f}",
-        spread(100 * one.on_split for one in found).text(2),
-        f"{np.mean([one.block_errors for one in found]):.1f}",
-        spread(one.block_errors for one in found).text(0),
-        spread(100 * one.error_before for one in found).text(2),
-        spread(100 * one.error_after for one in found).text(2),
+        f"{100 * np.mean([seed.on_split for seed in seeds]):.2f}",
+        spread(100 * seed.on_split for seed in seeds).text(2),
+        f"{np.mean([seed.block_errors for seed in seeds]):.1f}",
+        spread(seed.block_errors for seed in seeds).text(0),
+        spread(100 * seed.error_before for seed in seeds).text(2),
+        spread(100 * seed.error_after for seed in seeds).text(2),
         "not run" if folds is None else f"{100 * folds:.2f}",
-        spread(one.fit_seconds for one in found).text(1),
-        spread(one.train_seconds for one in found).text(1),
+        spread(seed.fit_seconds for seed in seeds).text(1),
+        spread(seed.train_seconds for seed in seeds).text(1),
     ]
 
 
-def _figures(name: str, found: Sequence[Seed], folds: float | None) -> dict[str, object]:
-    errors = float(np.mean([one.block_errors for one in found]))
-    on_split = float(np.mean([one.on_split for one in found]))
-    after = spread(one.error_after for one in found)
-    seconds = spread(one.train_seconds for one in found)
+def _figures(name: str, seeds: Sequence[Seed], folds: float | None) -> dict[str, object]:
+    errors = float(np.mean([seed.block_errors for seed in seeds]))
+    on_split = float(np.mean([seed.on_split for seed in seeds]))
+    after = spread(seed.error_after for seed in seeds)
+    seconds = spread(seed.train_seconds for seed in seeds)
     figures: dict[str, object] = {
         "split_mean": round(on_split, 5),
-        "split": spread(one.on_split for one in found),
+        "split": spread(seed.on_split for seed in seeds),
         "block_errors_mean": errors,
-        "block_errors": spread(float(one.block_errors) for one in found),
-        "calibration_error_before": spread(one.error_before for one in found),
+        "block_errors": spread(float(seed.block_errors) for seed in seeds),
+        "calibration_error_before": spread(seed.error_before for seed in seeds),
         "calibration_error_after": after,
         "ten_fold": folds,
-        "fit_seconds": spread(one.fit_seconds for one in found),
+        "fit_seconds": spread(seed.fit_seconds for seed in seeds),
         "train_seconds": seconds,
     }
     if name in MOST_BLOCK_ERRORS:

@@ -1,11 +1,12 @@
-"""Does ONNX Runtime offer arithmetic that is cheaper, and leaves every label as it is?
+"""Look for cheaper arithmetic in ONNX Runtime that changes no label.
 
     python benchmarks/arithmetic.py [--pairs 15]
 
-The default network is trained on the tutorial's training part. Its graph as packed, and as each of
-ONNX Runtime's offers makes it, then score the same 16,384 rows in turn, one thread, blocks of
-1,024. Beside the ratio of CPU times: how far the probabilities of the 540 held-out rows move at
-most, how many of their labels change, how long a session takes to open. Needs the train extra.
+The default network is trained on the tutorial's training part. Its graph, as packed and as each
+optimisation of ONNX Runtime changes it, scores the same 16,384 rows in turn, with one thread and in
+blocks of 1,024. The table has the ratio of CPU times, the largest change of a probability of the
+540 held-out rows, how many of their labels change, and how long a session takes to open. The
+benchmark needs the train extra.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             {name: partial(_seconds, session, many) for name, session in sessions.items()},
         )
         opening = {name: spread(_opened(opener)) for name, opener in openers.items()}
-    found: dict[str, dict[str, Any]] = {
+    candidates: dict[str, dict[str, Any]] = {
         name: {
             "ratio": ratios(seconds, times[PACKED]),
             "worst_probability": float(np.abs(_run(sessions[name], unseen) - expected).max()),
@@ -67,17 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{facts['labels_changed']} of {len(unseen)}",
             facts["opening_ms"].text(1),
         ]
-        for name, facts in found.items()
+        for name, facts in candidates.items()
     ]
     header = ["", "CPU ns a row", "over as packed", "moves up to", "labels changed", "opens in ms"]
     print(table(header, lines))
-    figures = {"arch": arguments.arch, "pairs": arguments.pairs, "found": found}
+    figures = {"arch": arguments.arch, "pairs": arguments.pairs, "found": candidates}
     finish("arithmetic", figures, save=arguments.save, load_before=before)
     return 0
 
 
 def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
-    """The graph of the default recipe, the rows it was fitted on, and the held-out ones."""
+    """Return the default recipe's graph, the rows it was fitted on, and the held-out ones."""
     show("training")
     from batchdigits.packing.onnx_export import export_onnx
     from batchdigits.training.data import load_tutorial_digits
@@ -95,7 +96,7 @@ def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
 
 
 def _openers(model: bytes, known: Pixels, folder: Path) -> dict[str, Callable[[], Any]]:
-    """What opens each candidate, the packed graph first."""
+    """Return a function that opens each candidate, the packed graph first."""
     optimised = folder / "optimised.onnx"
     _session(model, optimized_model_filepath=str(optimised))
     return {
@@ -127,7 +128,7 @@ def _session(model: bytes, **settings: Any) -> Any:
 
 
 def _static(model: bytes, known: Pixels, folder: Path, *, per_channel: bool = False) -> bytes:
-    """The graph with 8-bit products, their ranges taken from the rows it was fitted on."""
+    """Return the graph with 8-bit products, whose ranges come from the rows it was fitted on."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
     class Rows(CalibrationDataReader):  # type: ignore[misc]  # it has no hints
@@ -157,8 +158,8 @@ def _run(session: Any, pixels: Pixels) -> NDArray[np.float32]:
     return result
 
 
-def _changed(found: NDArray[np.float32], expected: NDArray[np.float32]) -> int:
-    return int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+def _changed(probabilities: NDArray[np.float32], expected: NDArray[np.float32]) -> int:
+    return int((probabilities.argmax(axis=1) != expected.argmax(axis=1)).sum())
 
 
 def _seconds(session: Any, pixels: Pixels) -> float:

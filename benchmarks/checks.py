@@ -1,4 +1,4 @@
-"""What do the safety checks cost?
+"""Measure what the safety checks cost.
 
     python benchmarks/checks.py [--rows 1000000] [--pairs 5]
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(folder: Path, kind: str, rows: int, pairs: int) -> dict[str, Spread]:
-    """Rows a second and CPU time of both sides, and their ratios."""
+    """Return rows per second and CPU time for both sides, and their ratios."""
     # Imported late, so that --help answers at once.
     from support.bare import Run, score_here
     from support.unchecked import unchecked

@@ -1,10 +1,10 @@
-"""How long from nothing to done, for a small file and for no file at all?
+"""Measure the time from nothing to done, for a small file and for --help.
 
     python benchmarks/cold_start.py [--pairs 15]
 
-Whole processes in turn: the 1,797 rows of sample_data against the imports that no scoring can do
-without, and `--help` against bare Python with argparse. A hand-written Keras script on the same
-rows stands beside them.
+Whole processes run in turn: predict on the 1,797 rows of sample_data against the imports that every
+scoring needs, and `--help` against bare Python with argparse. A Keras script written by hand scores
+the same rows for comparison.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "argparse alone": lambda: _python("-c", ARGPARSE),
         "a usage error": lambda: _python("-c", _USAGE_ERROR),
     }
-    found = in_turn(arguments.pairs, sides)
+    runs = in_turn(arguments.pairs, sides)
     if not arguments.no_script:
-        found["Keras script, 1,797 rows"] = _script(folder)
-    seconds = {name: [usage.seconds for usage in usages] for name, usages in found.items()}
+        runs["Keras script, 1,797 rows"] = _script(folder)
+    seconds = {name: [usage.seconds for usage in usages] for name, usages in runs.items()}
     cold = ratios(seconds["predict, 1,797 rows"], seconds["imports alone"])
     help_ = ratios(seconds["predict --help"], seconds["argparse alone"])
     lines = [
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             spread(1000 * usage.seconds for usage in usages).text(0),
             spread(usage.peak_mb for usage in usages).text(0),
         ]
-        for name, usages in found.items()
+        for name, usages in runs.items()
     ]
     print(table(["", "ms", "peak MB"], lines))
     print(f"\npredict over its imports: {cold.text()}, wanted <= {TARGET:g}")
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "help_ratio": help_,
         "help": target(help_.median, HELP_TARGET, at_most=True),
         "seconds": {name: spread(values) for name, values in seconds.items()},
-        "peak_mb": {name: spread(u.peak_mb for u in usages) for name, usages in found.items()},
+        "peak_mb": {name: spread(u.peak_mb for u in usages) for name, usages in runs.items()},
     }
     finish("cold_start", figures, save=arguments.save, load_before=before)
     return 0
@@ -96,15 +96,15 @@ def _script(folder: Path) -> list[Usage]:
     model = unpack_bundle(PACKAGED_BUNDLE, folder)
     sample = _sample_of_script(folder)
     command = [SCRIPTS / "keras_script.py", sample, folder / "script.parquet", model]
-    found = []
+    runs = []
     for number in range(1, SCRIPT_ROUNDS + 1):
         show(f"Keras script, {number} of {SCRIPT_ROUNDS}")
-        found.append(run([sys.executable, *command]))
-    return found
+        runs.append(run([sys.executable, *command]))
+    return runs
 
 
 def _sample_of_script(folder: Path) -> Path:
-    """Rows as data.py makes them: the script knows its columns' names."""
+    """Make rows with data.py, because the script expects the names of its columns."""
     from support.measure import make_data
 
     return make_data(folder, 1797, "parquet")

@@ -1,9 +1,9 @@
-"""What does a second core bring?
+"""Measure what a second core gains.
 
     python benchmarks/cores.py [--rows 2000000] [--pairs 7]
 
-Rows a second in steady state (the time of a large file less that of one with a tenth of its rows,
-in a process that has imported everything), with one worker and with as many as there are cores.
+Rows per second in steady state (the time for a large file minus that for one with a tenth of its
+rows, in a process that has imported everything), with one worker and with one for each core.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object
         return 1 / bare.steady(long, short, rows - rows // 10).seconds
 
     every = cores()
-    found = in_turn(pairs, {f"{every} workers": lambda: rate(every), "1 worker": lambda: rate(1)})
-    many, one = found.values()
+    rates = in_turn(pairs, {f"{every} workers": lambda: rate(every), "1 worker": lambda: rate(1)})
+    many, one = rates.values()
     gain = ratios(many, one)
     lines = [
         [f"{kind}, {name}", spread(v / 1e6 for v in values).text(3)]
-        for name, values in found.items()
+        for name, values in rates.items()
     ]
     print(table(["", "million rows/s"], lines))
     wanted = TARGET_A_CORE * every
@@ -70,7 +70,7 @@ def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object
     return {
         "ratio": gain,
         **target(gain.median, wanted),
-        "rows_per_second": {name: spread(values) for name, values in found.items()},
+        "rows_per_second": {name: spread(values) for name, values in rates.items()},
     }
 
 

@@ -1,11 +1,11 @@
-"""How close to the limit does scoring CSV come, with every safety check on?
+"""Measure how close scoring CSV comes to the hardware's limit, with every check on.
 
     python benchmarks/csv_reading.py [--rows 2000000] [--pairs 7]
 
 As limit.py, with the rows as CSV: the reading part of the bound is `pyarrow.csv.read_csv` with the
 columns' types given, at its best settings, which checks nothing and counts no lines. The
-predictions are written as CSV, as they are by default (`--output-kind parquet` for Parquet).
-polars and DuckDB read the same file beside it, each in an environment of its own.
+predictions are written as CSV, which is the default (`--output-kind parquet` for Parquet). polars
+and DuckDB read the same file for comparison, each in an environment of its own.
 """
 
 from __future__ import annotations
@@ -68,32 +68,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _readers(source: Path, folder: Path) -> dict[str, Any]:
-    """Rows a second and CPU time a row of each reader on the same file, 3 rounds in turn."""
+    """Measure each reader on the same file, 3 rounds in turn: rows/s and CPU time a row."""
     python = python_of("readers", folder)
     if python is None:
         return dict.fromkeys(READERS, "won't install here")
-    told: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
+    timings: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
     for _ in range(3):
         for name in READERS:
             show(f"{name} reads")
             usage = run([python, SCRIPTS / "read_csv.py", name, source])
-            told[name].append(json.loads(usage.output))
+            timings[name].append(json.loads(usage.output))
     return {
         name: {
-            "rows_per_second": spread(one["rows"] / one["seconds"] for one in found),
-            "cpu_ns_a_row": spread(1e9 * one["cpu_seconds"] / one["rows"] for one in found),
+            "rows_per_second": spread(run["rows"] / run["seconds"] for run in runs),
+            "cpu_ns_a_row": spread(1e9 * run["cpu_seconds"] / run["rows"] for run in runs),
         }
-        for name, found in told.items()
+        for name, runs in timings.items()
     }
 
 
 def _table(readers: dict[str, Any]) -> str:
     lines = []
-    for name, found in readers.items():
-        if isinstance(found, str):
-            lines.append([name, found, ""])
+    for name, figures in readers.items():
+        if isinstance(figures, str):
+            lines.append([name, figures, ""])
             continue
-        rate, cpu = found["rows_per_second"], found["cpu_ns_a_row"]
+        rate, cpu = figures["rows_per_second"], figures["cpu_ns_a_row"]
         millions = spread(one / 1e6 for one in (rate.median, rate.low, rate.high))
         lines.append([name, millions.text(3), cpu.text(0)])
     return table(["reading alone", "million rows/s", "CPU ns a row"], lines)

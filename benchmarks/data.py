@@ -1,12 +1,12 @@
-"""Makes data for the benchmarks: real digits resampled with jitter, any number of rows, seeded.
+"""Make data for the benchmarks: real digits resampled with jitter, any number of rows, seeded.
 
     python benchmarks/data.py 2000000 /tmp/forms.parquet
     python benchmarks/data.py 2000000 /tmp/forms.csv
     python benchmarks/data.py 2000000 /tmp/forms-lists.parquet --lists
 
-Every row is one of the digits in sample_data, each inked pixel moved by -1, 0 or 1 within 0..16,
-with an `id` (text) and a `form` (text, sixteen rows a form). The same arguments give the same rows,
-whatever the format.
+Every row is one of the digits in sample_data, with each inked pixel moved by -1, 0 or 1 within
+0..16, an `id` (text) and a `form` (text, sixteen rows a form). The same arguments give the same
+rows in every format.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
 
 
 def batches(rows: int, *, seed: int = 0, lists: bool = False) -> Iterator[pa.RecordBatch]:
-    """Record batches with `id`, `form` and the pixels, `rows` rows in all."""
+    """Yield record batches with `id`, `form` and the pixels, `rows` rows in all."""
     digits = _digits()
     generator = np.random.default_rng(seed)
     for start in range(0, rows, CHUNK):

@@ -1,17 +1,17 @@
-"""What drift says of data that changed, and how right the estimated accuracy is.
+"""Measure what drift reports for changed data, and how right the estimated accuracy is.
 
     python benchmarks/drift.py [--seed 0]
 
 A network learns from half of scikit-learn's digits, with the default recipe, and sees the other
-half: as it stands, changed in ways that scanners and pens change it, and with its classes in other
+half: unchanged, changed in ways that scanners and pens change it, and with its classes in other
 shares. The halves are
 
-- other writers: the first 900 rows and the rest. Writers sit together in the file;
+- other writers: the first 900 rows and the rest, because the file is ordered by writer;
 - the same writers: a random half.
 
-The columns are the distances beyond chance that `predict` puts together into `drift.value`, the
-largest of them; the accuracy by the labels; and what `predict` takes it for without them. It takes
-a minute or two.
+The columns are the distances beyond chance, the largest of which is `drift.value` of `predict`; the
+accuracy by the labels; and the accuracy that `predict` estimates without them. It takes a minute or
+two.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = {}
     for name, rows in (("other writers", np.arange(len(order))), ("the same writers", order)):
         show(name)
-        found = dict(_judge(data, rows[:HALF], rows[HALF:], arguments.seed))
-        figures[name] = {kind: _figures(*one) for kind, one in found.items()}
+        drifts = dict(_judge(data, rows[:HALF], rows[HALF:], arguments.seed))
+        figures[name] = {kind: _figures(*one) for kind, one in drifts.items()}
         header = [name, "pixels", "classes", "confidence", "accuracy, %", "estimated, %"]
         print(table(header, [_line(kind, one) for kind, one in figures[name].items()]))
     finish("drift", {"seed": arguments.seed, **figures}, save=arguments.save, load_before=before)
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _judge(
     data: Labelled, learnt: Places, seen: Places, seed: int
 ) -> Iterator[tuple[str, tuple[Drift, float]]]:
-    """The drift of each kind of rows, and the accuracy on them."""
+    """Yield the drift of each kind of rows, and the accuracy on them."""
     part = data.part(learnt)
     settings = make_settings(seed=seed)
     options = TrainOptions(folds=FOLDS)
@@ -99,8 +99,11 @@ def _judge(
 def _measure(
     reference: Reference, fitted: Fitted, pixels: Pixels, targets: Places
 ) -> tuple[Drift, float]:
-    found = fitted.probabilities(pixels)
-    best, confidence = found.argmax(axis=1), np.minimum(found.max(axis=1), np.float32(1))
+    probabilities = fitted.probabilities(pixels)
+    best, confidence = (
+        probabilities.argmax(axis=1),
+        np.minimum(probabilities.max(axis=1), np.float32(1)),
+    )
     evidence = DriftEvidence(reference, [str(n) for n in range(10)])
     nothing = pa.record_batch([pa.nulls(len(pixels))], names=["rows"])
     rows = Rows(pixels.astype(np.float32), nothing, (), nothing.slice(0, 0), len(pixels))
@@ -109,7 +112,7 @@ def _measure(
 
 
 def changed(pixels: Pixels, seed: int) -> Iterator[tuple[str, Pixels]]:
-    """Digits (n, 64) as they stand and changed, by the name of the change."""
+    """Yield the digits (n, 64) unchanged and changed, each with the name of the change."""
     images, random = pixels.reshape(-1, 8, 8), np.random.default_rng(seed)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     around = [padded[:, i : i + 8, j : j + 8] for i in range(3) for j in range(3)]

@@ -1,11 +1,11 @@
-"""How much faster than the script that people write by hand, from start to exit?
+"""Compare the whole run with the script that people write by hand.
 
     python benchmarks/end_to_end.py [--rows 2000000] [--pairs 5] [--small REF]
 
-Whole processes in turn on the same rows and the same model: the product, the script with batches
-of 8,192, and the same script with Keras' own batches of 32 (which takes minutes; --no-default
-leaves it out). The script is scripts/keras_script.py: pandas, joblib, Keras. `--small` names a
-second bundle for the product, to set a smaller network against the script with the tutorial's.
+Whole processes run in turn on the same rows and the same model: the product, the script with
+batches of 8,192, and the same script with Keras' own batches of 32 (which takes minutes;
+--no-default leaves it out). The script is scripts/keras_script.py: pandas, joblib, Keras. `--small`
+names a second bundle for the product, to compare a smaller network with the script's.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     sides[TUNED] = script("--batch", "8192")
     if not arguments.no_default:
         sides[DEFAULT] = script()
-    found = in_turn(arguments.pairs, sides)
-    figures = _print(found, arguments.rows)
+    runs = in_turn(arguments.pairs, sides)
+    figures = _print(runs, arguments.rows)
     name = "end_to_end" if arguments.kind == "parquet" else "end_to_end_csv"
     finish(name, {"rows": arguments.rows, **figures}, save=arguments.save, load_before=before)
     return 0
 
 
-def _print(found: dict[str, list[Usage]], rows: int) -> dict[str, object]:
-    """Print the table and the ratios; the figures for the JSON line."""
+def _print(runs: dict[str, list[Usage]], rows: int) -> dict[str, object]:
+    """Print the table and the ratios, and return the figures for the JSON line."""
     lines = [
         [
             name,
@@ -80,26 +80,26 @@ def _print(found: dict[str, list[Usage]], rows: int) -> dict[str, object]:
             spread(usage.cpu_seconds for usage in usages).text(),
             spread(usage.peak_mb for usage in usages).text(0),
         ]
-        for name, usages in found.items()
+        for name, usages in runs.items()
     ]
     print(table(["", "seconds", "million rows/s", "CPU seconds", "peak MB"], lines) + "\n")
     compared = {}
     for (ours, theirs), wanted in TARGETS.items():
-        if ours not in found or theirs not in found:
+        if ours not in runs or theirs not in runs:
             print(f"{ours} over {theirs}: not measured")
             continue
-        times = ratios(*([usage.seconds for usage in found[side]] for side in (theirs, ours)))
+        times = ratios(*([usage.seconds for usage in runs[side]] for side in (theirs, ours)))
         print(f"{ours} over {theirs}: {times.text(1)} times as fast, wanted >= {wanted:g}")
         compared[f"{ours} over {theirs}"] = {"ratio": times, **target(times.median, wanted)}
     return {
-        "pairs": len(found[PRODUCT]),
+        "pairs": len(runs[PRODUCT]),
         "compared": compared,
-        "seconds": {side: spread(usage.seconds for usage in found[side]) for side in found},
+        "seconds": {side: spread(usage.seconds for usage in runs[side]) for side in runs},
         "rows_per_second": {
-            side: spread(rows / usage.seconds for usage in found[side]) for side in found
+            side: spread(rows / usage.seconds for usage in runs[side]) for side in runs
         },
-        "cpu_seconds": {side: spread(usage.cpu_seconds for usage in found[side]) for side in found},
-        "peak_mb": {side: spread(usage.peak_mb for usage in found[side]) for side in found},
+        "cpu_seconds": {side: spread(usage.cpu_seconds for usage in runs[side]) for side in runs},
+        "peak_mb": {side: spread(usage.peak_mb for usage in runs[side]) for side in runs},
     }
 
 

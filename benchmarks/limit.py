@@ -1,11 +1,11 @@
-"""How close to the limit of the hardware does scoring Parquet come?
+"""Measure how close scoring Parquet comes to the hardware's limit.
 
     python benchmarks/limit.py [--rows 2000000] [--pairs 7]
 
-In each round: the product in steady state (the time of a large file less that of one with a tenth
-of its rows, in a process that has imported everything), and right after it the bare parts alone,
-one thread each: pyarrow reading the columns, ONNX Runtime on arrays that are ready, pyarrow
-writing the predictions. Their CPU times a row, added up and divided over the cores, are the bound:
+Each round measures the product in steady state (the time for a large file minus that for one with a
+tenth of its rows, in a process that has imported everything), and then the bare parts alone, with
+one thread each: pyarrow reads the columns, ONNX Runtime scores arrays that are ready, pyarrow
+writes the predictions. Their CPU times a row, added up and divided by the cores, are the bound:
 nothing that reads, computes and writes with these libraries can be faster.
 """
 

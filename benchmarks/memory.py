@@ -1,10 +1,10 @@
-"""Does memory grow with the file?
+"""Check that memory does not grow with the file.
 
     python benchmarks/memory.py [--rows 2000000] [--times 10]
 
-Peak resident memory of the whole process at `rows` rows and at ten times as many, Parquet and CSV;
-and of a Parquet file whose rows are all in one row group. Memory is no matter of luck: each file is
-scored once, --pairs more often.
+Peak resident memory of the whole process at `rows` rows and at ten times as many, for Parquet and
+CSV, and for a Parquet file whose rows are all in one row group. Memory hardly varies between runs,
+so each file is scored once; --pairs scores it more often.
 """
 
 from __future__ import annotations
@@ -84,18 +84,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _peaks(folder: Path, rows: int, kind: str, times: int, *, keep: bool) -> list[float]:
     source = make_data(folder, rows, kind)
-    found = _scored(source, times)
+    peaks = _scored(source, times)
     if not keep:
         source.unlink()
-    return found
+    return peaks
 
 
 def _scored(source: Path, times: int) -> list[float]:
     show(f"scoring {source.name}")
     output = source.with_name(f"memory{source.suffix}")
-    found = [score(source, output).peak_mb for _ in range(times)]
+    peaks = [score(source, output).peak_mb for _ in range(times)]
     output.unlink()
-    return found
+    return peaks
 
 
 def _one_group(folder: Path, rows: int) -> Path:

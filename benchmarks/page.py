@@ -1,22 +1,21 @@
-"""Redraws chart.svg and the tables of README.md from the figures in results/.
+"""Redraw chart.svg and the tables of README.md from the figures in results/.
 
     python benchmarks/page.py
 
-Every benchmark that is run with --save leaves its JSON line in results/. A figure that is not there
+Every benchmark that is run with --save leaves its JSON line in results/. A figure that is missing
 is shown as not measured: nothing is filled in by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from support.measure import RESULTS, fill, table
+from support.measure import fill, load_results, table
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
@@ -31,14 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args(argv)
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    results = load_results()
     CHART.write_text(draw(_rate_bars(results), _start_bars(results)))
-    fill(README, {"targets": _targets(results)})
+    fill(README, {"targets": targets(results)})
     return 0
 
 
-def _targets(results: dict[str, Result]) -> str:
-    """One line a target: what was measured, what is wanted, where and when."""
+def targets(results: dict[str, Result]) -> str:
+    """Return one line for each target: the figure, the target, the machine and the date."""
     lines = [
         [question, *_measured(results.get(name), pick), f"`{name}`"]
         for question, name, pick in _QUESTIONS
@@ -61,13 +60,13 @@ def _measured(result: Result | None, pick: Pick) -> list[str]:
     return [value, wanted, "yes" if met else "no", str(result["load_before"]), result["date"]]
 
 
-def _spread(found: dict[str, float], digits: int = 2) -> str:
-    low, high = found["low"], found["high"]
-    return f"{found['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+def _spread(values: dict[str, float], digits: int = 2) -> str:
+    low, high = values["low"], values["high"]
+    return f"{values['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _ratio(*path: str, digits: int = 2) -> Pick:
-    """Ratio, target and verdict that stand together under `path`."""
+    """Pick the ratio, its target and its verdict, which are together under `path`."""
 
     def pick(result: Result) -> tuple[str, str, bool]:
         part: Any = result
@@ -97,7 +96,7 @@ def _accuracy(result: Result) -> tuple[str, str, bool]:
 
 
 def _share(*path: str) -> Pick:
-    """A part of 1, target and verdict that stand together under `path`."""
+    """Pick a share of 1, its target and its verdict, which are together under `path`."""
 
     def pick(result: Result) -> tuple[str, str, bool]:
         part: Any = result
@@ -174,21 +173,21 @@ Bars = list[tuple[str, float]]
 
 
 def _rate_bars(results: dict[str, Result]) -> Bars:
-    """Million rows a second of whole processes, the product first."""
+    """Return million rows per second of whole processes, the product first."""
     rates: dict[str, float] = {}
     for name in ("peers", "end_to_end"):
-        found = results.get(name, {}).get("rows_per_second", {})
-        rates |= {side: rate["median"] / 1e6 for side, rate in found.items()}
+        measured = results.get(name, {}).get("rows_per_second", {})
+        rates |= {side: rate["median"] / 1e6 for side, rate in measured.items()}
     return _ordered(rates, largest_first=True)
 
 
 def _start_bars(results: dict[str, Result]) -> Bars:
-    """Seconds from start to exit for 1,797 rows, the product first."""
-    found = dict(results.get("peers", {}).get("start_seconds", {}))
+    """Return the seconds from start to exit for 1,797 rows, the product first."""
+    seconds = dict(results.get("peers", {}).get("start_seconds", {}))
     script = results.get("cold_start", {}).get("seconds", {}).get("Keras script, 1,797 rows")
     if script is not None:
-        found["Keras script"] = script
-    return _ordered({side: one["median"] for side, one in found.items()}, largest_first=False)
+        seconds["Keras script"] = script
+    return _ordered({side: one["median"] for side, one in seconds.items()}, largest_first=False)
 
 
 def _ordered(values: dict[str, float], *, largest_first: bool) -> Bars:
@@ -196,7 +195,7 @@ def _ordered(values: dict[str, float], *, largest_first: bool) -> Bars:
 
 
 def draw(rates: Bars, starts: Bars) -> str:
-    """Both groups side by side as an SVG."""
+    """Draw both groups next to each other as an SVG."""
     height = TOP + (BAR + GAP) * max(len(rates), len(starts), 1) + 12
     parts = [
         *_group(0, "Million rows a second, start to exit, Parquet to Parquet", rates, "{:.3f}"),

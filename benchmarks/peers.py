@@ -1,12 +1,13 @@
-"""How do the tools that people would reach for do on the same rows?
+"""Compare the product with other tools for the same job, on the same rows.
 
     python benchmarks/peers.py [--rows 2000000] [--pairs 5] [--only ray spark …]
 
-Whole processes in turn, each round the product and every peer, Parquet to Parquet on all cores:
-MLflow's pyfunc (ONNX flavour), Ray Data's map_batches and Spark's mapInArrow run the bundle's own
-model.onnx in ONNX Runtime, scikit-learn a pipeline with the same weights. Every peer's predictions
-are compared with the product's. Start-up stands beside: the same for 1,797 rows. Each peer has an
-environment of its own, made on first use; one that won't install or run here says so in the table.
+Whole processes run in turn, the product and every peer in each round, Parquet to Parquet on all
+cores. MLflow's pyfunc (ONNX flavour), Ray Data's map_batches and Spark's mapInArrow run the
+bundle's own model.onnx in ONNX Runtime; scikit-learn runs a pipeline with the same weights. Every
+peer's predictions are compared with the product's. Start-up is measured with 1,797 rows. Each peer
+has an environment of its own, made on first use; the table says so if one can't be installed or
+run.
 """
 
 from __future__ import annotations
@@ -78,14 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             sides[PEERS[key]] = _side(command, source, folder / f"peer-{key}.parquet")
             starts[PEERS[key]] = _side(command, trial, folder / f"trial-{key}.parquet")
-    found = in_turn(arguments.pairs, sides)
+    runs = in_turn(arguments.pairs, sides)
     started = in_turn(min(arguments.pairs, START_ROUNDS), starts)
     agreement = {
         PEERS[key]: _agreement(output, folder / f"peer-{key}.parquet")
         for key in arguments.only
         if PEERS[key] in sides
     }
-    figures = _print(found, started, missing, agreement, arguments.rows)
+    figures = _print(runs, started, missing, agreement, arguments.rows)
     result = {"rows": arguments.rows, "pairs": arguments.pairs, **figures}
     finish("peers", result, save=arguments.save, load_before=before)
     return 0
@@ -110,7 +111,7 @@ def _side(
 
 
 def _trial(command: Callable[[Path, Path], list[str]], source: Path, output: Path) -> str | None:
-    """Run once on few rows, which also puts a peer's model together; what went wrong, if it did."""
+    """Run once on few rows, which also builds a peer's model; return the problem, if any."""
     show(f"trial: {output.stem}")
     tried = subprocess.run(
         command(source, output), check=False, cwd=ROOT, capture_output=True, text=True
@@ -140,16 +141,16 @@ def _agreement(ours: Path, theirs: Path) -> str:
 
 
 def _print(
-    found: dict[str, list[Usage]],
+    runs: dict[str, list[Usage]],
     started: dict[str, list[Usage]],
     missing: dict[str, str],
     agreement: dict[str, str],
     rows: int,
 ) -> dict[str, Any]:
-    """Print the table; the figures for the JSON line."""
-    own = [usage.seconds for usage in found[PRODUCT]]
+    """Print the table, and return the figures for the JSON line."""
+    own = [usage.seconds for usage in runs[PRODUCT]]
     lines, faster = [], {}
-    for name, usages in found.items():
+    for name, usages in runs.items():
         seconds = [usage.seconds for usage in usages]
         times = ratios(seconds, own)
         if name != PRODUCT:
@@ -172,15 +173,15 @@ def _print(
         "faster": faster,
         "missing": missing,
         "agreement": agreement,
-        "seconds": {name: spread(u.seconds for u in usages) for name, usages in found.items()},
+        "seconds": {name: spread(u.seconds for u in usages) for name, usages in runs.items()},
         "rows_per_second": {
-            name: spread(rows / u.seconds for u in usages) for name, usages in found.items()
+            name: spread(rows / u.seconds for u in usages) for name, usages in runs.items()
         },
         "start_seconds": {
             name: spread(u.seconds for u in usages) for name, usages in started.items()
         },
         "cpu_seconds": {
-            name: spread(u.cpu_seconds for u in usages) for name, usages in found.items()
+            name: spread(u.cpu_seconds for u in usages) for name, usages in runs.items()
         },
     }
 

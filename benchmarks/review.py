@@ -1,21 +1,22 @@
-"""Accept or review: does it find what is no digit, keep its promise, and what does it cost?
+"""Judge the choice between accept and review: what it catches, its promise, and its cost.
 
     python benchmarks/review.py [--bundle FILE] [--rows 1000000] [--pairs 5] [--resplits 100]
 
-Without --bundle one is trained: the tutorial's split, `--max-error 0.5%`.
+Without --bundle one is trained, with the tutorial's split and `--max-error 0.5%`.
 
-- found: the part of rows of each kind that goes to review, by ink alone, with strangeness, and by
+- found: the share of rows of each kind that goes to review, by ink alone, with strangeness, and for
   any cause. `digits` are the tutorial's 540 held-out ones, and the other kinds are made from them.
   The false alarm is the bundle's own figure: digits that ink or strangeness would send to review,
-  each judged by bounds and centroids of rows it is not among.
-- kept: every training digit is judged by a network that had not seen it (three folds, as train
-  does it), which gives a pool of confidences, right and wrong. 100 times the pool is split at
-  random, the threshold for 0.5 % is found on one half, and the errors among accepted rows are
-  counted on the other. A half holds 4 errors or so, so a count above the promise is chance at
-  times. So the same again with as many rows as the pool has, drawn with replacement, and the whole
-  pool, from which they came, as the truth. The networks are not trained anew each time.
-- price: rows a second of `score` on Parquet, in one process and in turn, over those without
-  decision, rules and drift. By CPU time too, which other work on the machine disturbs less.
+  each judged by bounds and centroids of other rows.
+- kept: every training digit is judged by a network that had not seen it (three folds, as in
+  `train`), which gives a pool of confidences, right and wrong. The pool is split at random 100
+  times; the threshold for 0.5 % is set on one half, and the errors among accepted rows are counted
+  on the other. A half holds about 4 errors, so a count above the promise is sometimes chance. The
+  same is therefore done with as many rows as the pool has, drawn with replacement, with the whole
+  pool as the truth. The networks are not trained again each time.
+- price: rows per second of `score` on Parquet, in one process and in turn, divided by those without
+  decision, rules and drift. CPU time is measured too, because other work on the machine disturbs it
+  less.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _train(folder: Path) -> Path:
 
 
 def _found(bundle: Path, seed: int) -> dict[str, Any]:
-    """The part of each kind that goes to review."""
+    """Return the share of each kind that goes to review."""
     data = load_tutorial_digits()
     held = data.pixels[split_rows(data, 0.3, 0).held].astype(np.uint8)
     opened = open_bundle(bundle)
@@ -136,7 +137,7 @@ def _found(bundle: Path, seed: int) -> dict[str, Any]:
 
 
 def _kept(resplits: int, seed: int) -> dict[str, Any]:
-    """How often the promise is kept, on halves and on draws with replacement."""
+    """Count how often the promise is kept, on halves and on draws with replacement."""
     prepare_frameworks()
     data = load_tutorial_digits()
     settings = make_settings()
@@ -172,17 +173,17 @@ def _checked(
     chosen: NDArray[np.int64],
     judged: NDArray[np.int64],
 ) -> tuple[float, float] | None:
-    """Errors among accepted rows, as a part of them, and coverage; None if none can be accepted."""
+    """Return the share of errors among accepted rows, and coverage; None if none is accepted."""
     try:
-        found = find_review_threshold(confidence[chosen], is_right[chosen], MAX_ERROR)
+        threshold = find_review_threshold(confidence[chosen], is_right[chosen], MAX_ERROR)
     except UnusableInputError:
         return None
-    accepted = confidence[judged] >= found.review_below
+    accepted = confidence[judged] >= threshold.review_below
     return float((~is_right[judged])[accepted].mean()), float(accepted.mean())
 
 
 def _summed(checked: list[tuple[float, float] | None]) -> dict[str, Any]:
-    """A threshold that can't be proven accepts nothing, and so breaks no promise."""
+    """Sum up the checks; a threshold that can't be proven accepts nothing and breaks no promise."""
     proven = [one for one in checked if one is not None]
     kept = sum(error <= MAX_ERROR for error, _ in proven) + len(checked) - len(proven)
     part = kept / len(checked)

@@ -1,21 +1,20 @@
-"""What does a billion rows cost? Derived from the figures that other benchmarks saved.
+"""Work out what a billion rows cost, from the figures that other benchmarks saved.
 
     python benchmarks/scaling.py
 
-Fills the tables of docs/scaling.md from results/ (limit, csv_reading, cold_start, small_files).
+It fills the tables of docs/scaling.md from results/ (limit, csv_reading, cold_start, small_files).
 Every line names the figures that it comes from.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from support.measure import RESULTS, ROOT, fill, table
+from support.measure import ROOT, fill, load_results, table
 
 PAGE = ROOT / "docs" / "scaling.md"
 BILLION = 1e9
@@ -29,7 +28,7 @@ START_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was measured, in seconds and bytes a row."""
+    """The measured costs, in seconds and bytes a row."""
 
     name: str
     cpu: float
@@ -39,7 +38,7 @@ class Costs:
 
     @property
     def rate_a_core(self) -> float:
-        """Rows a second that one core scores when all are busy."""
+        """Rows per second that one core scores when all are busy."""
         return self.rate / self.workers
 
 
@@ -49,19 +48,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args(argv)
-    results = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    results = load_results()
     missing = [name for name in NEEDED if name not in results]
     if missing:
         raise SystemExit(f"no figures of {', '.join(missing)}: run them with --save")
-    fill(PAGE, {"cost": _cost(results), "limits": _limits(results), "from": _source(results)})
+    fill(PAGE, parts(results))
     return 0
 
 
+def parts(results: dict[str, Any]) -> dict[str, str]:
+    """Return the generated parts of the page by their marks."""
+    return {"cost": _cost(results), "limits": _limits(results), "from": _source(results)}
+
+
 def _costs(results: dict[str, Any]) -> list[Costs]:
-    found = []
+    costs = []
     for name, kind in (("limit", "Parquet"), ("csv_reading", "CSV")):
         one = results[name]
-        found.append(
+        costs.append(
             Costs(
                 kind,
                 one["cpu_ns_a_row"]["median"] / 1e9,
@@ -70,7 +74,7 @@ def _costs(results: dict[str, Any]) -> list[Costs]:
                 BYTES_A_ROW[kind],
             )
         )
-    return found
+    return costs
 
 
 def _cost(results: dict[str, Any]) -> str:

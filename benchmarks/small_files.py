@@ -1,9 +1,10 @@
-"""What does a file cost besides its rows?
+"""Measure what a file costs in addition to its rows.
 
     python benchmarks/small_files.py [--files 200] [--pairs 5]
 
-Whole processes in turn: a folder of files of 1,000 rows each, and one file with as many rows. A
-file has a lock, ledger, receipt and commit of its own, and is on the disk before the next begins.
+Whole processes run in turn: a folder of files of 1,000 rows each, and one file with as many rows.
+Each file has a lock, counts, a receipt and a commit of its own, and is on the disk before the next
+begins.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{arguments.files} files": lambda: _score(many, output),
         "one file": lambda: score(one, folder / "small-files.parquet"),
     }
-    found = in_turn(arguments.pairs, sides)
-    seconds = {name: [usage.seconds for usage in usages] for name, usages in found.items()}
+    runs = in_turn(arguments.pairs, sides)
+    seconds = {name: [usage.seconds for usage in usages] for name, usages in runs.items()}
     extra = spread(
         1000 * (several - single) / (arguments.files - 1)
         for several, single in zip(*seconds.values(), strict=True)

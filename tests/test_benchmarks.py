@@ -58,6 +58,14 @@ def test_a_run_without_checks_still_predicts_every_row(
     assert summary.inputs[0].drift == (None if switch == "_no_drift" else measured)
 
 
+def test_the_pages_show_the_figures_that_were_saved() -> None:
+    page, scaling = map(importlib.import_module, ("page", "scaling"))
+    results = page.load_results()
+    assert page.targets(results) in (FOLDER / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert all(part in text for part in scaling.parts(results).values())
+
+
 def test_benchmarks_import_nothing_from_the_tests() -> None:
     for path in FOLDER.rglob("*.py"):
         assert '"tests"' not in path.read_text(encoding="utf-8"), path

@@ -1,9 +1,9 @@
-"""What people write by hand: pandas, joblib and Keras, the whole file in memory.
+"""The script that people write by hand: pandas, joblib and Keras, the whole file in memory.
 
     python benchmarks/scripts/keras_script.py INPUT OUTPUT MODEL_FOLDER [--batch 8192]
 
-MODEL_FOLDER holds model.keras, scaler.joblib and label_binarizer.joblib. Without --batch Keras'
-own default holds, 32 rows.
+MODEL_FOLDER holds model.keras, scaler.joblib and label_binarizer.joblib. Without --batch, Keras
+uses its own default of 32 rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Scores a Parquet file with an MLflow pyfunc model of the ONNX flavour, chunk by chunk.
+"""Score a Parquet file with an MLflow pyfunc model of the ONNX flavour, chunk by chunk.
 
-python benchmarks/scripts/peer_mlflow.py INPUT OUTPUT MODEL_FOLDER WORKERS
+    python benchmarks/scripts/peer_mlflow.py INPUT OUTPUT MODEL_FOLDER WORKERS
 
 The model is saved into MODEL_FOLDER/mlflow on first use.
 """
@@ -34,12 +34,12 @@ def main() -> None:
     writer = None
     for batch in pq.ParquetFile(source).iter_batches(CHUNK_ROWS):
         frame = batch.to_pandas()
-        found = model.predict(frame[PIXELS].to_numpy(np.float32))
-        if isinstance(found, dict):
-            found = found["probabilities"]
+        probabilities = model.predict(frame[PIXELS].to_numpy(np.float32))
+        if isinstance(probabilities, dict):
+            probabilities = probabilities["probabilities"]
         result = frame.drop(columns=PIXELS)
-        result["prediction"] = np.argmax(found, axis=1)
-        result["confidence"] = np.max(found, axis=1)
+        result["prediction"] = np.argmax(probabilities, axis=1)
+        result["confidence"] = np.max(probabilities, axis=1)
         writer = _written(writer, target, result)
     if writer is not None:
         writer.close()

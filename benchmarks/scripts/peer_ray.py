@@ -1,4 +1,4 @@
-"""Scores a Parquet file with Ray Data: one ONNX Runtime session an actor.
+"""Score a Parquet file with Ray Data: one ONNX Runtime session for each actor.
 
 python benchmarks/scripts/peer_ray.py INPUT OUTPUT MODEL_FOLDER WORKERS
 """
@@ -18,7 +18,7 @@ PIXELS = [f"pixel_{i}" for i in range(64)]
 
 
 class Scorer:
-    """One actor: the session is made once."""
+    """An actor, which makes its session once."""
 
     def __init__(self, model: str) -> None:
         import onnxruntime
@@ -30,10 +30,10 @@ class Scorer:
     def __call__(self, batch: Any) -> Any:
         """The other columns, prediction and confidence."""
         pixels = np.column_stack([batch[name].to_numpy() for name in PIXELS]).astype(np.float32)
-        (found,) = self.session.run(["probabilities"], {"pixels": pixels})
+        (probabilities,) = self.session.run(["probabilities"], {"pixels": pixels})
         others = batch.drop_columns(PIXELS)
-        others = others.append_column("prediction", pa.array(found.argmax(axis=1)))
-        return others.append_column("confidence", pa.array(found.max(axis=1)))
+        others = others.append_column("prediction", pa.array(probabilities.argmax(axis=1)))
+        return others.append_column("confidence", pa.array(probabilities.max(axis=1)))
 
 
 def main() -> None:

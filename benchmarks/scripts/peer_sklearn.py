@@ -1,10 +1,10 @@
-"""Scores a Parquet file with a scikit-learn pipeline: StandardScaler, MLPClassifier.
+"""Score a Parquet file with a scikit-learn pipeline: StandardScaler, MLPClassifier.
 
-python benchmarks/scripts/peer_sklearn.py INPUT OUTPUT MODEL_FOLDER WORKERS
+    python benchmarks/scripts/peer_sklearn.py INPUT OUTPUT MODEL_FOLDER WORKERS
 
-The classifier has the bundle's weights: one hidden layer of rectified linear units and softmax are
-what MLPClassifier computes. The pipeline is put together in MODEL_FOLDER/pipeline.joblib on first
-use, with the libraries of the train extra.
+The classifier has the bundle's weights: MLPClassifier computes one hidden layer of rectified linear
+units and softmax, as the bundle's network does. The pipeline is saved in
+MODEL_FOLDER/pipeline.joblib on first use, with the libraries of the train extra.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def main() -> None:
     writer = None
     for batch in pq.ParquetFile(source).iter_batches(CHUNK_ROWS):
         frame = batch.to_pandas()
-        found = pipeline.predict_proba(frame[PIXELS].to_numpy(np.float32))
+        probabilities = pipeline.predict_proba(frame[PIXELS].to_numpy(np.float32))
         result = frame.drop(columns=PIXELS)
-        result["prediction"] = pipeline.classes_[found.argmax(axis=1)]
-        result["confidence"] = found.max(axis=1).astype(np.float32)
+        result["prediction"] = pipeline.classes_[probabilities.argmax(axis=1)]
+        result["confidence"] = probabilities.max(axis=1).astype(np.float32)
         writer = _written(writer, target, result)
     if writer is not None:
         writer.close()
 
 
 def build(folder: Path) -> Any:
-    """A fitted pipeline with the scaler and the weights of the bundle's members."""
+    """Return a fitted pipeline with the scaler and the weights of the bundle's members."""
     import keras
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline

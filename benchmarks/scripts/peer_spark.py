@@ -1,6 +1,6 @@
-"""Scores a Parquet file with Spark's mapInArrow and ONNX Runtime, on local[WORKERS].
+"""Score a Parquet file with Spark's mapInArrow and ONNX Runtime, on local[WORKERS].
 
-python benchmarks/scripts/peer_spark.py INPUT OUTPUT MODEL_FOLDER WORKERS
+    python benchmarks/scripts/peer_spark.py INPUT OUTPUT MODEL_FOLDER WORKERS
 
 Spark needs a Java, on PATH or by JAVA_HOME.
 """
@@ -43,9 +43,9 @@ def main() -> None:
         session = onnxruntime.InferenceSession(data, options)
         for batch in batches:
             pixels = np.column_stack([batch[name].to_numpy() for name in PIXELS])
-            (found,) = session.run(["probabilities"], {"pixels": pixels.astype(np.float32)})
+            (probabilities,) = session.run(["probabilities"], {"pixels": pixels.astype(np.float32)})
             columns = [batch["id"], batch["form"]]
-            columns += [pa.array(found.argmax(axis=1)), pa.array(found.max(axis=1))]
+            columns += [pa.array(probabilities.argmax(axis=1)), pa.array(probabilities.max(axis=1))]
             names = ["id", "form", "prediction", "confidence"]
             yield pa.RecordBatch.from_arrays(columns, names=names)
 

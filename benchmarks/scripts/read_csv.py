@@ -1,4 +1,4 @@
-"""Reads a CSV of data.py with polars or DuckDB, as fast as each can; prints seconds as JSON.
+"""Read a CSV of data.py with polars or DuckDB, as fast as each can; print seconds as JSON.
 
 python benchmarks/scripts/read_csv.py polars|duckdb FILE
 """
@@ -13,7 +13,7 @@ PIXELS = [f"pixel_{i}" for i in range(64)]
 
 
 def with_polars(path: str) -> int:
-    """Typed columns, all threads, in one call."""
+    """Read typed columns with all threads, in one call."""
     import polars
 
     schema = {"id": polars.String, "form": polars.String}
@@ -22,12 +22,12 @@ def with_polars(path: str) -> int:
 
 
 def with_duckdb(path: str) -> int:
-    """Typed columns, all threads, into Arrow batch by batch."""
+    """Read typed columns with all threads, into Arrow batch by batch."""
     import duckdb
 
     columns = {"id": "VARCHAR", "form": "VARCHAR", **dict.fromkeys(PIXELS, "UTINYINT")}
-    found = duckdb.connect().read_csv(path, columns=columns, header=True)
-    reader = found.fetch_arrow_reader(100_000)
+    relation = duckdb.connect().read_csv(path, columns=columns, header=True)
+    reader = relation.fetch_arrow_reader(100_000)
     return sum(batch.num_rows for batch in reader)
 
 
@@ -35,7 +35,7 @@ READERS = {"polars": with_polars, "duckdb": with_duckdb}
 
 
 def main() -> None:
-    """Read, and tell how long it took."""
+    """Read the file, and print how long it took."""
     reader = READERS[sys.argv[1]]
     __import__(sys.argv[1])
     started, cpu = time.perf_counter(), time.process_time()

@@ -2,8 +2,8 @@
 
     python benchmarks/scripts/tutorial_train.py [--seed 0]
 
-Its own lines stand between the two rules. Around them: a seed, and one JSON line with the time of
-its `fit` and its accuracy on the test part.
+The tutorial's lines are between the two rules. Around them are a seed, and one JSON line with the
+time of its `fit` and its accuracy on the test part.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 
 def main() -> None:
-    """Train, and tell how long it took and how well it reads."""
+    """Train, and print the time and the accuracy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     keras.utils.set_random_seed(parser.parse_args().seed)

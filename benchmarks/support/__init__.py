@@ -1,6 +1,6 @@
-"""Helpers of the benchmark commands, which lie one folder up: measuring in turn, the bare parts.
+"""Helpers of the benchmark commands, which are one folder up.
 
-A benchmark measures the checkout that it lies in, also where another version is installed.
+A benchmark measures the checkout that it is in, even if another version is installed.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The product against the bound from its bare parts, round by round, and the table of it."""
+"""The product compared with the bound from its bare parts, round by round."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MILLION = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Round by round: the product's steady state, and each part's CPU time, in seconds a row.
+    """Each round's figures: the product's steady state and each part's CPU time, in seconds a row.
 
     `alone` is a part in one thread with nothing else running, `busy` on all cores at once: they
     share caches, memory and, as hyper-threads, the units that compute.
@@ -71,23 +71,23 @@ def against_bound(
 
 
 def _bound(parts: dict[str, list[float]], workers: int) -> list[float]:
-    """Seconds a row that the parts need, spread evenly over the workers."""
+    """Return the seconds a row that the parts need, spread evenly over the workers."""
     return [sum(times) / workers for times in zip(*parts.values(), strict=True)]
 
 
 def _print_comparison(
-    found: Comparison, parts: Sequence[Part], workers: int, wanted: float
+    comparison: Comparison, parts: Sequence[Part], workers: int, wanted: float
 ) -> dict[str, Any]:
-    """Print the table; the figures for the JSON line."""
-    bound, busy = _bound(found.alone, workers), _bound(found.busy, workers)
-    seconds = [run.seconds for run in found.product]
+    """Print the table, and return the figures for the JSON line."""
+    bound, busy = _bound(comparison.alone, workers), _bound(comparison.busy, workers)
+    seconds = [run.seconds for run in comparison.product]
     ratio, busy_ratio = ratios(bound, seconds), ratios(busy, seconds)
     lines = [
         [
             part.name,
             part.settings,
-            spread(NANO * value for value in found.alone[part.name]).text(0),
-            spread(NANO * value for value in found.busy[part.name]).text(0),
+            spread(NANO * value for value in comparison.alone[part.name]).text(0),
+            spread(NANO * value for value in comparison.busy[part.name]).text(0),
             "",
         ]
         for part in parts
@@ -106,8 +106,8 @@ def _print_comparison(
             "batchdigits",
             f"{workers} workers, every check on",
             "",
-            spread(NANO * run.cpu_seconds for run in found.product).text(0),
-            spread(1 / MILLION / run.seconds for run in found.product).text(3),
+            spread(NANO * run.cpu_seconds for run in comparison.product).text(0),
+            spread(1 / MILLION / run.seconds for run in comparison.product).text(3),
         ]
     )
     header = ["", "", "CPU ns a row, alone", "on all cores", "million rows/s"]
@@ -115,16 +115,16 @@ def _print_comparison(
     print(f"\nrows/s over the bound: {ratio.text()}, wanted >= {wanted:g}")
     print(f"over the bound with all cores busy: {busy_ratio.text()}")
     return {
-        "pairs": len(found.product),
+        "pairs": len(comparison.product),
         "workers": workers,
         "ratio": ratio,
         **target(ratio.median, wanted),
         "busy_ratio": busy_ratio,
         "rows_per_second": spread(1 / value for value in seconds),
         "bound_rows_per_second": spread(1 / value for value in bound),
-        "cpu_ns_a_row": spread(NANO * run.cpu_seconds for run in found.product),
-        "parts_cpu_ns_a_row": _nanoseconds(found.alone),
-        "busy_parts_cpu_ns_a_row": _nanoseconds(found.busy),
+        "cpu_ns_a_row": spread(NANO * run.cpu_seconds for run in comparison.product),
+        "parts_cpu_ns_a_row": _nanoseconds(comparison.alone),
+        "busy_parts_cpu_ns_a_row": _nanoseconds(comparison.busy),
         "settings": {part.name: part.settings for part in parts},
     }
 

@@ -1,6 +1,6 @@
-"""The bare parts that no scoring can do without, each alone, as CPU time a row; and the product.
+"""The bare parts that every scoring needs, each alone, as CPU time a row; and the product.
 
-CPU time counts all threads of this process, so nothing else may run beside what is measured.
+CPU time counts all threads of this process, so nothing else may run while something is measured.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ CHUNK_ROWS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One bare part at its best settings; `work` does it once and tells for how many rows."""
+    """One bare part at its best settings; `work` does it once and returns its number of rows."""
 
     name: str
     settings: str
     work: Work
 
     def alone(self) -> float:
-        """CPU time in seconds a row, nothing else running."""
+        """Return the CPU time in seconds a row, with nothing else running."""
         return cpu_seconds(self.work)
 
     def on_all_cores(self) -> float:
-        """The same while every core does this part, and shares caches and memory with the rest."""
+        """Return the CPU time while every core does this part: they share caches and memory."""
         return cpu_seconds(self.work, cores())
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the parts work on: a scored file's columns and its pixels, ready for the engine."""
+    """The input of the parts: a scored file's columns, and its pixels ready for the engine."""
 
     columns: list[pa.RecordBatch]
     pixels: NDArray[np.float32]
 
 
 def cpu_seconds(work: Callable[[], int], threads: int = 1) -> float:
-    """CPU time a row of `work`, which tells how many rows it did, in so many threads at once."""
+    """Return the CPU time a row of `work`, which returns its rows, in so many threads at once."""
     started = time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         rows = sum(pool.map(lambda _: work(), range(threads)))
@@ -68,7 +68,7 @@ def cpu_seconds(work: Callable[[], int], threads: int = 1) -> float:
 
 
 def best_of(name: str, choices: Mapping[str, Work], rounds: int = 3) -> Part:
-    """The cheapest of several settings, each tried `rounds` times in turn."""
+    """Choose the cheapest of several settings, each tried `rounds` times in turn."""
     tried: dict[str, float] = dict.fromkeys(choices, float("inf"))
     for _ in range(rounds):
         for settings, choice in choices.items():
@@ -79,7 +79,7 @@ def best_of(name: str, choices: Mapping[str, Work], rounds: int = 3) -> Part:
 
 
 def parquet_reading(path: Path) -> Part:
-    """Every column of the file into Arrow, one thread or pyarrow's own, big or small batches."""
+    """Read every column of the file into Arrow, with one thread or pyarrow's own."""
 
     def read(batch: int, threads: bool) -> int:
         file = pq.ParquetFile(path)
@@ -98,7 +98,7 @@ def parquet_reading(path: Path) -> Part:
 
 
 def csv_reading(path: Path) -> Part:
-    """Every column of the file into Arrow, the pixels' type given, no check of anything."""
+    """Read every column of the file into Arrow, with the pixels' type given, unchecked."""
     types = {"id": pa.string(), "form": pa.string(), **dict.fromkeys(PIXEL_NAMES, pa.uint8())}
 
     def read(block: int, threads: bool, quotes: bool) -> int:
@@ -124,7 +124,7 @@ def csv_reading(path: Path) -> Part:
 
 
 def engine(bundle: Path, pixels: NDArray[np.float32]) -> Part:
-    """ONNX Runtime on arrays that are ready, one thread, blocks of the best size."""
+    """Run ONNX Runtime on arrays that are ready, with one thread and blocks of the best size."""
     session = open_session(bundle)
 
     def score(block: int, limit: int) -> int:
@@ -136,13 +136,13 @@ def engine(bundle: Path, pixels: NDArray[np.float32]) -> Part:
         return rows
 
     trials = {f"blocks of {block}": partial(score, block, TRIAL_ROWS) for block in ENGINE_BLOCKS}
-    found = best_of("engine", trials, rounds=5)
-    block = ENGINE_BLOCKS[list(trials).index(found.settings)]
-    return Part(found.name, found.settings, partial(score, block, 8 * TRIAL_ROWS))
+    best = best_of("engine", trials, rounds=5)
+    block = ENGINE_BLOCKS[list(trials).index(best.settings)]
+    return Part(best.name, best.settings, partial(score, block, 8 * TRIAL_ROWS))
 
 
 def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
-    """The columns of the predictions, compressed and with checksums as the product's files are."""
+    """Write the columns of the predictions, compressed and with checksums like the product's."""
 
     def write(dictionary: list[str] | bool) -> int:
         with pq.ParquetWriter(
@@ -167,12 +167,12 @@ def parquet_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
 
 
 def _own(path: Path) -> Path:
-    """A file of this thread alone."""
+    """Return a path for this thread alone."""
     return path.with_name(f"{threading.get_ident()}-{path.name}")
 
 
 def csv_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
-    """The columns of the predictions as text."""
+    """Write the columns of the predictions as text."""
 
     def write(style: str) -> int:
         options = pc.WriteOptions(quoting_style=style, quoting_header=style)
@@ -188,7 +188,7 @@ def csv_writing(columns: list[pa.RecordBatch], path: Path) -> Part:
 
 
 def load_scored(source: Path, predictions: Path) -> Scored:
-    """The predictions of a scored Parquet file, and the pixels of its first rows."""
+    """Load the predictions of a scored Parquet file, and the pixels of its first rows."""
     columns = list(pq.ParquetFile(predictions).iter_batches(batch_size=CHUNK_ROWS))
     first = next(pq.ParquetFile(source).iter_batches(TRIAL_ROWS, columns=PIXEL_NAMES))
     pixels = np.column_stack([column.to_numpy() for column in first.columns])
@@ -196,7 +196,7 @@ def load_scored(source: Path, predictions: Path) -> Scored:
 
 
 def open_session(bundle: Path) -> Any:
-    """The bundle's model in ONNX Runtime, one thread."""
+    """Open the bundle's model in ONNX Runtime, with one thread."""
     with zipfile.ZipFile(bundle) as archive:
         model = archive.read("model.onnx")
     options = onnxruntime.SessionOptions()
@@ -207,7 +207,7 @@ def open_session(bundle: Path) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one call of the product took: by the clock and in CPU time of all threads."""
+    """One call of the product: its seconds by the clock, and the CPU time of all threads."""
 
     seconds: float
     cpu_seconds: float
@@ -228,7 +228,7 @@ def score_here(source: Path, target: Path, bundle: Path, **options: Any) -> Run:
 
 
 def steady(large: Run, small: Run, rows: int) -> Run:
-    """Seconds a row between a small file and one that has `rows` more: without start and end."""
+    """Return the seconds a row, from two files that differ by `rows`: no start, no end."""
     return Run(
         (large.seconds - small.seconds) / rows, (large.cpu_seconds - small.cpu_seconds) / rows
     )

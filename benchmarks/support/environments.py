@@ -1,4 +1,4 @@
-"""Environments for what we are compared with: one for each, outside the repository."""
+"""Environments for the tools that we are compared with, outside the repository."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_folder_option(parser: argparse.ArgumentParser) -> None:
 
 
 def python_of(name: str, folder: Path) -> Path | None:
-    """The Python of the environment `name`, made on first use; None when that fails."""
+    """Return the Python of the environment `name`, made on first use; None when that fails."""
     path = folder / name
     python = path / "bin" / "python"
     ready = path / "ready"

@@ -1,4 +1,4 @@
-"""What every benchmark shares: runs in turn, ratios with their spread, a table, the JSON line.
+"""Measurements that every benchmark needs: runs in turn, ratios with their spread, the JSON line.
 
 Only the standard library is imported here: a child's peak memory starts at its parent's.
 """
@@ -33,12 +33,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process took.
+    """The resources that one process used.
 
     seconds      by the clock, from before its start to after its end
     cpu_seconds  of all its threads, in user and kernel mode, its waited-for children included
     peak_mb      the most memory it held at once (resident, 10**6 bytes)
-    output       what it wrote to standard output
+    output       its standard output
     """
 
     seconds: float
@@ -49,25 +49,25 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Several measurements of one thing: the median, the smallest and the largest."""
+    """Several measurements of the same quantity: the median, the smallest and the largest."""
 
     median: float
     low: float
     high: float
 
     def text(self, digits: int = 2, unit: str = "") -> str:
-        """`2.10 (1.98 to 2.31)`, with the unit behind the median."""
+        """Format as `2.10 (1.98 to 2.31)`, with the unit after the median."""
         return f"{self.median:.{digits}f}{unit} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """The spread of at least one value."""
+    """Return the spread of at least one value."""
     ordered = sorted(values)
     return Spread(statistics.median(ordered), ordered[0], ordered[-1])
 
 
 def ratios(tops: Sequence[float], bottoms: Sequence[float]) -> Spread:
-    """The spread of top / bottom, pair by pair: both of a pair were measured in one round."""
+    """Return the spread of top / bottom, pair by pair; both of a pair come from one round."""
     return spread(top / bottom for top, bottom in zip(tops, bottoms, strict=True))
 
 
@@ -82,7 +82,7 @@ def in_turn(rounds: int, sides: dict[str, Callable[[], Result]]) -> dict[str, li
 
 
 def run(command: Sequence[str | os.PathLike[str]], env: dict[str, str] | None = None) -> Usage:
-    """Run a command from the root of the repository, and tell what it took.
+    """Run a command from the root of the repository, and return the resources it used.
 
     Raises SystemExit with the end of its messages when it fails.
     """
@@ -97,22 +97,22 @@ def run(command: Sequence[str | os.PathLike[str]], env: dict[str, str] | None = 
         if process.returncode != 0:
             err.seek(0)
             detail = err.read().decode(errors="replace")[-2000:]
-            told = " ".join(map(str, command))
-            raise SystemExit(f"{told}\nended with {process.returncode}:\n{detail}")
+            shown = " ".join(map(str, command))
+            raise SystemExit(f"{shown}\nended with {process.returncode}:\n{detail}")
     cpu = usage.ru_utime + usage.ru_stime
     return Usage(seconds, cpu, usage.ru_maxrss * _maxrss_unit() / MEGABYTE, output)
 
 
 def product(source: Path, target: Path, *flags: str) -> list[str]:
-    """The command that scores `source` into `target`, whatever was there before."""
+    """Return the command that scores `source` into `target`, and overwrites it."""
     command = [sys.executable, "-m", "batchdigits.predict", str(source), "--output", str(target)]
     return [*command, "--overwrite", *flags]
 
 
 def score(source: Path, target: Path, *flags: str) -> Usage:
-    """The whole process of the product, on an output that is not there yet.
+    """Score with the whole process of the product, into an output that does not exist yet.
 
-    An output that is finished would be taken as done; removing it is no part of the time.
+    A finished output would be left unchanged. The time to remove it is not counted.
     """
     for path in (target, target.with_name(f"{target.stem}.receipt.json")):
         path.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def score(source: Path, target: Path, *flags: str) -> Usage:
 
 
 def make_data(folder: Path, rows: int, kind: str, *flags: str) -> Path:
-    """The file of `rows` rows, "parquet" or "csv", made by data.py unless it is there."""
+    """Return the file of `rows` rows, "parquet" or "csv", made by data.py if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"digits-{rows}{''.join(flags)}.{kind}"
     if not path.exists():
@@ -132,7 +132,7 @@ def make_data(folder: Path, rows: int, kind: str, *flags: str) -> Path:
 
 
 def unpack_bundle(bundle: Path, folder: Path) -> Path:
-    """The members of a bundle as files, as a hand-written script would have them."""
+    """Write the members of a bundle as files, as a script written by hand has them."""
     import shutil
     import zipfile
 
@@ -145,7 +145,7 @@ def unpack_bundle(bundle: Path, folder: Path) -> Path:
 
 
 def make_parser(doc: str, *, rows: int | None = None, pairs: int = 5) -> argparse.ArgumentParser:
-    """A parser with the flags that every benchmark has."""
+    """Return a parser with the flags that every benchmark has."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -165,7 +165,7 @@ def make_parser(doc: str, *, rows: int | None = None, pairs: int = 5) -> argpars
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of text as an aligned Markdown table."""
+    """Format rows of text as an aligned Markdown table."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     lines.insert(1, ["-" * width for width in widths])
@@ -176,7 +176,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def fill(page: Path, parts: Mapping[str, str]) -> None:
-    """Replace what stands on the page between `<!-- NAME -->` and `<!-- end -->`."""
+    """Replace the text on the page between `<!-- NAME -->` and `<!-- end -->`."""
     text = page.read_text()
     for name, part in parts.items():
         before, mark, behind = text.partition(f"<!-- {name} -->\n")
@@ -203,17 +203,22 @@ def finish(name: str, figures: dict[str, Any], *, save: bool, load_before: float
     print(line)
 
 
+def load_results() -> dict[str, dict[str, Any]]:
+    """Return the saved figures by the name of their benchmark."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+
+
 def target(value: float, wanted: float, *, at_most: bool = False) -> dict[str, Any]:
-    """A target and whether a measured median meets it."""
+    """Return a target, and whether a measured median meets it."""
     met = value <= wanted if at_most else value >= wanted
     return {"target": f"{'<=' if at_most else '>='} {wanted:g}", "met": met}
 
 
 def make_ready() -> float:
-    """Compile the package, as pip does when it installs, and tell how busy the machine is.
+    """Compile the package, as pip does when it installs, and return the load of the last minute.
 
-    Otherwise a checkout may be compiled anew at every start. Returns the load of the last minute,
-    and says so where that spoils the figures.
+    Without that, every start of a checkout may compile it again. A load that spoils the figures is
+    reported.
     """
     compileall.compile_dir(ROOT / "batchdigits", quiet=1)
     busy = os.getloadavg()[0]
@@ -223,17 +228,17 @@ def make_ready() -> float:
 
 
 def cores() -> int:
-    """The CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def machine() -> str:
-    """The processor, how many cores of it, and the Python that ran."""
+    """Return the processor, its number of cores, and the version of Python."""
     return f"{_processor()}, {cores()} cores, Python {platform.python_version()}"
 
 
 def show(text: str) -> None:
-    """Tell what is going on, on standard error."""
+    """Report progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -246,7 +251,7 @@ def _processor() -> str:
 
 
 def _maxrss_unit() -> int:
-    """Bytes of one unit of ru_maxrss: a kilobyte, but a byte on macOS."""
+    """Return the bytes of one unit of ru_maxrss: a kilobyte, but a byte on macOS."""
     return 1 if sys.platform == "darwin" else 1024
 
 

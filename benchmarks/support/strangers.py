@@ -1,4 +1,4 @@
-"""Cells that hold no digit, made from digits, from chance, and from the letters of print fonts."""
+"""Cells that hold no digit, made from digits, from chance, and from letters of print fonts."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Cells = NDArray[np.uint8]
 
 
 def strangers(digits: Cells, seed: int) -> dict[str, Cells]:
-    """Rows of pixels (n, 64), 0..16, by what is wrong with them, for digits of that shape.
+    """Return rows of pixels (n, 64), 0..16, by their defect, made from digits of that shape.
 
-    Those behind the letters are more of what forms hold; some of it still looks like a digit.
+    The kinds after the letters are other marks on forms; some of them still look like a digit.
     """
     generator = np.random.default_rng(seed)
     square = digits.reshape(-1, SIDE, SIDE)
     cross = DOTS * DOTS * np.maximum(np.eye(SIDE), np.eye(SIDE)[::-1])
     dashes = digits.copy()
     dashes.reshape(-1, SIDE, SIDE)[:, 3:5] = DOTS * DOTS
-    found = {
+    kinds = {
         "blank": np.zeros((1, SIDE * SIDE)),
         "inverted": DOTS * DOTS - digits,
         "scaled to 0..1": np.rint(digits / 16),
@@ -55,11 +55,11 @@ def strangers(digits: Cells, seed: int) -> dict[str, Cells]:
         "upside down": square[:, ::-1, ::-1],
         "mirrored": square[:, :, ::-1],
     }
-    return {name: cells.reshape(-1, SIDE * SIDE).astype(np.uint8) for name, cells in found.items()}
+    return {name: cells.reshape(-1, SIDE * SIDE).astype(np.uint8) for name, cells in kinds.items()}
 
 
 def letters() -> Cells:
-    """A to Z and a to z of several print fonts, at the size of type and stretched to the cell."""
+    """Return A to Z and a to z in several print fonts, at type size and stretched to the cell."""
     return np.array(list(_letters()), np.uint8)
 
 
@@ -84,7 +84,7 @@ def _extent(outline: object) -> tuple[float, float]:
 
 
 def _drawn(outline: object, scale: float) -> NDArray[np.float64]:
-    """The cell (64,) of a letter, scaled and put into the middle."""
+    """Return the cell (64,) of a letter, scaled and centred."""
     dots = SIDE * DOTS
     box = outline.get_extents()  # type: ignore[attr-defined]
     at = (np.arange(dots) + 0.5 - dots / 2) / scale

@@ -1,9 +1,9 @@
-"""The pipeline without its checks, to see what they cost: no product flag does this.
+"""The pipeline without its checks, to measure their cost: no flag of the product does this.
 
-Rows come straight from pyarrow (for CSV its own reader, told the types, without quotes) and are
-converted to pixels unjudged: no value is compared, no line counted, no page checksum verified or
-written. Nothing is hashed, nothing judged for suspicion, nothing synced. Pipeline, engine, writing
-and renames are the product's own.
+Rows come straight from pyarrow (for CSV from its own reader, with the types given and without
+quotes) and are converted to pixels unchecked: no value is compared, no line is counted, no page
+checksum is verified or written. Nothing is hashed, judged for suspicion or synced. Pipeline,
+engine, writing and renames are the product's own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_DIGEST = f"sha256:{'0' * 64}"
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Within, scoring in this process checks nothing."""
+    """Score without any check in this process, within the block."""
     with ExitStack() as patches:
         for name, replacement in _REPLACED.items():
             patches.enter_context(patch(name, replacement))
@@ -40,7 +40,7 @@ def unchecked() -> Iterator[None]:
 
 
 class _Bare:
-    """What `Source`s that never look have in common."""
+    """The common part of sources that check nothing."""
 
     first_line = None
     expected_rows = None
