@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import Parser, add_common_options, add_row_options, make_parser
@@ -13,6 +12,7 @@ from batchdigits.errors import UsageError
 from batchdigits.text import parse_share
 from batchdigits.training.settings import SETTINGS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from batchdigits.training.job import TrainResult
     from batchdigits.training.options import TrainOptions
@@ -59,7 +59,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
                 type=_share if setting.share else setting.kind,
                 default=setting.flag_default,
                 metavar=setting.metavar,
-                help=f"{setting.meaning} (default: {setting.default_words})",
+                help=f"{setting.help} (default: {setting.default_words})",
             )
 
 

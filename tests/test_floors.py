@@ -59,9 +59,8 @@ INNER_FLOORS = {
         {"run"},
     ],
     "training": [
-        {"augmentation", "data", "ensemble", "networks", "review_threshold", "strangeness"},
-        {"settings", "split"},
-        {"options", "epochs"},
+        {"augmentation", "data", "review_threshold", "settings", "strangeness"},
+        {"epochs", "networks", "options", "split"},
         {"fit", "publish"},
         {"calibration"},
         {"cross_validation"},

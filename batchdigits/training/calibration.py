@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from batchdigits.evaluation.reliability import Bin, ConfidenceCounts
 from batchdigits.training.fit import Fitted
-from batchdigits.training.networks import NETWORKS
+from batchdigits.training.networks import build_network
 
 LARGEST_TEMPERATURE = 20.0
 """A temperature is at most this, and at least its inverse."""
@@ -101,7 +101,7 @@ def fold_in(fitted: Fitted, temperature: float) -> Fitted:
     """
     settings = fitted.settings
     # Built anew: Keras saves a clone as other bytes.
-    model = NETWORKS[settings.arch].build(fitted.model.output_shape[1], settings)
+    model = build_network(fitted.model.output_shape[1], settings)
     for copy, variable in zip(model.variables, fitted.model.variables, strict=True):
         copy.assign(variable)
     last = model.layers[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def judge_training_rows(
     folds = min(settings.calibration_folds, fewest)
     if folds < 2:
         return None
-    cheaper = replace(settings, copies=min(settings.copies, FOLD_COPIES))
+    cheaper = settings.changed(copies=min(settings.copies, FOLD_COPIES))
     inner = data.part(rows)
     parts = split_folds(inner, folds, options.split_seed)
     probabilities, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")

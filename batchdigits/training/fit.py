@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,8 @@ from numpy.typing import NDArray
 
 from batchdigits.packing.onnx_export import ScaledModel
 from batchdigits.training.augmentation import copies_for, with_copies
-from batchdigits.training.ensemble import fill_in
 from batchdigits.training.epochs import Examples, OnEpoch, run_epochs
-from batchdigits.training.networks import NETWORKS
+from batchdigits.training.networks import build_network
 from batchdigits.training.settings import Settings, make_settings
 
 Pixels = NDArray[np.float64]
@@ -58,7 +58,7 @@ def fit(
     if settings.arch == "best":
         return _fit_ensemble(pixels, targets, classes, settings, on_epoch)
     keras.utils.set_random_seed(settings.seed)
-    model = NETWORKS[settings.arch].build(classes, settings)
+    model = build_network(classes, settings)
     train, held = _validation_split(len(targets), settings)
     copies = copies_for(len(train), settings.copies)
     started = time.perf_counter()
@@ -128,10 +128,37 @@ def _fit_ensemble(
 
         # Ensembles of different seeds share no member.
         seed = (settings.seed * count + number) % 2**32
-        member = replace(settings, arch="mlp", members=1, seed=seed)
+        member = settings.changed(arch="mlp", members=1, seed=seed)
         members.append(fit(pixels, targets, classes, member, on_member_epoch))
-    model, scaler = NETWORKS[settings.arch].build(classes, settings), members[0].scaler
-    fill_in(model, scaler, [(member.scaler, member.model.get_weights()) for member in members])
+    model, scaler = build_network(classes, settings), members[0].scaler
+    model.set_weights(_joined_weights(members))
     seconds = time.perf_counter() - started
     epochs = max(member.epochs for member in members)
     return Fitted(model, scaler, settings, seconds, epochs, members[0].copies)
+
+
+def _joined_weights(members: Sequence[Fitted]) -> list[NDArray[Any]]:
+    """The weights of the one network that gives the mean of the members' logits.
+
+    Its last layer reads the hidden units of all members: it is each member's own last layer,
+    divided by their number. Its inputs are standardized by the first member's scaler.
+    """
+    weights = [member.model.get_weights() for member in members]
+    hidden = [
+        _for_scaler(own[0], own[1], member.scaler, members[0].scaler)
+        for member, own in zip(members, weights, strict=True)
+    ]
+    return [
+        np.concatenate([kernel for kernel, _ in hidden], axis=1),
+        np.concatenate([bias for _, bias in hidden]),
+        np.concatenate([own[2] for own in weights]) / len(members),
+        sum(own[3] for own in weights) / len(members),
+    ]
+
+
+def _for_scaler(
+    kernel: NDArray[Any], bias: NDArray[Any], own: Any, other: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Kernel and bias of a first layer behind the scaler `own`, changed to stand behind `other`."""
+    kernel = kernel / own.scale_[:, np.newaxis]
+    return kernel * other.scale_[:, np.newaxis], bias + (other.mean_ - own.mean_) @ kernel

@@ -5,44 +5,47 @@ To add a setting, add a field to `Settings`, and read it where it takes effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
-
 from batchdigits.errors import UsageError
 from batchdigits.text import listing
-from batchdigits.training.networks import NETWORKS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # only here: --help must not wait for them
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    Limits = tuple[Callable[[Any], bool], str]
+    """The values that a setting accepts, as a test and in words."""
+
+NETWORKS = {
+    "mlp": "one hidden layer of 500 units",
+    "mlp2": "two hidden layers of 500 units",
+    # A quarter of the work for each row; docs/accuracy.md has what it gives up.
+    "mlp-small": "two hidden layers of 64 units, for speed",
+    "cnn": "convolutions, pooling, dropout",
+    "best": "an ensemble of mlps, slow and most accurate",
+}
 RECIPES = ("default", "article")
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
 
-class Limits(NamedTuple):
-    """The values that a setting accepts, as a test and in words."""
-
-    accepts: Callable[[Any], bool]
-    words: str
-
-
 def _one_of(names: Iterable[str]) -> Limits:
     known = tuple(names)
-    return Limits(lambda value: value in known, listing(known))
+    return (lambda value: value in known), listing(known)
 
 
 def _from_to(least: int, most: int) -> Limits:
-    return Limits(lambda value: least <= value <= most, f"{least} to {most}")
+    return (lambda value: least <= value <= most), f"{least} to {most}"
 
 
-@dataclass(frozen=True, slots=True)
 class Setting:
     """One entry of the table.
 
     name     of the attribute; with hyphens it is the name of the flag
-    kind     str, int, float or bool
+    kind     str, int, float or bool: that of the default, and int where that is None
     default  the value where `others` names neither recipe nor network
     others   other values, by "RECIPE/NETWORK", network or recipe, the first that fits
-    limits   of the value; None accepts any
-    help     help text of the flag, with `{limits}` for the limits in words
+    accepts  the test of a value, and `limits` the same in words; None accepts any
+    help     help text of the flag
     metavar  None: the setting has no flag
     share    the flag takes a share, `0.5%` or `0.005`
     sweep    a sweep may vary it
@@ -50,15 +53,28 @@ class Setting:
     """
 
     name: str
-    kind: type
-    default: Any
-    others: Mapping[str, Any]
-    limits: Limits | None
-    help: str
-    metavar: str | None
-    share: bool
-    sweep: bool
-    fixed: bool
+
+    def __init__(
+        self,
+        default: Any,
+        others: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits | None = None,
+        flag: tuple[str, str] | None = None,
+        share: bool = False,
+        sweep: bool = False,
+        fixed: bool = False,
+    ) -> None:
+        self.kind = int if default is None else type(default)
+        self.default, self.others = default, others or {}
+        nothing: tuple[None, str] = (None, "")
+        self.accepts, self.limits = limits or nothing
+        self.metavar, text = flag or nothing
+        self.help = text.format(limits=self.limits)
+        self.share, self.sweep, self.fixed = share, sweep, fixed
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
     @property
     def flag(self) -> str:
@@ -77,11 +93,6 @@ class Setting:
             return "the recipe's"
         return "off" if self.default is None else str(self.default)
 
-    @property
-    def meaning(self) -> str:
-        """The help text with the limits in words."""
-        return self.help.format(limits="" if self.limits is None else self.limits.words)
-
     def default_for(self, recipe: str, arch: str) -> Any:
         """The value of a recipe for a network."""
         fitting = [name for name in (f"{recipe}/{arch}", arch, recipe) if name in self.others]
@@ -89,8 +100,8 @@ class Setting:
 
     def check(self, value: Any) -> None:
         """Raise UsageError for a value out of the limits; None is always within them."""
-        if value is not None and self.limits is not None and not self.limits.accepts(value):
-            raise UsageError(f"{self.flag} {value!r}: expected {self.limits.words}")
+        if value is not None and self.accepts is not None and not self.accepts(value):
+            raise UsageError(f"{self.flag} {value!r}: expected {self.limits}")
 
 
 _EARLY_STOPPING = (
@@ -98,36 +109,10 @@ _EARLY_STOPPING = (
     "them, and keep the best weights"
 )
 
-_KINDS = {"str": str, "int": int, "float": float, "bool": bool}
+# Type checkers take a field's own type for it.
+_entry: Any = Setting
 
 
-def _entry(
-    default: Any,
-    others: Mapping[str, Any] | None = None,
-    *,
-    limits: Limits | None = None,
-    flag: tuple[str, str] | None = None,
-    share: bool = False,
-    sweep: bool = False,
-    fixed: bool = False,
-) -> Any:
-    """A field of `Settings`; `flag` is the metavar and the help text."""
-    metavar, text = flag or (None, "")
-    return field(
-        metadata={
-            "default": default,
-            "others": others or {},
-            "limits": limits,
-            "help": text,
-            "metavar": metavar,
-            "share": share,
-            "sweep": sweep,
-            "fixed": fixed,
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that decides, with the data, the weights of the network.
 
@@ -138,7 +123,10 @@ class Settings:
     arch: str = _entry(
         "mlp",
         limits=_one_of(NETWORKS),
-        flag=("NAME", f"network: {'; '.join(f'{n}: {net.words}' for n, net in NETWORKS.items())}"),
+        flag=(
+            "NAME",
+            f"network: {'; '.join(f'{name}: {words}' for name, words in NETWORKS.items())}",
+        ),
         sweep=True,
         fixed=True,
     )
@@ -165,7 +153,7 @@ class Settings:
     dropout: float = _entry(
         0.0,
         {"cnn": 0.25},
-        limits=Limits(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+        limits=(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
         flag=("P", "share of hidden outputs that a training step leaves out, {limits}"),
         share=True,
         sweep=True,
@@ -192,7 +180,7 @@ class Settings:
     learning_rate: float = _entry(
         0.002,
         {"article": 0.001},
-        limits=Limits(lambda value: 0 < value <= 10, "above 0, at most 10"),
+        limits=(lambda value: 0 < value <= 10, "above 0, at most 10"),
         flag=("R", "highest learning rate of the run, {limits}"),
         sweep=True,
     )
@@ -216,7 +204,7 @@ class Settings:
     )
     early_stopping: int | None = _entry(
         None,
-        limits=Limits(lambda value: value >= 1, "1 or more epochs"),
+        limits=(lambda value: value >= 1, "1 or more epochs"),
         flag=("PATIENCE", _EARLY_STOPPING),
         fixed=True,
     )
@@ -231,7 +219,7 @@ class Settings:
     calibration_folds: int = _entry(
         3,
         {"article": 0},
-        limits=Limits(lambda value: value == 0 or 2 <= value <= 100, "0 for none, or 2 to 100"),
+        limits=(lambda value: value == 0 or 2 <= value <= 100, "0 for none, or 2 to 100"),
         flag=("N", "networks from which the temperature of the confidence is fitted; {limits}"),
     )
     seed: int = _entry(
@@ -244,15 +232,19 @@ class Settings:
         fixed=True,
     )
 
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def changed(self, **changes: Any) -> Settings:
+        """The settings with some of them changed, unchecked."""
+        return Settings(**{**vars(self), **changes})
+
     def as_facts(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return {setting.name: getattr(self, setting.name) for setting in SETTINGS}
+        return dict(vars(self))
 
 
-SETTINGS = tuple(
-    Setting(name=entry.name, kind=_KINDS[str(entry.type).split(" ")[0]], **entry.metadata)
-    for entry in fields(Settings)
-)
+SETTINGS = tuple(entry for entry in vars(Settings).values() if isinstance(entry, Setting))
 
 
 def make_settings(**given: Any) -> Settings:

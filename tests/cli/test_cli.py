@@ -205,7 +205,7 @@ def test_libraries_that_abort_at_exit_do_not_change_the_code(tmp_path: Path) -> 
     assert "no bundles" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "receipts"])
+@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "receipts"])
 def test_help_imports_next_to_nothing_besides_argparse(command: str) -> None:
     """It answers at once: no framework, and none of the slower modules of Python either."""
     script = (

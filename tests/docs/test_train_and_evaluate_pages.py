@@ -13,8 +13,7 @@ from pages import codes, reference, table
 from paths import ROOT, SAMPLE_DATA
 from processes import run_command
 
-from batchdigits.training.networks import NETWORKS
-from batchdigits.training.settings import RECIPES, SETTINGS, make_settings
+from batchdigits.training.settings import NETWORKS, RECIPES, SETTINGS, make_settings
 
 
 def test_recipes_hold_what_the_table_says() -> None:
@@ -37,7 +36,7 @@ def test_flags_of_settings_are_described_as_in_their_table() -> None:
         assert [cell.replace("`", "") for cell in row] == [
             f"{setting.flag} {setting.metavar}",
             {"the recipe's": "recipe"}.get(setting.default_words, setting.default_words),
-            setting.meaning,
+            setting.help,
         ]
 
 

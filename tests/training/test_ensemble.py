@@ -2,7 +2,7 @@ import numpy as np
 
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import fit
-from batchdigits.training.networks import NETWORKS
+from batchdigits.training.networks import build_network
 from batchdigits.training.settings import make_settings
 
 ROWS = 300
@@ -47,6 +47,6 @@ def test_every_epoch_of_every_member_is_told(digits: Labelled) -> None:
 
 def test_a_network_for_every_name_has_the_same_input_and_output() -> None:
     settings = make_settings(arch="best", units=4)
-    model = NETWORKS["best"].build(7, settings)
+    model = build_network(7, settings)
     assert model.input_shape == (None, 64)
     assert model.output_shape == (None, 7)

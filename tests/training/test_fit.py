@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,7 @@ from batchdigits.training.augmentation import with_copies
 from batchdigits.training.data import Labelled
 from batchdigits.training.epochs import receptive_fields
 from batchdigits.training.fit import Fitted, fit
-from batchdigits.training.networks import NETWORKS
-from batchdigits.training.settings import Settings, make_settings
+from batchdigits.training.settings import NETWORKS, Settings, make_settings
 
 ROWS = 200
 
@@ -113,6 +111,6 @@ def test_a_taught_network_learns_what_its_teacher_says(
         for seed in (4, 5)
     ]
     taught = fit(pixels, targets, 10, settings).probabilities(pixels)
-    labelled = fit(pixels, targets, 10, replace(settings, teachers=0)).probabilities(pixels)
+    labelled = fit(pixels, targets, 10, settings.changed(teachers=0)).probabilities(pixels)
     said = sum(teachers) / 2
     assert np.abs(taught - said).mean() < np.abs(labelled - said).mean() / 2
