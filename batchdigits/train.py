@@ -198,39 +198,39 @@ def _report(result: TrainResult) -> None:
     from batchdigits.report.training import format_scores, format_sweep
 
     logger = logging.getLogger("batchdigits")
-    trained, sweep = result.trained, result.sweep
+    contents, sweep = result.contents, result.sweep
     if sweep is not None:
         logger.info("%s\n", format_sweep(sweep.lines(), sweep.study, sweep.picture))
-    logger.info("%s", format_scores(trained.scores))
+    logger.info("%s", format_scores(contents.scores))
     logger.info(
         "trained %s %s: %s epochs on %s of %s rows, fit in %.1f s, accuracy %.4f, in %s",
-        *(result.name, result.version, trained.fitted.epochs),
-        *(len(trained.split.train), len(trained.data.targets), trained.fitted.seconds),
-        *(trained.scores.accuracy, result.path),
+        *(result.name, result.version, contents.recipe["epochs_run"]),
+        *(contents.split["train"], contents.data["rows"], result.fit_seconds),
+        *(contents.scores.accuracy, result.path),
     )
-    if trained.review is not None:
+    review = contents.thresholds.facts
+    if "review_below" in review:
         logger.info(
             "predictions are accepted from confidence %.6g on: %.1f %% of rows, at most %.3g %% of "
             "them wrong (with 95 %% confidence; %s of %s were) for the same writers; for new "
             "writers ask for half of the error",
-            *(trained.review.review_below, 100 * trained.review.coverage),
-            *(100 * trained.review.max_error, trained.review.errors, trained.review.accepted),
+            *(review["review_below"], 100 * review["coverage"]),
+            *(100 * review["max_error"], review["errors"], review["accepted"]),
         )
 
 
 def _summary(result: TrainResult) -> dict[str, object]:
-    trained, sweep = result.trained, result.sweep
-    review = trained.review
+    contents, sweep = result.contents, result.sweep
     return {
         "bundle": str(result.path),
         "name": result.name,
         "version": str(result.version),
         "digest": result.digest,
-        "accuracy": trained.scores.accuracy,
-        "rows": len(trained.data.targets),
-        "review_below": None if review is None else review.review_below,
-        "coverage": None if review is None else review.coverage,
-        "fit_seconds": round(trained.fitted.seconds, 3),
+        "accuracy": contents.scores.accuracy,
+        "rows": contents.data["rows"],
+        "review_below": contents.thresholds.review_below,
+        "coverage": contents.thresholds.facts.get("coverage"),
+        "fit_seconds": round(result.fit_seconds, 3),
         "seconds": round(result.seconds, 3),
         "sweep": None
         if sweep is None

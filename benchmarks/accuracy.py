@@ -103,8 +103,8 @@ def _judge(data: Labelled, name: str, seed: int) -> Seed:
     probabilities, block = _in_parts(data, _blocks(len(data.targets)), _settings(name, seed))
     after = at_other_folds_temperature(probabilities, data.targets, block)
     judged = Seed(
-        result.trained.scores.accuracy,
-        result.trained.fitted.seconds,
+        result.contents.scores.accuracy,
+        result.fit_seconds,
         result.seconds,
         int((probabilities.argmax(axis=1) != data.targets).sum()),
         measure_reliability(probabilities, data.targets).calibration_error,

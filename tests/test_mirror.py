@@ -38,7 +38,7 @@ test_predict.py | the steps of a run are seen from outside | scoring/one_input s
 test_predict.py | the steps of a run are seen from outside | scoring/receipt scoring/run
 test_predict.py | the steps of a run are seen from outside | scoring/watch
 test_receipts.py | the command replays them | scoring/replay scoring/rescore
-training/sweep/test_sweep.py | a small sweep passes through all | judge picture result search study
+training/sweep/test_sweep.py | a small sweep passes through all | picture result search study
 training/test_train_job.py | a training passes through all | cross_validation data job networks
 training/test_train_job.py | a training passes through all | ../packing/frameworks
 training/test_train_job.py | a training passes through all | ../packing/pack publish

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,6 @@ class Agreement:
             and self.random_worst <= LARGEST_ON_RANDOM
             and self.labels_differ == 0
         )
-
-    def as_facts(self) -> dict[str, Any]:
-        """The figures as plain JSON values."""
-        return asdict(self)
 
 
 def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = None) -> bytes:

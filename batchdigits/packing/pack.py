@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def pack_bundle(contents: Contents, name: str, version: int) -> bytes:
         split=contents.split,
         metrics={
             **contents.scores.as_facts(),
-            "onnx_agreement": contents.agreement.as_facts(),
+            "onnx_agreement": asdict(contents.agreement),
             **contents.metrics,
         },
         libraries=library_versions(),

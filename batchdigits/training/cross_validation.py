@@ -80,7 +80,7 @@ def judge_training_rows(
     cheaper = settings.changed(copies=min(settings.copies, FOLD_COPIES))
     inner = data.part(rows)
     parts = split_folds(inner, folds, options.split_seed)
-    probabilities, fold = _predict_folds(inner, parts, cheaper, on_progress, "calibration")
+    probabilities, fold = predict_folds(inner, parts, cheaper, on_progress, "calibration")
     return _out_of_fold(rows, inner.targets, probabilities, fold)
 
 
@@ -112,7 +112,7 @@ def cross_validate(
     folds are None without calibration.
     """
     parts = split_folds(data, options.folds, options.split_seed)
-    probabilities, fold = _predict_folds(data, parts, settings, on_progress, "fold")
+    probabilities, fold = predict_folds(data, parts, settings, on_progress, "fold")
     measured_on = (
         f"all {len(data.targets)} rows, each predicted by one of {options.folds} models that had "
         f"not seen it ({options.folds}-fold cross-validation, random_state {options.split_seed}, "
@@ -150,14 +150,19 @@ def at_other_folds_temperature(
     return result
 
 
-def _predict_folds(
+def predict_folds(
     data: Labelled,
     parts: Iterable[tuple[Rows, Rows]],
     settings: Settings,
     on_progress: OnProgress,
     word: str,
+    *,
+    on_fold: Callable[[Rows, NDArray[np.float32]], None] = lambda *_: None,
 ) -> tuple[NDArray[np.float32], Rows]:
-    """The probabilities of each row by the model of the fold that held it out, and its fold."""
+    """The probabilities of each row by the model of the fold that held it out, and its fold.
+
+    `on_fold` is called after each fold with its rows and their probabilities.
+    """
     probabilities = np.zeros((len(data.targets), data.classes), np.float32)
     fold = np.zeros(len(data.targets), np.int64)
     splits = list(parts)
@@ -166,6 +171,7 @@ def _predict_folds(
         fitted = fit_rows(data, train_rows, settings, on_progress, prefix)
         probabilities[held] = fitted.probabilities(data.pixels[held])
         fold[held] = number
+        on_fold(held, probabilities[held])
     return probabilities, fold
 
 

@@ -52,6 +52,11 @@ class Labelled:
         """k, the number of classes."""
         return len(self.binarizer.classes_)
 
+    def as_facts(self) -> dict[str, Any]:
+        """The data as plain JSON values, for the manifest."""
+        names = ("description", "digest", "source")
+        return {"rows": len(self.targets), **{name: getattr(self, name) for name in names}}
+
     def part(self, rows: NDArray[np.int64]) -> Labelled:
         """Some of the rows."""
         return replace(self, pixels=self.pixels[rows], targets=self.targets[rows])

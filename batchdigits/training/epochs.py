@@ -29,25 +29,10 @@ class Examples:
     targets: Floats
 
 
-def run_epochs(
-    model: Any,
-    train: Examples,
-    valid: Examples | None,
-    settings: Settings,
-    on_epoch: OnEpoch,
-) -> int:
-    """Train `model`; returns the number of epochs run.
-
-    valid  rows that early stopping measures the loss on; None without early stopping
-    """
-    run = _run_as_article if settings.recipe == "article" else _run_whole_epochs
-    return run(model, train, valid, settings, on_epoch)
-
-
-def _run_as_article(
+def run_as_article(
     model: Any, train: Examples, valid: Examples | None, settings: Settings, on_epoch: OnEpoch
 ) -> int:
-    """Train as the tutorial does: by Keras' `fit`, one step at a time.
+    """Train as the tutorial does, by Keras' `fit`; arguments and result of `run_whole_epochs`.
 
     A second model of the same layers is compiled. The first is saved, and would otherwise be saved
     with the optimizer's state, twice the weights.
@@ -80,13 +65,16 @@ def _run_as_article(
     return len(history.epoch)
 
 
-def _run_whole_epochs(
+def run_whole_epochs(
     model: Any, train: Examples, valid: Examples | None, settings: Settings, on_epoch: OnEpoch
 ) -> int:
-    """Train with one call for each epoch: its steps are a loop inside TensorFlow.
+    """Train `model` with one call for each epoch; return the number of epochs run.
 
-    Around each step of a network this small, Keras' `fit` spends several times the time of the
-    step. A short last batch is left out; the next epoch's order leaves out other rows.
+    valid  rows that early stopping measures the loss on; None without early stopping
+
+    The steps of an epoch are a loop inside TensorFlow: around each step of a network this small,
+    Keras' `fit` spends several times the time of the step. A short last batch is left out; the next
+    epoch's order leaves out other rows.
     """
     batch = min(settings.batch_size, len(train.targets))
     steps = len(train.targets) // batch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.packing.onnx_export import ScaledModel
 from batchdigits.training.augmentation import copies_for, with_copies
-from batchdigits.training.epochs import Examples, OnEpoch, run_epochs
+from batchdigits.training.epochs import Examples, OnEpoch, run_as_article, run_whole_epochs
 from batchdigits.training.networks import build_network
 from batchdigits.training.settings import Settings, make_settings
 
@@ -37,6 +37,11 @@ class Fitted(ScaledModel):
     seconds: float
     epochs: int
     copies: int
+
+    def recipe(self) -> dict[str, Any]:
+        """The settings and what came of them as plain JSON values, for the manifest."""
+        made = {"epochs_run": self.epochs, "copies_made": self.copies}
+        return {**self.settings.as_facts(), **made}
 
 
 def fit(
@@ -74,7 +79,8 @@ def fit(
         valid = Examples(_scaled(scaler, pixels[held]), _one_hot(targets[held], classes))
     # The teachers have drawn from the same random state.
     keras.utils.set_random_seed(settings.seed)
-    epochs = run_epochs(model, Examples(_scaled(scaler, seen), wanted), valid, settings, on_epoch)
+    run = run_as_article if settings.recipe == "article" else run_whole_epochs
+    epochs = run(model, Examples(_scaled(scaler, seen), wanted), valid, settings, on_epoch)
     return Fitted(model, scaler, settings, time.perf_counter() - started, epochs, copies)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,12 @@ from batchdigits.archive.thresholds import Thresholds
 from batchdigits.clock import utc_text
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import UnusableInputError
-from batchdigits.packing.contents import Contents, Scores
+from batchdigits.packing.contents import Contents
 from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.packing.golden_rows import choose_golden
-from batchdigits.packing.onnx_export import Agreement, check_agreement, export_onnx
+from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.packing.onnx_strangeness import check_strangeness
-from batchdigits.training.calibration import Calibration, fold_in
+from batchdigits.training.calibration import fold_in
 from batchdigits.training.cross_validation import (
     OnProgress,
     OutOfFold,
@@ -40,46 +40,21 @@ from batchdigits.training.sweep.search import plan_sweep, run_sweep, winner_opti
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """A network that was fitted, judged and compiled.
-
-    scores         on rows that the judged network had not seen
-    calibration    the effect of the temperature; None without one
-    usual          the look of the digits that it learned from
-    review         the confidence from which rows are accepted; None without --max-error
-    unseen         the predictions for rows that it was not fitted on; None without such rows
-    seen_accuracy  on the rows that it was trained on, which promises nothing
-    onnx           the compiled graph; `agreement` is the proof that it equals `fitted`
-    """
-
-    data: Labelled
-    split: Split
-    fitted: Fitted
-    scores: Scores
-    calibration: Calibration | None
-    usual: Usual
-    review: ReviewThreshold | None
-    unseen: Unseen | None
-    seen_accuracy: float
-    onnx: bytes
-    agreement: Agreement
-
-
-@dataclass(frozen=True, slots=True)
 class TrainResult:
     """A published bundle.
 
-    trained  the model in it
-    sweep    the search that chose its settings; None unless --sweep asks for one
-    seconds  of the whole job
+    contents     all that it holds
+    sweep        the search that chose its settings; None unless --sweep asks for one
+    fit_seconds  of the network's last fit; `seconds` are those of the whole job
     """
 
     path: Path
     name: str
     version: int
     digest: str
-    trained: Trained
+    contents: Contents
     sweep: SweepResult | None
+    fit_seconds: float
     seconds: float
 
 
@@ -102,13 +77,12 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     if plan is not None:
         sweep = run_sweep(plan, data, split, options, on_progress)
         options = winner_options(options, sweep)
-    created = options.created or utc_text()
-    trained = _train(data, split, options, on_progress)
+    options = replace(options, created=options.created or utc_text())
+    contents, fit_seconds = _train(data, split, options, sweep, on_progress)
     on_progress("packing")
-    contents = _contents(trained, created, command_line(options), sweep)
     path, version, digest = publish(contents, options)
     seconds = time.monotonic() - started
-    return TrainResult(path, options.name, version, digest, trained, sweep, seconds)
+    return TrainResult(path, options.name, version, digest, contents, sweep, fit_seconds, seconds)
 
 
 def _load(options: TrainOptions) -> Labelled:
@@ -117,14 +91,22 @@ def _load(options: TrainOptions) -> Labelled:
     return read_labelled(options.data, options.label, options.rows)
 
 
-def _train(data: Labelled, split: Split, options: TrainOptions, on_progress: OnProgress) -> Trained:
+def _train(
+    data: Labelled,
+    split: Split,
+    options: TrainOptions,
+    sweep: SweepResult | None,
+    on_progress: OnProgress,
+) -> tuple[Contents, float]:
+    """Fit, judge and compile a network; return the bundle's contents and the seconds of the fit."""
     settings = options.make_settings()
+    pixels, targets = data.pixels[split.train], data.targets[split.train]
     # Folds come first: only the last fit's random state is that of the packed model.
     if len(split.held):
         folds = judge_training_rows(data, split.train, settings, options, on_progress)
     else:
         scores, calibration, folds = cross_validate(data, settings, options, on_progress)
-    usual = fit_usual(data.pixels[split.train], settings.seed)
+    usual = fit_usual(pixels, settings.seed)
     review = _find_review_threshold(data, folds, usual, options)
     fitted = fit_rows(data, split.train, settings, on_progress)
     if len(split.held):
@@ -137,19 +119,32 @@ def _train(data: Labelled, split: Split, options: TrainOptions, on_progress: OnP
     judged = data.pixels[split.judged]
     agreement = check_agreement(fitted, onnx, judged, settings.seed)
     check_strangeness(onnx, data.classes, usual.centres, judged)
-    return Trained(
-        data=data,
-        split=split,
-        fitted=fitted,
-        scores=scores,
-        calibration=calibration,
-        usual=usual,
-        review=review,
-        unseen=_measure_unseen(data, split, fitted, folds),
-        seen_accuracy=_seen_accuracy(data, split, fitted),
+    unseen = _measure_unseen(data, split, fitted, folds)
+    seen_accuracy = float(np.mean(fitted.probabilities(pixels).argmax(axis=1) == targets))
+    contents = Contents(
+        model=fitted,
+        binarizer=data.binarizer,
         onnx=onnx,
         agreement=agreement,
+        golden=_golden_pixels(data, split.judged, onnx),
+        reference=Reference.measure(pixels, targets, data.classes, unseen),
+        scores=scores,
+        created=str(options.created),
+        command=command_line(options),
+        architecture=settings.architecture(),
+        data=data.as_facts(),
+        split=split.facts,
+        metrics={
+            "seen_in_training": {"accuracy": seen_accuracy, "rows": len(targets)},
+            **({} if calibration is None else {"calibration": calibration.as_facts()}),
+            **({} if sweep is None else {"sweep": sweep.as_facts()}),
+        },
+        thresholds=Thresholds.parse(
+            {**({} if review is None else asdict(review)), **usual.as_facts()}
+        ),
+        recipe=fitted.recipe(),
     )
+    return contents, fitted.seconds
 
 
 def _find_review_threshold(
@@ -178,65 +173,10 @@ def _measure_unseen(
     return None if folds is None else Unseen.measure(folds.probabilities, folds.targets)
 
 
-def _seen_accuracy(data: Labelled, split: Split, fitted: Fitted) -> float:
-    predicted = fitted.probabilities(data.pixels[split.train]).argmax(axis=1)
-    return float(np.mean(predicted == data.targets[split.train]))
-
-
-def _contents(trained: Trained, created: str, command: str, sweep: SweepResult | None) -> Contents:
-    """The members and the facts of the bundle."""
-    data, split, settings = trained.data, trained.split, trained.fitted.settings
-    pixels, targets = data.pixels[split.train], data.targets[split.train]
-    seen = {"accuracy": trained.seen_accuracy, "rows": len(split.train)}
-    calibration = trained.calibration
-    return Contents(
-        model=trained.fitted,
-        binarizer=data.binarizer,
-        onnx=trained.onnx,
-        agreement=trained.agreement,
-        golden=_golden_pixels(trained),
-        reference=Reference.measure(pixels, targets, data.classes, trained.unseen),
-        scores=trained.scores,
-        created=created,
-        command=command,
-        architecture={
-            "name": settings.arch,
-            "hyperparameters": {
-                "layers": settings.layers,
-                "units": settings.units,
-                "dropout": settings.dropout,
-            },
-        },
-        data={
-            "description": data.description,
-            "digest": data.digest,
-            "rows": len(data.targets),
-            "source": data.source,
-        },
-        split=split.facts,
-        metrics={
-            "seen_in_training": seen,
-            **({} if calibration is None else {"calibration": calibration.as_facts()}),
-            **({} if sweep is None else {"sweep": sweep.as_facts()}),
-        },
-        thresholds=Thresholds.parse(
-            {
-                **({} if trained.review is None else trained.review.as_facts()),
-                **trained.usual.as_facts(),
-            }
-        ),
-        recipe={
-            **settings.as_facts(),
-            "epochs_run": trained.fitted.epochs,
-            "copies_made": trained.fitted.copies,
-        },
+def _golden_pixels(data: Labelled, rows: NDArray[np.int64], onnx: bytes) -> NDArray[np.float32]:
+    """The pixels of golden rows, chosen from `rows`, which judged the model."""
+    probabilities = OnnxEngine(onnx, data.classes).probabilities(
+        data.pixels[rows].astype(np.float32)
     )
-
-
-def _golden_pixels(trained: Trained) -> NDArray[np.float32]:
-    """The pixels of golden rows, chosen from the rows that judged the model."""
-    data, rows = trained.data, trained.split.judged
-    engine = OnnxEngine(trained.onnx, data.classes)
-    probabilities = engine.probabilities(data.pixels[rows].astype(np.float32))
     chosen = choose_golden(data.targets[rows], probabilities, rows)
     return data.pixels[chosen].astype(np.float32)

@@ -8,8 +8,7 @@ are wrong than asked for.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +48,6 @@ class ReviewThreshold:
     errors: int
     coverage: float
     error_bound: float
-
-    def as_facts(self) -> dict[str, Any]:
-        """The figures as plain JSON values, for the manifest."""
-        return asdict(self)
 
 
 def find_review_threshold(

@@ -67,9 +67,10 @@ class Setting:
     ) -> None:
         self.kind = int if default is None else type(default)
         self.default, self.others = default, others or {}
-        nothing: tuple[None, str] = (None, "")
-        self.accepts, self.limits = limits or nothing
-        self.metavar, text = flag or nothing
+        self.accepts: Callable[[Any], bool] | None
+        self.metavar: str | None
+        self.accepts, self.limits = limits or (None, "")
+        self.metavar, text = flag or (None, "")
         self.help = text.format(limits=self.limits)
         self.share, self.sweep, self.fixed = share, sweep, fixed
 
@@ -242,6 +243,11 @@ class Settings:
     def as_facts(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
         return dict(vars(self))
+
+    def architecture(self) -> dict[str, Any]:
+        """The network alone as plain JSON values, for the manifest."""
+        names = ("layers", "units", "dropout")
+        return {"name": self.arch, "hyperparameters": {name: vars(self)[name] for name in names}}
 
 
 SETTINGS = tuple(entry for entry in vars(Settings).values() if isinstance(entry, Setting))

@@ -73,7 +73,7 @@ def test_the_manifest_tells_what_was_done(bundle: BundleFile, published: TrainRe
     assert (manifest.name, manifest.version) == ("digits", 1)
     assert manifest.classes.values == tuple(range(10))
     assert manifest.split["held_out"] == manifest.metrics["rows"] == 540
-    assert manifest.accuracy == published.trained.scores.accuracy > 0.8
+    assert manifest.accuracy == published.contents.scores.accuracy > 0.8
     assert np.array(manifest.metrics["confusion_matrix"]).sum() == 540
     assert manifest.metrics["seen_in_training"]["rows"] == 1257
     assert manifest.metrics["onnx_agreement"]["data_worst"] <= 1e-5
@@ -121,7 +121,7 @@ def test_no_folds_no_temperature(tmp_path: Path) -> None:
     )
     result = train(options)
     bundle = read_bundle(result.path)
-    assert result.trained.calibration is None
+    assert "calibration" not in result.contents.metrics
     assert "calibration" not in bundle.manifest.metrics
     assert "not calibrated" in bundle.members["card.md"].decode()
 

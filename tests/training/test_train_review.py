@@ -41,8 +41,8 @@ def test_the_threshold_is_in_manifest_card_and_command(options: TrainOptions) ->
     bundle = read_bundle(result.path)
     limits = bundle.manifest.thresholds
     facts = limits.facts
-    assert result.trained.review is not None
-    assert facts["review_below"] == result.trained.review.review_below
+    assert result.contents.thresholds.review_below is not None
+    assert facts["review_below"] == result.contents.thresholds.review_below
     assert (facts["max_error"], facts["rows"], facts["level"]) == (0.05, 168, 0.95)
     assert facts["coverage"] == facts["accepted"] / facts["rows"] > 0.3
     card = bundle.members["card.md"].decode()

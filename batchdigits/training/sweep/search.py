@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.atomic import replace_file
 from batchdigits.packing.frameworks import require_packages
-from batchdigits.training.cross_validation import OnProgress
+from batchdigits.training.calibration import measure_reliability
+from batchdigits.training.cross_validation import (
+    OnProgress,
+    at_other_folds_temperature,
+    predict_folds,
+)
 from batchdigits.training.data import Labelled
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.split import Split
-from batchdigits.training.sweep.judge import Judge
+from batchdigits.training.split import Split, split_folds
 from batchdigits.training.sweep.picture import draw_sweep
-from batchdigits.training.sweep.plan import SweepPlan, read_plan
-from batchdigits.training.sweep.result import SweepResult, picture_of, rank_trials
+from batchdigits.training.sweep.plan import Dimension, SweepPlan, read_plan
+from batchdigits.training.sweep.result import REPEATS, SweepResult, picture_of, rank_trials
 from batchdigits.training.sweep.study import open_study
 
 if TYPE_CHECKING:
@@ -87,7 +92,7 @@ def run_sweep(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     inner = data.part(split.train)
-    judge = Judge(inner, plan, options, on_progress)
+    judge = make_judge(inner, plan, options, on_progress)
     path = _study_path(options)
     if not path.exists() and picture_of(path).exists():
         raise OutputError(
@@ -118,6 +123,76 @@ def new_study(trials: Iterable[optuna.trial.FrozenTrial]) -> optuna.Study:
     study = optuna.create_study(direction="maximize", pruner=pruner)
     study.add_trials(trials)
     return study
+
+
+def make_judge(
+    inner: Labelled, plan: SweepPlan, options: TrainOptions, on_progress: OnProgress
+) -> Callable[[optuna.Trial], float]:
+    """The objective of the search: the mean accuracy over the folds of `inner`, the training rows.
+
+    The folds are the same for every trial. The objective raises optuna.TrialPruned for a trial that
+    falls behind.
+    """
+    import optuna
+
+    parts = list(split_folds(inner, plan.folds, options.split_seed))
+
+    def judge(trial: optuna.Trial) -> float:
+        values = {dimension.name: _suggest(trial, dimension) for dimension in plan.space}
+        twin = _twin(trial, values)
+        if twin is not None:
+            return _repeat(trial, twin)
+        accuracies: list[float] = []
+
+        def report(held: NDArray[np.int64], probabilities: NDArray[np.float32]) -> None:
+            right = probabilities.argmax(axis=1) == inner.targets[held]
+            accuracies.append(float(right.mean()))
+            trial.set_user_attr("folds", accuracies)
+            trial.report(float(np.mean(accuracies)), len(accuracies) - 1)
+            if plan.prune and len(accuracies) < len(parts) and trial.should_prune():
+                raise optuna.TrialPruned
+
+        words = f"combination {trial.number + 1} of {plan.trials}, fold"
+        settings = options.make_settings(**values)
+        probabilities, fold = predict_folds(
+            inner, parts, settings, on_progress, words, on_fold=report
+        )
+        # Weights that have grown without bounds give NaN, which is read as 0.
+        probabilities = np.nan_to_num(probabilities)
+        calibrated = at_other_folds_temperature(probabilities, inner.targets, fold)
+        log_loss = measure_reliability(calibrated, inner.targets).log_loss
+        trial.set_user_attr("log_loss", log_loss)
+        return float(np.mean(accuracies))
+
+    return judge
+
+
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    name, low, high, step = dimension.name, dimension.low, dimension.high, dimension.step
+    if dimension.values:
+        return trial.suggest_categorical(name, dimension.values)
+    if isinstance(low, int) and isinstance(high, int):
+        whole_step = 1 if step is None else int(step)
+        return trial.suggest_int(name, low, high, step=whole_step, log=dimension.log)
+    return trial.suggest_float(name, low, high, step=step, log=dimension.log)
+
+
+def _twin(trial: optuna.Trial, values: Mapping[str, Any]) -> optuna.trial.FrozenTrial | None:
+    """An earlier trial of the same combination; None without one."""
+    others = trial.study.get_trials(deepcopy=False)[: trial.number]
+    return next((other for other in others if other.params == values), None)
+
+
+def _repeat(trial: optuna.Trial, twin: optuna.trial.FrozenTrial) -> float:
+    """Take over the result of an earlier trial: the same combination would give it again."""
+    import optuna
+
+    trial.set_user_attr(REPEATS, twin.number)
+    for step, value in twin.intermediate_values.items():
+        trial.report(value, step)
+    if twin.state == optuna.trial.TrialState.PRUNED:
+        raise optuna.TrialPruned
+    return float(twin.values[0])
 
 
 def _study_path(options: TrainOptions) -> Path:

@@ -19,9 +19,8 @@ from batchdigits.train import main
 from batchdigits.training.data import Labelled
 from batchdigits.training.job import TrainResult, train
 from batchdigits.training.options import TrainOptions
-from batchdigits.training.sweep.judge import Judge
 from batchdigits.training.sweep.result import rank_trials
-from batchdigits.training.sweep.search import new_study, plan_sweep
+from batchdigits.training.sweep.search import make_judge, new_study, plan_sweep
 
 optuna = pytest.importorskip("optuna")
 
@@ -236,7 +235,7 @@ def test_a_hopeless_combination_is_left_early_and_never_wins(
     inner = replace(digits, pixels=digits.pixels[:200], targets=digits.targets[:200])
     plan = plan_sweep(options)
     assert plan is not None
-    study.optimize(Judge(inner, plan, options, lambda _: None), n_trials=1)
+    study.optimize(make_judge(inner, plan, options, lambda _: None), n_trials=1)
     *whole, last = rank_trials(study.trials)
     assert [one.number for one in whole] == [1, 2, 3, 4, 5]
     assert (last.number, len(last.folds), last.log_loss) == (6, 2, None)
