@@ -37,9 +37,7 @@ def parser() -> Parser:
     )
     _add_model_options(result)
     _add_data_options(result)
-    _add_split_options(result)
-    _add_review_options(result)
-    _add_sweep_options(result)
+    _add_judging_options(result)
     _add_output_options(result)
     add_common_options(result)
     return result
@@ -76,7 +74,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     add_row_options(group)
 
 
-def _add_split_options(parser: argparse.ArgumentParser) -> None:
+def _add_judging_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
     group.add_argument(
         "--test-share",
@@ -99,9 +97,6 @@ def _add_split_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed that decides which rows are held out (default: 0, the tutorial's split)",
     )
-
-
-def _add_review_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("accept or review")
     group.add_argument(
         "--max-error",
@@ -110,9 +105,6 @@ def _add_review_options(parser: argparse.ArgumentParser) -> None:
         "such as 0.5%%; predict then writes a decision for each row. The proof holds with 95%% "
         "confidence, for rows of the same source: for new writers ask for half of the error",
     )
-
-
-def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sweep")
     group.add_argument(
         "--sweep",

@@ -61,7 +61,7 @@ INNER_FLOORS = {
     "training": [
         {"augmentation", "data", "review_threshold", "settings", "strangeness"},
         {"epochs", "networks", "options", "split"},
-        {"fit", "publish"},
+        {"fit"},
         {"calibration"},
         {"cross_validation"},
         {"sweep"},

@@ -41,7 +41,7 @@ test_receipts.py | the command replays them | scoring/replay scoring/rescore
 training/sweep/test_sweep.py | a small sweep passes through all | picture result search study
 training/test_train_job.py | a training passes through all | cross_validation data job networks
 training/test_train_job.py | a training passes through all | ../packing/frameworks
-training/test_train_job.py | a training passes through all | ../packing/pack publish
+training/test_train_job.py | a training passes through all | ../packing/pack
 """
 MODULES = {
     str(path.relative_to(PACKAGE).with_suffix("")): path.relative_to(PACKAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -212,17 +211,11 @@ def _most_probable() -> tuple[list[Any], list[Any]]:
 def _new_names(nodes: list[Any], first: str, last: str, constants: set[str]) -> dict[str, str]:
     """Old names to new names: values and constants, numbered in the order of their first use."""
     names = {"": "", first: INPUT, last: OUTPUT}
-    for name in _all_names(nodes):
+    for name in (name for node in nodes for name in (*node.input, *node.output)):
         if name not in names:
             kind = "constant" if name in constants else "value"
             names[name] = f"{kind}_{len(names) - 3}"
     return names
-
-
-def _all_names(nodes: list[Any]) -> Iterator[str]:
-    for node in nodes:
-        yield from node.input
-        yield from node.output
 
 
 def _renamed(number: int, node: Any, names: dict[str, str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,16 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.reference import Reference, Unseen
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.clock import utc_text
 from batchdigits.engines.onnx.engine import OnnxEngine
-from batchdigits.errors import UnusableInputError
+from batchdigits.errors import BundleError, OutputError, UnusableInputError, UsageError
+from batchdigits.files.atomic import check_output, write_output
+from batchdigits.files.digest import digest_bytes
 from batchdigits.packing.contents import Contents
 from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.packing.golden_rows import choose_golden
 from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.packing.onnx_strangeness import check_strangeness
+from batchdigits.packing.pack import pack_bundle
+from batchdigits.store.choice import open_store
 from batchdigits.training.calibration import fold_in
 from batchdigits.training.cross_validation import (
     OnProgress,
@@ -31,12 +37,13 @@ from batchdigits.training.cross_validation import (
 from batchdigits.training.data import Labelled, load_tutorial_digits, read_labelled
 from batchdigits.training.fit import Fitted
 from batchdigits.training.options import TrainOptions, command_line, parse_max_error
-from batchdigits.training.publish import check_destination, publish
 from batchdigits.training.review_threshold import ReviewThreshold, find_review_threshold
 from batchdigits.training.split import Split, split_rows
 from batchdigits.training.strangeness import Usual, fit_usual
 from batchdigits.training.sweep.result import SweepResult
 from batchdigits.training.sweep.search import plan_sweep, run_sweep, winner_options
+
+_FIX = "name another file, or replace the bundle with --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     InternalError if the compiled graph is not equal to the trained model.
     """
     started = time.monotonic()
-    check_destination(options.checked())
+    _check_destination(options.checked())
     plan = plan_sweep(options)
     on_progress("loading the frameworks")
     prepare_frameworks()
@@ -80,7 +87,7 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     options = replace(options, created=options.created or utc_text())
     contents, fit_seconds = _train(data, split, options, sweep, on_progress)
     on_progress("packing")
-    path, version, digest = publish(contents, options)
+    path, version, digest = _publish(contents, options)
     seconds = time.monotonic() - started
     return TrainResult(path, options.name, version, digest, contents, sweep, fit_seconds, seconds)
 
@@ -180,3 +187,48 @@ def _golden_pixels(data: Labelled, rows: NDArray[np.int64], onnx: bytes) -> NDAr
     )
     chosen = choose_golden(data.targets[rows], probabilities, rows)
     return data.pixels[chosen].astype(np.float32)
+
+
+def _check_destination(options: TrainOptions) -> None:
+    """Refuse a destination that can't be written, or must not be, before minutes of training."""
+    if options.output is None:
+        folder = open_store(options.store).folder
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise OutputError(f"{existing}: is not a writable folder; give another --store")
+        return
+    if (Path(options.output).parent / ".highest").exists():
+        raise UsageError(
+            f"--output {options.output}: is in a store, whose versions never change; publish with "
+            "--store"
+        )
+    path = check_output(options.output, overwrite=options.overwrite, suffix=".bundle", fix=_FIX)
+    if path.exists():
+        _check_replaceable(path, options.data)
+
+
+def _check_replaceable(path: Path, data: str | None) -> None:
+    """Refuse to replace anything but a bundle."""
+    if data is not None and Path(data).exists() and path.samefile(data):
+        raise UsageError(f"--output {path}: is the file to learn from; name another")
+    try:
+        read_bundle(path)
+    except BundleError as error:
+        raise OutputError(f"{path}: exists and is not a sound bundle; move it away") from error
+
+
+def _publish(contents: Contents, options: TrainOptions) -> tuple[Path, int, str]:
+    """Write the bundle; return its path, version and digest."""
+    if options.output is not None:
+        path, data = Path(options.output), pack_bundle(contents, options.name, 1)
+        write_output(path, data, overwrite=options.overwrite, fix=_FIX)
+        return path, 1, digest_bytes(data)
+    packed: dict[int, bytes] = {}
+
+    def build(version: int) -> bytes:
+        packed[version] = pack_bundle(contents, options.name, version)
+        return packed[version]
+
+    path = open_store(options.store).publish(options.name, build)
+    version, data = max(packed.items())
+    return path, version, digest_bytes(data)

@@ -41,15 +41,9 @@ def split_rows(data: Labelled, test_share: float, seed: int) -> Split:
     if test_share == 0:
         return Split(np.arange(rows), np.arange(0), {"kind": "all", "train": rows, "held_out": 0})
     train, held, is_stratified = _both_with_every_class(data, test_share, seed)
-    facts = {
-        "kind": "holdout",
-        "test_share": test_share,
-        "random_state": seed,
-        "stratified": is_stratified,
-        "train": len(train),
-        "held_out": len(held),
-    }
-    return Split(train, held, facts)
+    how = {"test_share": test_share, "random_state": seed, "stratified": is_stratified}
+    counts = {"train": len(train), "held_out": len(held)}
+    return Split(train, held, {"kind": "holdout", **how, **counts})
 
 
 def split_folds(data: Labelled, folds: int, seed: int) -> Iterator[tuple[Indices, Indices]]:

@@ -89,7 +89,10 @@ def read_plan(path: str) -> SweepPlan:
         raise UsageError(f"{path}: [space] is empty, expected a setting to vary: {listing(_KINDS)}")
     dimensions = tuple(_dimension(f"{path}: [space] {key}", key, space[key]) for key in space)
     where = f"{path}: [search]"
-    sampler = _choice(where, search, "sampler", SAMPLERS)
+    sampler = search.get("sampler", SAMPLERS[0])
+    if sampler not in SAMPLERS:
+        expected = f"expected one of {listing(SAMPLERS)}"
+        raise UsageError(f"{where} sampler is {sampler!r}, {expected}")
     return SweepPlan(
         path=path,
         trials=_trials(where, search, sampler, dimensions),
@@ -140,13 +143,6 @@ def _switch(where: str, search: Mapping[str, Any], key: str, *, default: bool) -
     if not isinstance(value, bool):
         raise UsageError(f"{where} {key} is {value!r}, expected true or false")
     return value
-
-
-def _choice(where: str, search: Mapping[str, Any], key: str, known: tuple[str, ...]) -> str:
-    value = search.get(key, known[0])
-    if value not in known:
-        raise UsageError(f"{where} {key} is {value!r}, expected one of {listing(known)}")
-    return str(value)
 
 
 def _trials(

@@ -93,7 +93,8 @@ def run_sweep(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     inner = data.part(split.train)
     judge = make_judge(inner, plan, options, on_progress)
-    path = _study_path(options)
+    default = Path(str(options.sweep)).with_suffix(".study")
+    path = default if options.study is None else Path(options.study)
     if not path.exists() and picture_of(path).exists():
         raise OutputError(
             f"{picture_of(path)}: exists, and there is no study that it belongs to; move it away, "
@@ -193,12 +194,6 @@ def _repeat(trial: optuna.Trial, twin: optuna.trial.FrozenTrial) -> float:
     if twin.state == optuna.trial.TrialState.PRUNED:
         raise optuna.TrialPruned
     return float(twin.values[0])
-
-
-def _study_path(options: TrainOptions) -> Path:
-    if options.study is not None:
-        return Path(options.study)
-    return Path(str(options.sweep)).with_suffix(".study")
 
 
 def _identity(plan: SweepPlan, inner: Labelled, options: TrainOptions) -> dict[str, Any]:
