@@ -128,12 +128,12 @@ class Bundle:
 
         Yields the predictions of each batch with the columns that `predict` returns, and its
         rejects with the columns of a rejects file, whose `row` counts from 1 over all batches.
-        Raises UnusableInputError for columns that can't be scored.
+        Raises UnusableInputError for columns that can't be scored, UsageError for wrong options.
         """
         from batchdigits.scoring.batches import score_batches
 
         scorer = self._scorer(probabilities, review_below, strangeness)
-        return score_batches(batches, scorer, read or ReadOptions(), name)
+        return score_batches(batches, scorer, (read or ReadOptions()).checked(), name)
 
     def _scorer(self, probabilities: bool, review_below: float | None, strangeness: bool) -> Scorer:
         from batchdigits.scoring.scorer import Scorer

@@ -375,7 +375,7 @@ def test_the_receipt_says_what_went_in_and_out(digits: Path) -> None:
         (["digits.parquet", "--bundle", "nobody"], 78, "no bundle named 'nobody'"),
         (["digits.parquet", "--bundle", "gone.bundle"], 78, "gone.bundle"),
         (["digits.parquet", "--store", "."], 2, "--bundle"),
-        (["digits.parquet", "--engine", "torch"], 2, "known are onnx and keras"),
+        (["digits.parquet", "--engine", "torch"], 2, "use onnx or keras"),
         (["digits.parquet", "--pixels", "q{0..63}"], 65, "'q0'"),
         (["digits.parquet", "--keep", "nope"], 65, "besides the pixels are: form_id"),
         (["digits.parquet", "--output", "digits.parquet"], 2, "is an input"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 
 from batchdigits.cli.logs import LOG_FORMATS
@@ -81,7 +82,7 @@ def keywords_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def whole_number(text: str) -> int:
     """Parse the value of a flag that takes a whole number, 1 or more."""
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
     return int(text)
 

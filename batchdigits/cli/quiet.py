@@ -11,6 +11,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from batchdigits.errors import InterruptedRunError
+
 _in_command = False
 
 
@@ -36,25 +38,25 @@ def quiet_descriptor() -> Iterator[None]:
         return
     import tempfile  # only here: --help must not wait for it
 
-    try:
-        original = os.dup(2)
-    except OSError:
-        yield
-        return
-    try:
-        with tempfile.TemporaryFile() as hidden:
-            os.dup2(hidden.fileno(), 2)
-            try:
-                yield
-            except BaseException:
-                os.dup2(original, 2)
+    with contextlib.ExitStack() as stack:
+        try:
+            hidden = stack.enter_context(tempfile.TemporaryFile())
+            original = os.dup(2)
+        except OSError:  # no place to write, or no standard error: then the noise stays
+            yield
+            return
+        stack.callback(os.close, original)
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            os.dup2(original, 2)
+            if not isinstance(error, InterruptedRunError):
                 hidden.seek(0)
                 _show(hidden.read())
-                raise
-            finally:
-                os.dup2(original, 2)
-    finally:
-        os.close(original)
+            raise
+        finally:
+            os.dup2(original, 2)
 
 
 def _show(text: bytes) -> None:

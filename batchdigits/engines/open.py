@@ -56,7 +56,7 @@ DEFAULT_ENGINE = "onnx"
 def check_engine(name: str) -> None:
     """Raise UsageError for an unknown engine."""
     if name not in ENGINES:
-        raise UsageError(f"engine {name!r} is unknown, known are {' and '.join(ENGINES)}")
+        raise UsageError(f"engine {name!r} is unknown; use {' or '.join(ENGINES)}")
 
 
 def open_checked(bundle: BundleFile, engine: str = DEFAULT_ENGINE) -> Engine:

@@ -41,7 +41,7 @@ class Outcomes:
     places      int64 (n,): the predicted class's place among the bundle's; UNSCORED without a
                 finite probability
     confidence  float32 (n,): 0 where unscored
-    truth       int64 (n,): the true class's place; UNKNOWN if it is no class of the bundle,
+    truth       int64 (n,): the true class's place; UNKNOWN if the bundle lacks that class,
                 UNLABELLED if there is no label
     of_truth    float64 (n,): the probability of the true class; 0 if it has none
     squares     float64 (n,): the sum of the squared probabilities of all classes
@@ -74,7 +74,7 @@ class Tally:
 
     seconds   processor time of one thread that scoring took, without reading
     labelled  scorable rows with a label
-    unknown   labelled rows whose label is no class of the bundle; they count as wrong, and so do
+    unknown   labelled rows whose class the bundle lacks; they count as wrong, and so do
               labelled rows that get no probability
     """
 

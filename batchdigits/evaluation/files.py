@@ -69,7 +69,7 @@ class InputTally:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good a bundle is on the labelled rows of all input files.
+    """The figures of a bundle on the labelled rows of all input files.
 
     bundle      its name, version and digest
     label       the column of true labels

@@ -1,4 +1,4 @@
-"""How labelled rows are read. Imports no NumPy, so that wrong usage is refused at once."""
+"""The options of reading labelled rows, without NumPy: wrong usage is refused at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_LABEL = "label"
 
 @dataclass(frozen=True, slots=True)
 class LabelledOptions(ReadOptions):
-    """How labelled rows are read.
+    """The options of reading labelled rows.
 
     keep   the columns besides the labels to read, which `--by` names; None reads all
     label  the column of true labels; None: the column `label`, if the file has one

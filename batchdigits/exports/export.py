@@ -107,4 +107,4 @@ def _mlflow_ports(_bundle: BundleFile) -> tuple[str, str]:
 
 
 _PORTS = {"onnx": _onnx_ports, "keras": _keras_ports, "mlflow": _mlflow_ports}
-"""What a model of each kind takes and gives, in words."""
+"""The inputs and outputs of a model of each kind, in words."""

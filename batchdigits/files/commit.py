@@ -128,7 +128,7 @@ def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile]
 
 
 def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
-    """Whether these are all of the targets' files, and exist with their digests."""
+    """Return whether these are all of the targets' files, and exist with their digests."""
     named = {output.path for output in outputs}
     if targets.predictions not in named or named - {targets.predictions, targets.rejects}:
         return False
@@ -172,7 +172,7 @@ def _remove_leftovers(targets: Targets) -> None:
 
 
 def _settle(output: WrittenFile) -> bool:
-    """Whether the output exists and is complete; of two copies the final one is kept."""
+    """Return whether the output exists and is complete; of two copies the final one is kept."""
     temporary = temporary_name(output.path)
     if _is_file_of(output.path, output):
         remove_file(temporary)
@@ -226,7 +226,7 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
 
 
 def _is_of_stem(output: Path, receipt: Path) -> bool:
-    """Whether a run with this receipt can have written a file of that name."""
+    """Return whether a run with this receipt can have written a file of that name."""
     stem = receipt.name.removesuffix(".receipt.json")
     return split_name(output.name)[0] in (stem, f"{stem}.predictions", f"{stem}.rejects")
 
@@ -279,7 +279,7 @@ def _from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] 
 
 
 def _is_name(name: str) -> bool:
-    """Whether this can be the name of a file in its own folder."""
+    """Return whether this can be the name of a file in its own folder."""
     try:
         encoded = os.fsencode(name)
     except UnicodeEncodeError:

@@ -195,7 +195,7 @@ class OutputStream:
 
     @property
     def closed(self) -> bool:
-        """Whether close() ended it; an abandoned stream still accepts bytes, and drops them."""
+        """Return whether close() ended it; an abandoned stream accepts bytes and drops them."""
         return self._writer.closed and not self._abandoned
 
     @property

@@ -59,7 +59,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the graph may be packed; a NaN does not hold."""
+        """Return whether the graph may be packed; a NaN does not hold."""
         return (
             self.data_worst <= LARGEST_ON_DATA
             and self.random_worst <= LARGEST_ON_RANDOM

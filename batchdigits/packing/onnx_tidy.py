@@ -148,7 +148,7 @@ def _merge_bias(nodes: list[Any], constants: dict[str, Any]) -> list[Any]:
 
 
 def _is_layer(node: Any, readers: list[Any], constants: dict[str, Any]) -> bool:
-    """Whether `node` multiplies by a constant matrix and its only reader adds a constant row."""
+    """Return whether `node` multiplies by a constant and its only reader adds a constant row."""
     if node.op_type != "MatMul" or [reader.op_type for reader in readers] != ["Add"]:
         return False
     weights = constants.get(node.input[1])

@@ -96,7 +96,7 @@ def _counts(comparison: BundleComparison) -> str:
 
 
 def _matrix(comparison: BundleComparison) -> str:
-    """Which class became which, without the rows that keep theirs, so that the flips stand out."""
+    """Count which class became which, without the rows that keep their class."""
     labels = [str(label)[:WIDEST_CELL] for label in comparison.labels]
     rows = [
         (label, *("." if i == j or not count else f"{count:,}" for j, count in enumerate(counts)))

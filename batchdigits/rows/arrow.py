@@ -19,7 +19,7 @@ BYTES = ("binary", "large_binary", "fixed_size_binary", "binary_view")
 
 
 def is_any(kind: pa.DataType, *families: str) -> bool:
-    """Whether a type is of a family that a function of `pyarrow.types` tests, such as "integer"."""
+    """Return whether a type is of a family that `pyarrow.types` tests, such as "integer"."""
     return any(getattr(pa.types, f"is_{family}")(kind) for family in families)
 
 

@@ -41,6 +41,17 @@ def to_table(rows: Any) -> pa.Table:
     )
 
 
+def layout_of(schema: pa.Schema, options: ReadOptions, where: str) -> ArrowLayout:
+    """Find the pixels and the pass-through columns of record batches with a schema.
+
+    Raises UnusableInputError or UsageError, naming the rows as `where`, if they can't be scored.
+    """
+    pixels = find_pixels(schema.names, options.pixels, where)
+    check_types(schema, pixels, where)
+    kept = select_passthrough(schema.names, pixels, options.select, where)
+    return ArrowLayout(pixels, tuple(kept), schema)
+
+
 def check_table(
     table: pa.Table, options: ReadOptions, batch_rows: int = BATCH_ROWS
 ) -> tuple[pa.Schema, Iterator[Rows]]:
@@ -48,10 +59,7 @@ def check_table(
 
     Raises UnusableInputError or UsageError for columns that can't be scored.
     """
-    pixels = find_pixels(table.column_names, options.pixels, WHERE)
-    check_types(table.schema, pixels, WHERE)
-    kept = select_passthrough(table.column_names, pixels, options.select, WHERE)
-    layout = ArrowLayout(pixels, tuple(kept), table.schema)
+    layout = layout_of(table.schema, options, WHERE)
     batches = table.to_batches(max_chunksize=batch_rows)
     return layout.passthrough_schema, (check_batch(batch, layout, options) for batch in batches)
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from batchdigits.rows.memory import check_table
+from batchdigits.rows.arrays import check_batch
+from batchdigits.rows.memory import layout_of
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import refuse_reserved
 from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
@@ -28,15 +29,15 @@ def score_batches(
 
     Raises UnusableInputError at the first batch whose columns can't be scored.
     """
-    first_row = 1
+    layout, first_row = None, 1
     for batch in batches:
-        table = pa.Table.from_batches([batch])
-        schema, checked = check_table(table, read, max(batch.num_rows, 1))
-        refuse_reserved(schema.names, {*scorer.names, *REJECT_COLUMNS}, name)
-        for rows in checked:
-            scored = scorer.score(rows)
-            rejects = reject_batch(
-                scored.rejected, scored.rejects, input_name=name, first_row=first_row
-            )
-            yield ScoredBatch(scored.predictions, rejects)
-            first_row += rows.rows
+        if layout is None or layout.schema != batch.schema:
+            layout = layout_of(batch.schema, read, name)
+            columns = layout.passthrough_schema.names
+            refuse_reserved(columns, {*scorer.names, *REJECT_COLUMNS}, name)
+        scored = scorer.score(check_batch(batch, layout, read))
+        rejects = reject_batch(
+            scored.rejected, scored.rejects, input_name=name, first_row=first_row
+        )
+        yield ScoredBatch(scored.predictions, rejects)
+        first_row += batch.num_rows

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Self
 
-from batchdigits.engines.open import ENGINES
+from batchdigits.engines.open import ENGINES, check_engine
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.store.choice import BundleChoice
@@ -110,7 +110,8 @@ class RunOptions:
         drift = _share("--max-drift", given["max_drift"], "a number from 0 to 1, such as 0.25")
         policy = _record(RunPolicy, given, max_rejects=limit, max_drift=drift)
         read = _record(ReadOptions, given, keep=_names(given["keep"])).checked()
-        bundle = _record(BundleChoice, given).checked()
+        bundle = _record(BundleChoice, given)  # checked when it is loaded, if it is
+        check_engine(bundle.engine)
         score = _record(ScoreOptions, given, review_below=parse_review_below(given["review_below"]))
         score.check_engine(bundle.engine)
         machine = Machine(given["workers"], given["batch_size"]).checked()
@@ -136,9 +137,13 @@ def _share(flag: str, value: float | str | None, expected: str) -> float | None:
     if value is None:
         return None
     try:
-        return float(parse_share(str(value)))
-    except ValueError as error:
-        raise UsageError(f"{flag} {value}: expected {expected}") from error
+        text = str(value).strip()
+        share = float(parse_share(text) if text.endswith("%") else value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"{flag} {value}: expected {expected}")
+    return share
 
 
 def _names(keep: Any) -> tuple[str, ...] | None:

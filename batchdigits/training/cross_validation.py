@@ -46,7 +46,7 @@ class OutOfFold:
 
     @property
     def is_right(self) -> NDArray[np.bool_]:
-        """Whether the most probable class is the true one, (n,)."""
+        """Return whether the most probable class is the true one, (n,)."""
         right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.targets
         return right
 

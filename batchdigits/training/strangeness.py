@@ -64,7 +64,7 @@ class Usual:
         }
 
     def bounds_hold(self, pixels: Pixels) -> NDArray[np.bool_]:
-        """Whether each row of pixels (n, 64) has the ink of a digit, (n,)."""
+        """Return whether each row of pixels (n, 64) has the ink of a digit, (n,)."""
         return _hold((self.least_ink, self.most_ink, self.least_darkest), pixels)
 
 

@@ -34,7 +34,7 @@ print(sorted((heavy | {"pyarrow.compute"}) & set(sys.modules)))
 
 def test_an_unknown_engine_lists_the_known(bundle_maker: Any) -> None:
     """The message is a usage error."""
-    with pytest.raises(UsageError, match="'torch' is unknown, known are onnx and keras"):
+    with pytest.raises(UsageError, match="'torch' is unknown; use onnx or keras"):
         open_checked(bundle_maker(), "torch")
 
 

@@ -12,8 +12,9 @@ import pytest
 from paths import SAMPLE_DATA
 
 import batchdigits
-from batchdigits.errors import BundleError, UnusableInputError
+from batchdigits.errors import BundleError, UnusableInputError, UsageError
 from batchdigits.rows.options import ReadOptions
+from batchdigits.scoring.batches import ScoredBatch
 
 SAMPLE = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 40)
 
@@ -51,6 +52,22 @@ def test_read_options_apply_to_batches() -> None:
     (part, *_) = batchdigits.open_bundle().score_batches(batches(), read=read)
     assert part.predictions.schema.names[:2] == ["prediction", "confidence"]
     assert part.rejects.schema.names[:2] == ["input", "row"]
+
+
+def open_scored(given: list[pa.RecordBatch]) -> list[ScoredBatch]:
+    return list(batchdigits.open_bundle().score_batches(given))
+
+
+def test_an_empty_batch_keeps_its_place() -> None:
+    """A caller that zips batches and results must not lose step."""
+    first, *_ = batches()
+    parts = open_scored([first, first.slice(0, 0), first])
+    assert [part.predictions.num_rows for part in parts] == [9, 0, 9]
+
+
+def test_wrong_options_are_refused_before_a_batch_is_read() -> None:
+    with pytest.raises(UsageError, match="--scale"):
+        batchdigits.open_bundle().score_batches([], read=ReadOptions(scale=-1))
 
 
 def test_columns_that_cannot_be_scored_are_an_error() -> None:

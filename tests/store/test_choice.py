@@ -100,7 +100,7 @@ def test_flags_become_a_choice_and_other_flags_are_ignored() -> None:
         (BundleChoice(store=""), "--store is empty"),
         (BundleChoice(expect_digest="abc"), "64 lower-case hexadecimal digits"),
         (BundleChoice(trusted_keys=""), "--trusted-keys is empty"),
-        (BundleChoice(engine="torch"), "'torch' is unknown, known are onnx and keras"),
+        (BundleChoice(engine="torch"), "'torch' is unknown; use onnx or keras"),
     ],
 )
 def test_what_no_bundle_could_fit_is_refused_before_anything_is_read(

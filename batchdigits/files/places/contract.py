@@ -1,4 +1,4 @@
-"""What a place for the outputs of one input file promises."""
+"""The contract of a place for the outputs of one input file."""
 
 from __future__ import annotations
 

@@ -175,13 +175,13 @@ def _cell_count(data: bytes, start: int, stop: int, delimiter: bytes) -> int:
 
 
 def _has_letters(data: bytes, start: int, stop: int, delimiter: bytes) -> bool:
-    """Whether a closed record has quotes that are letters of unquoted cells."""
+    """Return whether a closed record has quotes that are letters of unquoted cells."""
     enclosing = sum(data.count(b'"', *span) for span in _quoted_cells(data, start, stop, delimiter))
     return data.count(b'"', start, stop) > enclosing
 
 
 def _complete(data: bytes, start: int, stop: int, layout: CsvLayout) -> bool:
-    """Whether a line alone has the header's number of cells and 64 pixels."""
+    """Return whether a line alone has the header's number of cells and 64 pixels."""
     if data.count(layout.delimiter, start, stop) < layout.cells - 1:
         return False
     if read_line(data, start, stop, layout.delimiter).quotes is not Quotes.CLOSED:
@@ -191,7 +191,7 @@ def _complete(data: bytes, start: int, stop: int, layout: CsvLayout) -> bool:
 
 
 def _complete_as_letter(data: bytes, start: int, stop: int, quote: int, layout: CsvLayout) -> bool:
-    """Whether a line is a complete valid row if the quote that it leaves open is only a letter."""
+    """Return whether a line is a valid row if the quote that it leaves open is a letter."""
     cells = cells_of(data, start, quote, layout.delimiter)[:-1]
     cells += data[quote:stop].split(layout.delimiter)
     return len(cells) == layout.cells and acceptable(cells, layout)
@@ -216,7 +216,7 @@ def _with_line_feeds(data: bytes) -> bytes:
 
 
 def _all_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int) -> bool:
-    """Whether every quote is in its place, and none is open at a line end.
+    """Return whether every quote is in its place, and none is open at a line end.
 
     An opening quote follows a delimiter or line end, a closing one precedes one. A doubled quote
     inside a cell is a closing and an opening one side by side.

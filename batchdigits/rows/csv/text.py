@@ -58,7 +58,7 @@ def without_undecodable(column: pa.StringArray, suspects: list[int]) -> pa.Strin
 
 
 def decodable(text: bytes) -> bool:
-    """Whether bytes are UTF-8 without a NUL."""
+    """Return whether bytes are UTF-8 without a NUL."""
     if b"\0" in text:
         return False
     if text.isascii():

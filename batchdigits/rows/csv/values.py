@@ -85,7 +85,7 @@ def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
 
 
 def acceptable(cells: list[bytes], layout: CsvLayout) -> bool:
-    """Whether the pixel cells of a record are all pixels."""
+    """Return whether the pixel cells of a record are all pixels."""
     return all(
         judge_pixel(pixel_text(cells[column], layout.blanks), layout.darkest)[1] is None
         for column in layout.pixel_columns
