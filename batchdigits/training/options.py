@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from batchdigits.archive.manifest import is_bundle_name
@@ -112,13 +112,11 @@ _ORDER = (
 
 def command_line(options: TrainOptions) -> str:
     """The shortest command that makes the same model; it always names the network."""
-    plain = TrainOptions()
-    names = ("data", "label", "test_share", "split_seed", "max_error", "name", "sweep", "study")
-    others = {name: getattr(options, name) for name in names}
-    values = {name: value for name, value in others.items() if value != getattr(plain, name)}
-    values |= {"arch": options.make_settings().arch, **options.settings}
-    if options.test_share == 0:
-        values["folds"] = options.folds
+    plain, given = asdict(TrainOptions()), asdict(options)
+    values = {name: value for name, value in given.items() if value != plain[name]}
+    values |= {"arch": options.make_settings().arch, "folds": options.folds, **options.settings}
+    if options.test_share != 0:
+        del values["folds"]
     words = ["python", "-m", "batchdigits.train"]
     for name in dict.fromkeys(_ORDER):
         if name in values:

@@ -44,7 +44,7 @@ class Setting:
     kind     str, int, float or bool: that of the default, and int where that is None
     default  the value where `others` names neither recipe nor network
     others   other values, by "RECIPE/NETWORK", network or recipe, the first that fits
-    accepts  the test of a value, and `limits` the same in words; None accepts any
+    accepts  the test of a value but None, and `limits` the same in words; None accepts any
     help     help text of the flag
     metavar  None: the setting has no flag
     share    the flag takes a share, `0.5%` or `0.005`
@@ -98,11 +98,6 @@ class Setting:
         """The value of a recipe for a network."""
         fitting = [name for name in (f"{recipe}/{arch}", arch, recipe) if name in self.others]
         return self.others[fitting[0]] if fitting else self.default
-
-    def check(self, value: Any) -> None:
-        """Raise UsageError for a value out of the limits; None is always within them."""
-        if value is not None and self.accepts is not None and not self.accepts(value):
-            raise UsageError(f"{self.flag} {value!r}: expected {self.limits}")
 
 
 _EARLY_STOPPING = (
@@ -264,7 +259,9 @@ def make_settings(**given: Any) -> Settings:
     defaults = {setting.name: setting.default_for(recipe, arch) for setting in SETTINGS}
     settings = Settings(**{**defaults, **values})
     for setting in SETTINGS:
-        setting.check(getattr(settings, setting.name))
+        value = vars(settings)[setting.name]
+        if value is not None and setting.accepts is not None and not setting.accepts(value):
+            raise UsageError(f"{setting.flag} {value!r}: expected {setting.limits}")
     if arch == "best" and settings.layers != 1:
         raise UsageError(f"--layers {settings.layers}: expected 1, since best has one hidden layer")
     return settings
