@@ -717,3 +717,11 @@ def test_the_message_about_existing_outputs_says_what_they_came_from(
     assert "came from other content" in predict(digits).error
     digits.with_name("digits.receipt.json").write_text("{}")
     assert "no receipt says what it came from" in predict(digits).error
+
+
+def test_a_bad_bundle_flag_is_refused_when_the_bundle_is_needed(tmp_path: Path) -> None:
+    """A run whose every input is missing opens no bundle: it ends with the inputs' code."""
+    flags = ["--expect-digest", "zz"]
+    assert predict(tmp_path / "missing.csv", *flags).code == 66
+    shutil.copy(SAMPLE / "digits.csv", tmp_path / "digits.csv")
+    assert predict(tmp_path / "digits.csv", *flags).code == 2
