@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from pages import DOCS
 from paths import ROOT, SAMPLE_DATA
 
@@ -47,6 +48,7 @@ def test_the_steps_go_from_training_to_a_verified_receipt() -> None:
     assert ours == ["train", "bundles", "evaluate", "bundles", "predict", "predict", "receipts"]
 
 
+@pytest.mark.slow
 def test_every_step_prints_what_the_page_shows(tmp_path: Path) -> None:
     """One test, so that several workers of pytest train one network."""
     shutil.copytree(SAMPLE_DATA, tmp_path / "sample_data")

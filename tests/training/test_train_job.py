@@ -137,6 +137,7 @@ def test_the_card_is_written_from_the_same_facts(bundle: BundleFile) -> None:
         assert f"`{name}`: `sha256:{hashlib.sha256(bundle.members[name]).hexdigest()}`" in card
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file(published: TrainResult, tmp_path: Path) -> None:
     """Byte by byte, from another process that published elsewhere."""
     code = (

@@ -108,6 +108,7 @@ def test_the_picture_is_an_image(swept: TrainResult) -> None:
     assert width > 3 * height > 600  # one row of three panels
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_ends_the_same(swept: TrainResult, folder: Path) -> None:
     """SIGKILL in the midst of a trial: finished ones are kept, and nothing else differs."""
     study, sweep = folder / "killed.study", folder / "killed.toml"
