@@ -1,4 +1,4 @@
-"""A day in the life of a bundle, told by real commands: signed, promoted, replaced, rolled back."""
+"""A day in the life of a bundle, by real commands: signed, promoted, replaced, rolled back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def run(tmp_path: Path, environment: dict[str, str]) -> Run:
-    """Run `python -m batchdigits.COMMAND …` in a folder of its own and look at its exit code."""
+    """Run `python -m batchdigits.COMMAND …` in a folder of its own and check its exit code."""
 
     def run(command: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -52,7 +52,7 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Run:
 
 
 def split_samples(folder: Path) -> None:
-    """Rows to learn from, rows to judge by, and the night's rows, which nobody has labelled."""
+    """Write rows to learn from, rows to judge by, and unlabelled rows for the night."""
     header, *rows = (SAMPLE / "digits.csv").read_text().splitlines()
     names = header.split(",")
     label = names.index("label")
@@ -65,13 +65,13 @@ def split_samples(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The commands of an operator, with the arguments that stay the same."""
+    """The commands of an operator, with their fixed arguments."""
 
     folder: Path
     run: Run
 
     def train(self, version: int, *settings: str) -> str:
-        """Publish the next version; its digest."""
+        """Publish the next version; return its digest."""
         quick = ("--data", "learn.csv", "--calibration-folds", "0")
         summary = json.loads(self.run("train", *quick, *settings).stdout)
         assert summary["version"] == str(version)
@@ -81,17 +81,17 @@ class Day:
         self.run("bundles", "sign", f"digits@{version}", "--key", "ops.key")
 
     def promote(self, version: int, code: int = 0) -> str:
-        """What it says on standard error."""
+        """Promote a version; return its standard error."""
         gate = ("--alias", "production", "--data", "judge.csv")
         return self.run("bundles", "promote", f"digits@{version}", *gate, code=code).stderr
 
     def predict(self, *more: str, code: int = 0) -> Any:
-        """What became of the night's rows."""
+        """Score the night's rows; return the status of the input."""
         night = ("night.csv", "--bundle", "digits@production", *more)
         return json.loads(self.run("predict", *night, code=code).stdout)["inputs"][0]["status"]
 
     def scored_by(self) -> tuple[str, str]:
-        """Version and digest by the receipt."""
+        """Return version and digest from the receipt."""
         bundle = json.loads((self.folder / "night.receipt.json").read_text())["bundle"]
         assert bundle["signed_by"]
         return bundle["version"], bundle["digest"]
@@ -122,7 +122,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     assert day.scored_by() == ("1", first)
     by_first = day.predictions()
 
-    # A worse one: the gate says why not, and the night goes on as it was.
+    # A worse version: the gate says why not, and the night goes on unchanged.
     day.train(2, "--units", "2", "--epochs", "1", "--copies", "0")
     day.sign(2)
     refused = day.promote(2, code=78)
@@ -131,7 +131,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     assert "digits@production stays at digits@1" in refused
     assert day.predict() == "unchanged"
 
-    # A better one: look at the difference, then promote.
+    # A better version: look at the difference, then promote.
     third = day.train(3, "--units", "200", "--epochs", "10", "--copies", "4")
     day.sign(3)
     words = ("bundles", "diff", "digits@production", "digits@3", "--data", "judge.csv")
@@ -141,7 +141,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
     assert "rows flip" in run(*words).stdout
     day.promote(3)
 
-    # predict picks it up, and does not replace what another bundle scored unless it is told to.
+    # predict uses it, and replaces the outputs of another bundle only with --overwrite.
     assert day.predict(code=73) == "refused"
     assert day.predict("--overwrite") == "scored"
     assert day.scored_by() == ("3", third)
@@ -170,7 +170,7 @@ def test_a_day_in_the_life(tmp_path: Path, run: Run, environment: dict[str, str]
 def test_a_run_keeps_the_bundle_that_its_alias_meant_at_its_start(
     tmp_path: Path, run: Run, environment: dict[str, str]
 ) -> None:
-    """A promotion in the middle changes the next run, and the receipts name each one's digest."""
+    """A promotion during a run changes the next run; each receipt names its own digest."""
     packaged = read_bundle(packaged_bundle())
     members = {name: data for name, data in packaged.members.items() if name != "manifest.json"}
     store = Store(tmp_path / "bundles")

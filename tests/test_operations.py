@@ -30,7 +30,7 @@ ROWS = {int(row[0]): row[1:] for row in map(cells_of, LINES)}
 
 
 def known_codes() -> set[int]:
-    """The exit codes of errors.py, and those that are no error."""
+    """The exit codes of errors.py, and those that are not errors."""
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     own = {getattr(kind, "exit_code", None) for kind in classes}
     return {0, 3, 4} | {130, 143} | {code for code in own if isinstance(code, int)}
@@ -44,7 +44,7 @@ def test_every_fault_has_its_row() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_its_exit_codes_exist(fault: int) -> None:
-    """But for the code of a process that was killed, which no error class can give."""
+    """Except for the code of a killed process, which no error class has."""
     told = ROWS[fault][1]
     codes = {int(code) for code in re.findall(r"\d+", told)}
     assert codes or told == "the same"
@@ -90,7 +90,7 @@ PROVOKED: dict[int, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 def pattern(line: str) -> re.Pattern[str]:
-    """The line with any numbers, and anything for what was left out of it."""
+    """A pattern for the line with any numbers, and with anything where the page has an ellipsis."""
     parts = [re.sub(r"\d+", r"\\d+", re.escape(part)) for part in line.split("…; ")]
     return re.compile(".*".join(parts).replace(re.escape("…"), ".*"))
 
@@ -119,7 +119,7 @@ def test_its_line_is_what_a_run_prints(
 def test_lines_about_outputs_are_what_runs_print(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Faults 30 to 32, and 22 of a Parquet file."""
+    """Faults 30 to 32, and 22 for a Parquet file."""
     monkeypatch.chdir(tmp_path)
     Path("forms.csv").write_bytes(SAMPLE)
     assert main(["forms.csv"]) == 0

@@ -1,4 +1,4 @@
-"""The README does what it says: its commands, its example, its figures."""
+"""The README's commands, example and figures are true."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shell_lines(text: str) -> Iterator[str]:
 
 
 def our_commands(line: str) -> Iterator[tuple[str, list[str]]]:
-    """Each command of ours in a line of shell, with its arguments; none with a placeholder."""
+    """Each of our commands in a line of shell with its arguments, unless it has a placeholder."""
     for part in re.split(r"&&|\|\|?|;", line):
         found = re.search(r"(?:-m batchdigits\.|^\s*batchdigits )(\w+)(?: (.*))?$", part)
         if found and "…" not in part and not re.search(r"\b[A-Z]{3,}\b", part):
@@ -78,7 +78,7 @@ def test_it_is_short() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_on_every_page_is_one_we_have(page: Path) -> None:
-    """Commands and flags exist and take what is given to them; a bare name is only a name."""
+    """Commands and flags exist and take the values given; a bare name is only a name."""
     for line in shell_lines(page.read_text(encoding="utf-8")):
         for name, arguments in our_commands(line):
             parser = parser_of(name)
@@ -97,7 +97,7 @@ def test_the_examples_in_the_help_are_commands_we_have(command: str) -> None:
 
 
 def test_the_commands_in_the_readme_are_found() -> None:
-    """The two tests above would be empty if nothing were found."""
+    """Otherwise the two tests above would check nothing."""
     found = [name for line in shell_lines(README) for name, _ in our_commands(line)]
     assert found.count("predict") >= 3
     assert {"train", "bundles"} <= set(found)
@@ -113,7 +113,7 @@ def test_extras_that_are_named_exist() -> None:
 
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_a_fresh_checkout_finds_its_commands(mark: str) -> None:
-    """One marker each, and right behind it one fenced block of shell."""
+    """One marker each, followed at once by one fenced block of shell."""
     places = [n for n, line in enumerate(LINES) if line == f"<!-- fresh: {mark} -->"]
     assert len(places) == 1
     assert LINES[places[0] + 1] == "```bash"
@@ -127,7 +127,7 @@ def fresh_command(mark: str) -> str:
 
 
 def test_the_run_command_gives_what_the_readme_shows(checkout: Path) -> None:
-    """Its last part, on a copy of the sample data; the README's line of JSON has true figures."""
+    """Its last part, on a copy of the sample data; the README's JSON line has true figures."""
     words = shlex.split(fresh_command("run").rpartition("&&")[2])
     assert words[:3] == ["python", "-m", "batchdigits.predict"]
     ran = run(words[1:], checkout)
@@ -174,7 +174,7 @@ def test_the_bad_sample_ends_as_the_readme_says(checkout: Path) -> None:
 
 
 def test_the_python_example_runs(checkout: Path) -> None:
-    """As it stands, with images and a file of forms from the sample data."""
+    """Unchanged, with images and a file of forms from the sample data."""
     shutil.copy(checkout / "sample_data" / "digits.parquet", checkout / "forms.parquet")
     (example,) = blocks("python")
     shown = "import json; print(json.dumps([table.num_rows, summary.exit_code, bundle.digest]))"

@@ -1,7 +1,7 @@
-"""Scores every file of a folder each night, one mapped task a file.
+"""Score every file of a folder each night, with one mapped task for each file.
 
-Airflow's environment needs nothing but Airflow: batchdigits runs in an environment of its own,
-whose Python every worker finds in `BATCHDIGITS_PYTHON`. docs/scheduling.md tells how to set it up.
+Airflow's environment needs only Airflow: batchdigits runs in an environment of its own, and every
+worker finds its Python in `BATCHDIGITS_PYTHON`. docs/scheduling.md describes the set-up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OWN_OUTPUTS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json
 REJECTS = 3  # published, with more rejects than allowed
 DRIFT = 4  # published, with more drift than allowed
 ALLOWED = {REJECTS: "on_rejects", DRIFT: "on_drift"}
-TRANSIENT = frozenset({70, 74, 75, 130, 143})  # of the others a second try brings nothing new
+TRANSIENT = frozenset({70, 74, 75, 130, 143})  # a second try of the others changes nothing
 
 PARAMS = {
     "folder": Param(
@@ -88,7 +88,7 @@ def batchdigits_nightly() -> None:
 
 @task
 def list_files() -> list[str]:
-    """The folder's inputs. None at all fails, as it does in predict."""
+    """List the folder's inputs. An empty folder fails, as in predict."""
     folder = get_current_context()["params"]["folder"]
     try:
         files = inputs_of(folder)
@@ -102,7 +102,7 @@ def list_files() -> list[str]:
 # One predict uses every CPU it may: two at a time keep one worker machine busy.
 @task(max_active_tis_per_dag=2, map_index_template="{{ file_name }}")
 def score(file: str) -> dict[str, Any]:
-    """Score one file; returns what became of it, as in predict's summary."""
+    """Score one file; return its entry in predict's summary."""
     context: Any = get_current_context()
     context["file_name"] = Path(file).name
     params = context["params"]
@@ -123,14 +123,14 @@ def score(file: str) -> dict[str, Any]:
 
 
 def codes_above(code: int, result: dict[str, Any], params: dict[str, Any]) -> list[int]:
-    """The limits that a published file is above: predict's exit code names but the first."""
+    """Return the limits that a published file exceeds: predict's exit code names only the first."""
     has_drifted = result["drift"] is not None and result["drift"] > float(params["max_drift"])
     drifted = [DRIFT] if has_drifted and code != DRIFT else []
     return [*([code] if code else []), *drifted]
 
 
 def above_limit(file: str, code: int, result: dict[str, Any], params: dict[str, Any]) -> str:
-    """One line on a file that is published all the same."""
+    """Return one line on a file that is published although it exceeds a limit."""
     if code == REJECTS:
         return (
             f"{file}: published, but {result['rows_rejected']} of {result['rows_in']} rows were "
@@ -143,7 +143,7 @@ def above_limit(file: str, code: int, result: dict[str, Any], params: dict[str, 
 
 
 def inputs_of(folder: str) -> list[str]:
-    """The files that predict takes from a folder, sorted by name."""
+    """Return the files that predict takes from a folder, sorted by name."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not entry.is_dir())
     return [str(Path(folder, name)) for name in names if _is_input(name)]
@@ -155,7 +155,7 @@ def _is_input(name: str) -> bool:
 
 
 def command(file: str, params: dict[str, Any]) -> list[str]:
-    """The predict command for one file."""
+    """Return the predict command for one file."""
     python = os.environ.get("BATCHDIGITS_PYTHON")
     if not python:
         raise AirflowFailException(
@@ -176,7 +176,7 @@ def command(file: str, params: dict[str, Any]) -> list[str]:
 
 
 def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. Whatever stops the task stops the command, by SIGTERM."""
+    """Run a command to its end. If the task is stopped, SIGTERM stops the command."""
     try:
         process = subprocess.Popen(  # noqa: S603  # no shell: every argument arrives as it is
             arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
@@ -195,7 +195,7 @@ def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def failure(ended: subprocess.CompletedProcess[str]) -> AirflowException:
-    """The one line of a failed command, as the exception that does or doesn't allow a retry."""
+    """Return the one line of a failed command, as an exception that allows a retry or not."""
     lines = ended.stderr.strip().splitlines() or ["no message"]
     message = f"exit {ended.returncode}: {lines[-1]}"
     if ended.returncode in TRANSIENT or ended.returncode < 0:

@@ -1,7 +1,7 @@
-"""The fault tests' own helpers, and the rule that what needs root or strace is never lost.
+"""Fixtures of the fault tests, and the rule that tests for root and strace always run somewhere.
 
-An ordinary run skips those tests and says so. `.ci/faults` sets FAULTS_FOR_REAL: then they run, and
-one that can't is an error.
+An ordinary run skips those tests and reports it. `.ci/faults` sets FAULTS_FOR_REAL: they then run,
+and one that can't is an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEEDED = {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs root or strace in ordinary runs; where it is asked for, insist on it."""
+    """Skip tests for root or strace in ordinary runs; fail if they are wanted and can't run."""
     for name, (needs, is_there) in NEEDED.items():
         if item.get_closest_marker(name) is None:
             continue
@@ -38,7 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where the faults are to be real, nothing may be skipped."""
+    """Fail if FAULTS_FOR_REAL is set and a test was skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if FOR_REAL and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -46,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def score(tmp_path: Path) -> Callable[..., ScoredCsv]:
-    """Scores bytes as a file of that name, and sees to it that the ledger balances."""
+    """Return a function that scores bytes as a file of that name, and checks that counts add up."""
     count = 0
 
     def scored(name: str, data: bytes, *flags: str) -> ScoredCsv:
@@ -61,7 +61,7 @@ def score(tmp_path: Path) -> Callable[..., ScoredCsv]:
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The row that each of a hundred undamaged rows gets in the predictions, by its id."""
+    """Return the prediction rows of a hundred undamaged rows, by their id."""
     from fault_csv import clean_rows
 
     return clean_rows(tmp_path_factory.mktemp("clean"), 100)
@@ -69,5 +69,5 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.fixture
 def after(job: Job, tmp_path: Path) -> Outcome:
-    """What the job leaves when nothing happens to it."""
+    """Return the outcome of the job when nothing disturbs it."""
     return undisturbed(job, tmp_path / "undisturbed")

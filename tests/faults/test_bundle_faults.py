@@ -1,4 +1,4 @@
-"""Faults of bundles, entries 38 to 44: damaged, hostile, newer, exchanged, swapped, raced for."""
+"""Faults of bundles, entries 38 to 44: damaged, hostile, newer, exchanged, swapped, raced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Where each test puts its bundle; a sound one at first."""
+    """The path of the bundle under test; at first a sound one."""
     return Path(shutil.copy(hostile.REAL, tmp_path / "digits-1.bundle"))
 
 
@@ -64,7 +64,7 @@ def score(rows: Path, bundle: Path) -> Callable[..., Ran]:
 
 @pytest.fixture
 def refused(score: Callable[..., Ran], bundle: Path) -> Refused:
-    """Put bytes in the bundle's place: nothing is written, the code is 78; returns the one line."""
+    """Put bytes in the bundle's place: nothing is written, the code is 78. Returns the one line."""
 
     def refused(data: bytes | None, *flags: str) -> str:
         if data is not None:
@@ -80,7 +80,7 @@ def refused(score: Callable[..., Ran], bundle: Path) -> Refused:
 
 @pytest.fixture
 def signed(tmp_path: Path, bundle: Path) -> tuple[str, ...]:
-    """The bundle is signed as it stands; flags that require just that."""
+    """Sign the bundle as it is; return flags that require just that key."""
     folder = tmp_path / "trusted"
     folder.mkdir(mode=0o755)
     keys = create_keys(tmp_path, "ops")
@@ -93,7 +93,7 @@ def signed(tmp_path: Path, bundle: Path) -> tuple[str, ...]:
 
 
 def member_places() -> Iterator[tuple[str, int]]:
-    """The first, a middle and the last byte of each member, and of what stands between them."""
+    """The first, a middle and the last byte of each member, and of the bytes between members."""
     data, offset = hostile.REAL.read_bytes(), 0
     for name, content in sorted(unpack(data).items()):
         begin = offset + 30 + len(name)
@@ -116,7 +116,7 @@ def test_38_one_flipped_bit_anywhere_is_refused(place: str, refused: Refused) ->
 
 
 def test_38_nothing_of_a_damaged_bundle_is_parsed(bundle: Path, rows: Path) -> None:
-    """Not even what reads models is imported."""
+    """The modules that read models are not even imported."""
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)
@@ -154,14 +154,14 @@ def test_38_an_extra_member_is_refused(refused: Refused) -> None:
     "name", ["/etc/cron.d/x", "../x", "a/../../x", "a\\..\\x", "C:x", "model.onnx/", "MODEL.ONNX"]
 )
 def test_38_a_member_with_the_name_of_another_place_is_refused(name: str, refused: Refused) -> None:
-    """Absolute, with `..`, in a folder: as a ZIP tool writes it, beside all the right ones."""
+    """Absolute, with `..`, in a folder: as a ZIP tool writes it, next to all the right ones."""
     members = unpack(hostile.REAL.read_bytes())
     refused(hostile.zipped(*sorted([*members.items(), (name, b"x")])))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_38_a_doubled_member_is_refused(refused: Refused) -> None:
-    """Two parsers could take one each; also if only one of the two is in the directory."""
+    """Two parsers could take a different one; also if only one of the two is in the directory."""
     entries = sorted(unpack(hostile.REAL.read_bytes()).items())
     for twin in (entries[5], ("model.onnx", b"other")):
         assert "twice" in refused(hostile.zipped(*entries, twin))
@@ -180,7 +180,7 @@ def test_38_a_linked_member_is_refused(refused: Refused) -> None:
 def test_38_what_is_no_plain_file_is_refused(
     bundle: Path, refused: Refused, tmp_path: Path
 ) -> None:
-    """A link, a folder, a pipe that nobody writes to, a device; none is waited for."""
+    """A link, a folder, a pipe without a writer, a device: predict waits for none of them."""
     target = bundle.rename(tmp_path / "elsewhere.bundle")
     bundle.symlink_to(target)
     assert f"symbolic link, and bundles are opened without following one: give {target}" in refused(
@@ -210,12 +210,12 @@ def test_38_what_is_no_plain_file_is_refused(
 def test_38_a_manifest_that_means_two_things_is_refused(
     old: str, new: str, told: str, refused: Refused
 ) -> None:
-    """Nothing but the manifest itself holds its hash, so this one is all right otherwise."""
+    """Only the manifest itself holds its hash, so everything else is right here."""
     assert told in refused(hostile.with_manifest_text(lambda text: text.replace(old, new, 1)))
 
 
 def test_38_a_manifest_full_of_doubled_keys_is_refused_at_once(refused: Refused) -> None:
-    """A hundred thousand of them are counted, not searched for one by one."""
+    """A hundred thousand doubled keys are counted, not searched for one by one."""
     many = ", ".join(f'"{i}": 0' for i in [*range(40_000), *range(40_000)])
     started = time.monotonic()
     line = refused(hostile.with_manifest_text(lambda _: f"{{{many}}}"))
@@ -224,7 +224,7 @@ def test_38_a_manifest_full_of_doubled_keys_is_refused_at_once(refused: Refused)
 
 
 def bomb(size: int) -> bytes:
-    """Megabytes that unpack to gigabytes."""
+    """Megabytes that decompress to gigabytes."""
     sink = io.BytesIO()
     with (
         zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -237,7 +237,7 @@ def bomb(size: int) -> bytes:
 
 @pytest.mark.slow
 def test_38_a_bomb_takes_no_memory(bundle: Path, rows: Path) -> None:
-    """Compressed, within another, with sizes that lie, and a file that is too large as it is."""
+    """Compressed, inside another archive, with false sizes, and as a file that is too large."""
     exploding = bomb(1 << 30)
     real = hostile.REAL.read_bytes()
     for data in (
@@ -269,7 +269,7 @@ def onnx_cases(tmp_path: Path) -> dict[str, bytes]:
 
 
 def keras_cases(tmp_path: Path) -> dict[str, bytes]:
-    """Every hostile thing that only the keras engine looks at, by what it is."""
+    """Every hostile member that only the keras engine reads, by its kind."""
     ran = tmp_path / "ran"
     cases = {}
     for what, data in hostile.pickles(ran).items():
@@ -286,10 +286,10 @@ def keras_cases(tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.mark.filterwarnings("ignore")
 def test_39_the_pickles_do_harm_where_nobody_stops_them(tmp_path: Path) -> None:
-    """Or the tests below would prove nothing."""
+    """Otherwise the tests below would prove nothing."""
     ran = tmp_path / "ran"
     for what, data in hostile.pickles(ran).items():
-        # What comes after the harm does not matter.
+        # An error after the harm does not matter.
         with suppress(ValueError, TypeError, AttributeError, KeyError, EOFError):
             joblib.load(io.BytesIO(data))
         assert ran.exists(), what
@@ -297,14 +297,14 @@ def test_39_the_pickles_do_harm_where_nobody_stops_them(tmp_path: Path) -> None:
 
 
 def test_39_evil_graphs_are_refused(tmp_path: Path, refused: Refused) -> None:
-    """External data anywhere, operators from elsewhere, other formats: by the default engine."""
+    """External data anywhere, foreign operators, other formats: refused by the default engine."""
     for what, data in onnx_cases(tmp_path).items():
         assert "model.onnx " in refused(data), what
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_39_evil_members_are_refused_by_the_keras_engine(tmp_path: Path, refused: Refused) -> None:
-    """By name; a thing that runs nothing and is odd ends with 78 as well."""
+    """The message names the member; one that is odd but runs nothing ends with 78 too."""
     members = {"scaler": "scaler.joblib", "binarizer": "binarizer.joblib", "Keras": "model.keras"}
     for what, data in keras_cases(tmp_path).items():
         line = refused(data, "--engine", "keras")
@@ -316,7 +316,7 @@ def test_39_evil_members_are_refused_by_the_keras_engine(tmp_path: Path, refused
 def test_39_the_default_engine_never_opens_them(
     tmp_path: Path, bundle: Path, score: Callable[..., Ran]
 ) -> None:
-    """It scores: what it needs is in the graph."""
+    """It scores, because everything that it needs is in the graph."""
     ran = tmp_path / "ran"
     for data in hostile.pickles(ran).values():
         bundle.write_bytes(
@@ -329,7 +329,7 @@ def test_39_the_default_engine_never_opens_them(
 def test_39_the_signature_refuses_them_first(
     tmp_path: Path, refused: Refused, signed: tuple[str, ...]
 ) -> None:
-    """Whatever is inside, with either engine: nothing but the bytes is looked at."""
+    """Whatever is inside, with either engine: only the bytes are looked at."""
     pickle = hostile.rehashed(scaler__joblib=next(iter(hostile.pickles(tmp_path / "ran").values())))
     for data in (*onnx_cases(tmp_path).values(), pickle, b"", b"PK\x03\x04"):
         for engine in ("onnx", "keras"):
@@ -342,7 +342,7 @@ def test_39_the_signature_refuses_them_first(
 def watched(
     engine: str, folder: Path, cases: dict[str, bytes], before: str = ""
 ) -> tuple[Seen, dict[str, Seen]]:
-    """What a second sound run did, and what the hostile ones did behind it."""
+    """The system calls of a second sound run, and of the hostile runs after it."""
     sound = [hostile.rehashed(), hostile.rehashed(card__md=b"another")]
     paths = [folder / f"{number}.bundle" for number in range(len(cases) + len(sound))]
     for path, data in zip(paths, [*sound, *cases.values()], strict=True):
@@ -359,7 +359,7 @@ def watched(
 def test_39_no_process_is_started_and_no_other_file_opened(
     engine: str, make: Callable[[Path], dict[str, bytes]], tmp_path: Path
 ) -> None:
-    """Going by the system calls, beside a sound run's: its own file apart, nothing is new."""
+    """By the system calls, compared with a sound run: nothing is new except its own file."""
     sound, evil = watched(engine, tmp_path, make(tmp_path))
     assert (sound.code, sound.started) == (0, [])
     assert len(sound.opened) > 5
@@ -387,7 +387,7 @@ onnx.check_onnx_graph = lambda _: None
 @pytest.mark.strace
 @pytest.mark.filterwarnings("ignore")
 def test_39_the_watcher_sees_what_happens_without_the_defences(tmp_path: Path) -> None:
-    """A process in the one case, the file in the other: so the test above can fail."""
+    """One case starts a process, the other opens the file: so the test above can fail."""
     pickles = {"evil": keras_cases(tmp_path)["scaler, os.system"]}
     _, seen = watched("keras", tmp_path, pickles, NO_ALLOW_LIST)
     assert seen["evil"].started
@@ -401,7 +401,7 @@ def test_39_the_watcher_sees_what_happens_without_the_defences(tmp_path: Path) -
 
 
 def test_40_a_newer_format_names_who_reads_it(refused: Refused) -> None:
-    """Whatever else has changed in it."""
+    """Whatever else has changed in the manifest."""
 
     def newer(text: str) -> str:
         found = json.loads(text)
@@ -431,7 +431,7 @@ def test_41_predict_does_not_care_what_it_was_made_with(
 def test_41_the_keras_engine_says_so_and_goes_by_the_golden_rows(
     bundle: Path, score: Callable[..., Ran]
 ) -> None:
-    """Right ones: scored, with a warning for each. Wrong ones: refused, as ever."""
+    """Right rows: scored, with a warning for each library. Wrong rows: refused, as always."""
     bundle.write_bytes(hostile.with_facts(**OLD))
     ran = score("--engine", "keras")
     assert ran.code == 0
@@ -468,7 +468,7 @@ def test_42_permuted_classes_are_caught(refused: Refused) -> None:
 
 
 def test_42_another_network_is_caught(refused: Refused) -> None:
-    """One with the right ports, be it as good as the right one."""
+    """One with the right ports, even if it is as accurate."""
     other = make_model(10, seed=3).SerializeToString()
     assert "golden rows differ" in refused(hostile.rehashed(model__onnx=other))
 
@@ -476,7 +476,7 @@ def test_42_another_network_is_caught(refused: Refused) -> None:
 def test_42_a_graph_that_names_another_class_than_its_best_is_caught(
     refused: Refused, tmp_path: Path
 ) -> None:
-    """Its probabilities are right; what it says is the most probable class is not."""
+    """Its probabilities are right, but it reports another class than the most probable."""
 
     def lie(model: onnx.ModelProto) -> onnx.ModelProto:
         graph = model.graph
@@ -504,7 +504,7 @@ def _written(path: Path, data: bytes) -> Path:
 def test_42_another_scaler_is_caught_by_the_keras_engine_and_by_the_signature(
     refused: Refused, score: Callable[..., Ran], signed: tuple[str, ...]
 ) -> None:
-    """The default engine has the right one in its graph, and scores."""
+    """The default engine has the right scaler in its graph, and scores."""
     data = hostile.rehashed(scaler__joblib=hostile.dumped(other_scaler()))
     assert "golden rows differ with the keras engine" in refused(data, "--engine", "keras")
     assert "has other content than key" in refused(data, *signed)
@@ -515,7 +515,7 @@ def test_42_another_scaler_is_caught_by_the_keras_engine_and_by_the_signature(
 
 
 def evil_twin() -> bytes:
-    """A bundle that is sound in itself and calls every 0 a 1: its golden rows say so too."""
+    """A bundle that is consistent and calls every 0 a 1: its golden rows say so too."""
     model = make_model(3, seed=9)
     return sound_bundle(model)
 
@@ -523,7 +523,7 @@ def evil_twin() -> bytes:
 def test_43_what_was_checked_is_what_is_used(
     bundle: Path, score: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The file is exchanged right behind the check of the signature, by a rename."""
+    """A rename exchanges the file right after the check of the signature."""
     good = read_bundle(bundle).digest
     twin = _written(tmp_path / "twin", evil_twin())
     real = bundle_module.check_signature
@@ -549,7 +549,7 @@ def test_43_what_was_checked_is_what_is_used(
 def test_43_a_bundle_that_is_swapped_all_the_time_scores_as_itself_or_not_at_all(
     bundle: Path, score: Callable[..., Ran], signed: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Sixty runs against a thread that renames one over the other."""
+    """Sixty runs while a thread renames one bundle over the other."""
     good = read_bundle(bundle).digest
     contents = [bundle.read_bytes(), evil_twin()]
     done = threading.Event()
@@ -598,7 +598,7 @@ for _ in range(int(count)):
 
 
 def export(folder: Path, count: int) -> subprocess.Popen[str]:
-    """A process that publishes real bundles and prints the name of each that it has."""
+    """A process that publishes real bundles and prints the name of each."""
     command = [sys.executable, "-c", _EXPORT, folder, hostile.REAL, str(count)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -607,7 +607,7 @@ def export(folder: Path, count: int) -> subprocess.Popen[str]:
 
 
 def assert_store_is_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every version reads and is the one its name says; no half file is left under a name."""
+    """Every version can be read and is the one that its name says; no half file exists."""
     versions = store.versions("digits")
     digests = set()
     for version in versions:
@@ -623,7 +623,7 @@ def assert_store_is_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> N
 def test_44_exports_that_race_lose_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three processes to one store: each has its own versions, and none is skipped."""
+    """Three processes, one store: each has its own versions, and no number is skipped."""
     store = Store(tmp_path / "store")
     racers = [export(store.folder, 8) for _ in range(3)]
     printed = [racer.communicate(timeout=120)[0].split() for racer in racers]
@@ -637,7 +637,7 @@ def test_44_exports_that_race_lose_nothing(
 def test_44_an_export_that_is_killed_leaves_no_half_bundle(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: Path
 ) -> None:
-    """While another goes on: what the killed ones said they had is there, and predict takes it."""
+    """Every version that a killed process reported exists while another goes on."""
     store = Store(tmp_path / "store")
     other = export(store.folder, 30)
     said = []

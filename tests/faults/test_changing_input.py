@@ -1,4 +1,4 @@
-"""Entry 33: an input that changes while it is read is never taken for what it was or became."""
+"""Entry 33: an input that changes while it is read is never taken for its old or its new state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def job_of(suffix: str, folder: Path) -> Job:
 
 
 def while_read(job: Job, change: Callable[[Path], None]) -> Ran:
-    """Start the job, hold it as it has begun to read, change its input and let it go on."""
+    """Start the job, pause it once it reads its input, change the input, and let it go on."""
     process = start(*job.arguments)
     wait_for(job.temporary, process)
     process.send_signal(signal.SIGSTOP)
@@ -101,7 +101,7 @@ CHANGES = {
 def test_33_an_input_that_changes_while_it_is_read_commits_nothing(
     tmp_path: Path, suffix: str, change: Callable[[Path], None]
 ) -> None:
-    """Whatever the reader made of it: the code says try again, since it may still be written."""
+    """Whatever the reader saw, the code means try again, because the file may still be written."""
     job = job_of(suffix, tmp_path)
     ran = while_read(job, change)
     assert (job.outcome(), job.leftovers()) == ({}, [])

@@ -1,4 +1,4 @@
-"""Faults of CSV files, entries 1 to 13: what is damaged costs itself alone."""
+"""Faults of CSV files, entries 1 to 13: damage costs only the damaged rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = digit_rows(40)
 
 
 def without(clean: Clean, *rows: int, count: int = len(ROWS)) -> list[list[str]]:
-    """What the undamaged rows get, but for some, numbered from 0."""
+    """The prediction rows of the undamaged rows, without some of them, numbered from 0."""
     return [row for i, row in enumerate(list(clean.values())[:count]) if i not in rows]
 
 
@@ -52,7 +52,7 @@ def test_01_a_row_of_another_length_costs_itself_alone(score: Score, clean: Clea
 def test_02_a_stray_quote_in_any_cell_costs_at_most_its_row(
     score: Score, clean: Clean, where: str
 ) -> None:
-    """One file in which every second row has a quote astray, each in another cell."""
+    """Every second row of one file has a stray quote, each in another cell."""
     quoted = {
         "before": lambda cell: '"' + cell,
         "inside": lambda cell: cell[:1] + '"' + cell[1:],
@@ -73,7 +73,7 @@ def test_02_a_stray_quote_in_any_cell_costs_at_most_its_row(
 def test_02_an_open_quote_swallows_nothing_up_to_the_end(
     score: Score, clean: Clean, cell: int
 ) -> None:
-    """One quote in the whole file, which nothing ever closes."""
+    """One quote in the whole file that is never closed."""
     rows = digit_rows(40)
     rows[7][cell] = '"' + rows[7][cell]
     scored = score("in.csv", csv_bytes(rows))
@@ -227,7 +227,7 @@ def test_10_bytes_that_are_no_text_cost_their_row(
 
 @pytest.mark.parametrize("megabytes", [10, 100])
 def test_11_a_giant_line_takes_bounded_memory(tmp_path: Path, megabytes: int) -> None:
-    """Clean runs take some 130 MB; the line would add itself, and once more as text."""
+    """Clean runs take some 130 MB; unbounded, the line would be held as bytes and as text."""
     data = csv_bytes(ROWS)
     giant = tmp_path / "giant.csv"
     giant.write_bytes(data + b"1," * (megabytes << 19) + b"\n" + data.split(b"\n", 2)[1] + b"\n")

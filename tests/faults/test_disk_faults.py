@@ -1,6 +1,6 @@
-"""Faults of the disk and of memory, entries 25, 35 and 36: all, or nothing and a code that says so.
+"""Faults of disk and memory, entries 25, 35 and 36: all, or nothing and a code that says so.
 
-What needs root or strace is run by `.ci/faults`.
+`.ci/faults` runs the tests that need root or strace.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_25_each_call_fails_in_turn_over_an_old_output(
 
 @pytest.mark.strace
 def test_25_a_failed_removal_does_no_harm(job: Job, after: Outcome, tmp_path: Path) -> None:
-    """What can't be removed may stay, as after a kill; the next run tries again."""
+    """A file that can't be removed may stay, as after a kill; the next run tries again."""
     for _, ran in at_each_call(job, "unlink", "error=EIO", tmp_path / "log"):
         assert_promises(job, ran, {}, after, killed=True)
         assert_heals(job, after)
@@ -84,7 +84,7 @@ def test_25_a_failed_removal_does_no_harm(job: Job, after: Outcome, tmp_path: Pa
 
 @pytest.fixture
 def small_disk(job: Job) -> Iterator[Path]:
-    """A file system of its own under the outputs."""
+    """A file system of its own for the outputs."""
     folder = job.output.parent
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], check=True)
     try:
@@ -100,7 +100,7 @@ def resized(disk: Path, kilobytes: int) -> None:
 
 @pytest.mark.root
 def test_25_a_full_disk_commits_nothing(job: Job, small_disk: Path, after: Outcome) -> None:
-    """The disk has room for a page more each time, until the job fits on it."""
+    """The disk has room for one more page each time, until the job fits."""
     codes = []
     for kilobytes in range(4, 400, 4):
         resized(small_disk, kilobytes)
@@ -121,7 +121,7 @@ def test_25_a_full_disk_commits_nothing(job: Job, small_disk: Path, after: Outco
 
 @pytest.mark.root
 def test_25_a_disk_without_inodes_commits_nothing(job: Job, after: Outcome) -> None:
-    """Each run may make one file more than the one before."""
+    """Each run may create one file more than the one before."""
     folder = job.output.parent
     codes = []
     for inodes in range(2, 12):
@@ -140,7 +140,7 @@ def test_25_a_disk_without_inodes_commits_nothing(job: Job, after: Outcome) -> N
 def test_25_results_that_nobody_can_read_are_published_all_the_same(
     job: Job, after: Outcome
 ) -> None:
-    """Standard output is on a full disk: the code says that something failed."""
+    """Standard output is on a full disk: the exit code says that something failed."""
     with Path("/dev/full").open("wb") as full:
         command = [*COMMAND, *job.arguments]
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
@@ -164,7 +164,7 @@ def test_35_a_limit_on_file_sizes_commits_all_or_nothing(
 
 @pytest.mark.parametrize("megabytes", [150, 300, 400, 500, 700])
 def test_35_too_little_memory_commits_all_or_nothing(tmp_path: Path, megabytes: int) -> None:
-    """Where no memory is left, libraries may end the process themselves, as a kill does."""
+    """Without memory, libraries may end the process themselves, as a kill does."""
     (tmp_path / "in.csv").write_bytes(some_rows_bad(3000))
     job = Job(tmp_path / "in.csv", tmp_path / "out" / "p.csv").elsewhere(tmp_path / "out")
     after = undisturbed(job, tmp_path / "undisturbed")
@@ -175,7 +175,7 @@ def test_35_too_little_memory_commits_all_or_nothing(tmp_path: Path, megabytes: 
 
 
 def test_36_rejects_that_cannot_be_written_fail_the_whole_run(tmp_path: Path) -> None:
-    """The predictions would fit under the limit."""
+    """The predictions alone would fit under the limit."""
     rows = digit_rows(40)
     for row in rows[1:]:
         row[1], row[9] = "x" * 1000, "NaN"

@@ -1,6 +1,6 @@
-"""Damage that nobody thought of: whatever is done to a file, its ledger balances.
+"""Generated damage: whatever is done to a file, its counts add up.
 
-Entries 1 to 13 and 21 to 22 once more, by a generator. `.ci/faults` runs hundreds.
+It covers entries 1 to 13 and 21 to 22 again, by a generator. `.ci/faults` runs hundreds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def test_damage_to_a_csv_costs_only_the_lines_it_hits(
 def test_damage_to_a_compressed_csv_is_refused_or_balanced(
     csv_file: CsvUnderDamage, changes: list[Damage], inside: bool
 ) -> None:
-    """Under its compression it is a damaged CSV; around it, a checksum has the last word."""
+    """Inside the compression it is a damaged CSV; outside, a checksum decides."""
     if inside:
         data = damaged(csv_file.whole, changes)
         assert csv_file.check(compressed(data), "in.csv.gz").predictions == (

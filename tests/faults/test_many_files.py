@@ -1,4 +1,4 @@
-"""One bad cell in each of many files: it costs its row alone, and its reject says where it was."""
+"""One bad cell in each of many files: it costs only its row, and its reject names the place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILES, ROWS = len(BAD_CELLS) * TIMES, 300
 
 
 def rows_of(number: int) -> list[list[str]]:
-    """Digits from another place on for each file, with ids of their own."""
+    """Digits from a different start for each file, with ids of their own."""
     start = number * ROWS % 1797
     return [[f"{number:04}-{row[0]}", *row[1:]] for row in digit_rows(start + ROWS)[start:]]
 

@@ -1,4 +1,4 @@
-"""Faults of Parquet files, entries 21 to 24: refused as a whole, and before data is read."""
+"""Faults of Parquet files, entries 21 to 24: refused as a whole, before data is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def packed(table: pa.Table, **options: object) -> bytes:
 
 
 def score(folder: Path, data: bytes) -> Ran:
-    """Score a Parquet file of these bytes; the ledger must balance."""
+    """Score a Parquet file of these bytes; the counts must add up."""
     folder.mkdir(exist_ok=True)
     (folder / "in.parquet").write_bytes(data)
     job = Job(folder / "in.parquet", folder / "out" / "p.parquet")
@@ -40,7 +40,7 @@ def score(folder: Path, data: bytes) -> Ran:
 
 
 def assert_all_refused(folder: Path) -> list[str]:
-    """Score each file of a folder; give their errors."""
+    """Score each file of a folder; return their errors."""
     out = folder.parent / "out"
     ran = predict_here(folder, "--output", out)
     entries = ran.summary["inputs"]
@@ -82,7 +82,7 @@ def test_21_an_encrypted_file_is_refused(tmp_path: Path) -> None:
 def test_21_a_wrong_schema_is_refused_before_data_is_read(
     tmp_path: Path, change: Callable[[pa.Table], pa.Table], told: str
 ) -> None:
-    """All data pages are zeroed: who reads one of them has another complaint."""
+    """All data pages are zeroed: reading one would give another message."""
     data = packed(change(digit_table(300)))
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     ran = score(tmp_path, data[:4] + bytes(footer - 4) + data[footer:])
@@ -94,7 +94,7 @@ def test_21_a_wrong_schema_is_refused_before_data_is_read(
 def test_21_a_bit_that_flips_under_a_checksum_commits_nothing(
     tmp_path: Path, compression: str
 ) -> None:
-    """One file for each column, a bit of its page flipped: at its end, and in its middle."""
+    """One file for each column, with a flipped bit at the end and in the middle of its page."""
     options = {"compression": compression, "write_page_checksum": True, "use_dictionary": False}
     data = packed(digit_table(300), **options)
     group = pq.read_metadata(pa.BufferReader(data)).row_group(0)
@@ -122,7 +122,7 @@ def test_21_what_we_write_carries_checksums(tmp_path: Path) -> None:
 
 
 def test_21_what_no_checksum_covers_is_in_the_docs() -> None:
-    """A flip that decodes to a valid value can't be seen: whoever reads on must know."""
+    """A flip that decodes to a valid value can't be seen, so the docs must say it."""
     text = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
     section = text.split("## What can't be detected")[1].split("\n## ")[0]
     assert "flipped bit" in section
@@ -131,7 +131,7 @@ def test_21_what_no_checksum_covers_is_in_the_docs() -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_22_rows_that_differ_from_the_footer_refuse_the_file(tmp_path: Path, place: int) -> None:
-    """The footer promises a row more: in the file's count, the row group's, the first column's."""
+    """The footer promises one row more: the file's count, a row group's, a column's."""
     data = packed(digit_table(1000), write_statistics=False)
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     thousand, more = b"\x16\xd0\x0f", b"\x16\xd2\x0f"  # a Thrift i64: zigzag 1000 and 1001
@@ -169,7 +169,7 @@ def test_24_one_giant_row_group_stays_under_the_cap(tmp_path: Path, lists: bool)
 
 
 def giant_row_group(path: Path, rows: int, *, lists: bool) -> int:
-    """Write digits over and over as one row group; how many there are."""
+    """Write digits repeatedly as one row group; return the number of rows."""
     table = digit_table(1797)
     if lists:
         pixels = np.column_stack([table[name] for name in PIXEL_NAMES]).reshape(-1)
@@ -182,7 +182,7 @@ def giant_row_group(path: Path, rows: int, *, lists: bool) -> int:
 
 
 def bomb(folder: Path) -> Path:
-    """25 KB of Zstandard that are two texts of 200 MB in a column that passes through."""
+    """25 KB of Zstandard that hold two texts of 200 MB in a column that passes through."""
     table = digit_table(2)
     giant = pa.array(["\0" * (200 << 20)] * 2, pa.large_string())
     pq.write_table(
@@ -218,7 +218,7 @@ def deep_nesting(folder: Path) -> Path:
 
 
 def with_page_of(data: bytes, at: int, size: int) -> bytes:
-    """The file with another compressed size in the page header at `at`, and no checksum there."""
+    """The file with another compressed size in the page header at `at`, without its checksum."""
     values, end = [], at  # type, size, compressed size, checksum: four i32 of Thrift's compact form
     for _ in range(4):
         start = end + 1
@@ -252,7 +252,7 @@ def test_24_a_page_that_claims_to_be_giant_takes_no_memory(tmp_path: Path) -> No
 
 
 def test_24_a_giant_page_in_a_large_row_group_ends_cleanly(tmp_path: Path) -> None:
-    """Such groups are read through a buffer, where pyarrow makes room for all that is claimed."""
+    """Such groups are read through a buffer, for which pyarrow allocates the claimed size."""
     rows = 160_000
     table = pa.concat_tables([digit_table(1600)] * 100)
     options = {"use_dictionary": False, "write_page_checksum": True, "row_group_size": rows}
@@ -268,7 +268,7 @@ def test_24_a_giant_page_in_a_large_row_group_ends_cleanly(tmp_path: Path) -> No
 
 
 def test_24_memory_does_not_follow_the_row_groups_of_a_wide_file(tmp_path: Path) -> None:
-    """Small row groups are read as whole chunks: of a hundred more columns, one group at a time."""
+    """Small row groups are read whole, one at a time, here with a hundred more columns."""
     table = digit_table(8000)
     generator = np.random.default_rng(0)
     for i in range(100):

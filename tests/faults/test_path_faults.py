@@ -1,4 +1,4 @@
-"""Faults of names and surroundings, entries 29 to 32 and 34: nothing of others is ever touched."""
+"""Faults of names and environments, entries 29 to 32 and 34: files of others stay untouched."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_30_rejects_of_an_earlier_run_never_outlive_it(job: Job) -> None:
 
 @pytest.mark.parametrize("which", ["output", "rejects", "receipt"])
 def test_30_a_file_that_nobody_knows_is_left_alone(job: Job, which: str) -> None:
-    """Any of the three names is enough, and each is as it was."""
+    """Any of the three names is enough to refuse, and each file stays as it was."""
     path: Path = getattr(job, which)
     path.write_text("somebody's own")
     refused = predict_here(*job.arguments)
@@ -207,12 +207,12 @@ ODDITIES = (link_to_a_file, link_to_nothing, link_to_full, folder, pipe)
 def test_32_what_is_no_plain_file_is_refused_before_the_model_is_loaded(
     job: Job, make: Callable[[Path], None], which: str
 ) -> None:
-    """There is no such bundle: whoever looked for it would end with 78."""
+    """The bundle does not exist: looking for it would end with 78."""
     path: Path = getattr(job, which)
     make(path)
     output = job.output
     if (make, which) == (folder, "output"):
-        (path / "in.predictions.csv").mkdir()  # a folder is where the outputs go, then
+        (path / "in.predictions.csv").mkdir()  # a folder is then the place for the outputs
     ran = predict_here(job.source, "--output", output, "--bundle", "gone.bundle", "--overwrite")
     assert ran.code == 73
     assert "can't be written" in ran.error
@@ -234,7 +234,7 @@ def test_32_a_file_is_no_folder(job: Job) -> None:
 
 
 def test_32_a_folder_without_permission_is_refused_before_the_model_is_loaded(job: Job) -> None:
-    """For root there are no permissions: then the run goes without its capabilities."""
+    """Permissions don't bind root: then the run is started without its capabilities."""
     job.output.parent.chmod(0o555)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     before = without if os.geteuid() == 0 else []
@@ -270,7 +270,7 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_34_odd_names_are_names(tmp_path: Path, name: str, suffix: str) -> None:
-    """Of the input, of a folder on its way, and of the outputs; errors about them are one line."""
+    """Of the input, of a folder on its path, and of the outputs; each error stays one line."""
     folder = tmp_path / name
     folder.mkdir()
     source = folder / f"{name}{suffix}"
@@ -306,7 +306,7 @@ def test_34_a_name_that_is_no_utf8_is_a_name(tmp_path: Path) -> None:
 def run_in(
     folder: Path, *arguments: str, before: tuple[str, ...] = (), **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run predict in a folder, with these environment variables and no others."""
+    """Run predict in a folder, with only these environment variables."""
     return subprocess.run(
         [*before, *COMMAND, *arguments],
         cwd=folder,
@@ -343,7 +343,7 @@ def test_34_bare_surroundings_change_nothing(tmp_path: Path, variables: str) -> 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_34_closed_streams_are_no_failure(job: Job, closed: str) -> None:
-    """Nor does what would be said there get into a file that was opened in its place."""
+    """Output for a closed stream does not get into a file that was opened in its place."""
     job.source.write_bytes(csv_bytes(digit_rows(40)))
     command = f'exec "$@" {closed}'
     done = subprocess.run(
@@ -371,7 +371,7 @@ def test_34_a_reader_that_has_gone_is_no_failure(job: Job) -> None:
 
 @pytest.mark.root
 def test_34_no_network_is_needed(job: Job) -> None:
-    """In a network of its own without so much as a loopback."""
+    """In a network namespace without even a loopback."""
     ran = predict(*job.arguments, before=["unshare", "-n"])
     assert_ledger(job, ran)
     assert ran.code == 3

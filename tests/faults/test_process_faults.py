@@ -1,4 +1,4 @@
-"""Faults of processes, entries 26 to 28 and 37: kills, signals, races, codes that stay the same."""
+"""Faults of processes, entries 26 to 28 and 37: kills, signals, races, stable exit codes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def job(tmp_path: Path, request: pytest.FixtureRequest) -> Job:
 
 
 def put(outcome: Path, job: Job) -> None:
-    """The outputs of an earlier run in the place of whatever is there."""
+    """Replace everything in the output folder by the outputs of an earlier run."""
     shutil.rmtree(job.output.parent)
     shutil.copytree(outcome, job.output.parent)
 
@@ -130,7 +130,7 @@ STOPPING = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 def test_27_a_signal_at_any_time_leaves_no_temporaries(
     job: Job, after: Outcome, number: signal.Signals
 ) -> None:
-    """From the lock on: before, Python or an import may have the say, and there is nothing yet."""
+    """From the lock on: before it, an import may handle the signal, and no file exists yet."""
     chance = random.Random(number)  # noqa: S311
     for _ in range(3 * TIMES):
         process = start(*job.arguments)
@@ -138,7 +138,7 @@ def test_27_a_signal_at_any_time_leaves_no_temporaries(
         time.sleep(chance.uniform(0, 0.15))
         process.send_signal(number)
         ran = finish(process)
-        # A run that has ended already leaves a signal to the interpreter that is closing down.
+        # If the run has ended already, the interpreter that closes down handles the signal.
         assert ran.code in (STOPPING[number], *PUBLISHED, -number)
         assert job.leftovers() == []
         if ran.code == STOPPING[number]:
@@ -164,7 +164,7 @@ def test_27_a_signal_at_each_call_on_the_output(
 
 
 def test_28_of_two_runs_on_one_output_one_is_told_to_try_again(job: Job, after: Outcome) -> None:
-    """The first waits for more of its input and holds the lock until it is killed."""
+    """The first waits for more of its input, and holds the lock until it is killed."""
     holder = start("-", "--output", job.output, stdin=-1)
     assert holder.stdin is not None
     holder.stdin.write(csv_bytes(digit_rows(10)))

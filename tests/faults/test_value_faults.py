@@ -1,4 +1,4 @@
-"""Faults of single values, entries 14 to 20: never filled in, never read as something else."""
+"""Faults of single values, entries 14 to 20: never filled in, never read as another value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BAD = {
     **dict.fromkeys(OUT_OF_RANGE, "out-of-range"),
     **dict.fromkeys(NO_NUMBER, "not-a-number"),
 }
-# How the good cells around a bad one are written decides which of the reader's paths it meets.
+# The spelling of the good cells around a bad one decides which path of the reader it takes.
 WRITTEN = {"5": str, "5.0": "{}.0".format, '"5"': '"{}"'.format, " 5": " {}".format}
 
 
@@ -74,7 +74,7 @@ def test_15_a_five_is_a_five_however_it_is_written(score: Score, cell: str) -> N
 
 
 def test_15_decimals_throughout_give_the_same_bytes(score: Score) -> None:
-    """scikit-learn writes `5.0`; that these files stay on the fast path, tests/rows measures."""
+    """scikit-learn writes `5.0`; tests/rows checks that such files stay on the fast path."""
     rows = digit_rows(600)
     plain = score("in.csv", csv_bytes(rows))
     decimal = score("in.csv", csv_bytes([[*r[:2], *(f"{cell}.0" for cell in r[2:])] for r in rows]))
@@ -166,7 +166,7 @@ def test_17_doubled_and_missing_ids_keep_their_place_and_number(
 
 @pytest.fixture(scope="module")
 def same_rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-    """A folder with the same 600 rows as CSV and as Parquet, some bad, and what they give."""
+    """A folder with the same 600 rows as CSV and as Parquet, some bad, and their results."""
     folder = tmp_path_factory.mktemp("same")
     rows = digit_rows(600)
     for row in rows[5::97]:
@@ -186,7 +186,7 @@ def same_rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 def test_18_the_same_rows_give_the_same_bytes(
     same_rows: tuple[Path, dict[str, bytes]], tmp_path: Path, batch: int, workers: int
 ) -> None:
-    """As CSV and as Parquet, whatever the batch size and the number of workers."""
+    """As CSV and as Parquet, with any batch size and number of workers."""
     folder, expected = same_rows
     for name in ("in.csv", "in.parquet"):
         flags = ["--probabilities", "--batch-size", str(batch), "--workers", str(workers)]
@@ -213,7 +213,7 @@ def test_18_many_blocks_give_the_same_bytes(tmp_path: Path) -> None:
 def test_18_a_resumed_run_gives_the_same_bytes(
     same_rows: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    """The unit of resumption is the file: what is left of a folder comes out the same."""
+    """A run is resumed file by file: the rest of a folder gives the same bytes."""
     folder, expected = same_rows
     source = tmp_path / "in"
     source.mkdir()

@@ -1,4 +1,4 @@
-"""A store with a production bundle, and forms to score, for whatever schedules the commands."""
+"""A store with a production bundle, and forms to score, for the tests of schedulers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENCE = 60.0  # seconds
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the Airflow tests out where there is no Airflow, whatever `-m` asks for."""
+    """Leave out the Airflow tests where there is no Airflow, even if `-m` asks for them."""
     if "AIRFLOW_PYTHON" in os.environ:
         return
     left_out = [item for item in items if item.get_closest_marker("airflow")]
@@ -48,9 +48,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_forms() -> WriteForms:
-    """Writes a Parquet file of noise, the first `out_of_range` rows with a pixel of 99.
+    """Return a function that writes noise as Parquet, with 99 in the first `out_of_range` rows.
 
-    Of 20 rows it is not judged for drift, of 500 it has drifted far.
+    20 rows are too few to judge drift; 500 rows have drifted far.
     """
 
     def write(path: Path, *, rows: int = 20, out_of_range: int = 0) -> Path:
@@ -65,7 +65,7 @@ def write_forms() -> WriteForms:
 
 @pytest.fixture(scope="session")
 def write_many_forms() -> WriteManyForms:
-    """Writes a Parquet file of 500,000 rows: enough to be stopped among them."""
+    """Return a function that writes 500,000 rows as Parquet: enough to be stopped midway."""
 
     def write(path: Path) -> None:
         pixels = np.random.default_rng(0).integers(0, 17, 64 * 100_000, dtype=np.uint8)
@@ -79,7 +79,7 @@ def write_many_forms() -> WriteManyForms:
 
 @pytest.fixture
 def predict_stopped_midway(write_many_forms: WriteManyForms) -> PredictStoppedMidway:
-    """Another run that scores `forms` into `output` and stands still halfway, killed at the end."""
+    """Another run that scores `forms` into `output`, paused midway and killed at the end."""
 
     @contextmanager
     def stopped(forms: Path, output: Path) -> Iterator[None]:

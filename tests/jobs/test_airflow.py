@@ -1,6 +1,7 @@
 """The DAG of jobs/airflow, run by a real Airflow whose environment has no batchdigits.
 
-Left out unless AIRFLOW_PYTHON names the Python of Airflow's environment; .ci/airflow makes one.
+The tests are left out unless AIRFLOW_PYTHON names the Python of Airflow's environment, which
+.ci/airflow makes.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Airflow:
     def start(
         self, *command: str, environment: Mapping[str, str], log: int = subprocess.PIPE
     ) -> subprocess.Popen[str]:
-        """Start an airflow command with nothing of this process' environment."""
+        """Start an airflow command without this process' environment."""
         return subprocess.Popen(
             [self.python, "-m", "airflow", *command],
             env={
@@ -63,13 +64,13 @@ class Airflow:
         )
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Run an airflow command; returns its exit code and all it printed."""
+        """Run an airflow command; return its exit code and all its output."""
         process = self.start(*command, environment={})
         log, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, log
 
     def dags_test(self, **conf: str) -> tuple[str, ...]:
-        """The command that runs the DAG once."""
+        """Return the command that runs the DAG once."""
         params = {
             "folder": str(self.folder),
             "output": str(self.output),
@@ -80,7 +81,7 @@ class Airflow:
 
     @contextmanager
     def running(self, log: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """The DAG while it runs; it is killed at the end, since a retry waits for minutes."""
+        """Run the DAG, and kill it at the end, because a retry waits for minutes."""
         with log.open("w") as file:
             process = self.start(*self.dags_test(), environment=environment, log=file.fileno())
         try:
@@ -111,13 +112,13 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def airflow(airflow_home: tuple[Path, Path], store: Path, tmp_path: Path) -> Airflow:
-    """A real Airflow, an empty folder for forms and a place for what comes of them."""
+    """A real Airflow, an empty folder for forms and a folder for the results."""
     (tmp_path / "incoming").mkdir()
     return Airflow(*airflow_home, tmp_path / "incoming", tmp_path / "scored", store)
 
 
 def wait_for(condition: Callable[[], bool], log: Path) -> None:
-    """Wait until the condition holds; the log tells why it never did."""
+    """Wait until the condition holds; a failure shows the log."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, log.read_text()
@@ -125,7 +126,7 @@ def wait_for(condition: Callable[[], bool], log: Path) -> None:
 
 
 def test_airflow_imports_the_dag_without_errors(airflow: Airflow) -> None:
-    """The DAG file needs nothing that a plain Airflow does not have."""
+    """The DAG file needs only what a plain Airflow has."""
     code, log = airflow.run("dags", "list-import-errors", "--local")
     assert code == 0, log
     assert "No data found" in log
@@ -163,7 +164,7 @@ def test_every_file_is_published_and_a_bad_one_fails_alone(
 def test_rejects_fail_the_task_after_publishing_unless_told_to_warn(
     airflow: Airflow, write_forms: WriteForms
 ) -> None:
-    """The line names the counts and the file of rejects, which is there to look into."""
+    """The line has the counts and the file of rejects, which exists."""
     forms = write_forms(airflow.folder / "forms.parquet", out_of_range=2)
     rejects = airflow.output / "forms.rejects.parquet"
 
@@ -184,7 +185,7 @@ def test_rejects_fail_the_task_after_publishing_unless_told_to_warn(
 
 
 def test_drift_is_a_warning_unless_told_to_fail(airflow: Airflow, write_forms: WriteForms) -> None:
-    """The line says what drifted how far, and which receipt tells more."""
+    """The line says what drifted, how far, and which receipt has more."""
     forms = write_forms(airflow.folder / "forms.parquet", rows=500)
     code, log = airflow.run(*airflow.dags_test())
     assert code == 0, log
@@ -200,7 +201,7 @@ def test_drift_is_a_warning_unless_told_to_fail(airflow: Airflow, write_forms: W
 def test_drift_fails_beside_rejects_that_are_but_a_warning(
     airflow: Airflow, write_forms: WriteForms
 ) -> None:
-    """predict's exit code names the first of two limits; both count."""
+    """predict's exit code names only the first of two limits; both count."""
     write_forms(airflow.folder / "forms.parquet", rows=600, out_of_range=2)
     code, log = airflow.run(*airflow.dags_test(on_rejects="warn", on_drift="fail"))
     assert code != 0
@@ -212,7 +213,7 @@ def test_drift_fails_beside_rejects_that_are_but_a_warning(
 def test_a_busy_output_is_tried_again(
     airflow: Airflow, predict_stopped_midway: PredictStoppedMidway, tmp_path: Path
 ) -> None:
-    """A fault that passes by itself leaves the task waiting for its next try."""
+    """A fault that passes by itself makes the task wait for its next try."""
     log = tmp_path / "log"
     forms = airflow.folder / "forms.parquet"
     with predict_stopped_midway(forms, airflow.output), airflow.running(log):
@@ -241,7 +242,7 @@ def test_a_stopped_task_stops_its_command(
 def test_the_dag_lists_what_predict_takes_from_a_folder(
     airflow: Airflow, write_forms: WriteForms
 ) -> None:
-    """Hidden names, our own outputs, folders and other files are no inputs in either."""
+    """Hidden names, our own outputs, folders and other files are inputs for neither."""
     skipped = (".a.csv", "_a.csv", "a.predictions.csv", "a.rejects.parquet", "a.txt")
     for name in (*skipped, "b.CSV", "c.csv.gz", "d.csv.zst", "e.parquet"):
         write_forms(airflow.folder / name)

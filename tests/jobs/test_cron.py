@@ -30,7 +30,7 @@ PredictStoppedMidway = Callable[[Path, Path], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Crontab:
-    """What cron reads: settings, and commands by the module that they begin with."""
+    """The crontab as cron reads it: settings, and commands by the module that they begin with."""
 
     settings: dict[str, str]
     commands: tuple[str, ...]
@@ -57,7 +57,7 @@ class Crontab:
 
 @dataclass(frozen=True)
 class Machine:
-    """The folders that the settings name, and cron."""
+    """The folders named in the settings, and cron."""
 
     store: Path
     incoming: Path
@@ -91,14 +91,14 @@ class Machine:
         )
 
     def summaries(self) -> list[dict[str, Any]]:
-        """What the nightly runs logged."""
+        """Return the summaries that the nightly runs logged."""
         (log,) = self.logs.glob("predict-20[0-9][0-9]-[01][0-9].jsonl")
         return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine with a production bundle, its folders' names with a space in them."""
+    """A machine with a production bundle, and spaces in the names of its folders."""
     home = tmp_path / "the data"
     names = ("bundles", "incoming", "scored", "logs")
     for name in names:
@@ -137,7 +137,7 @@ def test_a_good_night_is_silent_and_logged(machine: Machine, write_forms: WriteF
 
 
 def test_a_broken_file_is_one_line_to_mail(machine: Machine, write_forms: WriteForms) -> None:
-    """The line names the file; the file beside it is scored all the same."""
+    """The line names the file; the other file is scored."""
     good = write_forms(machine.incoming / "a.parquet")
     (machine.incoming / "b.parquet").write_bytes(good.read_bytes()[:3000])
     night = machine.run("predict")
@@ -151,7 +151,7 @@ def test_a_broken_file_is_one_line_to_mail(machine: Machine, write_forms: WriteF
 def test_more_rejects_than_allowed_are_one_line_to_mail(
     machine: Machine, write_forms: WriteForms, allowed: str, code: int, lines: int
 ) -> None:
-    """The file is published either way, its rejects beside it."""
+    """The file is published anyway, with its rejects."""
     write_forms(machine.incoming / "a.parquet", out_of_range=2)
     night = machine.run("predict", MAX_REJECTS=allowed)
     assert night.returncode == code
@@ -163,7 +163,7 @@ def test_more_rejects_than_allowed_are_one_line_to_mail(
 
 
 def test_a_file_that_drifted_is_one_line_to_mail(machine: Machine, write_forms: WriteForms) -> None:
-    """It is published all the same, and told again until it is moved away or allowed."""
+    """It is published, and reported again until it is moved away or allowed."""
     write_forms(machine.incoming / "a.parquet", rows=500)
     for status in ("scored", "unchanged"):
         night = machine.run("predict")
@@ -176,7 +176,7 @@ def test_a_file_that_drifted_is_one_line_to_mail(machine: Machine, write_forms: 
 
 
 def test_a_night_without_a_delivery_is_one_line_to_mail(machine: Machine) -> None:
-    """An empty folder is a delivery that did not come, not a night without work."""
+    """An empty folder means that a delivery is missing, not that there is no work."""
     night = machine.run("predict")
     assert night.returncode == 66
     assert len(night.stderr.splitlines()) == 1
@@ -185,7 +185,7 @@ def test_a_night_without_a_delivery_is_one_line_to_mail(machine: Machine) -> Non
 def test_overlapping_nights_are_safe(
     machine: Machine, predict_stopped_midway: PredictStoppedMidway
 ) -> None:
-    """The later run leaves the file to the earlier; after a crash the next night makes it good."""
+    """The later run leaves the file to the earlier; after a crash the next night finishes it."""
     with predict_stopped_midway(machine.incoming / "a.parquet", machine.scored):
         night = machine.run("predict")
         assert night.returncode == 75
@@ -197,7 +197,7 @@ def test_overlapping_nights_are_safe(
 
 @pytest.mark.slow
 def test_retraining_publishes_a_version_and_promotes_nothing(machine: Machine) -> None:
-    """Silent on success; the table is logged, and production stays what it was."""
+    """Silent on success; the table is logged, and the production alias does not move."""
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -214,7 +214,7 @@ def test_retraining_publishes_a_version_and_promotes_nothing(machine: Machine) -
 
 @pytest.mark.slow
 def test_a_failed_retraining_is_one_line_to_mail(machine: Machine, write_forms: WriteForms) -> None:
-    """Rows without labels train nothing, and the line says what is missing."""
+    """Rows without labels can't be trained on, and the line says what is missing."""
     write_forms(machine.labelled)
     week = machine.run("train")
     assert week.returncode == 65

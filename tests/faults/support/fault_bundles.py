@@ -1,4 +1,4 @@
-"""Small real bundles that predict takes, and what can be done to them."""
+"""Small real bundles that predict takes, and changes to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batchdigits.engines.onnx.engine import OnnxEngine
 
 
 def sound_bundle(model: onnx.ModelProto | None = None, **members: Any) -> bytes:
-    """A bundle whose network is `model`, right in every part but for the members given."""
+    """A bundle whose network is `model`, right in every member except those given."""
     data = (model or make_model()).SerializeToString()
     pixels = make_pixels(40)
     pixels[:, 63] = 0

@@ -18,7 +18,7 @@ ENDINGS: tuple[tuple[tuple[str, ...], int], ...] = (
 
 
 def prepare(folder: Path) -> None:
-    """The files that the commands speak of, in the folder they are to run in."""
+    """Write the files that the commands need into the folder in which they run."""
     rows = digit_rows(200)
     rows[7][7] = "?"
     (folder / "in.csv").write_bytes(csv_bytes(rows))

@@ -1,4 +1,4 @@
-"""CSV files with something wrong, scored into CSV, so that cells can be compared as text."""
+"""Faulty CSV files, scored into CSV, so that cells can be compared as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = list[str]
 
 @dataclass(frozen=True)
 class ScoredCsv:
-    """What became of a CSV: the run, and the rows of its predictions and rejects."""
+    """The result of scoring a CSV: the run, and the rows of its predictions and rejects."""
 
     ran: Ran
     header: Row
@@ -36,7 +36,7 @@ class ScoredCsv:
 
 
 def score_csv(folder: Path, name: str, data: bytes, *flags: str) -> ScoredCsv:
-    """Write the bytes to a file of that name in the folder, score it, and check the ledger."""
+    """Write the bytes to a file of that name in the folder, score it, and check the counts."""
     source = folder / name
     source.write_bytes(data)
     job = Job(source, folder / "out" / "p.csv", flags)
@@ -56,7 +56,7 @@ def score_csv(folder: Path, name: str, data: bytes, *flags: str) -> ScoredCsv:
 
 
 def clean_rows(folder: Path, count: int) -> dict[str, Row]:
-    """The rows that undamaged digits get in the predictions, by their id."""
+    """Return the prediction rows of undamaged digits, by their id."""
     scored = score_csv(folder, "clean.csv", csv_bytes(digit_rows(count)))
     assert (scored.code, scored.rejects) == (0, [])
     assert scored.header[:4] == ["id", "note", "prediction", "confidence"]

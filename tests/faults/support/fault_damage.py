@@ -1,4 +1,4 @@
-"""Damage that hypothesis makes up, and what must be true of a damaged file that was scored."""
+"""Damage that hypothesis generates, and the promises for a damaged file that was scored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NASTY = (
 
 @dataclass(frozen=True)
 class Damage:
-    """One change to bytes; `where` and `other` are places, as parts of the whole."""
+    """One change to bytes; `where` and `other` are places, as shares of the whole."""
 
     kind: str
     where: float
@@ -84,7 +84,7 @@ def _reencoded(data: bytes, which: int) -> bytes:
 
 
 class CsvUnderDamage:
-    """A CSV with quoted texts of several lines, and what each of its plain lines gets."""
+    """A CSV with quoted texts of several lines, and the prediction row of each plain line."""
 
     def __init__(self, folder: Path, count: int = 120) -> None:
         self.folder = folder
@@ -109,7 +109,7 @@ class CsvUnderDamage:
         return scored
 
     def check_text(self, data: bytes) -> ScoredCsv:
-        """The same for a CSV that is not compressed, line by line."""
+        """Score damaged bytes of a CSV that is not compressed, and check it line by line."""
         scored = self.check(data)
         if scored.code not in PUBLISHED:
             return scored
@@ -136,7 +136,7 @@ class CsvUnderDamage:
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """Physical lines; nothing stands behind the last line end."""
+    """Physical lines, without an empty one after the last line end."""
     lines = LINE_END.split(data)
     return lines[:-1] if lines[-1] == b"" else lines
 

@@ -1,4 +1,4 @@
-"""Real digits in the shapes that faults are put into."""
+"""Real digits in the formats that faults are put into."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def _digits() -> list[Cells]:
 
 
 def digit_rows(count: int) -> list[Cells]:
-    """Rows of `HEADER`: an id that tells its place, a note, the pixels of a digit."""
+    """Rows of `HEADER`: an id with its place, a note, the pixels of a digit."""
     digits = _digits()
     return [[f"r{i:07}", f"ink {i % 7}", *digits[i % len(digits)]] for i in range(count)]
 
 
 def csv_bytes(rows: Sequence[Cells], header: Sequence[str] = HEADER, delimiter: str = ",") -> bytes:
-    """A CSV of cells as they are: whoever wants quotes writes them."""
+    """A CSV of cells as they are; quotes must be part of the cells."""
     return b"".join(delimiter.join(cells).encode() + b"\n" for cells in [list(header), *rows])
 
 
 def digit_table(count: int) -> pa.Table:
-    """The same rows as `digit_rows`, the pixels as uint8."""
+    """A table of `digit_rows`, with the pixels as uint8."""
     rows = digit_rows(count)
     pixels = np.array([row[2:] for row in rows], np.uint8).reshape(-1, 64)
     columns = {"id": pa.array([row[0] for row in rows]), "note": pa.array([r[1] for r in rows])}

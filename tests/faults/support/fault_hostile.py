@@ -1,4 +1,4 @@
-"""Bundles that mean harm: every hash in them right, some part of them not what it should be."""
+"""Hostile bundles: every hash is right, and one member is not what it should be."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def real_members() -> tuple[Manifest, Members]:
 
 
 def rehashed(**members: bytes) -> bytes:
-    """The real bundle with members replaced and every size and sha256 computed anew."""
+    """The real bundle with members replaced, and every size and sha256 computed again."""
     manifest, found = real_members()
     found.update({name.replace("__", "."): data for name, data in members.items()})
     return build_bundle(manifest, found)
@@ -50,14 +50,14 @@ def with_facts(**facts: Any) -> bytes:
 
 
 def with_manifest_text(change: Callable[[str], str]) -> bytes:
-    """The real bundle with the text of its manifest changed: no hash covers that."""
+    """The real bundle with the text of its manifest changed, which no hash covers."""
     members = unpack(REAL.read_bytes())
     members["manifest.json"] = change(members["manifest.json"].decode()).encode()
     return pack(members)
 
 
 def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes], compression: int = 0) -> bytes:
-    """A ZIP file as Python writes it, whatever its members are called and however often."""
+    """A ZIP file as Python writes it, with members of any name, any number of times."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", compression) as archive:
         for name, data in entries:
@@ -66,14 +66,14 @@ def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes], compression: int = 0) 
 
 
 def linked(name: str, target: str) -> tuple[zipfile.ZipInfo, bytes]:
-    """A member that says it is a symbolic link."""
+    """A member that claims to be a symbolic link."""
     entry = zipfile.ZipInfo(name)
     entry.external_attr = 0o120777 << 16
     return entry, target.encode()
 
 
 def lying_about(name: str, size: int, data: bytes) -> bytes:
-    """A ZIP file whose central directory gives a member another size than it has."""
+    """A ZIP file whose central directory gives a false size for a member."""
     at = data.index(b"PK\x01\x02")
     while data[at + 46 : at + 46 + len(name)] != name.encode():
         at = data.index(b"PK\x01\x02", at + 1)
@@ -84,7 +84,7 @@ def lying_about(name: str, size: int, data: bytes) -> bytes:
 
 
 class Calls:
-    """Pickles as a call of `function` with `arguments`, and a state set on what comes of it."""
+    """Pickles as a call of `function` with `arguments`, and a state set on the result."""
 
     def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
         self.value = (function, arguments) if state is None else (function, arguments, state)
@@ -106,17 +106,17 @@ def _scaler_with(**attributes: Any) -> StandardScaler:
 
 
 def _wrapper(ran: Path, **state: Any) -> bytes:
-    """A joblib array header with a pickle that runs a command in the array's place."""
+    """A joblib array header with a pickle in the array's place that runs a command."""
     wrapper = joblib.numpy_pickle.NumpyArrayWrapper(np.ndarray, (1,), "C", np.dtype("f8"))
     vars(wrapper).update(state)
-    # Protocol 3: what follows an array's header must not stand behind the end of a frame.
+    # Protocol 3: the bytes after an array's header must not follow the end of a frame.
     return (
         pickle.dumps(wrapper, 3)[:-1] + pickle.dumps(Calls(os.system, f"touch '{ran}'"), 4) + b"."
     )
 
 
 def pickles(ran: Path) -> dict[str, bytes]:
-    """By the way they take: pickles of which each, unpickled freely, touches the file `ran`."""
+    """Pickles by the way they take; each of them, unpickled freely, touches the file `ran`."""
     touch = f"touch '{ran}'"
     code = f"__import__('os').system({touch!r})"
     evil = Calls(os.system, touch)
@@ -157,7 +157,7 @@ def _compressed(thing: Any) -> bytes:
 
 
 def odd_scalers() -> dict[str, bytes]:
-    """Scalers that run nothing and do not scale, by what is odd about them."""
+    """Scalers that run nothing and do not scale, by their defect."""
     return {
         "64 words": dumped(_scaler_with(mean_=np.array(["a"] * 64))),
         "63 means": dumped(_scaler_with(mean_=np.zeros(63))),
@@ -174,7 +174,7 @@ def odd_scalers() -> dict[str, bytes]:
 
 
 def odd_binarizers() -> dict[str, bytes]:
-    """Binarizers that are not the bundle's, by what is odd about them."""
+    """Binarizers that are not the bundle's, by their defect."""
     fitted = LabelBinarizer().fit(range(10))
 
     def with_classes(classes: Any) -> bytes:
@@ -229,7 +229,7 @@ def _lambda(ran: Path) -> dict[str, Any]:
 
 
 def keras_archives(ran: Path) -> dict[str, bytes]:
-    """By what they try: Keras models that would run code, read files or fill the memory."""
+    """Keras models that would run code, read files or fill the memory, by what they try."""
     path, parts = str(ran), keras_parts()
     named = {"registered_name": None, "config": {"name": "x"}}
     bomb = zipped(*(parts | {"config.json": b" " * (1 << 28)}).items(), compression=8)
@@ -292,7 +292,7 @@ def _hidden(location: str) -> TensorProto:
 
 
 def onnx_graphs(secret: Path) -> dict[str, bytes]:
-    """By what they try: graphs that would read the file `secret`, or load code of somebody's."""
+    """Graphs that would read the file `secret` or load foreign code, by what they try."""
     _, members = real_members()
 
     def changed(change: Callable[[onnx.ModelProto], Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs that are killed with SIGKILL: anywhere, while they write, in the middle of the commit."""
+"""Runs that are killed with SIGKILL: at any time, while they write, during the commit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST = 1.2
 
 @dataclass(frozen=True)
 class Killed:
-    """What a kill left: whether the run had ended before, temporaries, a plan, final files."""
+    """The state after a kill: had the run ended, temporaries, a plan, final files."""
 
     ended: bool
     temporaries: bool
@@ -50,7 +50,7 @@ def kill_once(job: Job, aim: str, chance: random.Random) -> tuple[Ran, Killed]:
 def kill_and_heal(
     job: Job, before: Outcome, after: Outcome, aim: str, chance: random.Random
 ) -> Killed:
-    """Kill the job, see that nobody is misled by what it left, and let a next run mend it."""
+    """Kill the job, check that the files left mislead nobody, and let the next run mend them."""
     ran, killed = kill_once(job, aim, chance)
     assert_promises(job, ran, before, after, killed=True)
     assert_heals(job, after)

@@ -1,7 +1,7 @@
-"""Runs of predict that something happens to, and the promises that hold whatever it was.
+"""Runs of predict that are disturbed, and the promises that hold whatever disturbs them.
 
-A run is a process of its own, or, where the fault is in the data and the process does not matter,
-the command's `main` in this one: the same code for a tenth of the time.
+A run is a process of its own. Where the fault is in the data and the process does not matter, it
+is the command's `main` in this process: the same code in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has ended. `peak_mb`: its most resident memory, 0 where it was not measured."""
+    """A run that has ended. `peak_mb` is its most resident memory, 0 if it was not measured."""
 
     code: int
     stdout: str
@@ -56,7 +56,7 @@ class Ran:
 
     @property
     def status(self) -> str:
-        """What became of the only input."""
+        """The status of the only input."""
         (entry,) = self.summary["inputs"]
         result: str = entry["status"]
         return result
@@ -70,7 +70,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Job:
-    """One input, the file its predictions go to, and the flags."""
+    """One input, the file for its predictions, and the flags."""
 
     source: Path
     output: Path
@@ -106,7 +106,7 @@ class Job:
         return [self.output.parent, *(self.output.with_name(name) for name in names)]
 
     def outcome(self) -> Outcome:
-        """What stands under final names; of the receipt all but its times."""
+        """The files under final names; the receipt without its times."""
         found: Outcome = {
             path.name: path.read_bytes()
             for path in self.output.parent.iterdir()
@@ -118,11 +118,11 @@ class Job:
         return found
 
     def leftovers(self) -> list[str]:
-        """Names that only a run which was killed may leave."""
+        """Names that only a killed run may leave."""
         return sorted(p.name for p in self.output.parent.iterdir() if p.name.startswith("."))
 
     def elsewhere(self, folder: Path) -> Job:
-        """The same job with its outputs in another folder, which is made."""
+        """The same job with its outputs in another folder, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         return Job(self.source, folder / self.output.name, self.flags)
 
@@ -146,7 +146,7 @@ def start(
 def finish(
     process: subprocess.Popen[bytes], stdin: bytes | None = None, *, hangs: float = HANGS
 ) -> Ran:
-    """Wait for its end; one that hangs is an error."""
+    """Wait for the end of a process; one that hangs is an error."""
     try:
         stdout, stderr = process.communicate(stdin, timeout=hangs)
     except subprocess.TimeoutExpired:
@@ -174,7 +174,7 @@ def predict_here(*arguments: object) -> Ran:
 
 
 def measured(*arguments: object, before: Sequence[str] = ()) -> Ran:
-    """Run predict in a process of its own and see how much memory it takes."""
+    """Run predict in a process of its own and measure its memory."""
     command = [sys.executable, "-I", "-S", "-c", _MEASURE, *before, *COMMAND, *map(str, arguments)]
     process = subprocess.Popen(
         command,
@@ -188,7 +188,7 @@ def measured(*arguments: object, before: Sequence[str] = ()) -> Ran:
     return Ran(ran.code, "".join(stdout), ran.stderr, peak_mb=int(peak) / 1024)
 
 
-# In a small process between: a child's peak begins with that of the process it was forked from.
+# In a small process in between: a child's peak starts at that of the process it was forked from.
 _MEASURE = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
@@ -198,7 +198,7 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 def undisturbed(job: Job, folder: Path) -> Outcome:
-    """What the job leaves when nothing happens to it, found out in a folder of its own."""
+    """Return the outcome of the job in a folder of its own when nothing disturbs it."""
     other = job.elsewhere(folder)
     ran = predict_here(*other.arguments)
     assert ran.code in PUBLISHED, ran.stderr
@@ -209,13 +209,13 @@ def undisturbed(job: Job, folder: Path) -> Outcome:
 def assert_promises(
     job: Job, ran: Ran, before: Outcome, after: Outcome, *, killed: bool = False
 ) -> None:
-    """What holds of every run, whatever happened to it.
+    """Check the promises for every run, whatever disturbed it.
 
-    `before` stood there before the run, `after` is what an undisturbed run leaves. Each final name
-    is absent, old or new, and only the old receipt goes before there is a new one; a run that says
-    so is committed; a receipt that is there is true; an error is one line. Only a run that was
-    `killed` leaves temporaries; one that can't go on with a commit that it has begun leaves the
-    plan of it.
+    `before` is the outcome of an earlier run, `after` that of an undisturbed run. Each final name
+    is absent, old or new, and only the old receipt is removed before there is a new one. A run that
+    reports success is committed. A receipt that exists is true. An error is one line. Only a run
+    that was `killed` leaves temporaries; one that can't finish a commit that it has begun leaves
+    its plan.
     """
     now = job.outcome()
     for name in before.keys() | after.keys() | now.keys():
@@ -232,7 +232,7 @@ def assert_promises(
 
 
 def assert_heals(job: Job, after: Outcome, run: Callable[..., Ran] = predict_here) -> Ran:
-    """A next, normal run leaves what one that nothing ever happened to leaves."""
+    """Check that the next, normal run leaves the outcome of an undisturbed one."""
     ran = run(*job.arguments)
     assert ran.code in PUBLISHED, ran.stderr
     assert job.outcome() == after
@@ -241,7 +241,7 @@ def assert_heals(job: Job, after: Outcome, run: Callable[..., Ran] = predict_her
 
 
 def assert_receipt_is_true(job: Job) -> None:
-    """Digests, sizes and row counts of the receipt are those of the files; the ledger balances."""
+    """Check the receipt's digests, sizes and row counts against the files, and that they add up."""
     receipt = json.loads(job.receipt.read_bytes())
     counts = []
     for role, path in (("predictions", job.output), ("rejects", job.rejects)):
@@ -258,7 +258,7 @@ def assert_receipt_is_true(job: Job) -> None:
 
 
 def assert_ledger(job: Job, ran: Ran) -> None:
-    """For faults of the input: published and balanced, or refused in one line with no trace."""
+    """Check a faulty input: published with counts that add up, or refused in one line."""
     if ran.code in PUBLISHED:
         assert_receipt_is_true(job)
         receipt = json.loads(job.receipt.read_bytes())
@@ -271,19 +271,19 @@ def assert_ledger(job: Job, ran: Ran) -> None:
 
 
 def emptied(job: Job) -> None:
-    """Take away whatever stands where the job writes."""
+    """Remove everything from the folder that the job writes to."""
     shutil.rmtree(job.output.parent)
     job.output.parent.mkdir()
 
 
 def standing(job: Job) -> dict[Path, tuple[int, int, int]]:
-    """Which files stand beside the output, and when they were last written to."""
+    """Return the files in the output's folder, and when each was last written to."""
     found = {path: path.lstat() for path in job.output.parent.iterdir()}
     return {path: (at.st_ino, at.st_size, at.st_mtime_ns) for path, at in found.items()}
 
 
 def count_rows(path: Path) -> int:
-    """The rows of an output, counted by other means than ours."""
+    """Count the rows of an output without our own code."""
     if path.suffix == ".parquet":
         rows: int = pq.ParquetFile(path).metadata.num_rows
         return rows
@@ -296,7 +296,7 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until a path is there, or the process has ended."""
+    """Wait until a path exists, or the process has ended."""
     while not path.exists() and process.poll() is None:
         time.sleep(0.0002)
 

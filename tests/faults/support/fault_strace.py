@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fault_runs import Job, Ran, predict
 
-# One call by the names that it has on one machine or another.
+# Each call by the names that it has on different machines.
 CALLS = {
     "open": "openat",
     "write": "write,pwrite64,writev",
@@ -27,8 +27,8 @@ def at_each_call(
 ) -> Iterator[tuple[int, Ran]]:
     """Run the job with `action` (error=…, signal=…) at the first such call, then the second, ….
 
-    With a `step`, only at each so many. Ends behind the first run that made fewer calls than that,
-    which nothing happened to. strace counts the calls of each thread; ours all come from one.
+    With a `step`, only every so many calls. It ends after the first run that made fewer calls, and
+    so was not disturbed. strace counts the calls of each thread; ours all come from one thread.
     """
     for nth in count(1, step):
         assert nth < MOST

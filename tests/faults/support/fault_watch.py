@@ -1,4 +1,4 @@
-"""strace watches predict: what it starts, whom it calls, which files it opens, for each bundle."""
+"""strace watches predict for each bundle: processes, connections and files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 @dataclass
 class Seen:
-    """What a run did: its exit code, the files it opened, and everything it started or called."""
+    """The record of a run: its exit code, the files it opened, what it started or called."""
 
     code: int = -1
     opened: set[str] = field(default_factory=set)
@@ -45,10 +45,10 @@ class Seen:
 
 
 def watch(engine: str, source: Path, bundles: Iterable[Path], before: str = "") -> dict[str, Seen]:
-    """Score `source` through each bundle in turn, all in one process; what was seen, by file name.
+    """Score `source` through each bundle in turn in one process; return the records by file name.
 
-    The first run imports the frameworks, so compare with the second. `before` is Python that the
-    process begins with.
+    The first run imports the frameworks, so compare with the second. `before` is Python code that
+    the process begins with.
     """
     names = [path.name for path in bundles]
     log = source.with_name("strace.log")
