@@ -7,13 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import SAMPLE_DATA
 
 import batchdigits
 from batchdigits import api
 from batchdigits.errors import BundleError, NoInputError, UnusableInputError, UsageError
 from batchdigits.evaluate import main
-
-SAMPLE = Path(__file__).parents[1] / "sample_data"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def bundle() -> batchdigits.Bundle:
 
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    return pq.read_table(SAMPLE / "digits.parquet").slice(0, 100)
+    return pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 100)
 
 
 def pixels_of(table: pa.Table) -> np.ndarray:  # type: ignore[type-arg]
@@ -97,18 +96,20 @@ def test_the_keras_engine_is_the_reference_and_agrees(table: pa.Table) -> None:
 def test_score_does_what_the_predict_command_does(tmp_path: Path) -> None:
     progress: list[tuple[int, float | None, str]] = []
     summary = batchdigits.score(
-        SAMPLE / "digits.parquet",
+        SAMPLE_DATA / "digits.parquet",
         output=tmp_path / "out.parquet",
         on_progress=lambda *arguments: progress.append(arguments),
     )
     assert (summary.exit_code, summary.rows_predicted) == (0, 1797)
-    assert progress[-1] == (1797, 1.0, str(SAMPLE / "digits.parquet"))
+    assert progress[-1] == (1797, 1.0, str(SAMPLE_DATA / "digits.parquet"))
     assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 1797
 
 
 def test_errors_that_concern_the_whole_run_are_raised(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle named 'nobody'"):
-        batchdigits.score(SAMPLE / "digits.parquet", bundle="nobody", output=tmp_path / "o.parquet")
+        batchdigits.score(
+            SAMPLE_DATA / "digits.parquet", bundle="nobody", output=tmp_path / "o.parquet"
+        )
     with pytest.raises(NoInputError, match="no input among its 0 files"):
         batchdigits.score(tmp_path)
 
@@ -134,7 +135,7 @@ def test_a_masked_array_is_refused(bundle: batchdigits.Bundle, table: pa.Table) 
 
 def test_a_text_is_refused_as_a_list_of_columns(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected a list of column names"):
-        batchdigits.score(SAMPLE / "digits.csv", output=tmp_path / "o.csv", keep="id")
+        batchdigits.score(SAMPLE_DATA / "digits.csv", output=tmp_path / "o.csv", keep="id")
 
 
 def test_rejects_of_every_batch_are_counted(bundle: batchdigits.Bundle) -> None:
@@ -151,7 +152,7 @@ def test_a_column_can_be_kept_only_once(tmp_path: Path) -> None:
 def test_evaluate_gives_the_figures_that_the_command_prints(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = str(SAMPLE / "digits.parquet")
+    path = str(SAMPLE_DATA / "digits.parquet")
     assert main([path]) == 0
     printed = json.loads(capsys.readouterr().out)
     figures = api.evaluate(path).as_facts(20)
@@ -160,6 +161,6 @@ def test_evaluate_gives_the_figures_that_the_command_prints(
 
 def test_evaluate_refuses_what_the_command_refuses() -> None:
     with pytest.raises(UsageError, match="names a column more than once"):
-        api.evaluate(SAMPLE / "digits.parquet", by=["form", "form"])
+        api.evaluate(SAMPLE_DATA / "digits.parquet", by=["form", "form"])
     with pytest.raises(UsageError, match="--review-below 2"):
-        api.evaluate(SAMPLE / "digits.parquet", review_below=2)
+        api.evaluate(SAMPLE_DATA / "digits.parquet", review_below=2)

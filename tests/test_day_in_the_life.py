@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT, SAMPLE_DATA
 
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
-
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "sample_data"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,7 +51,7 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Run:
 
 def split_samples(folder: Path) -> None:
     """Write rows to learn from, rows to judge by, and unlabelled rows for the night."""
-    header, *rows = (SAMPLE / "digits.csv").read_text().splitlines()
+    header, *rows = (SAMPLE_DATA / "digits.csv").read_text().splitlines()
     names = header.split(",")
     label = names.index("label")
     for name, part in (("learn.csv", rows[:900]), ("judge.csv", rows[900:1500])):
@@ -182,7 +180,7 @@ def test_a_run_keeps_the_bundle_that_its_alias_meant_at_its_start(
             ),
         )
     store.set_alias("digits", "production", 1)
-    lines = (SAMPLE / "digits.csv").read_bytes().splitlines(keepends=True)
+    lines = (SAMPLE_DATA / "digits.csv").read_bytes().splitlines(keepends=True)
     command = [sys.executable, "-m", "batchdigits.predict", "-", "--bundle", "digits@production"]
     with subprocess.Popen(
         [*command, "--output", "one.csv"],

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from paths import ROOT, SAMPLE_DATA
 
 import batchdigits
 from batchdigits.archive.bundle_file import build_bundle
@@ -23,9 +24,6 @@ from batchdigits.archive.thresholds import Thresholds
 from batchdigits.evaluate import main
 from batchdigits.evaluation import groups
 from batchdigits.files.digest import digest_file
-
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "sample_data"
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 
@@ -46,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 def shaken(rows: int = 600) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Digits with so much noise that one in ten is taken for another."""
-    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, rows)
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, rows)
     pixels = np.column_stack([table[f"pixel_{i}"] for i in range(64)]).astype(float)
     noise = np.random.default_rng(3).normal(0, 3, pixels.shape)
     return np.clip(pixels + noise, 0, 16).astype(np.uint8), table["label"].to_numpy()
@@ -222,7 +220,7 @@ def _numbers(value: Any) -> Any:
 
 def test_rejects_are_counted_and_reported(run: Run) -> None:
     """The bad sample: 20 of 36 rows can be scored."""
-    bad = str(SAMPLE / "bad.csv")
+    bad = str(SAMPLE_DATA / "bad.csv")
     code, figures, err = run(bad)
     assert (code, figures["rows_in"], figures["rows_rejected"]) == (3, 36, 16)
     assert (
@@ -303,7 +301,7 @@ def test_the_json_goes_to_a_file_too(run: Run, rows: Path) -> None:
 
 
 def test_inverted_rows_are_measured_and_reported(run: Run, tmp_path: Path) -> None:
-    table = pq.read_table(SAMPLE / "digits.parquet")
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
     pixels = 16 - np.column_stack([table[f"pixel_{i}"] for i in range(64)])
     write(tmp_path / "inverted.parquet", pixels.astype(np.uint8), label=table["label"])
     code, figures, err = run("inverted.parquet")

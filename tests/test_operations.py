@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from paths import ROOT
 
 from batchdigits import errors
 from batchdigits.predict import main
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 FAULTS = range(1, 45)
 SAMPLE = (ROOT / "sample_data" / "digits.csv").read_bytes()

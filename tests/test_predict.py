@@ -19,13 +19,12 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
+from paths import ROOT, SAMPLE_DATA
 
 from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.predict import main
 from batchdigits.store.choice import packaged_bundle
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "sample_data"
 USAGE_ERRORS = {
     "--engine": "x",
     "--workers": "0",
@@ -86,11 +85,11 @@ def predict_process(*arguments: str | Path, stdin: bytes) -> Finished:
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    return Path(shutil.copy(SAMPLE / "digits.parquet", tmp_path / "digits.parquet"))
+    return Path(shutil.copy(SAMPLE_DATA / "digits.parquet", tmp_path / "digits.parquet"))
 
 
 def small_table(rows: int = 20) -> pa.Table:
-    return pq.read_table(SAMPLE / "digits.parquet").slice(0, rows)
+    return pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, rows)
 
 
 def names(folder: Path) -> list[str]:
@@ -106,7 +105,7 @@ def test_the_sample_scores_the_same_from_parquet_csv_and_headerless_csv(tmp_path
         ("digits-uci.csv", ["--no-header"]),
     ):
         out = tmp_path / f"{name}.parquet"
-        ran = predict(SAMPLE / name, *flags, "--output", out, "--probabilities")
+        ran = predict(SAMPLE_DATA / name, *flags, "--output", out, "--probabilities")
         assert (ran.code, ran.stderr) == (0, "")
         assert ran.summary["rows_predicted"] == 1797
         tables.append(pq.read_table(out))
@@ -130,7 +129,7 @@ def test_rows_keep_their_order_and_their_other_columns(digits: Path) -> None:
 
 
 def test_bad_rows_are_rejected_with_their_reasons_and_the_others_go_on(tmp_path: Path) -> None:
-    path = Path(shutil.copy(SAMPLE / "bad.csv", tmp_path))
+    path = Path(shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path))
     ran = predict(path)
     assert ran.code == 3
     assert names(tmp_path) == [
@@ -175,7 +174,7 @@ def test_bad_rows_are_rejected_with_their_reasons_and_the_others_go_on(tmp_path:
 def test_good_rows_get_the_same_predictions_in_a_bad_file_and_in_a_good_one(tmp_path: Path) -> None:
     """bad.csv has the even rows of the sample unchanged, and bad rows between them."""
     for name in ("bad.csv", "digits.csv"):
-        predict(SAMPLE / name, "--output", tmp_path / name)
+        predict(SAMPLE_DATA / name, "--output", tmp_path / name)
     options = pc.ParseOptions(newlines_in_values=True)
     bad = pc.read_csv(tmp_path / "bad.csv", parse_options=options).slice(0, 16)
     good = pc.read_csv(tmp_path / "digits.csv").take(list(range(0, 32, 2)))
@@ -190,7 +189,7 @@ def test_the_predict_path_imports_nothing_heavy(digits: Path) -> None:
         f"print([name for name in {HEAVY!r} if sys.modules.get(name)], code)"
     )
     other = digits.with_name("other.csv")
-    shutil.copy(SAMPLE / "digits.csv", other)
+    shutil.copy(SAMPLE_DATA / "digits.csv", other)
     arguments = [str(digits), str(other), "--output", str(digits.parent / "out/")]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
@@ -231,7 +230,7 @@ def test_values_do_not_depend_on_batch_size_or_workers(
     tmp_path: Path, batch_size: int, workers: int
 ) -> None:
     path = tmp_path / "in.parquet"
-    pq.write_table(pq.read_table(SAMPLE / "digits.parquet").slice(0, 300), path)
+    pq.write_table(pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 300), path)
     expected = tmp_path / "expected.parquet"
     assert predict(path, "--output", expected, "--probabilities").code == 0
     out = tmp_path / "out.parquet"
@@ -242,7 +241,7 @@ def test_values_do_not_depend_on_batch_size_or_workers(
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.zst"])
 def test_compressed_csv_goes_in_and_comes_out(tmp_path: Path, suffix: str) -> None:
-    text = (SAMPLE / "digits.csv").read_bytes()
+    text = (SAMPLE_DATA / "digits.csv").read_bytes()
     path = tmp_path / f"forms{suffix}"
     with pa.output_stream(path, compression="detect") as stream:
         stream.write(text)
@@ -250,7 +249,7 @@ def test_compressed_csv_goes_in_and_comes_out(tmp_path: Path, suffix: str) -> No
     out = tmp_path / f"forms.predictions{suffix}"
     with pa.input_stream(out, compression="detect") as stream:
         read = stream.read()
-    predict(SAMPLE / "digits.csv", "--output", tmp_path / "plain.csv")
+    predict(SAMPLE_DATA / "digits.csv", "--output", tmp_path / "plain.csv")
     assert read == (tmp_path / "plain.csv").read_bytes()
 
 
@@ -270,7 +269,7 @@ def test_text_columns_of_a_csv_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_standard_input_is_read_as_csv(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
-    ran = predict_process("-", "--output", out, stdin=(SAMPLE / "digits.csv").read_bytes())
+    ran = predict_process("-", "--output", out, stdin=(SAMPLE_DATA / "digits.csv").read_bytes())
     assert (ran.code, ran.summary["rows_predicted"]) == (0, 1797)
     assert pq.read_table(out).num_rows == 1797
     assert predict_process("-", stdin=b"").code == 2
@@ -331,10 +330,10 @@ def test_an_input_whose_output_was_changed_is_not_finished(digits: Path) -> None
 
 
 def test_rejects_of_an_earlier_run_do_not_outlive_it(tmp_path: Path) -> None:
-    path = Path(shutil.copy(SAMPLE / "bad.csv", tmp_path / "in.csv"))
+    path = Path(shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path / "in.csv"))
     predict(path)
     assert (tmp_path / "in.rejects.csv").exists()
-    shutil.copy(SAMPLE / "digits.csv", path)
+    shutil.copy(SAMPLE_DATA / "digits.csv", path)
     assert predict(path, "--overwrite").code == 0
     assert not (tmp_path / "in.rejects.csv").exists()
 
@@ -342,7 +341,7 @@ def test_rejects_of_an_earlier_run_do_not_outlive_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("limit", "code"), [("15", 3), ("16", 0), ("40%", 3), ("45%", 0)])
 def test_rejects_within_the_limit_end_with_0(tmp_path: Path, limit: str, code: int) -> None:
     out = tmp_path / "out.csv"
-    assert predict(SAMPLE / "bad.csv", "--output", out, "--max-rejects", limit).code == code
+    assert predict(SAMPLE_DATA / "bad.csv", "--output", out, "--max-rejects", limit).code == code
     assert out.exists()
 
 
@@ -446,7 +445,7 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) 
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
-    process.stdin.write((SAMPLE / "digits.csv").read_bytes())
+    process.stdin.write((SAMPLE_DATA / "digits.csv").read_bytes())
     process.stdin.flush()
     deadline = time.monotonic() + 60
     while not (out.parent.exists() and names(out.parent)) and time.monotonic() < deadline:
@@ -518,7 +517,7 @@ def test_a_file_of_which_no_row_can_be_scored_is_refused(tmp_path: Path) -> None
 
 def test_a_corrupt_gzip_commits_nothing(tmp_path: Path) -> None:
     path = tmp_path / "forms.csv.gz"
-    path.write_bytes(gzip.compress((SAMPLE / "digits.csv").read_bytes())[:-20])
+    path.write_bytes(gzip.compress((SAMPLE_DATA / "digits.csv").read_bytes())[:-20])
     ran = predict(path)
     assert (ran.code, names(tmp_path)) == (65, ["forms.csv.gz"])
     assert "forms.csv.gz" in ran.error
@@ -635,7 +634,7 @@ def test_a_killed_run_never_takes_the_receipt_of_one_that_came_later(digits: Pat
 
 def test_overwriting_with_another_format_leaves_no_older_rejects(tmp_path: Path) -> None:
     """Outputs that the replaced receipt names are removed, unless they were changed since."""
-    Path(shutil.copy(SAMPLE / "bad.csv", tmp_path / "forms.csv"))
+    Path(shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path / "forms.csv"))
     pq.write_table(small_table(), tmp_path / "forms.parquet")
     assert predict(tmp_path / "forms.csv").code == 3
     with (tmp_path / "forms.predictions.csv").open("a") as changed:
@@ -723,5 +722,5 @@ def test_a_bad_bundle_flag_is_refused_when_the_bundle_is_needed(tmp_path: Path) 
     """A run whose every input is missing opens no bundle: it ends with the inputs' code."""
     flags = ["--expect-digest", "zz"]
     assert predict(tmp_path / "missing.csv", *flags).code == 66
-    shutil.copy(SAMPLE / "digits.csv", tmp_path / "digits.csv")
+    shutil.copy(SAMPLE_DATA / "digits.csv", tmp_path / "digits.csv")
     assert predict(tmp_path / "digits.csv", *flags).code == 2

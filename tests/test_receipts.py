@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from paths import ROOT, SAMPLE_DATA
 
 import batchdigits
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
@@ -34,9 +35,6 @@ from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
 
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "sample_data"
-
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -56,7 +54,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.fixture
 def folder(tmp_path: Path, run: Run) -> Path:
     """A folder with bad.csv and the outputs of scoring it."""
-    shutil.copy(SAMPLE / "bad.csv", tmp_path)
+    shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path)
     batchdigits.score("bad.csv", max_rejects=16)
     return tmp_path
 
@@ -87,7 +85,7 @@ def test_a_fresh_run_matches_its_receipt(
     source: str, suffix: str, tmp_path: Path, run: Run
 ) -> None:
     """It does in every format, with rejects and quoted line breaks."""
-    shutil.copy(SAMPLE / source, tmp_path)
+    shutil.copy(SAMPLE_DATA / source, tmp_path)
     batchdigits.score(source, output=f"out{suffix}", probabilities=True, max_rejects=16)
     code, out, err = run("out.receipt.json")
     assert (code, err) == (0, "")
@@ -97,7 +95,7 @@ def test_a_fresh_run_matches_its_receipt(
 
 def test_flags_of_the_run_are_used_again(tmp_path: Path, run: Run) -> None:
     """The receipt has pixels, header, delimiter, scale and kept columns."""
-    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, 50)
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 50)
     lines = [
         ";".join([*(str(table[f"pixel_{i}"][row].as_py() * 2) for i in range(64)), f"0{row}", "x"])
         for row in range(50)
@@ -156,14 +154,14 @@ def test_an_input_that_was_moved_is_named_with_a_flag(folder: Path, run: Run) ->
 
 
 def test_standard_input_is_checked_only_if_a_copy_is_named(tmp_path: Path, run: Run) -> None:
-    data = (SAMPLE / "digits.csv").read_bytes()
+    data = (SAMPLE_DATA / "digits.csv").read_bytes()
     command = [sys.executable, "-m", "batchdigits.predict", "-", "--output", tmp_path / "o.csv"]
     subprocess.run(command, cwd=ROOT, input=data, capture_output=True, check=True)
     code, out, _ = run("o.receipt.json")
     assert (code, "standard input, not checked" in out) == (0, True)
-    code, out, _ = run("o.receipt.json", "--input", str(SAMPLE / "digits.csv"))
+    code, out, _ = run("o.receipt.json", "--input", str(SAMPLE_DATA / "digits.csv"))
     assert (code, "scored again" in out) == (0, True)
-    assert run("o.receipt.json", "--input", str(SAMPLE / "bad.csv"))[0] == 65
+    assert run("o.receipt.json", "--input", str(SAMPLE_DATA / "bad.csv"))[0] == 65
 
 
 def test_a_forged_prediction_is_found_by_scoring_again(folder: Path, run: Run) -> None:
@@ -212,7 +210,7 @@ def test_a_receipt_with_wrong_counts_is_found(
 
 
 def test_rejects_that_are_not_in_the_receipt_are_found(tmp_path: Path, run: Run) -> None:
-    batchdigits.score(SAMPLE / "digits.csv", output="out.csv.gz")
+    batchdigits.score(SAMPLE_DATA / "digits.csv", output="out.csv.gz")
     (tmp_path / "out.rejects.csv.gz").touch()
     code, _, err = run("out.receipt.json")
     assert (code, "the receipt has no rejects" in err) == (65, True)
@@ -299,7 +297,7 @@ def test_unusable_arguments_are_usage_errors(arguments: list[str], run: Run) -> 
 
 def test_an_empty_input_matches_its_receipt(tmp_path: Path, run: Run) -> None:
     """There is no row to score again, in either format."""
-    header = (SAMPLE / "digits.csv").read_text().splitlines()[0]
+    header = (SAMPLE_DATA / "digits.csv").read_text().splitlines()[0]
     (tmp_path / "none.csv").write_text(f"{header}\n")
     for suffix in ("csv", "parquet"):
         batchdigits.score("none.csv", output=f"out-{suffix}.{suffix}")

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from batchdigits.archive.bundle_file import OPTIONAL_MEMBERS, REQUIRED_MEMBERS
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES, MAX_MEMBERS
 from batchdigits.archive.manifest import FORMAT, Manifest
 
-TEXT = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "bundle-format.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from paths import ROOT
 
 from batchdigits.archive.keys import (
     create_keys,
@@ -234,11 +235,10 @@ sys.modules["cryptography"] = None
 from batchdigits.bundles import __main__ as bundles
 sys.exit(bundles.main(["keygen", "ops"]))
 """
-    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

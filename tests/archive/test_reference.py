@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from paths import SAMPLE_DATA
 
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.classes import Classes
@@ -26,7 +27,6 @@ from batchdigits.errors import BundleError
 from batchdigits.predict import main
 from batchdigits.store.choice import packaged_bundle
 
-SAMPLE = Path(__file__).parents[2] / "sample_data"
 CLASSES = Classes("string", ("a", "b", "c"))
 
 
@@ -163,7 +163,7 @@ def test_a_bundle_with_a_damaged_one_ends_with_78(
     bundle.write_bytes(
         build_bundle(replace(packaged.manifest, members={}), {**members, REFERENCE: b"{}"})
     )
-    arguments = [str(SAMPLE / "digits.csv"), "--bundle", str(bundle), "--output"]
+    arguments = [str(SAMPLE_DATA / "digits.csv"), "--bundle", str(bundle), "--output"]
     assert main([*arguments, str(tmp_path / "out.csv")]) == 78
     assert "odd.bundle: reference.json lacks classes" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [bundle]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 from small_bundles import make_bundle
 
 from batchdigits.archive.classes import Classes
@@ -255,7 +256,7 @@ main(["show", "digits"])
 heavy = {"numpy", "pyarrow", "onnxruntime", "zipfile", "tensorflow", "keras", "joblib"}
 print(sorted(heavy & set(sys.modules)))
 """
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -270,7 +271,7 @@ print(sorted(heavy & set(sys.modules)))
 def test_the_module_runs(store: Store) -> None:
     """`python -m batchdigits.bundles`, as a process of its own."""
     command: list[Any] = [sys.executable, "-m", "batchdigits.bundles"]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {"PYTHONPATH": str(ROOT)}
     options: dict[str, Any] = {"capture_output": True, "text": True, "env": environment}
     assert "promote digits@3" in subprocess.run([*command, "--help"], **options, check=True).stdout
     done = subprocess.run([*command, "verify", "digits@2"], **options, check=False)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import batchdigits
 from batchdigits import predict, receipts
@@ -18,7 +19,6 @@ from batchdigits.bundles import __main__ as bundles
 from batchdigits.errors import BundleError
 from batchdigits.store.store import Store
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 Run = Callable[..., tuple[int, str, str]]

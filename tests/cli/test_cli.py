@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from batchdigits.cli.boundary import run_command
 from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
@@ -25,8 +26,6 @@ from batchdigits.errors import (
     UnusableInputError,
     UsageError,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 def run(error: BaseException | None, *flags: str) -> int:

@@ -16,6 +16,7 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import SAMPLE_DATA
 from small_bundles import make_bundle
 
 import batchdigits
@@ -28,7 +29,7 @@ from batchdigits.exports import mlflow_folder
 from batchdigits.exports.mlflow_folder import check_folder, write_mlflow_model
 from batchdigits.store.choice import packaged_bundle
 
-SAMPLE = Path(__file__).parents[2] / "sample_data" / "digits.parquet"
+SAMPLE = SAMPLE_DATA / "digits.parquet"
 
 Export = Callable[..., tuple[int, str, str]]
 

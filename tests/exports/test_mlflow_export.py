@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT, SAMPLE_DATA
 from small_bundles import make_bundle
 
 import batchdigits
@@ -22,8 +23,6 @@ from batchdigits.store.choice import packaged_bundle
 
 pytestmark = pytest.mark.mlflow
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "sample_data"
 ROWS = 1797
 
 LOAD = """
@@ -84,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[int], list[float]]:
     """Labels and confidences of the sample, as predict writes them."""
     output = tmp_path_factory.mktemp("predict") / "digits.csv"
-    assert batchdigits.score(SAMPLE / "digits.csv", output=output).exit_code == 0
+    assert batchdigits.score(SAMPLE_DATA / "digits.csv", output=output).exit_code == 0
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [int(row["prediction"]) for row in rows], [float(row["confidence"]) for row in rows]
@@ -102,7 +101,7 @@ def test_mlflow_models_predict_gives_the_labels_of_predict(
 ) -> None:
     """On all 1,797 digits, as the CSV that predict reads."""
     command = ["-m", "mlflow", "models", "predict", "--env-manager", "local", "-m", "model"]
-    ran = run(folder, *command, "-t", "csv", "-i", SAMPLE / "digits.csv", "-o", "out.json")
+    ran = run(folder, *command, "-t", "csv", "-i", SAMPLE_DATA / "digits.csv", "-o", "out.json")
     assert ran.returncode == 0, ran.stderr
     rows = json.loads((folder / "out.json").read_text())["predictions"]
     check([[row[name] for row in rows] for name in ("prediction", "confidence")], expected)
@@ -111,9 +110,9 @@ def test_mlflow_models_predict_gives_the_labels_of_predict(
 @pytest.mark.parametrize(
     "frame",
     [
-        f"pandas.read_parquet({str(SAMPLE / 'digits.parquet')!r})",
-        f"pandas.read_csv({str(SAMPLE / 'digits.csv')!r})",
-        f"pandas.read_csv({str(SAMPLE / 'digits.csv')!r}).filter(like='pixel').astype(float)",
+        f"pandas.read_parquet({str(SAMPLE_DATA / 'digits.parquet')!r})",
+        f"pandas.read_csv({str(SAMPLE_DATA / 'digits.csv')!r})",
+        f"pandas.read_csv({str(SAMPLE_DATA / 'digits.csv')!r}).filter(like='pixel').astype(float)",
     ],
     ids=["uint8", "int64", "float64"],
 )

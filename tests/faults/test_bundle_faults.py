@@ -24,10 +24,11 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 from fault_bundles import sound_bundle
-from fault_data import ROOT, digit_table
+from fault_data import digit_table
 from fault_runs import Ran, measured, predict, predict_here
 from fault_watch import Seen, watch
 from onnx import helper, numpy_helper
+from paths import ROOT
 from sklearn.preprocessing import StandardScaler
 from small_bundles import make_model
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_data import ROOT, csv_bytes, digit_rows
+from fault_data import csv_bytes, digit_rows
 from fault_runs import (
     COMMAND,
     PUBLISHED,
@@ -24,6 +24,7 @@ from fault_runs import (
     undisturbed,
 )
 from fault_strace import ERRORS, at_each_call
+from paths import ROOT
 
 
 def some_rows_bad(count: int) -> bytes:

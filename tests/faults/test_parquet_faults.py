@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fault_data import PIXEL_NAMES, ROOT, digit_table
+from fault_data import PIXEL_NAMES, digit_table
 from fault_runs import Job, Ran, assert_ledger, count_rows, measured, predict_here
+from paths import ROOT
 
 from batchdigits.rows.parquet.source import SMALL_GROUP_BYTES
 

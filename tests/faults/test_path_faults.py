@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from fault_bundles import sound_bundle
-from fault_data import ROOT, csv_bytes, digit_rows, digit_table
+from fault_data import csv_bytes, digit_rows, digit_table
 from fault_runs import (
     COMMAND,
     Job,
@@ -21,6 +21,7 @@ from fault_runs import (
     predict_here,
     standing,
 )
+from paths import ROOT
 
 
 def some_bad(count: int) -> bytes:

@@ -14,13 +14,13 @@ from fault_csv import ScoredCsv
 from fault_data import (
     HEADER,
     PIXEL_NAMES,
-    SAMPLE,
     csv_bytes,
     digit_rows,
     digit_table,
     with_pixels,
 )
 from fault_runs import Job, assert_ledger, predict_here, undisturbed
+from paths import SAMPLE_DATA
 
 Score = Callable[..., ScoredCsv]
 Clean = dict[str, list[str]]
@@ -243,7 +243,9 @@ def looks(kind: str, pixels: np.ndarray) -> np.ndarray:
 
 
 def write_looks(path: Path, kind: str, rows: int = 600) -> Path:
-    digits = np.column_stack([pq.read_table(SAMPLE / "digits.parquet")[n] for n in PIXEL_NAMES])
+    digits = np.column_stack(
+        [pq.read_table(SAMPLE_DATA / "digits.parquet")[n] for n in PIXEL_NAMES]
+    )
     pixels = looks(kind, digits[np.arange(rows) % len(digits)].astype(np.float64))
     columns = {name: pixels[:, i] for i, name in enumerate(PIXEL_NAMES)}
     pq.write_table(pa.table({"id": np.arange(rows), **columns}), path)

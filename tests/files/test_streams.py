@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 
 from batchdigits.errors import (
     InternalError,
@@ -200,9 +201,8 @@ def piped(data: bytes | int | None) -> subprocess.CompletedProcess[bytes]:
     if data is None:
         command = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
     given_ = {"input": data} if isinstance(data, bytes) else {"stdin": data}
-    root = Path(__file__).parents[2]
     return subprocess.run(
-        command, capture_output=True, check=False, env={"PYTHONPATH": str(root)}, **given_
+        command, capture_output=True, check=False, env={"PYTHONPATH": str(ROOT)}, **given_
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.inputs import expand_inputs
@@ -174,14 +175,13 @@ def test_standard_input_is_never_the_output() -> None:
         "try: plan_targets(expand_inputs(['-']), 'in.csv')\n"
         "except Exception as error: print(error)"
     )
-    root = Path(__file__).parents[2]
     with Path("in.csv").open() as stdin:
         told = subprocess.run(
             [sys.executable, "-c", code],
             stdin=stdin,
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": str(root)},
+            env={"PYTHONPATH": str(ROOT)},
             check=True,
         )
     assert told.stdout.startswith("-: is an input, and in.csv would overwrite it")

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import FORMAT_1_BUNDLE, ROOT
 
 from batchdigits.store.store import Store
 
@@ -22,8 +23,6 @@ WriteForms = Callable[..., Path]
 WriteManyForms = Callable[[Path], None]
 PredictStoppedMidway = Callable[[Path, Path], AbstractContextManager[None]]
 
-REPOSITORY = Path(__file__).parents[2]
-VERSION_1 = REPOSITORY / "tests" / "data" / "digits-format-1.bundle"
 PATIENCE = 60.0  # seconds
 
 
@@ -41,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that holds a bundle as digits@production."""
     folder = tmp_path_factory.mktemp("store")
     published = Store(folder)
-    published.publish("digits", lambda _version: VERSION_1.read_bytes())
+    published.publish("digits", lambda _version: FORMAT_1_BUNDLE.read_bytes())
     published.set_alias("digits", "production", 1)
     return folder
 
@@ -86,7 +85,7 @@ def predict_stopped_midway(write_many_forms: WriteManyForms) -> PredictStoppedMi
         write_many_forms(forms)
         process = subprocess.Popen(
             [sys.executable, "-m", "batchdigits.predict", forms, "--output", f"{output}/"],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             env={**os.environ, "BATCHDIGITS_WORKERS": "1"},
         )
         try:

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from paths import ROOT
 
 from batchdigits.files.inputs import expand_inputs
 
 pytestmark = pytest.mark.airflow
 
-DAGS = Path(__file__).parents[2] / "jobs" / "airflow"
+DAGS = ROOT / "jobs" / "airflow"
 DAG = "batchdigits_nightly"
 PATIENCE = 300.0  # seconds
 

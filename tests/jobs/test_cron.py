@@ -16,12 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import FORMAT_1_BUNDLE, ROOT
 
 from batchdigits.store.store import Store
 
-REPOSITORY = Path(__file__).parents[2]
-VERSION_1 = REPOSITORY / "tests" / "data" / "digits-format-1.bundle"
-CRONTAB = REPOSITORY / "jobs" / "crontab"
+CRONTAB = ROOT / "jobs" / "crontab"
 LONGEST_COMMAND = 999  # characters: what Debian's cron takes
 
 WriteForms = Callable[..., Path]
@@ -81,7 +80,7 @@ class Machine:
         assert environment.keys() == crontab.settings.keys()
         return subprocess.run(
             [environment["SHELL"], "-c", crontab.command(module)],
-            env={**environment, "PYTHONPATH": str(REPOSITORY)},  # the tests need no installation
+            env={**environment, "PYTHONPATH": str(ROOT)},  # the tests need no installation
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -104,7 +103,7 @@ def machine(tmp_path: Path) -> Machine:
     for name in names:
         (home / name).mkdir(parents=True)
     store = Store(home / "bundles")
-    store.publish("digits", lambda _version: VERSION_1.read_bytes())
+    store.publish("digits", lambda _version: FORMAT_1_BUNDLE.read_bytes())
     store.set_alias("digits", "production", 1)
     return Machine(*(home / name for name in (*names, "labelled.parquet")))
 

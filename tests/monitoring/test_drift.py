@@ -12,6 +12,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from paths import ROOT
 
 import batchdigits
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
@@ -20,7 +21,6 @@ from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import UsageError
 from batchdigits.monitoring.drift import estimate_accuracy
 
-ROOT = Path(__file__).parents[2]
 OLD_BUNDLE = ROOT / "tests" / "data" / "digits-format-1.bundle"
 NAMES = [f"pixel_{i}" for i in range(64)]
 LIMIT = 0.1

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from paths import ROOT, SAMPLE_DATA
 
 import batchdigits
 from batchdigits.archive.bundle_file import read_bundle
@@ -24,8 +25,6 @@ from batchdigits.rows.memory import check_table, to_table
 from batchdigits.rows.options import ReadOptions
 from batchdigits.store.choice import packaged_bundle
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "sample_data"
 Images = NDArray[Any]
 Look = Callable[[Images], Images]
 
@@ -56,7 +55,7 @@ def reference() -> Reference:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Images, NDArray[np.int8]]:
-    table = pq.read_table(SAMPLE / "digits.parquet")
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
     pixels = np.column_stack([table[f"pixel_{i}"].to_numpy() for i in range(64)])
     return pixels.reshape(-1, 8, 8).astype(np.float64), table["label"].to_numpy()
 
@@ -224,7 +223,7 @@ def test_the_verdict_does_not_depend_on_how_rows_are_cut_into_batches(
     cuts: list[int], look: str
 ) -> None:
     reference = read_reference(read_bundle(packaged_bundle()))
-    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, 1_100)
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 1_100)
     images = np.column_stack([table[f"pixel_{i}"].to_numpy() for i in range(64)])
     changed = LOOKS[look][0](images.reshape(-1, 8, 8).astype(np.float64))
     changed[::7, 0, 0] = np.nan  # rejects between the rows
@@ -233,7 +232,7 @@ def test_the_verdict_does_not_depend_on_how_rows_are_cut_into_batches(
 
 @pytest.fixture
 def inverted(tmp_path: Path) -> Path:
-    table = pq.read_table(SAMPLE / "digits.parquet")
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
     pixels = {f"pixel_{i}": 16 - table[f"pixel_{i}"].to_numpy() for i in range(64)}
     path = tmp_path / "inverted.parquet"
     pq.write_table(pa.table(pixels), path)
@@ -262,7 +261,7 @@ def test_a_suspicious_input_can_be_allowed_and_its_receipt_says_so(inverted: Pat
 
 
 def test_an_input_without_suspicion_has_a_receipt_that_says_null(tmp_path: Path) -> None:
-    batchdigits.score(SAMPLE / "digits.csv", output=tmp_path / "out.csv")
+    batchdigits.score(SAMPLE_DATA / "digits.csv", output=tmp_path / "out.csv")
     assert json.loads((tmp_path / "out.receipt.json").read_text())["suspicion"] is None
 
 

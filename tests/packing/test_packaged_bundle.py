@@ -1,26 +1,25 @@
 """The bundle that ships: made by the command its card names, read by every later version."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from paths import FORMAT_1_BUNDLE
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
 from batchdigits.engines.open import open_checked, replay_bundle
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.training.data import load_tutorial_digits
 
-KEPT = Path(__file__).parents[1] / "data" / "digits-format-1.bundle"
 
-
-@pytest.fixture(scope="module", params=[packaged_bundle(), KEPT], ids=["packaged", "kept"])
+@pytest.fixture(
+    scope="module", params=[packaged_bundle(), FORMAT_1_BUNDLE], ids=["packaged", "kept"]
+)
 def bundle(request: pytest.FixtureRequest) -> BundleFile:
     return read_bundle(request.param)
 
 
 def test_it_is_small_and_named(bundle: BundleFile) -> None:
     assert bundle.path.stat().st_size < 2 * 1024 * 1024
-    version = 1 if bundle.path == KEPT else 2
+    version = 1 if bundle.path == FORMAT_1_BUNDLE else 2
     assert (bundle.manifest.name, bundle.manifest.version) == ("digits", version)
 
 
@@ -30,7 +29,7 @@ def test_its_golden_rows_hold(bundle: BundleFile) -> None:
 
 def test_its_accuracy_is_of_rows_not_seen(bundle: BundleFile) -> None:
     """Ten-fold: the 1.0 on the training rows is listed separately, marked as such."""
-    least, most = (0.985, 0.995) if bundle.path == KEPT else (0.994, 0.998)
+    least, most = (0.985, 0.995) if bundle.path == FORMAT_1_BUNDLE else (0.994, 0.998)
     assert least < bundle.manifest.accuracy < most
     assert "10-fold cross-validation" in bundle.manifest.metrics["measured_on"]
     card = bundle.members["card.md"].decode()

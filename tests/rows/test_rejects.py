@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 HEADER = ",".join(["id", *(f"pixel_{i}" for i in range(64))])
 ROW = ",".join(["a", *["5"] * 64])
 

@@ -11,6 +11,7 @@ import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 
 from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
@@ -18,15 +19,14 @@ from batchdigits.archive.thresholds import Thresholds
 from batchdigits.packing.onnx_strangeness import add_strangeness
 from batchdigits.predict import main
 
-OLD = Path(__file__).parents[1] / "data" / "digits-format-1.bundle"
-DIGITS = Path(__file__).parents[2] / "sample_data" / "digits.parquet"
+DIGITS = SAMPLE_DATA / "digits.parquet"
 LIMITS = {"review_below": 0.9, "least_ink": 100, "most_ink": 600, "strange_above": 28.0}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of format 1 with thresholds, and with every third digit as a usual digit."""
-    old = read_bundle(OLD)
+    old = read_bundle(FORMAT_1_BUNDLE)
     model = onnx.load_from_string(old.members["model.onnx"])
     centres = np.array(pixels_of(pq.read_table(DIGITS))[::3], np.float32)
     add_strangeness(model, centres)
@@ -143,17 +143,18 @@ def test_the_threshold_of_the_flag_decides_and_is_in_the_receipt(bundle: Path, c
 
 
 def test_a_bundle_without_thresholds_decides_by_the_flag_only(cells: Path) -> None:
-    assert main([str(cells), "--bundle", str(OLD), "--output", f"{cells.parent}/plain.csv"]) == 0
+    output = f"{cells.parent}/plain.csv"
+    assert main([str(cells), "--bundle", str(FORMAT_1_BUNDLE), "--output", output]) == 0
     head, *_ = (cells.parent / "plain.csv").read_text().splitlines()
     assert head == "id,prediction,confidence"
-    assert main([str(cells), "--bundle", str(OLD), "--review-below", "0.9"]) == 0
+    assert main([str(cells), "--bundle", str(FORMAT_1_BUNDLE), "--review-below", "0.9"]) == 0
     assert set(written(cells)["cause"].to_pylist()) <= {None, "low-confidence"}
 
 
 @pytest.mark.parametrize(
     ("flags", "exit_code", "says"),
     [
-        (["--strangeness", "--bundle", str(OLD)], 78, "rebuild the bundle with train"),
+        (["--strangeness", "--bundle", str(FORMAT_1_BUNDLE)], 78, "rebuild the bundle with train"),
         (["--strangeness", "--engine", "keras"], 2, "the keras engine can't measure it"),
         (["--review-below", "1.5"], 2, "expected a confidence in 0..1"),
         (["--review-below", "nan"], 2, "expected a confidence in 0..1"),

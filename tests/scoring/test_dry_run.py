@@ -11,21 +11,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paths import ROOT, SAMPLE_DATA
 
 import batchdigits
 from batchdigits import RunSummary
 from batchdigits.errors import BundleError
 from batchdigits.store.choice import packaged_bundle
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "sample_data"
-
 Facts = dict[str, tuple[int, int]]
 
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    return Path(shutil.copy(SAMPLE / "digits.csv", tmp_path / "digits.csv"))
+    return Path(shutil.copy(SAMPLE_DATA / "digits.csv", tmp_path / "digits.csv"))
 
 
 def facts(folder: Path) -> Facts:
@@ -74,13 +72,13 @@ def test_standard_input_is_read_as_far_as_its_header(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "batchdigits.predict", "-", "--output", out, "--check"]
     codes = [
         subprocess.run(command, cwd=ROOT, input=text, capture_output=True, check=False).returncode
-        for text in ((SAMPLE / "digits.csv").read_bytes(), b"nothing,here\n1,2\n")
+        for text in ((SAMPLE_DATA / "digits.csv").read_bytes(), b"nothing,here\n1,2\n")
     ]
     assert (codes, list(tmp_path.iterdir())) == ([0, 65], [])
 
 
 def test_finished_work_is_unchanged_with_the_code_of_its_rejects(tmp_path: Path) -> None:
-    path = Path(shutil.copy(SAMPLE / "bad.csv", tmp_path))
+    path = Path(shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path))
     batchdigits.score(path)
     summary = check(path)
     assert (summary.exit_code, summary.inputs[0].status) == (3, "unchanged")
@@ -140,7 +138,7 @@ def test_a_lock_that_cannot_be_opened_is_refused(digits: Path) -> None:
     [
         (lambda p: p.unlink(), 66, "no such file"),
         (lambda p: p.write_text("nothing,here\n1,2\n"), 65, "no pixel columns among"),
-        (lambda p: p.write_bytes((SAMPLE / "digits.parquet").read_bytes()), 65, "is Parquet"),
+        (lambda p: p.write_bytes((SAMPLE_DATA / "digits.parquet").read_bytes()), 65, "is Parquet"),
         (lambda p: p.with_name("digits.predictions.csv").mkdir(), 73, "is a folder"),
     ],
 )
@@ -157,14 +155,14 @@ def test_an_input_that_the_run_would_refuse_is_refused(
 
 
 def test_a_parquet_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
-    data = (SAMPLE / "digits.parquet").read_bytes()
+    data = (SAMPLE_DATA / "digits.parquet").read_bytes()
     path = tmp_path / "digits.parquet"
     path.write_bytes(data[: len(data) // 2])
     assert check(path).exit_code == 65
 
 
 def test_columns_that_the_output_cannot_hold_are_refused(tmp_path: Path) -> None:
-    table = pq.read_table(SAMPLE / "digits.parquet").slice(0, 3)
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, 3)
     path = tmp_path / "nested.parquet"
     pq.write_table(table.append_column("box", pa.array([[1, 2]] * 3)), path)
     summary = check(path, output=tmp_path / "out.csv")
@@ -183,7 +181,7 @@ def test_a_damaged_bundle_is_found(digits: Path, tmp_path: Path) -> None:
 
 def grown(path: Path, size: int) -> Path:
     """A CSV of that size, all but its first lines a hole that takes no room."""
-    shutil.copy(SAMPLE / "digits.csv", path)
+    shutil.copy(SAMPLE_DATA / "digits.csv", path)
     os.truncate(path, size)
     return path
 

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pyarrow as pa
 import pytest
+from paths import ROOT
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from batchdigits.archive.classes import Classes
@@ -396,7 +397,7 @@ with as_command():
         timeout=120,
         check=False,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path / "tmp")},
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not list((tmp_path / "tmp").iterdir())

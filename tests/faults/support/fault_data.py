@@ -6,13 +6,11 @@ import csv
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from paths import SAMPLE_DATA
 
-ROOT = Path(__file__).parents[3]
-SAMPLE = ROOT / "sample_data"
 PIXEL_NAMES = [f"pixel_{i}" for i in range(64)]
 HEADER = ["id", "note", *PIXEL_NAMES]
 
@@ -21,7 +19,7 @@ Cells = list[str]
 
 @cache
 def _digits() -> list[Cells]:
-    with (SAMPLE / "digits.csv").open(encoding="utf-8", newline="") as file:
+    with (SAMPLE_DATA / "digits.csv").open(encoding="utf-8", newline="") as file:
         return [row[-64:] for row in list(csv.reader(file))[1:]]
 
 

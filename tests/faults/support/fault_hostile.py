@@ -16,8 +16,8 @@ from typing import Any
 import joblib
 import numpy as np
 import onnx
-from fault_data import ROOT
 from onnx import TensorProto, helper, numpy_helper
+from paths import ROOT
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from batchdigits.archive.bundle_file import build_bundle

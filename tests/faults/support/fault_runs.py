@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from fault_data import ROOT
+from paths import ROOT
 
 from batchdigits.predict import main
 

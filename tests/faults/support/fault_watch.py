@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fault_data import ROOT
 from fault_runs import HANGS
+from paths import ROOT
 
 PROCESSES = ("execve", "execveat", "fork", "vfork", "clone", "clone3")
 FILES = ("open", "openat", "openat2", "creat")
