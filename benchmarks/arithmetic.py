@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = [
         [
             name,
-            spread(1e9 * one / ROWS for one in times[name]).text(0),
+            spread(1e9 * value / ROWS for value in times[name]).text(0),
             facts["ratio"].text(),
             f"{facts['worst_probability']:.1e}",
             f"{facts['labels_changed']} of {len(unseen)}",

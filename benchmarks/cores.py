@@ -58,8 +58,8 @@ def _compare(folder: Path, rows: int, kind: str, pairs: int) -> dict[str, object
 
     every = cores()
     rates = in_turn(pairs, {f"{every} workers": lambda: rate(every), "1 worker": lambda: rate(1)})
-    many, one = rates.values()
-    gain = ratios(many, one)
+    many, single = rates.values()
+    gain = ratios(many, single)
     lines = [
         [f"{kind}, {name}", spread(v / 1e6 for v in values).text(3)]
         for name, values in rates.items()

@@ -94,7 +94,7 @@ def _table(readers: dict[str, Any]) -> str:
             lines.append([name, figures, ""])
             continue
         rate, cpu = figures["rows_per_second"], figures["cpu_ns_a_row"]
-        millions = spread(one / 1e6 for one in (rate.median, rate.low, rate.high))
+        millions = spread(value / 1e6 for value in (rate.median, rate.low, rate.high))
         lines.append([name, millions.text(3), cpu.text(0)])
     return table(["reading alone", "million rows/s", "CPU ns a row"], lines)
 

@@ -159,7 +159,7 @@ def _line(kind: str, figures: dict[str, float | None]) -> list[str]:
     *beyond, accuracy, estimated = [value or 0.0 for value in figures.values()]
     return [
         kind,
-        *(f"{one:.2f}" for one in beyond),
+        *(f"{distance:.2f}" for distance in beyond),
         f"{accuracy:.1%}"[:-1],
         f"{estimated:.1%}"[:-1],
     ]

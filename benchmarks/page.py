@@ -187,7 +187,8 @@ def _start_bars(results: dict[str, Result]) -> Bars:
     script = results.get("cold_start", {}).get("seconds", {}).get("Keras script, 1,797 rows")
     if script is not None:
         seconds["Keras script"] = script
-    return _ordered({side: one["median"] for side, one in seconds.items()}, largest_first=False)
+    medians = {side: spread["median"] for side, spread in seconds.items()}
+    return _ordered(medians, largest_first=False)
 
 
 def _ordered(values: dict[str, float], *, largest_first: bool) -> Bars:

@@ -159,7 +159,7 @@ def _print(
             [
                 name,
                 spread(seconds).text(),
-                spread(rows / one / 1e6 for one in seconds).text(3),
+                spread(rows / value / 1e6 for value in seconds).text(3),
                 "" if name == PRODUCT else times.text(1),
                 spread(usage.seconds for usage in started[name]).text(1),
                 agreement.get(name, ""),

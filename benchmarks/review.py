@@ -120,7 +120,7 @@ def _found(bundle: Path, seed: int) -> dict[str, Any]:
             "review": any_cause / len(causes),
         }
     columns = ("ink", "ink_or_strange", "review")
-    lines = [[name, *(f"{one[key]:.2%}" for key in columns)] for name, one in shares.items()]
+    lines = [[name, *(f"{share[key]:.2%}" for key in columns)] for name, share in shares.items()]
     print(table(["", "by ink", "with strangeness", "for any cause"], lines))
     false_alarm = float(opened.manifest.thresholds.facts["false_alarm"])
     least = min(shares[name]["review"] for name in PROMISED)
@@ -160,8 +160,8 @@ def _kept(resplits: int, seed: int) -> dict[str, Any]:
         "draws": _summed(draws),
     }
     lines = [
-        [name, str(one["kept"]), str(one["unproven"]), f"{one['coverage']:.1%}"]
-        for name, one in (("halves", figures["halves"]), ("draws", figures["draws"]))
+        [name, str(counts["kept"]), str(counts["unproven"]), f"{counts['coverage']:.1%}"]
+        for name, counts in (("halves", figures["halves"]), ("draws", figures["draws"]))
     ]
     print(table([f"of {resplits}", "kept", "nothing proven", "coverage, mean"], lines))
     return figures
@@ -184,7 +184,7 @@ def _checked(
 
 def _summed(checked: list[tuple[float, float] | None]) -> dict[str, Any]:
     """Sum up the checks; a threshold that can't be proven accepts nothing and breaks no promise."""
-    proven = [one for one in checked if one is not None]
+    proven = [check for check in checked if check is not None]
     kept = sum(error <= MAX_ERROR for error, _ in proven) + len(checked) - len(proven)
     part = kept / len(checked)
     return {

@@ -64,13 +64,13 @@ def parts(results: dict[str, Any]) -> dict[str, str]:
 def _costs(results: dict[str, Any]) -> list[Costs]:
     costs = []
     for name, kind in (("limit", "Parquet"), ("csv_reading", "CSV")):
-        one = results[name]
+        figures = results[name]
         costs.append(
             Costs(
                 kind,
-                one["cpu_ns_a_row"]["median"] / 1e9,
-                one["rows_per_second"]["median"],
-                one["workers"],
+                figures["cpu_ns_a_row"]["median"] / 1e9,
+                figures["rows_per_second"]["median"],
+                figures["workers"],
                 BYTES_A_ROW[kind],
             )
         )
@@ -142,8 +142,8 @@ def _limits(results: dict[str, Any]) -> str:
 
 def _source(results: dict[str, Any]) -> str:
     used = {name: results[name] for name in NEEDED}
-    machines = sorted({one["machine"] for one in used.values()})
-    dates = sorted({one["date"] for one in used.values()})
+    machines = sorted({figures["machine"] for figures in used.values()})
+    dates = sorted({figures["date"] for figures in used.values()})
     return f"Measured on {'; '.join(machines)}; {' and '.join(dates)}."
 
 

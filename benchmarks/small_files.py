@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     before = make_ready()
     folder: Path = arguments.data_folder
-    one = make_data(folder, ROWS * arguments.files, "parquet")
+    one_file = make_data(folder, ROWS * arguments.files, "parquet")
     many = _copies(make_data(folder, ROWS, "parquet"), folder / "small-files", arguments.files)
     output = folder / "small-files-scored"
     sides = {
         f"{arguments.files} files": lambda: _score(many, output),
-        "one file": lambda: score(one, folder / "small-files.parquet"),
+        "one file": lambda: score(one_file, folder / "small-files.parquet"),
     }
     runs = in_turn(arguments.pairs, sides)
     seconds = {name: [usage.seconds for usage in usages] for name, usages in runs.items()}

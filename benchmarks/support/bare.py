@@ -74,7 +74,7 @@ def best_of(name: str, choices: Mapping[str, Work], rounds: int = 3) -> Part:
         for settings, choice in choices.items():
             show(f"{name}: trying {settings}")
             tried[settings] = min(tried[settings], cpu_seconds(choice))
-    settings = min(tried, key=lambda one: tried[one])
+    settings = min(tried, key=tried.__getitem__)
     return Part(name, settings, choices[settings])
 
 

@@ -354,6 +354,9 @@ def watched(
     return second, dict(zip(cases, others, strict=True))
 
 
+PROCESSORS = "/sys/devices/system/cpu/"
+
+
 @pytest.mark.strace
 @pytest.mark.parametrize(("engine", "make"), [("onnx", onnx_cases), ("keras", keras_cases)])
 @pytest.mark.filterwarnings("ignore")
@@ -367,8 +370,9 @@ def test_39_no_process_is_started_and_no_other_file_opened(
     assert len(evil) > 10
     for what, seen in evil.items():
         assert (seen.code, seen.started) == (78, []), what
-        new = {path for path in seen.opened - sound.opened if not path.endswith(".bundle")}
-        assert new == set(), what
+        # A thread of TensorFlow asks for the processors, at any time: that tells nobody anything.
+        new = {path for path in seen.opened - sound.opened if not path.startswith(PROCESSORS)}
+        assert {path for path in new if not path.endswith(".bundle")} == set(), what
     assert not (tmp_path / "ran").exists()
 
 
