@@ -1,6 +1,7 @@
 """Rules for every test: no settings from outside, no deadline, TensorFlow in one process alone."""
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -11,6 +12,11 @@ from batchdigits.cpus import available_workers
 # A busy machine can miss any deadline.
 settings.register_profile("batchdigits", deadline=None)
 settings.load_profile("batchdigits")
+
+# A shell ignores SIGINT in what it starts with `&`, and children inherit that: the tests that
+# interrupt a command would wait for nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
