@@ -3,19 +3,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bundle_store import Run
 from paths import ROOT
 from small_bundles import make_bundle
 
 from batchdigits.archive.classes import Classes
-from batchdigits.bundles.__main__ import main
 from batchdigits.store.store import Store
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +29,6 @@ def store(tmp_path: Path) -> Store:
     for _ in range(2):
         store.publish("digits", lambda version: make_bundle(version=version))
     return store
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command; gives exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def publish_bad(store: Store) -> None:
