@@ -35,7 +35,7 @@ class BundleModel:
 def _load_pyfunc(data_path: str) -> BundleModel:
     """Open the only bundle in the folder `data_path`; MLflow looks for a function of this name.
 
-    $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS apply as everywhere.
+    Honours $BATCHDIGITS_REQUIRE_SIGNATURE and $BATCHDIGITS_TRUSTED_KEYS.
     """
     (file,) = Path(data_path).resolve().glob("*.bundle")
     return BundleModel(open_bundle(file))

@@ -141,7 +141,7 @@ def _review(manifest: Manifest) -> str:
             "digits of new writers expect one to three times the error."
         )
     else:
-        lines.append("There is no threshold of confidence (`train --max-error` finds one).")
+        lines.append("The bundle has no confidence threshold (`train --max-error` finds one).")
     lines.append(
         "Rows that do not look like a digit go to review too, for one of the causes below. Judged "
         f"by the look of the other rows, so would {facts['false_alarm']:.2%} of the training rows."

@@ -138,6 +138,7 @@ def _share(flag: str, value: float | str | None, expected: str) -> float | None:
         return None
     try:
         text = str(value).strip()
+        # A plain number may be spelled in any way that float() reads, or be a float already.
         share = float(parse_share(text) if text.endswith("%") else value)
     except ValueError:
         share = -1.0

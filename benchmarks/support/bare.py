@@ -60,7 +60,7 @@ class Scored:
 
 
 def cpu_seconds(work: Callable[[], int], threads: int = 1) -> float:
-    """Return the CPU time a row of `work`, which returns its rows, in so many threads at once."""
+    """Return the CPU seconds a row while each thread does `work`, which returns its rows."""
     started = time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         rows = sum(pool.map(lambda _: work(), range(threads)))

@@ -53,7 +53,7 @@ def test_a_row_without_a_probability_is_wrong_and_no_flip(tmp_path: Path) -> Non
 
 
 def test_classes_may_differ(tmp_path: Path) -> None:
-    """A label that is no class of a bundle counts as wrong for it."""
+    """A row whose label is not among a bundle's classes counts as an error of that bundle."""
     path = write(tmp_path / "rows.parquet", [(0, 16, 0, 16), (1, 16, 3, 16)], label=[0, 3])
     more = Classes("string", ("0", "1", "2", "3"))
     with opened(path) as rows:

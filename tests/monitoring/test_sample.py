@@ -41,7 +41,7 @@ def test_every_row_of_a_small_input_is_in_it() -> None:
 
 @pytest.mark.parametrize("rows", [SAMPLED_ROWS + 1, 70_000])
 def test_rows_of_a_large_input_are_spread_evenly_and_without_a_period(rows: int) -> None:
-    """Every part of the file has its share, and so has every position modulo 16."""
+    """No part of the file is sampled more than another, and no position modulo 16."""
     chosen = sampled(rows, [])
     assert SAMPLED_ROWS / 2 <= len(chosen) <= SAMPLED_ROWS
     for parts in (chosen * 10 // rows, chosen % 16):

@@ -20,7 +20,7 @@ JSON_TYPES: dict[str, Any] = {
 
 
 def check_fields(rows: list[Row], record: dict[str, Any], *leaves: str) -> None:
-    """Assert that the table has every field in its place with its type, and no other."""
+    """Assert that the table lists exactly the fields of the record, in order, with their types."""
     written = dict(fields_of(record, {"reasons", *leaves}))
     documented = {code(row[0]): row[1] for row in rows}
     parents = {name.rpartition(".")[0].removesuffix("[]") for name in documented}

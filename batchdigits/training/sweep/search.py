@@ -97,7 +97,7 @@ def run_sweep(
     path = default if options.study is None else Path(options.study)
     if not path.exists() and picture_of(path).exists():
         raise OutputError(
-            f"{picture_of(path)}: exists, and there is no study that it belongs to; move it away, "
+            f"{picture_of(path)}: exists, and there is no study next to it; move it away, "
             "or name another study with --study"
         )
     with open_study(path, _identity(plan, inner, options)) as kept, warnings.catch_warnings():

@@ -25,7 +25,7 @@ _LINE_BEGINS = b'{"op_code":'
 def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[optuna.Study]:
     """Open the study in the file, or create it; the file is locked until the block ends.
 
-    `identity` has everything that decides the result of a trial, as JSON values by name. Raises
+    `identity` holds all that decides the result of a trial, as JSON values by name. Raises
     TryAgainError if another run has the file open, OutputError for a file that is not a study, has
     a study of another identity, or can't be written.
     """

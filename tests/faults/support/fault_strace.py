@@ -27,7 +27,7 @@ def at_each_call(
 ) -> Iterator[tuple[int, Ran]]:
     """Run the job with `action` (error=…, signal=…) at the first such call, then the second, ….
 
-    With a `step`, only every so many calls. It ends after the first run that made fewer calls, and
+    `step` 3 disturbs every third call only. It ends after the first run that made fewer calls, and
     so was not disturbed. strace counts the calls of each thread; ours all come from one thread.
     """
     for nth in count(1, step):
