@@ -18,7 +18,6 @@ from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
 from batchdigits.monitoring.drift import exceeds
-from batchdigits.scoring.dry_run import Room, check_input
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_input
 from batchdigits.scoring.options import RunOptions, RunPolicy
@@ -68,7 +67,11 @@ def score_inputs(
     Raises InterruptedRunError, and the errors of opening the bundle; others are in the summary.
     """
     started = time.monotonic()
-    step: Step = partial(check_input, room=Room()) if dry_run else score_input
+    step: Step = score_input
+    if dry_run:
+        from batchdigits.scoring.dry_run import Room, check_input  # scoring must not wait for it
+
+        step = partial(check_input, room=Room())
     places = [(input_file, LocalFolder(targets)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress) if None in results else None
