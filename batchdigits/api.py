@@ -93,8 +93,8 @@ class Bundle:
         strangeness    add the column `strangeness` (float32), the distance from usual digits
         pixels         the pixel columns, as for the flag `--pixels`
 
-        Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1)
-        and, with a threshold or strangeness, `decision` and `cause` (text). Raises
+        Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1),
+        and `decision` and `cause` (text), unless the bundle knows neither ink nor threshold. Raises
         UnusableInputError, naming the first 20 rows, if any row can't be scored; UsageError for a
         threshold outside 0..1; UsageError or BundleError if strangeness can't be measured.
         """

@@ -323,7 +323,8 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     pixels, labels = shaken()
     probabilities = probabilities_of(pixels)
     confidence, is_wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
-    assert run(str(rows))[1]["decision"] is None
+    by_ink = run(str(rows))[1]["decision"]
+    assert (by_ink["review_below"], by_ink["rows"], by_ink["causes"]) == (None, 600, {})
 
     figures, err = run(str(rows), "--review-below", "0.9")[1:]
     is_accepted = confidence >= np.float32(0.9)

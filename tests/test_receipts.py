@@ -168,8 +168,8 @@ def test_a_forged_prediction_is_found_by_scoring_again(folder: Path, run: Run) -
     """The digest is right, but all 20 predictions are in the sample."""
     path = folder / "bad.predictions.csv"
     lines = path.read_text().splitlines(keepends=True)
-    cells = lines[1].split(",")
-    cells[-2] = str((int(cells[-2]) + 1) % 10)
+    place, cells = lines[0].split(",").index("prediction"), lines[1].split(",")
+    cells[place] = str((int(cells[place]) + 1) % 10)
     path.write_text("".join([lines[0], ",".join(cells), *lines[2:]]))
     sign_anew(folder, "predictions")
     code, out, err = run("bad.receipt.json")
@@ -180,8 +180,9 @@ def test_a_forged_prediction_is_found_by_scoring_again(folder: Path, run: Run) -
 def test_a_forged_confidence_is_found_by_scoring_again(folder: Path, run: Run) -> None:
     path = folder / "bad.predictions.csv"
     lines = path.read_text().splitlines(keepends=True)
-    head, confidence = lines[3].rsplit(",", 1)
-    lines[3] = f"{head},{float(confidence) - 2e-6:.9f}\n"
+    place, cells = lines[0].split(",").index("confidence"), lines[3].split(",")
+    cells[place] = f"{float(cells[place]) - 2e-6:.9f}"
+    lines[3] = ",".join(cells)
     path.write_text("".join(lines))
     sign_anew(folder, "predictions")
     assert "prediction 3 is" in run("bad.receipt.json")[2]
@@ -337,7 +338,7 @@ def test_rows_without_a_probability_keep_their_place(
         policy=RunPolicy(max_rejects=Limit(400)),
         key=Key(
             {"name": "n", "version": "1", "digest": "sha256:0"},
-            {**options, "delimiter": ",", "scale": None, "keep": None},
+            {**options, "delimiter": ",", "scale": None, "keep": None, "decision": False},
         ),
         on_progress=lambda _rows, _part, _name: None,
     )

@@ -27,6 +27,12 @@ class Thresholds:
     strange_above: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def decide(self) -> bool:
+        """Whether a row can go to review without a measure of its strangeness."""
+        limits = (self.review_below, self.least_ink, self.most_ink, self.least_darkest)
+        return any(limit is not None for limit in limits)
+
     @classmethod
     def parse(cls, value: Any) -> Self:
         """Parse the manifest's `thresholds`, unknown keys allowed. Raises BundleError if wrong."""

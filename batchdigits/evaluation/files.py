@@ -77,7 +77,7 @@ class Evaluation:
     matrix      (k + 2, k + 2): after the classes row k counts labels that are no class, column
                 k + 1 rows without a prediction
     confidence  the labelled rows by confidence
-    decisions   the labelled rows by decision; None if the bundle has no threshold and none is given
+    decisions   the labelled rows by decision; None if nothing sends a row to review
     by          the columns that rows are grouped by, if any; `groups` has the worst first
     """
 

@@ -19,7 +19,7 @@ from batchdigits.scoring.ledger import CAUSES
 class DecisionCounts:
     """Counts of accepted rows, of errors among them, and of rows to review by cause.
 
-    thresholds  what decides; `review_below` is set. Strangeness is not measured here
+    thresholds  what decides: a confidence, bounds of ink, or both. Strangeness is not measured here
     max_error   the largest share of wrong rows among the accepted, 0..1, that the bundle promises;
                 None if it promises nothing
     """
@@ -33,13 +33,13 @@ class DecisionCounts:
 
     @classmethod
     def of(cls, thresholds: Thresholds, review_below: float | None) -> Self | None:
-        """Count by a bundle's thresholds; None if they accept any confidence.
+        """Count by a bundle's thresholds; None if they accept every row.
 
         `review_below` replaces the bundle's, which then promises nothing.
         """
         if review_below is not None:
             return cls(replace(thresholds, review_below=review_below), None)
-        if thresholds.review_below is None:
+        if not thresholds.decide:
             return None
         promised = thresholds.facts.get("max_error")
         return cls(thresholds, promised if type(promised) in (int, float) else None)

@@ -110,8 +110,9 @@ def _decisions(evaluation: Evaluation) -> str:
     if counts is None:
         return ""
     to_review = listing(f"{rows:,} {cause}" for cause, rows in counts.causes.items()) or "none"
+    by = "ink" if counts.review_below is None else f"below {counts.review_below:g}"
     text = (
-        f"review below {counts.review_below:g}: {counts.accepted:,} of {counts.rows:,} rows "
+        f"review {by}: {counts.accepted:,} of {counts.rows:,} rows "
         f"accepted, {counts.errors:,} of them wrong"
     )
     if counts.interval is not None:

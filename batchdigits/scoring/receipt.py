@@ -26,6 +26,8 @@ PREDICT = "predict"
 _TIMES = ("started", "finished", "seconds")
 _NOWHERE = WrittenFile(Path(), "", 0)
 
+_DECISION = "decision"
+
 _LATER_OPTIONS = {"review_below": None, "strangeness": False}
 """Options that receipts of older versions lack, with the values that those runs had."""
 
@@ -35,7 +37,8 @@ class Key:
     """The bundle and the options, which with the input file decide the bytes of an output.
 
     bundle     name, version and digest of the bundle
-    options    the options that change an output, by the names of their flags
+    options    the options that change an output, by the names of their flags, and `decision`:
+               whether the outputs have the columns `decision` and `cause`
     signed_by  the id of the trusted key that signed the bundle, None if no signature was checked;
                it changes no output
     """
@@ -45,8 +48,12 @@ class Key:
     signed_by: str | None = None
 
     def is_same(self, other: Key) -> bool:
-        """Tell whether the other gives the same outputs."""
-        return self.bundle["digest"] == other.bundle["digest"] and self.options == other.options
+        """Tell whether the other, of a receipt, stands for the same outputs.
+
+        Receipts of older versions lack `decision`: what they stand for is finished either way.
+        """
+        options = {_DECISION: self.options[_DECISION], **other.options}
+        return self.bundle["digest"] == other.bundle["digest"] and self.options == options
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,7 @@ def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:
     if old.bundle["digest"] != key.bundle["digest"]:
         was, now = (f"{made.bundle['name']}@{made.bundle['version']}" for made in (old, key))
         return f"and was scored with {was}, this run uses {now}"
-    changed = [name for name in key.options if old.options.get(name) != key.options[name]]
+    changed = [name for name, now in key.options.items() if old.options.get(name, now) != now]
     if changed:
         flags = ", ".join(f"{n}: {old.options.get(n)!r}, now {key.options[n]!r}" for n in changed)
         return f"and was written with other options ({flags})"

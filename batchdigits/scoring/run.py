@@ -33,12 +33,17 @@ Step = Callable[[InputFile, Place, Work], InputResult]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary(Counts):
-    """The result of a run: the totals, and the result of each input file."""
+    """The result of a run: the totals, and the result of each input file.
+
+    inputs_without_decision  the unchanged input files whose predictions an older version wrote,
+                             without the columns `decision` and `cause`
+    """
 
     exit_code: int
     seconds: float
     rows_per_second: float
     bundle: dict[str, Any] | None
+    inputs_without_decision: int
     inputs: tuple[InputResult, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,6 +54,7 @@ class RunSummary(Counts):
             "rows_per_second": self.rows_per_second,
             "bundle": self.bundle,
             **Counts.facts(self),
+            "inputs_without_decision": self.inputs_without_decision,
             "inputs": [result.facts() for result in self.inputs],
         }
 
@@ -85,13 +91,15 @@ def score_inputs(
 def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
     file = options.bundle.load()
     engine = open_checked(file, options.bundle.engine)
+    scorer = Scorer.of(file, engine, options.score)
+    decision = scorer.decider is not None
     return Work(
-        scorer=Scorer.of(file, engine, options.score),
+        scorer=scorer,
         reference=read_reference(file),
         read=options.read,
         machine=options.machine,
         policy=options.policy,
-        key=Key(file.facts, options.facts(), file.signed_by),
+        key=Key(file.facts, {**options.facts(), "decision": decision}, file.signed_by),
         on_progress=on_progress,
     )
 
@@ -162,11 +170,14 @@ def _refused(input_file: InputFile, error: Exception) -> InputResult:
 def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float) -> RunSummary:
     total = sum(results, start=Counts())
     scored = sum(result.rows_in for result in results if result.status == "scored")
+    unchanged = [result for result in results if result.status == "unchanged"]
+    decides = work is not None and work.scorer.decider is not None
     return RunSummary(
         **total.values(),
         exit_code=worst_exit_code(result.exit_code for result in results),
         seconds=round(seconds, 3),
         rows_per_second=round(scored / max(seconds, 1e-9), 1),
         bundle=None if work is None else dict(work.key.bundle),
+        inputs_without_decision=sum(decides and result.causes is None for result in unchanged),
         inputs=results,
     )

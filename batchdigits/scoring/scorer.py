@@ -125,7 +125,7 @@ class Scorer:
         thresholds = bundle.manifest.thresholds
         if options.review_below is not None:
             thresholds = replace(thresholds, review_below=options.review_below)
-        decides = thresholds.review_below is not None or options.strangeness
+        decides = thresholds.decide or options.strangeness
         measuring = as_measuring(engine) if options.strangeness else None
         if options.strangeness and measuring is None:
             raise BundleError(

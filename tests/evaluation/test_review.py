@@ -28,8 +28,13 @@ def test_accepted_rows_and_their_errors_are_counted() -> None:
     assert facts["causes"] == {"low-confidence": 2}
 
 
-def test_a_bundle_without_a_threshold_decides_nothing() -> None:
-    assert DecisionCounts.of(Thresholds(least_ink=9.0), None) is None
+def test_a_bundle_without_bounds_and_threshold_decides_nothing() -> None:
+    assert DecisionCounts.of(Thresholds(strange_above=9.0), None) is None
+
+
+def test_bounds_of_ink_decide_without_a_threshold() -> None:
+    facts = counts_of(Thresholds(least_ink=2_000.0)).as_facts()
+    assert (facts["review_below"], facts["rows"], facts["causes"]) == (None, 0, {"little-ink": 4})
 
 
 def test_a_given_confidence_replaces_that_of_the_bundle_and_its_promise() -> None:

@@ -119,9 +119,47 @@ def test_strangeness_decides_without_a_threshold_and_rows_to_review_are_counted(
     assert (none["rows_to_review"], none["causes"]) == (0, {})
     receipt = json.loads(cells.with_name("cells.receipt.json").read_text())
     assert receipt["causes"] == summary["causes"]
-    assert main([str(cells), "--output", str(tmp_path / "plain.parquet")]) == 0
+    plain_bundle = ["--bundle", str(FORMAT_1_BUNDLE)]
+    assert main([str(cells), "--output", str(tmp_path / "plain.parquet"), *plain_bundle]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert (plain["rows_to_review"], plain["causes"]) == (None, None)
+
+
+def test_the_packaged_bundle_decides_by_ink_without_any_flag(
+    cells: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`decision` is a part of the receipt's options, and older receipts lack it."""
+    assert main([str(cells)]) == 0
+    table = written(cells)
+    assert table["decision"].to_pylist() == [*["accept"] * 40, "review", "review", "review"]
+    assert table["cause"].to_pylist()[40:] == ["little-ink", "much-ink", "pale"]
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["rows_to_review"], summary["inputs_without_decision"]) == (3, 0)
+    receipt = json.loads(cells.with_name("cells.receipt.json").read_text())
+    assert receipt["options"]["decision"] is True
+
+
+def test_what_an_older_version_wrote_stays_unchanged_and_is_counted(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its receipt has no `decision` and no causes, and its predictions no such columns."""
+    older = tmp_path / "older.parquet"
+    older.write_bytes(cells.read_bytes())
+    for path in (cells, older):
+        assert main([str(path)]) == 0
+    receipt = tmp_path / "older.receipt.json"
+    facts = json.loads(receipt.read_text())
+    del facts["options"]["decision"], facts["causes"]
+    receipt.write_text(json.dumps(facts))
+    capsys.readouterr()
+    for flags in ([], ["--check"], ["--overwrite"]):
+        assert main([str(cells), str(older), "--output", f"{tmp_path}/", *flags]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert [result["status"] for result in summary["inputs"]] == ["unchanged", "unchanged"]
+        assert summary["inputs_without_decision"] == 1
+        assert summary["rows_to_review"] == 3
+    assert main([str(older), "--probabilities"]) == 73
+    assert "(probabilities: False, now True)" in capsys.readouterr().err
 
 
 def test_the_threshold_of_the_flag_decides_and_is_in_the_receipt(bundle: Path, cells: Path) -> None:
