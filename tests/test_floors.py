@@ -21,7 +21,7 @@ FLOORS = [
     {"scoring"},
     {"evaluation"},
     {"packing"},
-    {"training", "report"},
+    {"training", "report", "forms"},
     {"api"},
     {"exports"},
     {"predict", "train", "evaluate", "receipts", "bundles"},
