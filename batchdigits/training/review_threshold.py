@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
+from batchdigits.evaluation.binomial import tail, upper_bound
 
 LEVEL = 0.95
 
@@ -77,27 +78,21 @@ def find_review_threshold(
         accepted, errors = int(taken.sum()), int((taken & ~is_right).sum())
         if accepted < begin:
             continue
-        bound = upper_bound(errors, accepted)
-        if bound > max_error:
+        if not _is_proven(errors, accepted, max_error):
             break
-        coverage = accepted / len(confidence)
-        proven = ReviewThreshold(
-            *(threshold, max_error, LEVEL, len(confidence), accepted, errors, coverage, bound)
-        )
+        proven = threshold, accepted, errors
     if proven is None:
         raise UnusableInputError(_unproven(max_error, len(confidence), accepted, errors))
-    return proven
+    threshold, accepted, errors = proven
+    coverage, bound = accepted / len(confidence), upper_bound(errors, accepted, LEVEL)
+    return ReviewThreshold(
+        *(threshold, max_error, LEVEL, len(confidence), accepted, errors, coverage, bound)
+    )
 
 
-def upper_bound(errors: int, rows: int) -> float:
-    """The upper bound of the error rate, at 95 % confidence, after `errors` among `rows`.
-
-    The one-sided bound of Clopper and Pearson, 1934: the rate at which so few errors would occur in
-    5 % of cases.
-    """
-    from scipy.stats import beta
-
-    return 1.0 if errors >= rows else float(beta.ppf(LEVEL, errors + 1, rows - errors))
+def _is_proven(errors: int, rows: int, max_error: float) -> bool:
+    """Whether the exact upper bound of the error rate, at LEVEL, is at most `max_error`."""
+    return tail(errors, rows, max_error) <= 1 - LEVEL
 
 
 def rows_to_prove(max_error: float, errors: int = 0) -> int:
@@ -105,11 +100,11 @@ def rows_to_prove(max_error: float, errors: int = 0) -> int:
     if errors == 0:
         return math.ceil(math.log(1 - LEVEL) / math.log1p(-max_error))
     low, high = errors, 2 * (errors + 1)
-    while upper_bound(errors, high) > max_error:
+    while not _is_proven(errors, high, max_error):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if upper_bound(errors, middle) > max_error else (low, middle)
+        low, high = (low, middle) if _is_proven(errors, middle, max_error) else (middle, high)
     return high
 
 
@@ -127,15 +122,15 @@ def _unproven(max_error: float, rows: int, accepted: int, errors: int) -> str:
         return (
             f"{asked} can't be proven: that takes {needed} accepted rows without an error, and "
             f"{rows} rows were judged; label at least {needed - accepted} more, or ask for "
-            f"{_rounded_up(upper_bound(0, max(accepted, 1)))}; nothing was published"
+            f"{_rounded_up(upper_bound(0, max(accepted, 1), LEVEL))}; nothing was published"
         )
-    could = _rounded_up(upper_bound(errors, accepted))
+    could = _rounded_up(upper_bound(errors, accepted, LEVEL))
     if errors / accepted >= max_error:
         fix = "more rows of this kind would not help; train a better network, or correct labels"
     else:
         # Enough rows to prove it, with the same share of them wrong.
         times = 1.0
-        while upper_bound(math.ceil(errors * times), int(accepted * times)) > max_error:
+        while not _is_proven(math.ceil(errors * times), int(accepted * times), max_error):
             times *= 1.05
         fix = f"label about {math.ceil(rows * (times - 1))} more rows of this kind"
     return (
