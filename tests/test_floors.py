@@ -34,7 +34,7 @@ COMMANDS = FLOOR_OF["predict"]
 # one floor, or few enough files for `test_no_modules_import_each_other` alone.
 INNER_FLOORS = {
     "files": [
-        {"digest", "lock", "names", "plain"},
+        {"digest", "lock", "names", "plain", "strict_json"},
         {"atomic", "content"},
         {"compression", "folder", "targets"},
         {"commit", "streams"},

@@ -28,9 +28,14 @@ from batchdigits.files.atomic import (
 )
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import split_name
+from batchdigits.files.plain import NOT_SMALL, read_small
+from batchdigits.files.strict_json import parse_strict
 from batchdigits.files.targets import Targets
 
 Record = dict[str, Any]
+
+MAX_RECEIPT_BYTES = 4 * 1024 * 1024
+"""A receipt has some 20 KB; the names of its columns may be long."""
 
 _LONGEST_NAME = 255  # bytes, on every file system of Linux
 
@@ -245,15 +250,15 @@ def _entry(output: WrittenFile) -> Record:
 
 
 def _read_json(path: Path) -> object:
-    """The value of a JSON file; None when the file is absent or not JSON."""
+    """The value of a JSON file; None when it is absent, not strict JSON, or no small file."""
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
+        return parse_strict(read_small(path, MAX_RECEIPT_BYTES))
+    except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
+        if error.errno in NOT_SMALL:
+            return None
         raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
-        return None
 
 
 def _read_commit(targets: Targets) -> _Commit | None:

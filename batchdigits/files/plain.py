@@ -8,6 +8,17 @@ import stat
 from functools import partial
 from pathlib import Path
 
+NOT_SMALL = {errno.ELOOP, errno.EINVAL, errno.EFBIG}
+"""The error numbers of what no small file of ours can be: a link, a FIFO or device, too large."""
+
+
+def read_small(path: Path, limit: int, *, follow: bool = False) -> bytes:
+    """Return the bytes of a small file of ours: a regular file of at most `limit` bytes.
+
+    `follow` follows a link, for a file that the user named. Raises the OSErrors of `read_plain`.
+    """
+    return read_plain(Path(os.path.realpath(path)) if follow else path, limit)[0]
+
 
 def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes, os.stat_result]:
     """Read a regular file of at most `most` bytes; return its bytes and its `fstat`.
@@ -29,9 +40,8 @@ def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes,
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "is a FIFO or a device")
         _check_size(facts.st_size, most)
-        data = file.read(most + 1)
-        _check_size(len(data), most)  # it may have grown
-        return data, facts
+        # No byte more: a file of /proc has size 0, and reading it may wait for ever.
+        return file.read(facts.st_size), facts
 
 
 def _open(path: str, flags: int, folder: int | None) -> int:

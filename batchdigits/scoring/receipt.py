@@ -10,7 +10,13 @@ from typing import Any, Self
 
 from batchdigits._version import __version__
 from batchdigits.errors import NoInputError, UnusableInputError
-from batchdigits.files.commit import WrittenFile, named_outputs, outputs_match, read_receipt
+from batchdigits.files.commit import (
+    MAX_RECEIPT_BYTES,
+    WrittenFile,
+    named_outputs,
+    outputs_match,
+    read_receipt,
+)
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
@@ -118,7 +124,8 @@ class Receipt:
         facts = read_receipt(path)
         if facts is None:
             raise UnusableInputError(
-                f"{path}: not a receipt; give the .receipt.json that predict wrote"
+                f"{path}: not a receipt, which is a JSON file of at most {MAX_RECEIPT_BYTES} "
+                "bytes and not a link; give the .receipt.json that predict wrote"
             )
         if facts.get("kind", PREDICT) != PREDICT:
             raise UnusableInputError(

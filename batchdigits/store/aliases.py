@@ -14,6 +14,11 @@ from typing import Any, Literal, Self, TypeAlias
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, TryAgainError
 from batchdigits.files.atomic import replace_under_lock
+from batchdigits.files.plain import read_small
+from batchdigits.files.strict_json import parse_strict
+
+MAX_ALIAS_BYTES = 4 * 1024 * 1024
+"""Some 20,000 changes of an alias."""
 
 _ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,99}")
 
@@ -49,11 +54,14 @@ class AliasHistory:
     def read(cls, path: Path) -> Self:
         """Read an alias's file. Raises BundleError if it is damaged or can't be read."""
         try:
-            text = path.read_bytes()
+            text = read_small(path, MAX_ALIAS_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
         except OSError as error:
-            raise BundleError(f"{path}: can't be read: {error.strerror}") from error
+            raise BundleError(
+                f"{path}: can't be read: {error.strerror}, expected the history of an alias: "
+                "remove it and promote again"
+            ) from error
         try:
             return cls.parse(text)
         except (ValueError, TypeError, KeyError) as error:
@@ -64,12 +72,15 @@ class AliasHistory:
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Parse the bytes of an alias's file. Raises ValueError, TypeError or KeyError."""
-        history, entries = cls(), json.loads(text)["history"]
+        entries = parse_strict(text)["history"]
         if not entries:
             raise ValueError("no change of an alias")
+        changes: list[AliasChange] = []
+        stack: list[int] = []
         for entry in entries:
-            history = history._with_entry(entry)
-        return history
+            changes.append(_parse_change(entry, changes[-1].version if changes else None))
+            _move(stack, changes[-1])
+        return cls(tuple(changes))
 
     def to_json(self) -> bytes:
         """Return the bytes of an alias's file."""
@@ -97,10 +108,7 @@ class AliasHistory:
         """
         versions: list[int] = []
         for change in self.changes:
-            if change.action == "rollback":
-                versions.pop()
-            else:
-                versions.append(change.version)
+            _move(versions, change)
         return versions
 
     def with_move(self, version: int, action: Action, reason: str) -> Self:
@@ -108,15 +116,23 @@ class AliasHistory:
         change = AliasChange(version, self.version, utc_text(), _user(), action, reason)
         return type(self)((*self.changes, change))
 
-    def _with_entry(self, entry: Any) -> Self:
-        version, action = entry["version"], entry.get("action", "promote")
-        if type(version) is not int or version < 1 or action not in ("promote", "rollback"):
-            raise ValueError("not a change of an alias")
-        if action == "rollback" and self.previous != version:
-            raise ValueError("a rollback to another version than the previous one")
-        at, by, reason = str(entry["at"]), str(entry["by"]), str(entry.get("reason", ""))
-        change = AliasChange(version, self.version, at, by, action, reason)
-        return type(self)((*self.changes, change))
+
+def _move(stack: list[int], change: AliasChange) -> None:
+    """Apply a change. Raises ValueError for a rollback to another version than the previous."""
+    if change.action == "promote":
+        stack.append(change.version)
+    elif stack[-2:-1] == [change.version]:
+        stack.pop()
+    else:
+        raise ValueError("a rollback to another version than the previous one")
+
+
+def _parse_change(entry: Any, was: int | None) -> AliasChange:
+    version, action = entry["version"], entry.get("action", "promote")
+    if type(version) is not int or version < 1 or action not in ("promote", "rollback"):
+        raise ValueError("not a change of an alias")
+    at, by, reason = str(entry["at"]), str(entry["by"]), str(entry.get("reason", ""))
+    return AliasChange(version, was, at, by, action, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +160,8 @@ def is_alias(text: str) -> bool:
 def move_alias(path: Path, version: int, move: Move) -> None:
     """Point an alias at `version` in its file. The caller holds the lock.
 
-    Raises TryAgainError if the history is not the one that the move rests on.
+    Raises TryAgainError if the history is not the one that the move rests on, BundleError if it is
+    damaged or full.
     """
     history = AliasHistory.read(path)
     if move.seen is not None and history != move.seen:
@@ -152,7 +169,13 @@ def move_alias(path: Path, version: int, move: Move) -> None:
             f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
             "again"
         )
-    replace_under_lock(path, history.with_move(version, move.action, move.reason).to_json())
+    text = history.with_move(version, move.action, move.reason).to_json()
+    if len(text) > MAX_ALIAS_BYTES:
+        raise BundleError(
+            f"{path}: its history would have {len(text)} bytes, at most {MAX_ALIAS_BYTES} are "
+            "read: move the file away and promote again, with a shorter reason"
+        )
+    replace_under_lock(path, text)
 
 
 def _user() -> str:

@@ -25,6 +25,7 @@ from batchdigits.files.atomic import (
     replace_under_lock,
 )
 from batchdigits.files.lock import hold_lock
+from batchdigits.files.plain import read_small
 from batchdigits.store.aliases import PROMOTION, AliasHistory, Move, is_alias, move_alias
 from batchdigits.text import listing
 
@@ -33,6 +34,7 @@ LOCK_SECONDS = 60.0
 _REFERENCE = re.compile(r"([a-z0-9][a-z0-9._-]*)(?:@(.*))?", re.DOTALL)
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_HIGHEST_BYTES = 1000
 
 
 class Store:
@@ -196,9 +198,14 @@ class Store:
         """Return the highest version ever published, as noted in `.highest`; 0 for none."""
         path = self.folder / name / ".highest"
         try:
-            text = path.read_text("ascii", errors="replace").strip()
+            text = read_small(path, _HIGHEST_BYTES).decode("ascii", "replace").strip()
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise OutputError(
+                f"{path}: can't be read: {error.strerror}, expected the highest version published "
+                "so far: write that number into it"
+            ) from error
         if not _VERSION.fullmatch(text):
             raise OutputError(
                 f"{path}: holds {text[:20]!r}, expected the highest version published so far: "

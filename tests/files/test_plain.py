@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.files.plain import read_plain
+from batchdigits.files.plain import read_plain, read_small
 
 
 def test_a_regular_file_comes_with_its_facts(tmp_path: Path) -> None:
@@ -44,3 +44,29 @@ def test_anything_else_says_in_words_what_it_is(tmp_path: Path) -> None:
         with pytest.raises(OSError) as caught:  # noqa: PT011  # the text is compared below
             read_plain(tmp_path / name, 4)
         assert caught.value.strerror == problem
+
+
+def test_a_small_file_is_read_without_its_facts_and_a_named_one_through_its_link(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    assert read_small(tmp_path / "file", 5) == read_small(tmp_path / "link", 5, follow=True)
+    with pytest.raises(OSError, match="not followed"):
+        read_small(tmp_path / "link", 5)
+
+
+@pytest.mark.parametrize("path", ["/proc/kmsg", "/proc/self/status"])
+def test_a_file_of_the_kernel_is_empty_since_it_has_no_size(path: str) -> None:
+    """Reading /proc/kmsg waits for the kernel's next message."""
+    if not os.access(path, os.R_OK):
+        pytest.skip(f"{path} can't be read here")
+    assert read_small(Path(path), 5) == b""
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/tty0", "/dev/null"])
+def test_a_device_is_never_read(path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"there is no {path} here")
+    with pytest.raises(OSError, match="FIFO or a device|Permission|No such device"):
+        read_small(Path(path), 5)

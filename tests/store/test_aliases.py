@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile_files import HOSTILE
 
 from batchdigits.errors import BundleError, TryAgainError
 from batchdigits.store.aliases import AliasHistory, Move, is_alias, move_alias
@@ -71,3 +73,36 @@ def test_latest_is_not_an_alias() -> None:
     """The name alone means the newest."""
     assert is_alias("production")
     assert not is_alias("latest")
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_anything_but_a_small_file_of_json_is_refused(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    """It does not hang, fill the memory or end in a traceback."""
+    path = tmp_path / "production.json"
+    plant(path)
+    with pytest.raises(BundleError, match=r"production\.json: .*remove it and promote again"):
+        AliasHistory.read(path)
+
+
+def test_a_long_history_is_read_in_one_pass() -> None:
+    """Of promotions and of rollbacks."""
+    promoted = {"version": 1, "at": "", "by": ""}
+    for entry in (promoted, {**promoted, "action": "promote"}):
+        history = AliasHistory.parse(json.dumps({"history": [entry] * 30_000}).encode())
+        assert (len(history.changes), len(history.stack), history.previous) == (30_000, 30_000, 1)
+    versions = [*range(1, 15_001), *range(14_999, 0, -1)]
+    moves = [{**promoted, "version": version} for version in versions]
+    for move in moves[15_000:]:
+        move["action"] = "rollback"
+    history = AliasHistory.parse(json.dumps({"history": moves}).encode())
+    assert (history.version, history.stack) == (1, [1])
+
+
+def test_a_move_that_nobody_could_read_again_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "production.json"
+    move_alias(path, 1, Move(reason="first"))
+    with pytest.raises(BundleError, match="at most 4194304 are read"):
+        move_alias(path, 2, Move(reason="x" * 2**22))
+    assert AliasHistory.read(path).version == 1

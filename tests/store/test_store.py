@@ -5,9 +5,11 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile_files import HOSTILE
 
 from batchdigits.errors import BundleError, OutputError, TryAgainError, UsageError
 from batchdigits.files.lock import hold_lock
@@ -255,3 +257,15 @@ def test_what_is_no_reference_is_told(store: Store, reference: str) -> None:
     """With the forms that are."""
     with pytest.raises(BundleError, match="is not the name of a bundle"):
         store.resolve(reference)
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_a_counter_that_is_no_small_number_is_refused(
+    store: Store, plant: Callable[[Path], None]
+) -> None:
+    store.publish("digits", content)
+    counter = store.folder / "digits" / ".highest"
+    counter.unlink()
+    plant(counter)
+    with pytest.raises(OutputError, match=r"\.highest: .*write that number into it"):
+        store.publish("digits", content)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import NoInputError, UsageError
+from batchdigits.files.plain import read_small
 from batchdigits.text import listing
 from batchdigits.training.settings import SETTINGS
 
@@ -21,6 +22,7 @@ _EXPECTED = {
     int: "a list of whole numbers such as [100, 200], or { low = 100, high = 200 }",
     float: "a list of numbers such as [0.1, 0.2], or { low = 0.1, high = 0.2 }",
 }
+MAX_PLAN_BYTES = 1024 * 1024
 _MOST_TRIALS = 100_000
 
 
@@ -106,10 +108,11 @@ def read_plan(path: str) -> SweepPlan:
 
 def _parse(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = read_small(Path(path), MAX_PLAN_BYTES, follow=True)
+        return tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise NoInputError(f"--sweep {path}: can't be read: {error.strerror}") from error
-    except ValueError as error:  # of TOML, or of UTF-8
+    except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
         raise UsageError(f"{path}: is not TOML: {error}") from error
 
 

@@ -1,6 +1,8 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile_files import HOSTILE
 
 from batchdigits.errors import NoInputError, UsageError
 from batchdigits.training.sweep.plan import Dimension, read_plan
@@ -94,3 +96,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
 def test_a_file_that_is_not_there_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(NoInputError, match="can't be read: No such file"):
         read_plan(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_anything_but_a_small_file_of_toml_is_refused(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "sweep.toml"
+    plant(path)
+    with pytest.raises((NoInputError, UsageError), match=r"sweep\.toml: "):
+        read_plan(str(path))
+
+
+def test_a_plan_may_be_a_link(tmp_path: Path) -> None:
+    """A ConfigMap of Kubernetes is a folder of links."""
+    write(tmp_path, "[search]\ntrials = 7\n[space]\nunits = [200, 500]\n")
+    (tmp_path / "linked.toml").symlink_to("sweep.toml")
+    assert read_plan(str(tmp_path / "linked.toml")).trials == 7

@@ -1,0 +1,66 @@
+"""Strict JSON: UTF-8, no key twice, no NaN or Infinity, no endless number."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+from batchdigits.text import listing
+
+_MOST_DIGITS = 40
+"""More than any integer of 128 bits has; float() could not hold one of 400 digits."""
+
+
+def parse_strict(text: bytes) -> Any:
+    """Parse the JSON in `text`, whose size the caller has limited.
+
+    Raises ValueError, whose text continues a name ("is not JSON in UTF-8: …"), for anything that
+    two parsers could understand differently and for nesting that Python can't hold.
+    """
+    try:
+        document = text.decode("utf-8")
+        return _DECODER.decode(document)
+    except _NotStrictError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON in UTF-8: {error}") from error
+
+
+class _NotStrictError(ValueError):
+    """JSON that some parsers would take."""
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        doubled = sorted(key for key, count in counts.items() if count > 1)
+        raise _NotStrictError(f"has a key twice: {listing(doubled)}")
+    return document
+
+
+def _refuse_constant(constant: str) -> float:
+    raise _NotStrictError(f"holds {constant}, which is not a JSON number")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise _NotStrictError(f"holds {number[:_MOST_DIGITS]}, which is too large for a float64")
+    return value
+
+
+def _integer(number: str) -> int:
+    if len(number) > _MOST_DIGITS:
+        raise _NotStrictError(f"holds a number of {len(number)} digits, {number[:_MOST_DIGITS]}…")
+    return int(number)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_distinct_keys,
+    parse_float=_finite,
+    parse_int=_integer,
+    parse_constant=_refuse_constant,
+)
