@@ -53,11 +53,6 @@ def positions(places: NDArray[np.int64], present: NDArray[np.bool_] | None = Non
     return pa.Array.from_buffers(pa.int64(), len(places), [validity, pa.py_buffer(places)])
 
 
-def flags(mask: NDArray[np.bool_]) -> pa.Array:
-    """A mask as an Arrow array of booleans, to filter an array by."""
-    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bits(mask)])
-
-
 def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(mask, bitorder="little"))
 

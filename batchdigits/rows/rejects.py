@@ -25,7 +25,7 @@ REASONS: dict[str, str] = {
     "wrong-length": "the list of pixels does not hold 64 values",
     "missing": "a pixel is empty, null or NA",
     "not-finite": "a pixel is NaN or infinite",
-    "not-a-number": "a pixel is not a plain number (digits with an optional decimal part)",
+    "not-a-number": "a pixel is not a decimal number such as 5, 5.25 or 1.3e+01",
     "out-of-range": "a pixel is below 0 or above the range",
     "no-probability": "the model gave no finite probability for the row",
 }

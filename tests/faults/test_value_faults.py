@@ -27,10 +27,13 @@ Clean = dict[str, list[str]]
 
 ABSENT = ("", " ", "NA", "n/a", "null", "None", r"\N", "?", "#N/A", '""')
 NOT_FINITE = ("NaN", "nan", "-nan", "inf", "-Infinity", '"NaN"')
-OUT_OF_RANGE = ("-1", "17", "16.5", "-0", "99999999999999999999", "1" * 400, '"17"', "16.0000001")
+OUT_OF_RANGE = (
+    *("-1", "17", "16.5", "99999999999999999999", "1" * 400, '"17"', "16.0000001"),
+    *("1e400", "-1e400", "-.5", "-1e-17", "1.7e+01", "+17"),
+)
 NO_NUMBER = (
-    *("0x10", "1_6", "+5", "1e1", "1e400", '"6,5"', "５", "O", "5.", ".5", "1 6", "five", "--1"),
-    *("1,6".join('""'), '"+5"', "0b11", "5e-324", "5f", "٣", "5\u00a0", "\u22121"),
+    *("0x10", "1_6", "1D+01", '"6,5"', "５", "O", ".", "1 6", "five", "--1", "+-1", "1e", "e1"),
+    *("1,6".join('""'), "0b11", "5f", "٣", "5\u00a0", "\u22121"),
 )
 BAD = {
     **dict.fromkeys(ABSENT, "missing"),
@@ -61,7 +64,10 @@ def test_14_15_what_is_no_pixel_is_rejected_whichever_path_reads_it(
     assert scored.rows == [row for row in clean.values() if row[0] in {r[0] for r in rows[::2]}]
 
 
-@pytest.mark.parametrize("cell", ["5", "5.0", "005", '"5"', " 5", "5 ", '" 5 "', "5.000", "\t5"])
+FIVES = ("5.", "+5", "05.0", "5e0", ".5E+1", "50e-1", "5.000000000000000000e+00", '"+5.0"')
+
+
+@pytest.mark.parametrize("cell", ["5", "5.0", "005", '"5"', " 5", "5 ", '" 5 "', "5.000", "\t5", *FIVES])
 def test_15_a_five_is_a_five_however_it_is_written(score: Score, cell: str) -> None:
     rows = digit_rows(20)
     for row in rows:
@@ -79,6 +85,18 @@ def test_15_decimals_throughout_give_the_same_bytes(score: Score) -> None:
     plain = score("in.csv", csv_bytes(rows))
     decimal = score("in.csv", csv_bytes([[*r[:2], *(f"{cell}.0" for cell in r[2:])] for r in rows]))
     assert (decimal.code, decimal.predictions) == (0, plain.predictions)
+
+
+@pytest.mark.parametrize("written", ["%.18e", "%.1f", "%g", "%+.3E", "%5.1f"])
+def test_15_a_file_as_numpy_and_others_save_it_gives_the_same_bytes(
+    score: Score, written: str
+) -> None:
+    rows = digit_rows(100)
+    plain = score("in.csv", csv_bytes(rows))
+    saved = score(
+        "in.csv", csv_bytes([[*r[:2], *(written % float(cell) for cell in r[2:])] for r in rows])
+    )
+    assert (saved.code, saved.predictions) == (0, plain.predictions)
 
 
 def test_14_15_bad_values_of_parquet_are_rejected(tmp_path: Path, clean: Clean) -> None:

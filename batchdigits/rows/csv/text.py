@@ -1,7 +1,4 @@
-"""Many cells at once, without a Python object for each: as Arrow text, or as plain numbers.
-
-A plain number is digits with an optional decimal part.
-"""
+"""Many cells at once, without a Python object for each: as Arrow text, or as numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.rows.arrow import flags, positions
+from batchdigits.rows.arrow import positions
 
 Positions = NDArray[np.int32]
 
 SHORT = 15  # bytes of the longest cell whose digits float64 holds exactly
-LONGEST_CAST = 40  # bytes; longer cells are judged one by one: a cast of 400 digits would overflow
+LONGEST_CAST = 40  # bytes; longer cells are judged one by one
+FEW_CELLS = 32  # with a cell among them that is no number they are judged one by one
 
 
 def slices(data: bytes, starts: Positions, ends: Positions) -> pa.StringArray:
@@ -75,9 +73,9 @@ def short_numbers(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Values of cells, and a mask of those that are plain numbers of at most `SHORT` bytes.
 
-    Cells are read from the right, all at once. A whole number below 2**53 divided by a power of ten
-    up to 10**22 is correctly rounded (Clinger 1990, "How to read floating point numbers
-    accurately").
+    A plain number is digits with at most one point before, inside or after them. Cells are read
+    from the right, all at once. A whole number below 2**53 divided by a power of ten up to 10**22
+    is correctly rounded (Clinger 1990, "How to read floating point numbers accurately").
     """
     lengths = np.minimum(ends - starts, SHORT + 1).astype(np.uint8)
     plain = (lengths > 0) & (lengths <= SHORT)
@@ -94,7 +92,7 @@ def short_numbers(
         is_dot = (char == 46) & within
         plain &= is_digit | ~within | is_dot
         if is_dot.any():
-            misplaced = is_dot & (dotted | (lengths == place) | (place == 1))
+            misplaced = is_dot & (dotted | (lengths == 1))
             plain &= ~misplaced
             dotted |= is_dot
             np.copyto(decimals, digits, where=is_dot)
@@ -107,44 +105,28 @@ def short_numbers(
     return digits, plain
 
 
-def long_numbers(
+def cast_numbers(
     data: bytes, starts: Positions, ends: Positions
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """`short_numbers` for longer cells, up to `LONGEST_CAST` bytes, in the order of the file."""
+    """Values of cells in the order of the file, and a mask of those that Arrow reads as numbers.
+
+    Arrow reads signs, points and exponents, rounds correctly, and also takes `nan` and `inf`: only
+    finite values count here. Cells of no byte or more than `LONGEST_CAST` are not tried.
+    """
     lengths = ends - starts
-    plain = (lengths > SHORT) & (lengths <= LONGEST_CAST)
-    values = np.zeros(len(starts))
-    if not plain.any():
-        return values, plain
-    texts = slices(data, np.where(plain, starts, ends), ends)
-    plain &= _plain_numbers(texts)
-    if plain.all():
-        values = _cast(texts)
-    elif plain.any():
-        values[plain] = _cast(texts.filter(flags(plain)))
-    return values, plain
+    tried = np.flatnonzero((lengths > 0) & (lengths <= LONGEST_CAST))
+    values = np.full(len(starts), np.nan)
+    values[tried] = _cast(slices(data, starts[tried], ends[tried]))
+    return values, np.isfinite(values)
 
 
-def _cast(numbers: pa.StringArray) -> NDArray[np.float64]:
-    cast = numbers.cast(pa.float64())
+def _cast(texts: pa.StringArray) -> NDArray[np.float64]:
+    """Texts as numbers, NaN for the others. Arrow casts all or none: halves corner the others."""
+    try:
+        cast = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        half = len(texts) // 2
+        if half < FEW_CELLS:
+            return np.full(len(texts), np.nan)
+        return np.concatenate([_cast(texts[:half]), _cast(texts[half:])])
     return np.frombuffer(cast.buffers()[1], np.float64, len(cast))
-
-
-def _plain_numbers(texts: pa.StringArray) -> NDArray[np.bool_]:
-    """A mask of the texts that are digits with an optional decimal part and nothing else."""
-    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1)
-    size = int(offsets[-1])
-    if size == 0:
-        return np.zeros(len(texts), np.bool_)
-    x = np.frombuffer(texts.buffers()[2], np.uint8, size)
-    digit = (x - np.uint8(48)) < 10
-    # Only one dot a text is allowed besides digits, with a digit on both sides of it.
-    others = np.flatnonzero(~digit)
-    plain = offsets[1:] > offsets[:-1]
-    if not len(others):
-        return plain
-    owner = np.searchsorted(offsets, others, side="right") - 1
-    inner = (others > offsets[owner]) & (others < offsets[owner + 1] - 1)
-    plain[owner[(x[others] != 46) | ~inner]] = False
-    plain[owner[1:][owner[1:] == owner[:-1]]] = False
-    return plain

@@ -1,9 +1,9 @@
 """Pixel cells as numbers, or the reason why a cell is not a pixel.
 
 Cells are judged in four ways that all give the same result. Cells of one or two digits carry
-their value as a code from the tokenizer. Other plain numbers are read together, digit by digit
-or, if they are long, by Arrow's cast. The rest is judged one by one by `judge_pixel`, which is the
-definition.
+their value as a code from the tokenizer. Other numbers are read together, digit by digit, or by
+Arrow's cast if they are long or have a sign or an exponent. The rest is judged one by one by
+`judge_pixel`, which is the definition.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from batchdigits.rows.arrays import scaled
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.csv.cells import Grid
 from batchdigits.rows.csv.layout import CsvLayout
-from batchdigits.rows.csv.text import Positions, long_numbers, short_numbers
+from batchdigits.rows.csv.text import Positions, cast_numbers, short_numbers
 from batchdigits.rows.rejects import FINE, RANKS
 
 # The spellings of a missing value, in lower case (databases dump `\N`).
 MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"})
 
-NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
+# A decimal number as numpy, R, MATLAB, Excel and Fortran write it.
+NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)")
 
 AT_A_TIME = 1 << 14  # cells judged at once: the arrays in use stay in the processor's cache
@@ -75,9 +76,7 @@ def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
     """The value of one trimmed cell and None, or 0.0 and the reason why it is not a pixel."""
     if NUMBER.fullmatch(text):
         value = float(text)
-        return (value, None) if value <= darkest else (0.0, "out-of-range")
-    if text[:1] == b"-" and NUMBER.fullmatch(text, 1):
-        return 0.0, "out-of-range"
+        return (abs(value), None) if 0 <= value <= darkest else (0.0, "out-of-range")
     lowered = text.lower()
     if lowered in MISSING:
         return 0.0, "missing"
@@ -129,15 +128,15 @@ def judge_many(
     """Values of the cells data[start:end] as `judge_pixel` gives them, and their ranks."""
     b = np.frombuffer(data, np.uint8)
     starts, ends = _trimmed(b, starts, ends, layout.blanks)
-    values, plain = short_numbers(b, starts, ends)
-    if not plain.all():
-        left = np.flatnonzero(~plain)
-        order = np.argsort(starts[left], kind="stable")  # `slices` needs the order of the file
-        left = left[order]
-        values[left], plain[left] = long_numbers(data, starts[left], ends[left])
-    out_of_range = np.uint8(RANKS["out-of-range"])
-    ranks = np.where(values > layout.darkest, out_of_range, np.uint8(FINE))
-    for i in np.flatnonzero(~plain).tolist():
+    values, read = short_numbers(b, starts, ends)
+    if not read.all():
+        left = np.flatnonzero(~read)
+        left = left[np.argsort(starts[left], kind="stable")]  # `slices` needs the file's order
+        values[left], read[left] = cast_numbers(data, starts[left], ends[left])
+    in_range = (values >= 0) & (values <= layout.darkest)
+    ranks = np.where(in_range, np.uint8(FINE), np.uint8(RANKS["out-of-range"]))
+    np.abs(values, out=values)  # a minus before a zero
+    for i in np.flatnonzero(~read).tolist():
         text = data[starts[i] : ends[i]].strip(layout.blanks)
         values[i], reason = judge_pixel(text, layout.darkest)
         ranks[i] = FINE if reason is None else RANKS[reason]

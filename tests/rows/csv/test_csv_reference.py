@@ -117,11 +117,9 @@ def pixel(raw, darkest):
     text = raw.strip(b" \t")
     if len(text) >= 2 and text.startswith(b'"') and text.endswith(b'"'):
         text = text[1:-1].strip(b" \t")
-    number = rb"[0-9]+(\.[0-9]+)?"
+    number = rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
     if re.fullmatch(number, text):
-        return float(text) if float(text) <= darkest else "out-of-range"
-    if re.fullmatch(b"-" + number, text):
-        return "out-of-range"
+        return abs(float(text)) if 0 <= float(text) <= darkest else "out-of-range"
     if text.lower() in (b"", b"na", b"n/a", b"#n/a", b"<na>", b"null", b"none", b"\\n", b"?"):
         return "missing"
     if text.lower().lstrip(b"+-") in (b"nan", b"inf", b"infinity") and text[1:2] not in b"+-":
@@ -259,6 +257,8 @@ CELLS = st.sampled_from(
     + ["5.", "1.2.3", "0x10", "1_6", '"6,5"', "５", "1e400", '"', '5"', '"5', "null", "1" * 50]
     + ["0.30000000000000004", "00000000000000000000000000000000000000000005", "          5", ".0"]
     + ["1.0.0", "1.00", "10.0", "7.50", '"5.0"', '"5"""', "?", "\\N", "inf ", "--1", "1-", "+-inf"]
+    + ["+0.5", "-0.0", "-.0", ".", "+", "1.3e+01", "1E+1", "1e-17", "-1e-17", "1e", "e1", "1e+"]
+    + ["1.300000000000000000e+01", "-1.300000000000000000e+00", "1D+01", "1e2", "1.6.e1", "+-5"]
 )
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 NOISE = st.sampled_from([b'"', b",", b"\n", b"\r", b"\r\n", b" ", b"\0", b"\xe9", b'""', b"1,"])
