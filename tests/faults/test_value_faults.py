@@ -67,7 +67,9 @@ def test_14_15_what_is_no_pixel_is_rejected_whichever_path_reads_it(
 FIVES = ("5.", "+5", "05.0", "5e0", ".5E+1", "50e-1", "5.000000000000000000e+00", '"+5.0"')
 
 
-@pytest.mark.parametrize("cell", ["5", "5.0", "005", '"5"', " 5", "5 ", '" 5 "', "5.000", "\t5", *FIVES])
+@pytest.mark.parametrize(
+    "cell", ["5", "5.0", "005", '"5"', " 5", "5 ", '" 5 "', "5.000", "\t5", *FIVES]
+)
 def test_15_a_five_is_a_five_however_it_is_written(score: Score, cell: str) -> None:
     rows = digit_rows(20)
     for row in rows:
