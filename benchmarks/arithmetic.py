@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from support.measure import finish, in_turn, make_parser, make_ready, ratios, show, spread, table
+
+from batchdigits.engines.onnx.session import import_runtime
 
 PACKED = "float32, as packed"
 ROWS = 16_384
@@ -30,6 +31,7 @@ BLOCK_ROWS = 1024
 OPENED = 7
 
 Pixels = NDArray[np.float32]
+onnxruntime = import_runtime()
 Level = onnxruntime.GraphOptimizationLevel
 
 

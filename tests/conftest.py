@@ -9,6 +9,9 @@ from hypothesis import settings
 
 from batchdigits.cpus import available_workers
 
+# Tests that import ONNX Runtime themselves report nothing to its vendor either.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # A busy machine can miss any deadline.
 settings.register_profile("batchdigits", deadline=None)
 settings.load_profile("batchdigits")

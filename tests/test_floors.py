@@ -220,3 +220,17 @@ def test_few_functions_take_many_parameters() -> None:
                 if count > 8 and (path.name, node.name) != ("api.py", "score"):
                     many.append(f"{path.relative_to(PACKAGE)}: {node.name} takes {count}")
     assert not many
+
+
+def test_one_module_imports_onnx_runtime() -> None:
+    """The one that switches its telemetry off first; nothing imports it by another way."""
+    importing = {
+        name
+        for name, path in NAMES.items()
+        for imported, _ in imports_of(path, tree_of(path))
+        if imported.split(".")[0] == "onnxruntime"
+    }
+    assert importing == {"batchdigits.engines.onnx.session"}
+    naming = {name for name, path in NAMES.items() if "onnxruntime" in path.read_text("utf-8")}
+    listed_by_name = {"batchdigits.packing.frameworks", "batchdigits.exports.mlflow_folder"}
+    assert naming == importing | listed_by_name

@@ -27,6 +27,15 @@ PRIVATE_SUFFIX = ".key"
 PUBLIC_SUFFIX = ".pub"
 MAX_KEY_BYTES = 16 * 1024
 
+# The encoded y of each point of a small order (RFC 8032, section 5.1): with such a "key" one
+# signature is valid for a large part of all messages, and nobody needs a private key to find it.
+_PRIME = 2**255 - 19
+_SMALL_ORDER = {
+    *(0, 1, _PRIME - 1),
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+}
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NEVER_OVERWRITTEN = "a key is never overwritten: choose another NAME"
 
@@ -115,7 +124,7 @@ def read_trusted_keys(folder: Path) -> Mapping[str, Ed25519PublicKey]:
 
     The folder and the keys in it must belong to root or to the user who runs this, and nobody else
     may write to them. Raises BundleError where that is not so, for a `*.pub` that is not an Ed25519
-    key and for a folder without keys; MissingExtraError without `cryptography`.
+    key or a weak one, and for a folder without keys; MissingExtraError without `cryptography`.
     """
     require_cryptography()
     keys = {}
@@ -191,7 +200,18 @@ def _read_public_key(path: Path, folder: int) -> Ed25519PublicKey:
         raise BundleError(f"{path}: is not a public key in PEM: {fix}") from error
     if not isinstance(key, Ed25519PublicKey):
         raise BundleError(f"{path}: is not an Ed25519 key: {fix}")
+    if is_weak(key):
+        raise BundleError(
+            f"{path}: is a weak Ed25519 key, which keygen never makes and with which signatures "
+            f"can be forged: {fix}"
+        )
     return key
+
+
+def is_weak(key: Ed25519PublicKey) -> bool:
+    """Return whether a key is a point of small order, or not in the only spelling of its point."""
+    y = int.from_bytes(key.public_bytes_raw(), "little") & (2**255 - 1)
+    return y >= _PRIME or y in _SMALL_ORDER
 
 
 def _check_owner(path: Path, facts: os.stat_result) -> None:

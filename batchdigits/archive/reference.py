@@ -16,9 +16,12 @@ from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import LEVELS, PIXELS
+from batchdigits.text import listing
 
 REFERENCE = "reference.json"
 CONFIDENCE_BINS = 8
+MOST_ROWS = 1 << 40
+"""More rows than any training has; the sums of such counts still fit in int64."""
 
 _EXPONENT_OF_1 = 127
 """The exponent of 1.0 as float32 stores it."""
@@ -200,30 +203,33 @@ def _value(document: Mapping[str, Any], key: str) -> Any:
 
 
 def _counts(document: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    counts = _numbers(document, key, shape, "i")
+    counts = _numbers(document, key, shape, {"int"})
     if counts.min(initial=0) < 0:
         raise BundleError(f"{REFERENCE}: {key} holds a negative count")
+    if counts.max(initial=0) > MOST_ROWS:
+        raise BundleError(f"{REFERENCE}: {key} holds a count above {MOST_ROWS}")
     return counts.astype(np.int64)
 
 
 def _means(document: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    means = _numbers(document, "class_means", shape, "if").astype(np.float64)
+    means = _numbers(document, "class_means", shape, {"int", "float"}).astype(np.float64)
     if not ((means >= 0) & (means <= LEVELS - 1)).all():  # negated: a NaN is in no range
         raise BundleError(f"{REFERENCE}: class_means holds a value out of 0..16")
     return means
 
 
 def _numbers(
-    document: Mapping[str, Any], key: str, shape: tuple[int, ...], kinds: str
-) -> NDArray[Any]:
+    document: Mapping[str, Any], key: str, shape: tuple[int, ...], kinds: set[str]
+) -> NDArray[np.object_]:
     value = _value(document, key)
-    try:
-        numbers = np.array(value)
-    except ValueError as error:  # lists of unequal lengths
-        raise _wrong_shape(key, "unequal lists", shape) from error
-    if numbers.shape != shape or numbers.dtype.kind not in kinds:
-        raise _wrong_shape(key, f"{numbers.dtype} {numbers.shape}", shape)
-    return numbers
+    # As objects first: NumPy would copy every text of a list as wide as its longest.
+    values = np.array(value, object)
+    if values.shape != shape:
+        raise _wrong_shape(key, f"of shape {values.shape}", shape)
+    others = {type(number).__name__ for number in values.ravel().tolist()} - kinds
+    if others:
+        raise _wrong_shape(key, f"made of {listing(sorted(others))}", shape)
+    return values
 
 
 def _wrong_shape(key: str, got: str, shape: tuple[int, ...]) -> BundleError:

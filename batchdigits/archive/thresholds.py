@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from batchdigits.archive.classes import wrong_fact
+from batchdigits.images import DARKEST, PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,20 @@ class Thresholds:
             raise wrong_fact("thresholds", value, "an object")
         numbers = {name: value.get(name) for name in _NUMBERS}
         for name, number in numbers.items():
-            if number is not None and (type(number) not in (int, float) or number < 0):
-                raise wrong_fact(f"thresholds.{name}", number, "a number from 0")
+            if number is not None and not _is_threshold(number):
+                raise wrong_fact(f"thresholds.{name}", number, f"a number in 0..{_BLACK}")
         below = numbers["review_below"]
         if below is not None and below > 1:
             raise wrong_fact("thresholds.review_below", below, "a number in 0..1")
         return cls(**numbers, facts=value)
+
+
+_BLACK = PIXELS * DARKEST
+"""The ink of a black cell; no confidence, ink or distance is larger."""
+
+
+def _is_threshold(number: Any) -> bool:
+    return type(number) in (int, float) and 0 <= number <= _BLACK
 
 
 _NUMBERS = [entry.name for entry in fields(Thresholds) if entry.name != "facts"]

@@ -15,6 +15,7 @@ from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import DARKEST, PIXELS
+from batchdigits.rows.parquet.pages import pages_of
 
 # Engines and processors differ by 1e-5 in float32; the mildest mistake, another scaler, moves some
 # probability by more than 1e-2.
@@ -136,8 +137,10 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
     import pyarrow.parquet as pq
 
     try:
+        _check_size(data, classes)
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         _check_file(file, classes)
+        _check_pages(data, file.metadata)
         table = file.read()
     except MemoryError:  # pyarrow's is an ArrowException too, but the bundle may be sound
         raise
@@ -159,7 +162,7 @@ def _read_golden(data: bytes, classes: Classes) -> _Golden:
 
 
 def _check_file(file: Any, classes: Classes) -> None:
-    """Check schema, rows and size before any data is read."""
+    """Check schema and rows before any data is read."""
     schema = file.schema_arrow.remove_metadata()
     expected = _schema(classes.arrow_type(), len(classes))
     if schema != expected:
@@ -167,13 +170,35 @@ def _check_file(file: Any, classes: Classes) -> None:
             f"golden.parquet has columns {_columns_of(schema)}, expected {_columns_of(expected)}"
         )
     rows = file.metadata.num_rows
-    groups = range(file.metadata.num_row_groups)
-    size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+    if not 1 <= rows <= MAX_ROWS:
+        raise BundleError(f"golden.parquet has {rows} rows, expected 1 to {MAX_ROWS} rows")
+
+
+def _check_size(data: bytes, classes: Classes) -> None:
+    """Refuse more bytes than the most golden rows have, so that the footer can't be a large one."""
     most = MAX_ROWS * (PIXELS + len(classes) + 64) * 8
-    if not 1 <= rows <= MAX_ROWS or size > most:
+    if len(data) > most:
         raise BundleError(
-            f"golden.parquet has {rows} rows in {size} bytes, expected 1 to {MAX_ROWS} rows"
+            f"golden.parquet has {len(data)} bytes, expected at most {most}, for {MAX_ROWS} rows"
         )
+
+
+def _check_pages(data: bytes, metadata: Any) -> None:
+    """Check that every value is stored once and in full: what is decoded has no more bytes.
+
+    Compressed pages, dictionaries and runs could make gigabytes of a few bytes.
+    """
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            pages = list(pages_of(memoryview(data), column))
+            values = sum(page.values for page in pages)
+            whole = column.num_values % max(group.num_rows, 1) == 0
+            plain = column.compression == "UNCOMPRESSED" and all(page.plain for page in pages)
+            if values != column.num_values or not whole or not plain:
+                raise unsound_bundle(
+                    f"golden.parquet stores {column.path_in_schema} in another way than train: "
+                    "compressed, as a dictionary, or with other counts"
+                )
 
 
 def _schema(label: pa.DataType, classes: int) -> pa.Schema:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from batchdigits.engines.onnx.session import import_runtime
 from support.measure import cores, show
 
 Work = Callable[[], int]
@@ -199,6 +199,7 @@ def open_session(bundle: Path) -> Any:
     """Open the bundle's model in ONNX Runtime, with one thread."""
     with zipfile.ZipFile(bundle) as archive:
         model = archive.read("model.onnx")
+    onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

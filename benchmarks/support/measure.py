@@ -30,6 +30,9 @@ QUIET_LOAD = 1.5
 
 Result = TypeVar("Result")
 
+# The scripts of others import ONNX Runtime too: no side reports to its vendor.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

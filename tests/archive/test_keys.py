@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from paths import ROOT
 
@@ -189,6 +190,37 @@ def put_other_kind(folder: Path) -> None:
     key = serialization.load_pem_private_key(rsa_key(), None).public_key()
     pem, info = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     (folder / "x.pub").write_bytes(key.public_bytes(pem, info))
+
+
+def public_pem(raw: bytes) -> bytes:
+    """A public key of any 32 bytes in PEM."""
+    pem, info = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return Ed25519PublicKey.from_public_bytes(raw).public_bytes(pem, info)
+
+
+PRIME = 2**255 - 19
+WEAK = {
+    "the neutral point": 1,
+    "order 2": PRIME - 1,
+    "order 4": 0,
+    "order 4, the other sign": 1 << 255,
+    "order 8": 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    "order 8, the other sign": 0x85FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    "order 8, the other": 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    "0, not canonical": PRIME,
+    "1, not canonical": PRIME + 1,
+    "1 with a sign": 1 | 1 << 255,
+    "9, not canonical": PRIME + 9,
+    "18, not canonical, with a sign": PRIME + 18 | 1 << 255,
+}
+
+
+@pytest.mark.parametrize("weak", WEAK)
+def test_a_key_with_which_anybody_can_sign_is_not_trusted(trusted: Path, weak: str) -> None:
+    """A signature of 64 fixed bytes is valid for every message, or for one in a few, with it."""
+    (trusted / "x.pub").write_bytes(public_pem(WEAK[weak].to_bytes(32, "little")))
+    with pytest.raises(BundleError, match=r"x\.pub: is a weak Ed25519 key"):
+        read_trusted_keys(trusted)
 
 
 def put_link(folder: Path) -> None:

@@ -24,6 +24,10 @@ def test_what_is_missing_or_unknown_sets_no_threshold() -> None:
         {"review_below": "0.9"},
         {"most_ink": -1},
         {"strange_above": [20]},
+        {"strange_above": 1e308},
+        {"most_ink": 10**18},
+        {"least_darkest": float("inf")},
+        {"review_below": float("nan")},
     ],
 )
 def test_what_is_no_threshold_is_refused(facts: Any) -> None:

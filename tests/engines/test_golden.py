@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
@@ -149,9 +150,10 @@ def test_a_tolerance_that_lets_anything_pass_is_refused(tolerance: float) -> Non
         build_golden(np.zeros((1, 64)), pa.array([0]), np.eye(3)[:1], tolerance)
 
 
-def parquet(table: pa.Table, metadata: dict[str, str] | None = None) -> bytes:
+def parquet(table: pa.Table, metadata: dict[str, str] | None = None, **options: Any) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), sink)
+    options = {"compression": "none", "use_dictionary": False, **options}
+    pq.write_table(table.replace_schema_metadata(metadata), sink, **options)
     return sink.getvalue()
 
 
@@ -204,3 +206,52 @@ def test_a_flipped_bit_in_a_page_is_noticed(bundle_maker: Any) -> None:
         count_differences(
             FixedEngine(np.eye(3)[[0] * 9]), bundle_maker(golden__parquet=bytes(damaged))
         )
+
+
+RUN = 1 << 22
+LISTS = pa.list_(pa.float32())
+
+
+def run_of(values: pa.Array, **options: Any) -> bytes:
+    """One row with a list of `values` under a schema that promises 64 of them."""
+    promised = base64.b64encode(good_columns().schema.serialize()).decode()
+    pixels = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+    table = good_columns(pixels=pixels)
+    return parquet(table, {"ARROW:schema": promised}, store_schema=False, **options)
+
+
+def forged(data: bytes) -> bytes:
+    """The same file with a footer that tells of 64 values where the page has `RUN`."""
+    zigzag, count = RUN << 1, bytearray()
+    while zigzag >= 0x80:
+        count.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    count.append(zigzag)
+    pages, size = data[:-8], int.from_bytes(data[-8:-4], "little")
+    body, footer = pages[:-size], pages[-size:]
+    assert bytes(count) in footer
+    footer = footer.replace(bytes(count), b"\x80\x01")
+    return body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+ZEROS, NOTHING = pa.array(np.zeros(RUN, np.float32)), pa.nulls(RUN, pa.float32())
+LONG_LABELS = good_columns(label=pa.array(["x" * (1 << 20)])).take([0] * 200)
+BOMBS = {
+    "a run of nulls": lambda: run_of(NOTHING),
+    "a run in a dictionary": lambda: run_of(ZEROS, use_dictionary=True),
+    "a compressed run": lambda: run_of(ZEROS, compression="zstd"),
+    "a run that the footer hides": lambda: forged(run_of(NOTHING, write_statistics=False)),
+    "a long label many times": lambda: parquet(LONG_LABELS, use_dictionary=True),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_golden_rows_take_no_more_memory_than_their_file(bomb: str, bundle_maker: Any) -> None:
+    """A few kilobytes could make gigabytes; they are refused before a value is decoded."""
+    data = BOMBS[bomb]()
+    labels = Classes("string", ("a", "b", "c")) if "label" in bomb else CLASSES[0]
+    bundle = bundle_maker(labels, golden__parquet=data)
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(BundleError, match=r"golden\.parquet (stores|has)"):
+        replay_bundle(bundle)
+    assert pa.default_memory_pool().max_memory() - before < 1 << 20

@@ -384,7 +384,7 @@ joblib_members._make_unpickler = lambda data, _: joblib.numpy_pickle.NumpyUnpick
 )
 """
 NO_LOOK_AT_THE_GRAPH = """
-from batchdigits.engines.onnx import engine as onnx
+from batchdigits.engines.onnx import session as onnx
 onnx.check_onnx_graph = lambda _: None
 """
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+
 import pytest
 
-from batchdigits.files.strict_json import parse_strict
+from batchdigits.files.strict_json import MOST_DECODED, decoded_bytes, parse_strict
 
 
 def test_what_json_allows_is_read() -> None:
@@ -32,3 +35,19 @@ def test_what_json_allows_is_read() -> None:
 def test_anything_else_is_a_value_error_that_says_why(text: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         parse_strict(text)
+
+
+@pytest.mark.parametrize("filler", [b"[],", b"{},", b'{"":0},', b"0,", b'"a":0,'])
+def test_a_document_is_measured_before_it_is_decoded(filler: bytes) -> None:
+    """Three bytes can become a list of 64; the estimate is above what Python takes."""
+    opening, closing = (b"{", b'"b":0}') if filler.startswith(b'"') else (b"[", b"0]")
+    small = opening + filler * 10_000 + closing
+    tracemalloc.start()
+    value = json.loads(small)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert value
+    assert peak < 1.1 * decoded_bytes(small)
+    large = opening + filler * (MOST_DECODED // (decoded_bytes(filler)) + 1) + closing
+    with pytest.raises(ValueError, match="would take up to"):
+        parse_strict(large)

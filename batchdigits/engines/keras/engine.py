@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 from batchdigits.archive.classes import Classes
 from batchdigits.cli.quiet import quiet_descriptor
 from batchdigits.engines.contract import MostProbable, most_probable
-from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
+from batchdigits.engines.keras.model_file import (
+    check_keras_archive,
+    check_keras_sizes,
+    check_keras_weights,
+)
 from batchdigits.engines.keras.pickles import load_label_binarizer, load_scaler
 from batchdigits.errors import BundleError, MissingExtraError
 from batchdigits.images import PIXELS
@@ -162,7 +166,7 @@ def _typed(labels: Iterable[Any]) -> list[tuple[type, Any]]:
 
 def _load_model(data: bytes, classes: int) -> Any:
     """Check the Keras model in `data`, then load it from a private folder."""
-    check_keras_archive(data)
+    config = check_keras_archive(data)
     check_keras_weights(data)
     import keras
     import tensorflow as tf
@@ -171,6 +175,7 @@ def _load_model(data: bytes, classes: int) -> Any:
         path = Path(folder, "model.keras")
         path.write_bytes(data)
         try:
+            check_keras_sizes(config, len(data))
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except (*_LOAD_ERRORS, tf.errors.OpError) as error:
             raise BundleError(

@@ -8,6 +8,7 @@ some of those read files, or call any function that the config names.
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -50,13 +51,61 @@ _NAMES_OF_MODULES: dict[str | None, frozenset[str]] = {
 }
 
 
-def check_keras_archive(data: bytes) -> None:
-    """Raise BundleError unless `model.keras`, given as bytes, is an allowed network only."""
-    odd = sorted({_forbidden_name(node) for node in _named_nodes(_read_config(data), 0)} - {""})
+LARGEST_LAYER = 1 << 17
+"""The most values that a layer may give for one row; our networks give a few thousand."""
+
+
+def check_keras_archive(data: bytes) -> Any:
+    """Raise BundleError unless `model.keras`, given as bytes, is an allowed network only.
+
+    Returns its config, as Keras deserializes it.
+    """
+    config = _read_config(data)
+    odd = sorted({_forbidden_name(node) for node in _named_nodes(config, 0)} - {""})
     if odd:
         raise BundleError(
             f"model.keras names {listing(odd)}, which our networks don't need: refused"
         )
+    return config
+
+
+def check_keras_sizes(config: Any, stored: int) -> None:
+    """Raise BundleError for a network whose weights need more than `stored` bytes, or wide layers.
+
+    A config of a few bytes can ask for terabytes. Keras works the shapes out from it here, and
+    makes no weights. Call `check_keras_archive` first; raises what Keras raises for a bad config.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    # Keras would make these weights at the end of its next scope of this kind.
+    waiting = list(global_state.get_global_attribute(_WAITING) or [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    finally:
+        global_state.set_global_attribute(_WAITING, waiting)
+    needed = sum(math.prod(weight.shape) for weight in model.weights) * _SMALLEST_WEIGHT
+    if needed > stored:
+        raise BundleError(
+            f"model.keras describes weights of at least {needed} bytes and has {stored}: refused"
+        )
+    widest = max((_values(layer) for layer in model.layers), default=0)
+    if widest > LARGEST_LAYER:
+        raise BundleError(
+            f"model.keras has a layer that gives {widest} values a row, expected at most "
+            f"{LARGEST_LAYER}: refused"
+        )
+
+
+_WAITING = "uninitialized_variables"
+_SMALLEST_WEIGHT = 2  # bytes of a float16
+
+
+def _values(layer: Any) -> int:
+    """Return how many values a row has at the widest output of a layer."""
+    shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.output_tensors]  # noqa: SLF001
+    return max((math.prod(size or 1 for size in shape) for shape in shapes), default=0)
 
 
 # h5py raises these for a file that HDF5 did not write.

@@ -8,6 +8,7 @@ Field numbers are from onnx.proto, operators from https://onnx.ai/onnx/operators
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,10 +39,10 @@ class Names:
     @classmethod
     def unused(cls, model: bytes) -> Names:
         """Choose names that are nowhere in the bytes of `model`."""
-        prefix = "loop"
-        while prefix.encode() in model:
-            prefix += "_"
-        return cls(prefix)
+        if b"loop" not in model:
+            return cls("loop")
+        # No model can hold its own digest, so two looks at its bytes are enough.
+        return cls(f"loop_{hashlib.sha256(model).hexdigest()}")
 
     def of(self, name: str) -> str:
         """Return the name of an input, of a value inside the loop, or of a constant."""

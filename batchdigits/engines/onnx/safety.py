@@ -39,10 +39,17 @@ _DATA_LOCATION = ("TensorProto", 14)
 _DOMAINS = {("NodeProto", 7), ("OperatorSetIdProto", 1)}
 
 _MAX_DEPTH = 32
+_RUNTIME_FORMAT = b"ORTM"
 
 
 def check_onnx_graph(model: bytes) -> None:
-    """Raise BundleError unless `model` has all its weights inside and standard operators only."""
+    """Raise BundleError unless `model` has all its weights inside and standard operators only.
+
+    Bytes that can be read as ONNX and as ONNX Runtime's own format are refused: the latter is not
+    checked here, and a program that opens the exported file would take it for that.
+    """
+    if model[4:8] == _RUNTIME_FORMAT:
+        raise BundleError("model.onnx is in ONNX Runtime's own format: refused")
     _check(memoryview(model), "ModelProto", 0)
 
 

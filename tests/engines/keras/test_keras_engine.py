@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
 import zipfile
@@ -20,7 +21,11 @@ from batchdigits.archive.classes import Classes
 from batchdigits.engines.golden import build_golden, count_differences
 from batchdigits.engines.keras import engine as engine_module
 from batchdigits.engines.keras.engine import KerasEngine, import_keras
-from batchdigits.engines.keras.model_file import check_keras_archive, check_keras_weights
+from batchdigits.engines.keras.model_file import (
+    check_keras_archive,
+    check_keras_sizes,
+    check_keras_weights,
+)
 from batchdigits.errors import BundleError, MissingExtraError
 
 CLASSES = Classes("string", ("eins", "null", "zwei"))
@@ -347,6 +352,85 @@ def test_weights_that_are_larger_than_their_file_are_refused(reference: dict[str
     for change in (declare, compress):
         with pytest.raises(BundleError, match="larger than what is stored of them: layers/dense"):
             KerasEngine(changed(reference, model__keras=with_weights(reference, change)), CLASSES)
+
+
+def with_config(reference: dict[str, Any], config: dict[str, Any]) -> bytes:
+    """The model with another config, its weights as they are."""
+    sink = io.BytesIO()
+    given = io.BytesIO(reference["members"]["model.keras"])
+    with zipfile.ZipFile(given) as source, zipfile.ZipFile(sink, "w") as target:
+        target.writestr("config.json", json.dumps(config))
+        for name in ("metadata.json", "model.weights.h5"):
+            target.writestr(name, source.read(name))
+    return sink.getvalue()
+
+
+def waiting_variables() -> list[Any]:
+    """The variables that Keras has put off making."""
+    from keras.src.backend.common import global_state
+
+    return list(global_state.get_global_attribute("uninitialized_variables") or [])
+
+
+def config_of(*layers: Any) -> dict[str, Any]:
+    """The config of a network of which no weight is made: it may be of any size."""
+    keras = import_keras()
+    from keras.src.backend.common import global_state
+
+    waiting = waiting_variables()
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.Sequential([keras.Input((64,)), *layers])
+    global_state.set_global_attribute("uninitialized_variables", waiting)
+    config: dict[str, Any] = keras.saving.serialize_keras_object(model)
+    return config
+
+
+def with_number(reference: dict[str, Any], layer: str, **changes: Any) -> dict[str, Any]:
+    """The config of the reference with one layer changed, so that it contradicts the others."""
+    with zipfile.ZipFile(io.BytesIO(reference["members"]["model.keras"])) as source:
+        config: dict[str, Any] = json.loads(source.read("config.json"))
+    layers = config["config"]["layers"]
+    next(entry for entry in layers if entry["class_name"] == layer)["config"].update(changes)
+    return config
+
+
+def test_working_shapes_out_leaves_nothing_for_keras_to_make(reference: dict[str, Any]) -> None:
+    """Else Keras would make the terabytes later, of the next bundle that a process opens."""
+    config = config_of(import_keras().layers.Dense(10**9))
+    before = waiting_variables()
+    with pytest.raises(BundleError, match="describes weights"):
+        check_keras_sizes(config, 1000)
+    assert waiting_variables() == before
+
+
+def test_shapes_are_worked_out_before_memory_is_taken(reference: dict[str, Any]) -> None:
+    """A number in a config can ask for terabytes."""
+    layers = import_keras().layers
+    image = layers.Reshape((8, 8, 1))
+    cases = {
+        "describes weights of at least": [
+            config_of(layers.Dense(10**9), layers.Dense(3)),
+            config_of(image, layers.Conv2D(10**7, 3), layers.Flatten(), layers.Dense(3)),
+        ],
+        "a layer that gives": [
+            config_of(image, layers.ZeroPadding2D(10**5), layers.GlobalMaxPooling2D()),
+            config_of(image, layers.ZeroPadding2D(200), layers.GlobalMaxPooling2D()),
+        ],
+        "model.keras": [
+            with_number(reference, "Dense", units=10**9),
+            with_number(reference, "InputLayer", batch_shape=[None, 10**9]),
+            with_number(reference, "Reshape", target_shape=[8, 8, 10**9]),
+            with_number(reference, "MaxPooling2D", pool_size=[10**30, 10**30]),
+        ],
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for told, configs in cases.items():
+        for config in configs:
+            with pytest.raises(BundleError, match=told):
+                KerasEngine(
+                    changed(reference, model__keras=with_config(reference, config)), CLASSES
+                )
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
 def test_weights_in_another_file_are_refused(reference: dict[str, Any], tmp_path: Path) -> None:

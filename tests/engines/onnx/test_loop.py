@@ -72,6 +72,14 @@ def test_only_many_rows_are_looped(digits: np.ndarray, monkeypatch: pytest.Monke
     assert calls == [2, 1], "one call for all whole blocks, one for the rest"
 
 
+@pytest.mark.parametrize("text", [b"loop" + b"_" * 1_000_000, b"loop_" * 500_000, b"loop"])
+def test_names_are_unused_whatever_the_model_holds(text: bytes) -> None:
+    """Found in one look: a name of a million underscores hung the run."""
+    prefix = Names.unused(text).prefix
+    assert prefix.encode() not in text
+    assert len(prefix) < 100
+
+
 @pytest.mark.parametrize(
     "layout", [Layout(UINT8, columns=True), Layout(UINT8, columns=False), Layout(FLOAT, False)]
 )

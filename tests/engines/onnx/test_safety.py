@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.engines.onnx.safety import FORBIDDEN, NESTED, check_onnx_graph
+from batchdigits.engines.onnx.session import Session
 from batchdigits.errors import BundleError
 
 
@@ -171,6 +172,29 @@ def test_what_is_no_protocol_buffer_is_refused(data: bytes) -> None:
     """Cut off, with a field of the wrong type, a group, an endless number, or another format."""
     with pytest.raises(BundleError):
         OnnxEngine(data, 3)
+
+
+@pytest.mark.parametrize("first", [b"\x12\x08abORTMcd", b"\x32\x06abORTM"])
+def test_a_model_that_is_also_in_the_runtimes_own_format_is_refused(
+    model_maker: Any, first: bytes
+) -> None:
+    """Fields in front of a valid model put the mark of the other format where it is looked for."""
+    model = first + model_maker(3).SerializeToString()
+    assert model[4:8] == b"ORTM"
+    onnx.load_from_string(model)
+    with pytest.raises(BundleError, match="ONNX Runtime's own format"):
+        Session(model)
+
+
+def test_a_model_that_can_not_be_loaded_prints_nothing(
+    model_maker: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime would try other processors, and print that to standard output."""
+    model = model_maker(3)
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(BundleError, match="can't be loaded"):
+        Session(model.SerializeToString())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_bottomless_nesting_is_refused(model_maker: Any) -> None:
