@@ -23,6 +23,26 @@ def one_line(text: str) -> str:
     return folded if len(folded) <= LONGEST_LINE else f"{folded[:LONGEST_LINE]} …"
 
 
+def printable(text: str) -> str:
+    r"""Return `text` with everything that a terminal could obey as an escape, such as `\x1b`.
+
+    That is every character that is not printed as itself: control characters, line breaks, marks
+    that turn the direction of writing, and bytes of file names that are not UTF-8. Texts from
+    outside, such as labels and names, may hold them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def printable_lines(text: str) -> str:
+    """Return text of several lines as `printable` does, with its line feeds."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def count_of(count: int, noun: str) -> str:
     """Return a count with its noun, which takes an s in the plural: `1 row`, `2 rows`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -37,15 +57,22 @@ def listing(items: Iterable[str]) -> str:
 
 
 def table(lines: Sequence[Sequence[str]], *, right: bool = False) -> str:
-    """Align lines of cells, the header first, in columns to the left or to the right."""
+    """Align lines of cells, the header first, in columns to the left or to the right.
+
+    Cells are made printable, or one could break its line or look wider than it is.
+    """
+    lines = [[printable(cell) for cell in line] for line in lines]
     align = str.rjust if right else str.ljust
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(align, line, widths)).rstrip() for line in lines)
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of cells, the header first, as a Markdown table; `|` in a cell is escaped."""
-    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    """Return lines of cells, the header first, as a Markdown table.
+
+    Cells are made printable, and `|` in them is escaped.
+    """
+    escaped = ([printable(cell).replace("|", "\\|") for cell in line] for line in lines)
     header, *rows = (f"| {' | '.join(line)} |" for line in escaped)
     return "\n".join([header, "|" + "---|" * len(lines[0]), *rows])
 

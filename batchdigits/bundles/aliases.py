@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batchdigits.bundles.common import add_command, add_data_options, named_store, open_data
 from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
-from batchdigits.cli.terminal import print_json, print_result
+from batchdigits.cli.terminal import print_json, print_result, print_text
 from batchdigits.engines.open import open_checked
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.store.aliases import AliasChange, AliasHistory, Move
@@ -173,7 +173,7 @@ def _history(arguments: argparse.Namespace) -> int:
             print_json({"name": name, "alias": alias, **facts})
     elif moves:
         header = ("WHEN", "ALIAS", "WAS", "IS", "HOW", "BY", "WHY")
-        print_result(table([header, *(_line(alias, change) for alias, change in moves)]))
+        print_text(table([header, *(_line(alias, change) for alias, change in moves)]))
     else:
         _LOGGER.info("%s has no alias; `bundles promote` sets one", name)
     return 0

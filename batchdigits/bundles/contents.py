@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchdigits.archive.bundle_file import MANIFEST
 from batchdigits.archive.signing import ANY_BUNDLE
 from batchdigits.bundles.common import REFERENCE, add_command, named_store
-from batchdigits.cli.terminal import print_json, print_result
+from batchdigits.cli.terminal import print_json, print_result, print_text
 from batchdigits.errors import BundleError
 from batchdigits.files.digest import short_digest
 from batchdigits.store.choice import BundleChoice, open_store
@@ -48,7 +48,7 @@ def _list(arguments: argparse.Namespace) -> int:
             print_json({**asdict(bundle), "path": str(bundle.path)})
     elif bundles:
         header = ("NAME", "VERSION", "CREATED", "ACCURACY", "ALIASES", "DIGEST")
-        print_result(table([header, *map(_line, bundles)]))
+        print_text(table([header, *map(_line, bundles)]))
     return BundleError.exit_code if any(bundle.error for bundle in bundles) else 0
 
 
@@ -81,7 +81,7 @@ def _show(arguments: argparse.Namespace) -> int:
         manifest = json.loads(bundle.members[MANIFEST])
         print_json({"path": str(bundle.path), "digest": bundle.digest, "manifest": manifest})
     else:
-        print_result(bundle.members["card.md"].decode("utf-8", "replace").rstrip("\n"))
+        print_text(bundle.members["card.md"].decode("utf-8", "replace").rstrip("\n"))
     return 0
 
 
@@ -111,5 +111,6 @@ def _prune(arguments: argparse.Namespace) -> int:
     verb = "would be removed" if arguments.dry_run else "removed"
     lines = [f"{name}@{version}: {verb}" for version in pruning.removed]
     lines += [f"{name}@{version}: stays, {', '.join(why)}" for version, why in pruning.kept.items()]
-    print_result("\n".join(lines))
+    for line in lines:
+        print_result(line)
     return 0

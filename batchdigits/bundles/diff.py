@@ -8,7 +8,7 @@ from typing import Any
 from batchdigits.bundles.common import REFERENCE, add_command, add_data_options, open_data
 from batchdigits.cli.boundary import pandas_kept_out
 from batchdigits.cli.flags import add_trust_options
-from batchdigits.cli.terminal import print_json, print_result
+from batchdigits.cli.terminal import print_json, print_text
 from batchdigits.errors import UsageError
 from batchdigits.store.choice import BundleChoice
 
@@ -50,5 +50,5 @@ def _diff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(comparison.as_facts(old.facts, new.facts))
     else:
-        print_result(format_comparison(comparison, old, new))
+        print_text(format_comparison(comparison, old, new))
     return 0

@@ -57,7 +57,8 @@ def _export(arguments: argparse.Namespace) -> int:
         exports = [{**asdict(export), "path": str(export.path)} for export in written]
         print_json({"bundle": bundle.facts, "classes": classes, "exports": exports})
     else:
-        print_result("\n".join(_as_text(bundle, export) for export in written))
+        for export in written:
+            print_result(_as_text(bundle, export))
     return 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from batchdigits.cli.interrupts import ignore_signals, raise_if_interrupted, signals_caught
 from batchdigits.cli.logs import configure_logging, json_line
 from batchdigits.cli.quiet import as_command
+from batchdigits.cli.terminal import print_message
 from batchdigits.errors import BatchdigitsError, as_ours
 
 TYPE_CHECKING = False
@@ -82,20 +83,13 @@ def _report(prog: str, arguments: argparse.Namespace, error: BatchdigitsError) -
     if getattr(arguments, "debug", False):
         import traceback
 
-        _to_stderr(traceback.format_exc().rstrip())
+        print_message(traceback.format_exc().rstrip())
     if getattr(arguments, "log_format", "text") == "json":
-        _to_stderr(json_line("error", str(error), time.time()))
+        print_message(json_line("error", str(error), time.time()))
     else:
-        _to_stderr(f"{_short(prog)}: error: {error}")
+        print_message(f"{_short(prog)}: error: {error}")
     return error.exit_code
 
 
 def _short(prog: str) -> str:
     return prog.removeprefix("python -m ")
-
-
-def _to_stderr(text: str) -> None:
-    if sys.stderr is None:  # print() would write to standard output instead
-        return
-    with contextlib.suppress(OSError, ValueError):  # the exit code still says that it failed
-        print(text, file=sys.stderr)  # noqa: T201  # commands print here

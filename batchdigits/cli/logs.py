@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from batchdigits.cli.terminal import CLEAR_LINE, StatusLine
+from batchdigits.cli.terminal import print_message
 from batchdigits.clock import utc_text
 from batchdigits.errors import UsageError
+from batchdigits.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,30 +23,33 @@ def configure_logging(arguments: argparse.Namespace, prog: str) -> None:
     log_format = arguments.log_format
     if log_format not in LOG_FORMATS:  # argparse does not check a default, here the variable's
         raise UsageError(f"BATCHDIGITS_LOG_FORMAT is {log_format!r}, expected text or json")
-    handler = logging.StreamHandler()
-    handler.setFormatter(_formatter(log_format, prog))
+    handler = _handler(log_format, prog)
     logger = logging.getLogger("batchdigits")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     logger.propagate = False
 
 
-def _formatter(log_format: str, prog: str) -> logging.Formatter:
+def _handler(log_format: str, prog: str) -> logging.Handler:
     import logging
 
-    clear = CLEAR_LINE if StatusLine().enabled else ""
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print_message(self.format(record))
 
     class Formatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             level = record.levelname.lower()
+            trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
             if log_format == "json":
-                line = json_line(level, record.getMessage(), record.created)
-                trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-                return line + trace
-            prefix = "" if level == "info" else f"{prog}: {level}: "
-            return f"{clear}{prefix}{super().format(record)}"
+                return json_line(level, record.getMessage(), record.created) + trace
+            if level == "info":  # a table, or a line
+                return record.getMessage() + trace
+            return f"{prog}: {level}: {one_line(record.getMessage())}{trace}"
 
-    return Formatter()
+    handler = Handler()
+    handler.setFormatter(Formatter())
+    return handler
 
 
 def json_line(level: str, message: str, created: float) -> str:

@@ -1,4 +1,7 @@
-"""Standard output and the status line: results, and the progress of a run."""
+"""The terminal: results on standard output, messages and the status line on standard error.
+
+All text goes out here, and what a terminal could obey is made harmless on the way.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import time
 
 from batchdigits.cli.interrupts import raise_if_interrupted
 from batchdigits.errors import IOFailedError
+from batchdigits.text import printable, printable_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +22,18 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 def print_result(text: str) -> None:
-    """Write one result to standard output. A reader that has gone away is not an error."""
+    """Write a result of one line to standard output."""
+    print_text(printable(text))
+
+
+def print_text(text: str) -> None:
+    """Write a result to standard output. A reader that has gone away is not an error.
+
+    Each line feed in it begins a line, so what comes from outside must be printable already.
+    """
     try:
         if sys.stdout is not None:
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(printable_lines(text) + "\n")
             sys.stdout.flush()
     except (BrokenPipeError, ValueError):
         _silence_stdout()
@@ -40,6 +52,19 @@ def print_json(result: Any) -> None:
     print_result(json.dumps(result))
 
 
+def print_message(text: str) -> None:
+    """Write one message to standard error. Nobody who reads it is not an error.
+
+    The status line on a terminal is cleared before it.
+    """
+    if sys.stderr is None:  # print() would write to standard output instead
+        return
+    with contextlib.suppress(OSError, ValueError):  # the exit code still says what happened
+        StatusLine().clear()
+        sys.stderr.write(printable_lines(text) + "\n")
+        sys.stderr.flush()
+
+
 class StatusLine:
     """One line that is rewritten on a terminal; nothing on anything else."""
 
@@ -47,11 +72,14 @@ class StatusLine:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self.enabled = terminal and os.environ.get("TERM") != "dumb"
 
-    def show(self, text: str) -> None:
-        """Replace the line with `text`, cut to the terminal's width."""
+    def show(self, text: str, name: str = "") -> None:
+        """Replace the line with `text` and the end of `name`, cut to the terminal's width.
+
+        Names of files differ in their ends: `…-2026-11-28.csv`.
+        """
         if self.enabled:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            self._write(f"{CLEAR_LINE}{text[: width - 1]}")
+            self._write(f"{CLEAR_LINE}{_fitted(printable(text), printable(name), width - 1)}")
 
     def clear(self) -> None:
         if self.enabled:
@@ -93,16 +121,22 @@ class Progress:
         if part:
             left = seconds * (1 - part) / part
             text = f"{_bar(part)} {part:4.0%}  {text}  {_clock(left)} left"
-        self._line.show(f"{text}  {_shown(name)}")
+        self._line.show(text, name.rpartition("/")[2])
 
     def finish(self) -> None:
         self._line.clear()
 
 
-def _shown(name: str) -> str:
-    """Return the last part of a path, with `?` for characters that could move the cursor."""
-    last = name.rpartition("/")[2]
-    return "".join(letter if letter.isprintable() else "?" for letter in last)
+def _fitted(text: str, name: str, width: int) -> str:
+    """Return text and name in `width` columns; of a name that does not fit, the end."""
+    room = width - len(text) - 2
+    # Letters beyond ASCII may take two columns.
+    columns = len(name) if name.isascii() else 2 * len(name)
+    if not name or room < 2:
+        return text[:width]
+    if columns > room:
+        name = f"…{name[len(name) - (room - 2) * len(name) // columns :]}"
+    return f"{text}  {name}"
 
 
 def _bar(part: float, width: int = 20) -> str:

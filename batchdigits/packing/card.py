@@ -8,7 +8,7 @@ from typing import Any
 from batchdigits.archive.manifest import Manifest
 from batchdigits.files.digest import digest_bytes
 from batchdigits.packing.contents import Scores
-from batchdigits.text import markdown
+from batchdigits.text import markdown, printable
 
 TUTORIAL_DIGITS = "sklearn.datasets.load_digits"
 """The manifest's `data.source` of a model that learned scikit-learn's digits."""
@@ -57,7 +57,7 @@ def write_card(manifest: Manifest, scores: Scores, members: Mapping[str, bytes])
 
 
 def _purpose(manifest: Manifest) -> str:
-    labels = ", ".join(str(label) for label in manifest.classes.values[:20])
+    labels = ", ".join(printable(str(label)) for label in manifest.classes.values[:20])
     more = len(manifest.classes) - 20
     return (
         "Reads a handwritten character cut out of a scanned form. Its input is 64 pixels of an 8x8 "

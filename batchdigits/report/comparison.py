@@ -8,7 +8,7 @@ from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.evaluation.compare import BundleComparison, Flip
 from batchdigits.evaluation.confusion import MATRIX_CLASSES
 from batchdigits.files.digest import short_digest
-from batchdigits.text import listing, table
+from batchdigits.text import listing, printable, table
 
 WIDEST_CELL = 24
 
@@ -39,7 +39,11 @@ def _head(comparison: BundleComparison, old: BundleFile, new: BundleFile) -> str
     tally, label = comparison.old, comparison.label
     labels = "no labels" if label is None else f"{tally.labelled:,} with a label in {label!r}"
     counts = f"{tally.counts.rows_in:,} rows, {tally.counts.rows_rejected:,} rejected, {labels}"
-    lines = [f"old   {_named(old)}", f"new   {_named(new)}", f"data  {comparison.data}: {counts}"]
+    lines = [
+        f"old   {_named(old)}",
+        f"new   {_named(new)}",
+        f"data  {printable(comparison.data)}: {counts}",
+    ]
     if comparison.old.unknown or comparison.new.unknown:
         lines.append(
             f"rows of a class that the bundle lacks: {comparison.old.unknown:,} with the old, "

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchdigits.evaluation.confusion import share_interval
 from batchdigits.evaluation.files import SHOWN_CONFUSIONS, Evaluation
-from batchdigits.text import count_of, listing, table
+from batchdigits.text import count_of, listing, printable, table
 
 WIDEST_CELL = 40
 
@@ -45,7 +45,7 @@ def format_evaluation(evaluation: Evaluation, keep_groups: int) -> str:
 def _head(evaluation: Evaluation) -> str:
     total, inputs = evaluation.total, evaluation.inputs
     bundle = f"{evaluation.bundle['name']}@{evaluation.bundle['version']}"
-    where = inputs[0].name if len(inputs) == 1 else f"{len(inputs)} inputs"
+    where = printable(inputs[0].name) if len(inputs) == 1 else f"{len(inputs)} inputs"
     lines = [f"{bundle} on {total.labelled:,} labelled rows of {where}"]
     if total.counts.rows_rejected:
         reasons = listing(f"{n:,} {reason}" for reason, n in total.counts.reasons.items())
@@ -55,9 +55,10 @@ def _head(evaluation: Evaluation) -> str:
     if total.unknown:
         labels = count_of(total.unknown, "label")
         lines.append(f"{labels} not among the classes of the bundle, counted as wrong")
-    lines += [f"{tally.name}: {tally.suspicion}" for tally in inputs if tally.suspicion]
+    lines += [f"{printable(tally.name)}: {tally.suspicion}" for tally in inputs if tally.suspicion]
     lines += [
-        f"{tally.name}: the bundle was trained on this very file: expect more errors on new rows"
+        f"{printable(tally.name)}: the bundle was trained on this very file: expect more errors on "
+        "new rows"
         for tally in inputs
         if tally.trained_on
     ]

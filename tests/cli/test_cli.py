@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import pty
 import subprocess
@@ -13,6 +14,7 @@ from paths import ROOT
 
 from batchdigits.cli.boundary import run_command
 from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
+from batchdigits.cli.terminal import _fitted, print_json, print_result, print_text
 from batchdigits.errors import (
     BatchdigitsError,
     BundleError,
@@ -26,6 +28,7 @@ from batchdigits.errors import (
     UnusableInputError,
     UsageError,
 )
+from batchdigits.text import table
 
 
 def run(error: BaseException | None, *flags: str) -> int:
@@ -120,9 +123,66 @@ def test_progress_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     assert "5,000 rows" in drawn
     assert "rows/s" in drawn
     assert "left" in drawn
-    assert "left  a?.csv" in drawn
+    assert r"left  a\x1b.csv" in drawn
     assert "rows/s  b.csv" in drawn
     assert drawn.endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("short.csv", "10 rows  short.csv"),
+        ("forms-of-all-branches-2026-11-28.csv", "10 rows  …ches-2026-11-28.csv"),
+        ("ziffern-für-die-nacht-2026-11-28.csv", "10 rows  …11-28.csv"),
+    ],
+)
+def test_the_status_line_keeps_the_end_of_a_name(name: str, shown: str) -> None:
+    """Names of one delivery differ there. A letter beyond ASCII may take two columns."""
+    assert _fitted("10 rows", name, 30) == shown
+    assert _fitted("10 rows", name, 8) == "10 rows"[:8]
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.csv\r\n\x00\x7f\u2028"
+
+
+def test_no_way_out_lets_a_terminal_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors, warnings, tables, results, progress: what comes from outside is shown as escapes."""
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+
+    def body(_arguments: argparse.Namespace) -> int:
+        logging.getLogger("batchdigits").warning("%s: odd", HOSTILE)
+        logging.getLogger("batchdigits").info("%s", table([["NAME"], [HOSTILE]]))
+        print_result(f"ok {HOSTILE}")
+        print_text(table([["NAME"], [HOSTILE]]))
+        raise NoInputError(f"{HOSTILE}: no such file")
+
+    assert run_command(parser, body, ()) == 66
+    out, err = capsys.readouterr()
+    for text, lines in ((out, 3), (err, 4)):
+        assert text.count("\n") == lines
+        assert text.replace("\n", "").isprintable()
+        assert r"\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.csv" in text
+    assert run_command(parser, lambda _: 0, [HOSTILE]) == 2
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+def test_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has escapes of its own, and gives back what went in."""
+    print_json({"name": HOSTILE})
+    run(NoInputError(HOSTILE.replace("\r\n", "").replace("\u2028", "")), "--log-format", "json")
+    out, err = capsys.readouterr()
+    assert json.loads(out)["name"] == HOSTILE
+    assert "\x1b]0;owned" in json.loads(err)["message"]
+    assert out.strip().isprintable()
+    assert err.strip().isprintable()
+
+
+def test_a_traceback_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    run(ZeroDivisionError(HOSTILE), "--debug")
+    err = capsys.readouterr().err
+    assert err.count("\n") > 3
+    assert err.replace("\n", "").isprintable()
 
 
 INTERRUPTING = """
