@@ -36,7 +36,7 @@ INNER_FLOORS = {
     "files": [
         {"digest", "lock", "names", "plain", "strict_json"},
         {"atomic", "content"},
-        {"compression", "folder", "targets"},
+        {"compression", "folder", "targets", "written"},
         {"commit", "streams"},
         {"inputs", "places"},
     ],

@@ -22,6 +22,7 @@ engines/onnx/test_onnx_engine.py | a model passes through all of these | protobu
 engines/test_open.py | every engine keeps it | contract
 exports/test_export.py | the subcommand is run as people type it | ../bundles/export
 exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_model
+files/test_commit.py | receipts and commits name it | written
 files/test_streams.py | only streams use it | compression
 files/places/test_local.py | the only place there is | contract
 monitoring/test_suspicion.py | the verdict rests on both | looks ranges

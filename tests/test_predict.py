@@ -609,10 +609,10 @@ def killed_while_renaming(*arguments: str | Path) -> None:
         "import os, sys\n"
         "from batchdigits.files import commit\n"
         "from batchdigits.predict import main\n"
-        "really = commit.replace_under_lock\n"
-        "def replace(path, data):\n"
+        "really = commit.create_under_lock\n"
+        "def create(path, data):\n"
         "    os._exit(9) if path.name.endswith('receipt.json') else really(path, data)\n"
-        "commit.replace_under_lock = replace\n"
+        "commit.create_under_lock = create\n"
         "main(sys.argv[1:])\n"
     )
     command = [sys.executable, "-c", program, *map(str, arguments)]

@@ -1,6 +1,7 @@
 """`receipts verify` checks files against their receipts, and reports every difference."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile_files import HOSTILE
 from numpy.typing import NDArray
 from paths import ROOT, SAMPLE_DATA
 
@@ -208,6 +210,66 @@ def test_a_receipt_with_wrong_counts_is_found(
     edit(folder / "bad.receipt.json", **changes)
     code, _, err = run("bad.receipt.json")
     assert (code, "its ledger does not add up" in err) == (65, True)
+
+
+@pytest.mark.parametrize("role", ["predictions", "rejects"])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_receipt_with_another_number_of_bytes_is_found(
+    role: str, more: int, folder: Path, run: Run
+) -> None:
+    """Before any digest: the file may be a terabyte of nothing."""
+    path = folder / "bad.receipt.json"
+    outputs = json.loads(path.read_text())["outputs"]
+    outputs[role]["bytes"] += more
+    edit(path, outputs=outputs)
+    code, _, err = run("bad.receipt.json")
+    assert (code, f"bytes, the receipt says {outputs[role]['bytes']}" in err) == (65, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"rows_in": 37}, "the counts of its receipt don't add up"),
+        ({"rows_predicted": 19}, "the counts of its receipt don't add up"),
+        ({"reasons": {"missing": 15}}, "the counts of its receipt don't add up"),
+        ({"estimated_accuracy": float("nan")}, "no receipt says what it came from"),
+        ({"exit_code": float("inf")}, "no receipt says what it came from"),
+        ({"rows_in": 10**400}, "no receipt says what it came from"),
+    ],
+)
+def test_predict_does_not_believe_a_receipt_that_makes_no_sense(
+    changes: dict[str, Any], problem: str, folder: Path
+) -> None:
+    """Its summary would repeat what the receipt says."""
+    edit(folder / "bad.receipt.json", **changes)
+    summary = batchdigits.score(folder / "bad.csv", max_rejects=16)
+    assert (summary.exit_code, summary.inputs[0].status) == (73, "refused")
+    assert problem in str(summary.inputs[0].error)
+
+
+@pytest.mark.parametrize("where", ["/proc/kmsg", "/dev/zero", "pipe", ".", "/proc/self/mem"])
+def test_a_forged_receipt_does_not_make_us_read_what_never_ends(
+    where: str, folder: Path, run: Run
+) -> None:
+    os.mkfifo(folder / "pipe")
+    receipt = json.loads((folder / "bad.receipt.json").read_text())
+    edit(folder / "bad.receipt.json", input={**receipt["input"], "path": where})
+    code, _, err = run("bad.receipt.json")
+    assert code in (65, 66, 74)
+    assert where in err
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_what_is_no_small_file_of_json_is_not_a_receipt(
+    plant: Callable[[Path], None], folder: Path, run: Run
+) -> None:
+    receipt = folder / "bad.receipt.json"
+    receipt.unlink()
+    plant(receipt)
+    code, out, err = run("bad.receipt.json")
+    assert (code, out, "not a receipt" in err) == (65, "not ok bad.receipt.json: differs\n", True)
+    summary = batchdigits.score("bad.csv", max_rejects=16)
+    assert summary.exit_code == 73
 
 
 def test_rejects_that_are_not_in_the_receipt_are_found(tmp_path: Path, run: Run) -> None:

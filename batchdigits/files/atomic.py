@@ -29,6 +29,8 @@ _UNUSABLE_NAME = {
 }
 # Some network and FUSE file systems can't sync a folder at all; they order renames themselves.
 _UNSYNCABLE_FOLDER = {errno.EINVAL, errno.ENOTSUP}
+# FAT and some network and FUSE file systems have no second names for a file.
+_UNLINKABLE = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _MODE = 0o666
 
 OVERWRITE = "give --overwrite, or name another file"
@@ -53,13 +55,24 @@ def replace_under_lock(path: Path, data: bytes) -> None:
     _replace(temporary_name(path), path, data)
 
 
+def create_under_lock(path: Path, data: bytes) -> None:
+    """Write as `replace_under_lock` does, but never over anything. Raises FileExistsError."""
+    temporary = temporary_name(path)
+    try:
+        write_synced(temporary, path, data)
+        name_new(temporary, path)
+    finally:
+        remove_file(temporary)
+    fsync_folder(path.parent)
+
+
 def _own_temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _replace(temporary: Path, path: Path, data: bytes) -> None:
     try:
-        _write_synced(temporary, path, data)
+        write_synced(temporary, path, data)
         move_file(temporary, path)
     finally:
         remove_file(temporary)
@@ -69,18 +82,24 @@ def _replace(temporary: Path, path: Path, data: bytes) -> None:
 def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     """Write `data` to `path`, whole or not at all, and never over anything that is there.
 
-    The umask takes permissions away from `mode`. Raises FileExistsError when the name is taken (a
-    rename would overwrite, a link refuses), OutputError when it can't be written, IOFailedError
-    when writing failed.
+    The umask takes permissions away from `mode`. Raises FileExistsError when the name is taken,
+    OutputError when it can't be written, IOFailedError when writing failed.
     """
     temporary = _own_temporary(path)
     try:
-        _write_synced(temporary, path, data, mode)
-        with explained(path, passing=FileExistsError):
-            os.link(temporary, path)
+        write_synced(temporary, path, data, mode)
+        name_new(temporary, path)
     finally:
         remove_file(temporary)
     fsync_folder(path.parent)
+
+
+def write_synced(temporary: Path, path: Path, data: bytes, mode: int = _MODE) -> None:
+    """Write a new temporary for `path` and wait until its bytes are on the disk."""
+    writer = open_temporary(temporary, mode)
+    with explained(path), closing(writer):
+        writer.write(data)
+        writer.sync()
 
 
 def write_output(
@@ -144,15 +163,18 @@ def _taken(path: Path, fix: str) -> OutputError:
 def open_temporary(path: Path, mode: int = _MODE) -> HashingWriter:
     """Open a new file with the umask's permissions, in place of a regular file that may be there.
 
-    Never follows a link. Raises OutputError or IOFailedError.
+    The file is nobody else's: if another process creates one meanwhile, this fails. Never follows
+    a link. Raises OutputError or IOFailedError.
     """
+    create = os.O_CREAT | os.O_EXCL
     with explained(path):
         # A leftover may have other permissions or a second name elsewhere; a device stays.
         with suppress(FileNotFoundError):
             if stat.S_ISREG(path.lstat().st_mode):
                 path.unlink()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, mode)
+            else:
+                create = 0
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | create, mode)
         return HashingWriter(io.FileIO(descriptor, "wb"))
 
 
@@ -160,6 +182,29 @@ def move_file(source: Path, target: Path) -> None:
     """Rename `source` over whatever `target` is. The caller syncs the folder."""
     with explained(target):
         source.replace(target)
+
+
+def name_new(source: Path, target: Path) -> None:
+    """Give the file at `source` the name `target` too, where nothing may be.
+
+    The caller syncs the folder and then removes the old name, which may be gone. Raises
+    FileExistsError when the name is taken: a rename would overwrite, a link refuses. Where the file
+    system has no links it is renamed, and nothing but a look before that keeps a file that appears
+    at the same instant.
+    """
+    with explained(target, passing=FileExistsError):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            # NFS repeats a call whose answer was lost: then the name is taken by this very file.
+            if not os.path.samestat(source.lstat(), target.lstat()):
+                raise
+        except OSError as error:
+            if error.errno not in _UNLINKABLE:
+                raise
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+            source.replace(target)
 
 
 def remove_file(path: Path) -> None:
@@ -199,10 +244,3 @@ def explained(path: Path, passing: type[OSError] | tuple[()] = ()) -> Iterator[N
         raise IOFailedError(
             f"{path}: writing failed: {cause}; free or check the disk, then run again"
         ) from error
-
-
-def _write_synced(temporary: Path, path: Path, data: bytes, mode: int = _MODE) -> None:
-    writer = open_temporary(temporary, mode)
-    with explained(path), closing(writer):
-        writer.write(data)
-        writer.sync()

@@ -2,7 +2,8 @@
 
 No final name is touched before the `.commit` file exists; after that every step can be repeated
 from the files on the disk. The `.commit` file is named after the receipt, which all runs of one
-stem share, and lists its files: a run with other outputs and the same receipt can complete it too.
+stem share, and lists its files: a run with other outputs and the same receipt can complete it too,
+if it is of the same user. No file of another stem is ever touched.
 The folder is synced before each step that relies on earlier ones, so that a power cut can't reorder
 them.
 """
@@ -18,56 +19,74 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits.errors import BatchdigitsError, InternalError, InterruptedRunError, IOFailedError
+from batchdigits.errors import (
+    BatchdigitsError,
+    InternalError,
+    InterruptedRunError,
+    IOFailedError,
+    OutputError,
+)
 from batchdigits.files.atomic import (
+    create_under_lock,
+    explained,
     fsync_folder,
     move_file,
+    name_new,
     remove_file,
     replace_under_lock,
     temporary_name,
 )
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import split_name
-from batchdigits.files.plain import NOT_SMALL, read_small
+from batchdigits.files.plain import NOT_SMALL, read_plain, read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.files.targets import Targets
+from batchdigits.files.written import (
+    WrittenFile,
+    entry_of,
+    from_entries,
+    is_file_of,
+    verify_written,
+)
+from batchdigits.text import listing
 
 Record = dict[str, Any]
 
 MAX_RECEIPT_BYTES = 4 * 1024 * 1024
 """A receipt has some 20 KB; the names of its columns may be long."""
 
-_LONGEST_NAME = 255  # bytes, on every file system of Linux
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """An output with a complete temporary: its final path, `sha256:…`, and length in bytes."""
-
-    path: Path
-    digest: str
-    bytes: int
-
 
 @dataclass(frozen=True, slots=True)
 class _Commit:
-    """The steps to do: the future receipt, its outputs, and the files to remove."""
+    """The steps to do: the future receipt, its outputs, and the files to remove.
+
+    With `overwrite` the final names may be taken; without it, nothing may be there.
+    """
 
     receipt: Record
     outputs: list[WrittenFile]
     replaced: list[WrittenFile]
+    overwrite: bool
+
+    def facts(self) -> Record:
+        """The commit as its file holds it; the outputs are those of the receipt."""
+        replaced = [entry_of(output) for output in self.replaced]
+        return {"receipt": self.receipt, "replaced": replaced, "overwrite": self.overwrite}
 
 
 def recover(targets: Targets) -> None:
     """Complete or discard the commit of an earlier run; call it first, under the lock.
 
     A commit whose files all exist with their digests, as temporary or final, is completed, whether
-    it is of these targets or of others with the same receipt. Otherwise its temporaries and the
-    `.commit` are removed. The temporaries of these targets are removed too, and nothing else.
+    it is of these targets or of others with the same receipt, unless a name is taken that it may
+    not overwrite. Otherwise its temporaries and the `.commit` are removed. The temporaries of these
+    targets are removed too, and nothing else. Raises OutputError, and touches nothing, for a
+    `.commit` that another user or no run of this stem can have written.
     """
     commit = _read_commit(targets)
-    if commit is not None and all(_settle(output) for output in commit.outputs):
-        _finish(targets, commit)
+    pending = None if commit is None else _pending(targets, commit)
+    if commit is not None and pending is not None:
+        _finish(targets, commit, pending)
     else:
         for output in () if commit is None else commit.outputs:
             remove_file(temporary_name(output.path))
@@ -75,23 +94,36 @@ def recover(targets: Targets) -> None:
     _remove_leftovers(targets)
 
 
-def publish(targets: Targets, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None:
+def publish(
+    targets: Targets,
+    written: Sequence[WrittenFile],
+    receipt: Mapping[str, Any],
+    *,
+    overwrite: bool = True,
+) -> None:
     """Give the temporaries their final names, then write the receipt with their digests.
 
     `written` is the predictions and the rejects, if there are any; their temporaries are complete
-    and synced. The files of an earlier receipt of that name are removed, unless they were changed
-    since or are input files of this run; so are older rejects. Raises IOFailedError or OutputError;
-    the next run's recover() then completes or discards the commit.
+    and synced. With `overwrite`, the files of an earlier receipt of that name are removed, unless
+    they were changed since or are input files of this run; so are older rejects. Without it,
+    nothing that has appeared at a final name is replaced. Raises IOFailedError or OutputError; the
+    next run's recover() then completes or discards the commit.
     """
     _refuse_others(targets, written)
-    for output in written:
-        _verify_size(output)
+    replaced = _replaced(targets, written) if overwrite else []
+    for path in (*targets.finals, *(output.path for output in replaced)):
+        _refuse_taken(path, overwrite=overwrite)
     outputs = sorted(written, key=lambda output: output.path != targets.predictions)
-    replaced = _replaced(targets, written)
-    commit = _Commit({**receipt, "outputs": _described(targets, outputs)}, outputs, replaced)
-    entries = [_entry(output) for output in replaced]
-    replace_under_lock(targets.commit, as_json({"receipt": commit.receipt, "replaced": entries}))
-    _finish(targets, commit)
+    record = {**receipt, "outputs": _described(targets, outputs)}
+    commit = _Commit(record, outputs, replaced, overwrite)
+    replace_under_lock(targets.commit, as_json(commit.facts()))
+    try:
+        for output in outputs:  # only now: the less time until it is renamed, the better
+            verify_written(output)
+    except IOFailedError:
+        remove_file(targets.commit)  # nothing was done yet
+        raise
+    _finish(targets, commit, outputs)
     _remove_leftovers(targets)
 
 
@@ -128,7 +160,7 @@ def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile]
     match receipt.get("outputs"):
         case {"predictions": dict(predictions), "rejects": (dict() | None) as rejects}:
             entries = [predictions] if rejects is None else [predictions, rejects]
-            return _from_entries(folder, entries)
+            return from_entries(folder, entries)
     return None
 
 
@@ -137,7 +169,7 @@ def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
     named = {output.path for output in outputs}
     if targets.predictions not in named or named - {targets.predictions, targets.rejects}:
         return False
-    if not all(_is_file_of(output.path, output) for output in outputs):
+    if not all(is_file_of(output.path, output) for output in outputs):
         return False
     return targets.rejects in named or not os.path.lexists(targets.rejects)
 
@@ -149,26 +181,52 @@ def as_json(record: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _finish(targets: Targets, commit: _Commit) -> None:
-    """Do every step from the `.commit` to the receipt. Each may have been done before."""
-    if os.path.lexists(targets.receipt):
-        remove_file(targets.receipt)
-        fsync_folder(targets.folder)  # an old receipt must not reappear beside new files
-    for old in commit.replaced:
-        if _is_file_of(old.path, old):
-            remove_file(old.path)
-    for output in reversed(commit.outputs):
-        _promote(output.path)
-    fsync_folder(targets.folder)  # a new receipt must not appear before its files
-    replace_under_lock(targets.receipt, as_json(commit.receipt))
+def _finish(targets: Targets, commit: _Commit, pending: Sequence[WrittenFile]) -> None:
+    """Do every step from the `.commit` to the receipt. Each may have been done before.
+
+    `pending` are the outputs that still have the name of their temporary.
+    """
+    if commit.overwrite:
+        _replace_old(targets, commit, pending)
+    else:
+        _place_new(targets, commit, pending)
+    for output in commit.outputs:
+        remove_file(temporary_name(output.path))
     remove_file(targets.commit)
     fsync_folder(targets.folder)
 
 
-def _promote(path: Path) -> None:
-    temporary = temporary_name(path)
-    if os.path.lexists(temporary):
-        move_file(temporary, path)
+def _replace_old(targets: Targets, commit: _Commit, pending: Sequence[WrittenFile]) -> None:
+    if os.path.lexists(targets.receipt):
+        remove_file(targets.receipt)
+        fsync_folder(targets.folder)  # an old receipt must not reappear beside new files
+    for old in commit.replaced:
+        if is_file_of(old.path, old):
+            remove_file(old.path)
+    for output in reversed(pending):
+        move_file(temporary_name(output.path), output.path)
+    fsync_folder(targets.folder)  # a new receipt must not appear before its files
+    replace_under_lock(targets.receipt, as_json(commit.receipt))
+
+
+def _place_new(targets: Targets, commit: _Commit, pending: Sequence[WrittenFile]) -> None:
+    """Take names that nothing has; if one was taken meanwhile, give back those taken so far."""
+    placed: list[WrittenFile] = []
+    path = targets.receipt
+    try:
+        for output in reversed(pending):
+            path = output.path
+            name_new(temporary_name(path), path)
+            placed.append(output)
+        fsync_folder(targets.folder)  # no name must go, and no receipt appear, before the new names
+        path = targets.receipt
+        if not _is_receipt_of(path, commit):
+            create_under_lock(path, as_json(commit.receipt))
+    except FileExistsError as error:
+        for output in placed:
+            if is_file_of(output.path, output):
+                remove_file(output.path)
+        raise _appeared(path) from error
 
 
 def _remove_leftovers(targets: Targets) -> None:
@@ -176,33 +234,45 @@ def _remove_leftovers(targets: Targets) -> None:
         remove_file(path)
 
 
-def _settle(output: WrittenFile) -> bool:
-    """Return whether the output exists and is complete; of two copies the final one is kept."""
-    temporary = temporary_name(output.path)
-    if _is_file_of(output.path, output):
-        remove_file(temporary)
-        return True
-    return _is_file_of(temporary, output)
+def _pending(targets: Targets, commit: _Commit) -> list[WrittenFile] | None:
+    """The outputs that are complete without their final name; None if one is not complete.
+
+    None also if a name is taken that the commit may not overwrite.
+    """
+    pending = [output for output in commit.outputs if not is_file_of(output.path, output)]
+    if not all(is_file_of(temporary_name(output.path), output) for output in pending):
+        return None
+    taken = [output.path for output in pending if os.path.lexists(output.path)]
+    if os.path.lexists(targets.receipt) and not _is_receipt_of(targets.receipt, commit):
+        taken.append(targets.receipt)
+    return pending if commit.overwrite or not taken else None
 
 
-def _is_file_of(path: Path, output: WrittenFile) -> bool:
-    try:
-        status = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_size != output.bytes:
-        return False
-    return digest_file(path) == output.digest
+def _is_receipt_of(path: Path, commit: _Commit) -> bool:
+    return _read_json(path) == commit.receipt
 
 
-def _verify_size(output: WrittenFile) -> None:
-    temporary = temporary_name(output.path)
-    size = temporary.stat().st_size if temporary.is_file() else 0
-    if size != output.bytes:
-        raise IOFailedError(
-            f"{temporary}: {output.bytes} bytes were written, but the file has {size}; nothing was "
-            "published; check that the folder and its mount still exist, then run again"
+def _refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError for a file that has appeared, or that only another user may replace."""
+    with explained(path):
+        try:
+            status, folder = path.lstat(), path.parent.stat()
+        except FileNotFoundError:
+            return
+    if not overwrite:
+        raise _appeared(path)
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, status.st_uid, folder.st_uid):
+        raise OutputError(
+            f"{path}: belongs to user {status.st_uid}, and in {path.parent} only its owner may "
+            "replace it (sticky bit); nothing was published; choose another --output"
         )
+
+
+def _appeared(path: Path) -> OutputError:
+    return OutputError(
+        f"{path}: appeared while the run was scoring; nothing was published; move it away, or "
+        "replace it with --overwrite"
+    )
 
 
 def _refuse_others(targets: Targets, written: Sequence[WrittenFile]) -> None:
@@ -221,7 +291,7 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
         for output in old
         if output.path not in ours
         and _is_of_stem(output.path, targets.receipt)
-        and _is_file_of(output.path, output)
+        and is_file_of(output.path, output)
         and not targets.reads(output.path)
     ]
     if targets.rejects not in {output.path for output in written} and targets.rejects.is_file():
@@ -240,13 +310,9 @@ def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
     """The outputs as a receipt describes them: file names without folders, which may be moved."""
     by_path = {output.path: output for output in outputs}
     return {
-        "predictions": _entry(by_path[targets.predictions]),
-        "rejects": _entry(by_path[targets.rejects]) if targets.rejects in by_path else None,
+        "predictions": entry_of(by_path[targets.predictions]),
+        "rejects": entry_of(by_path[targets.rejects]) if targets.rejects in by_path else None,
     }
-
-
-def _entry(output: WrittenFile) -> Record:
-    return {"path": output.path.name, "sha256": output.digest, "bytes": output.bytes}
 
 
 def _read_json(path: Path) -> object:
@@ -261,33 +327,48 @@ def _read_json(path: Path) -> object:
         raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
+def check_commit(targets: Targets) -> bool:
+    """Return whether a commit is in progress. Raises OutputError for one that is not ours."""
+    _read_commit(targets)
+    return os.path.lexists(targets.commit)
+
+
 def _read_commit(targets: Targets) -> _Commit | None:
-    """The commit in progress of this receipt; None when there is none or it is damaged."""
-    match _read_json(targets.commit):
+    """The commit in progress of this receipt; None when there is none or it is damaged.
+
+    Raises OutputError for one that another user or no run of this stem can have written: whoever
+    may write in the folder could have planted it.
+    """
+    path = targets.commit
+    try:
+        data, facts = read_plain(path, MAX_RECEIPT_BYTES)
+        if facts.st_uid != os.geteuid():
+            raise _not_ours(path, f"belongs to user {facts.st_uid}, this is {os.geteuid()}")
+        document = parse_strict(data)
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError as error:
+        raise _not_ours(path, f"can't be read: {error.strerror or error}") from error
+    match document:
         case {"receipt": dict(receipt), "replaced": list(entries)}:
             outputs = named_outputs(targets.folder, receipt)
-            replaced = _from_entries(targets.folder, entries)
-            if outputs is not None and replaced is not None:
-                return _Commit(receipt, outputs, replaced)
+            replaced = from_entries(targets.folder, entries)
+            if outputs is None or replaced is None:
+                return None
+            strange = [
+                output.path.name
+                for output in (*outputs, *replaced)
+                if not _is_of_stem(output.path, targets.receipt)
+            ]
+            if strange:
+                raise _not_ours(path, f"names {listing(strange)}, which no run of it writes")
+            # Older versions asked before they scored, and never again.
+            return _Commit(receipt, outputs, replaced, document.get("overwrite") is not False)
     return None
 
 
-def _from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] | None:
-    files = []
-    for entry in entries:
-        match entry:
-            case {"path": str(name), "sha256": str(digest), "bytes": int(size)} if _is_name(name):
-                files.append(WrittenFile(folder / name, digest, size))
-            case _:
-                return None
-    return files
-
-
-def _is_name(name: str) -> bool:
-    """Return whether this can be the name of a file in its own folder."""
-    try:
-        encoded = os.fsencode(name)
-    except UnicodeEncodeError:
-        return False
-    plain = b"/" not in encoded and b"\0" not in encoded and encoded not in (b"", b".", b"..")
-    return plain and len(encoded) <= _LONGEST_NAME
+def _not_ours(path: Path, problem: str) -> OutputError:
+    return OutputError(
+        f"{path}: {problem}; nothing was touched; it is the rest of a run that was killed while it "
+        "published: let the user of that run run it again, or remove the file"
+    )

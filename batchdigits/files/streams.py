@@ -183,7 +183,7 @@ class OutputStream:
     """A file being written, usable as a sink of pyarrow: compressed and hashed on the way.
 
     Every method raises IOFailedError when writing failed. The file is complete only after close();
-    abort() gives it up.
+    abort() gives it up. `inode` tells the file from another of its name.
     """
 
     def __init__(self, path: Path, writer: HashingWriter, encoder: Encoder) -> None:
@@ -192,6 +192,7 @@ class OutputStream:
         self._encoder = encoder
         self._position = 0
         self._abandoned = False
+        self.inode = writer.inode
 
     @property
     def closed(self) -> bool:

@@ -21,10 +21,17 @@ from batchdigits.files.names import (
 )
 from batchdigits.text import listing
 
+_PREDICTIONS, _REJECTS = ".predictions", ".rejects"
+"""What the stem of an output ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The final names of one input file's outputs, all in one folder, and their format `kind`."""
+    """The final names of one input file's outputs, all in one folder, and their format `kind`.
+
+    Every final name belongs to one receipt, whatever run writes it: who holds the receipt's lock is
+    the only writer of them all. `problem` tells why no run may write them.
+    """
 
     predictions: Path
     rejects: Path
@@ -33,6 +40,7 @@ class Targets:
     compression: Compression = None
     inputs: frozenset[tuple[int, int]] = frozenset()
     """Device and inode of every input file of the run."""
+    problem: str = ""
 
     @property
     def folder(self) -> Path:
@@ -63,26 +71,38 @@ class Targets:
 def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:
     """Plan the outputs of each input file: beside it, or in the file or folder `output`.
 
-    Creates nothing. Raises UsageError for `-` without an output file, for one output file and
-    several inputs, an unknown suffix, two inputs that would write one name, and an input that
-    would be overwritten.
+    Creates nothing. Inputs that would write one name, or overwrite an input, have a `problem`,
+    which check_targets raises; if all have one it is raised here. Raises UsageError for `-` without
+    an output file, for one output file and several inputs, and for a name of unknown suffix or with
+    the suffix of rejects.
     """
     planned = _plan(inputs, output)
-    _refuse_collisions(inputs.inputs, planned)
+    writers = _writers(inputs.inputs, planned)
     identities = {
         identity: input_file.name
         for input_file in inputs.inputs
         if (identity := _identity(0 if input_file.path is None else input_file.path))
     }
-    _refuse_inputs_as_targets(identities, planned)
-    return [replace(targets, inputs=frozenset(identities)) for targets in planned]
+    problems = [
+        _collision(targets, writers) or _overwritten_input(targets, identities)
+        for targets in planned
+    ]
+    if problems and all(problems):
+        raise UsageError(problems[0])
+    return [
+        replace(targets, inputs=frozenset(identities), problem=problem)
+        for targets, problem in zip(planned, problems, strict=True)
+    ]
 
 
 def check_targets(targets: Targets) -> None:
     """Refuse, before any work, names that can't be written or are not regular files.
 
-    Raises OutputError with every problem in one line. Creates nothing.
+    Raises UsageError for names that no run may write, OutputError with every problem of the disk in
+    one line. Creates nothing.
     """
+    if targets.problem:
+        raise UsageError(targets.problem)
     folder = targets.folder
     problem = _folder_problem(folder)
     if problem:
@@ -135,8 +155,8 @@ def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
 def _in_folder(folder: Path, input_file: InputFile) -> Targets:
     suffix = data_suffix(input_file.kind, input_file.compression)
     return Targets(
-        predictions=folder / f"{input_file.stem}.predictions{suffix}",
-        rejects=folder / f"{input_file.stem}.rejects{suffix}",
+        predictions=folder / f"{input_file.stem}{_PREDICTIONS}{suffix}",
+        rejects=folder / f"{input_file.stem}{_REJECTS}{suffix}",
         receipt=folder / f"{input_file.stem}.receipt.json",
         kind=input_file.kind,
         compression=input_file.compression,
@@ -151,39 +171,66 @@ def _named(output: Path) -> Targets:
             f"--output {output}: expected a name that ends in one of "
             f"{' '.join(DATA_SUFFIXES)}, or in / for a folder"
         )
+    stem = _stem_of_run(output, stem)
     return Targets(
         predictions=output,
-        rejects=output.with_name(f"{stem}.rejects{suffix}"),
+        rejects=output.with_name(f"{stem}{_REJECTS}{suffix}"),
         receipt=output.with_name(f"{stem}.receipt.json"),
         kind=kind,
         compression=compression,
     )
 
 
-def _refuse_collisions(input_files: Sequence[InputFile], planned: Sequence[Targets]) -> None:
-    writers: dict[str, InputFile] = {}
+def _stem_of_run(output: Path, stem: str) -> str:
+    """The stem of the receipt: that of the input whose outputs in a folder have the same name.
+
+    Then both runs have one receipt and one lock: neither can overwrite what the other writes.
+    """
+    if stem.lower().endswith(_REJECTS):
+        raise UsageError(
+            f"--output {output}: a name that ends in {_REJECTS} is for the rejects of another "
+            "output; choose another name"
+        )
+    return stem[: -len(_PREDICTIONS)] if stem[1:].lower().endswith(_PREDICTIONS) else stem
+
+
+def _writers(
+    input_files: Sequence[InputFile], planned: Sequence[Targets]
+) -> dict[tuple[str, str], list[str]]:
+    """The input files that would write each final name, by its real folder and its name."""
+    writers: dict[tuple[str, str], list[str]] = {}
     for input_file, targets in zip(input_files, planned, strict=True):
-        folder = os.path.realpath(targets.folder)
-        for path in targets.finals:
-            first = writers.setdefault(f"{folder}/{path.name}", input_file)
-            if first is not input_file:
-                raise UsageError(
-                    f"{first.name} and {input_file.name} would both write {path}; score each in a "
-                    "run of its own with another --output"
-                )
+        for name in _final_names(targets):
+            writers.setdefault(name, []).append(input_file.name)
+    return writers
 
 
-def _refuse_inputs_as_targets(
-    identities: Mapping[tuple[int, int], str], planned: Sequence[Targets]
-) -> None:
-    for targets in planned:
-        for path in _all_names(targets):
-            identity = _identity(path)
-            if identity is not None and identity in identities:
-                raise UsageError(
-                    f"{identities[identity]}: is an input, and {path} would overwrite it; name "
-                    "another --output"
-                )
+def _final_names(targets: Targets) -> list[tuple[str, str]]:
+    folder = os.path.realpath(targets.folder)
+    return [(folder, path.name) for path in targets.finals]
+
+
+def _collision(targets: Targets, writers: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    for path, name in zip(targets.finals, _final_names(targets), strict=True):
+        if len(names := writers[name]) > 1:
+            both = (
+                f"{names[0]} and {names[1]} would both"
+                if len(names) == 2
+                else (f"{listing(names)} would all")
+            )
+            return f"{both} write {path}; score each in a run of its own with another --output"
+    return ""
+
+
+def _overwritten_input(targets: Targets, identities: Mapping[tuple[int, int], str]) -> str:
+    for path in _all_names(targets):
+        identity = _identity(path)
+        if identity is not None and identity in identities:
+            return (
+                f"{identities[identity]}: is an input, and {path} would overwrite it; name another "
+                "--output"
+            )
+    return ""
 
 
 def _identity(path: Path | int) -> tuple[int, int] | None:

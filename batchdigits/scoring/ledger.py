@@ -37,15 +37,26 @@ class Counts:
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
         """Read the counts in a receipt. Raises ValueError unless they are as `facts` writes them.
 
-        Receipts of older versions have no causes.
+        Whether they add up is another question. Receipts of older versions have no causes.
         """
-        reasons, causes = facts.get("reasons"), facts.get("causes")
-        match facts:
-            case {"rows_in": int(), "rows_predicted": int(), "rows_rejected": int()}:
-                if _are_counts(reasons) and (causes is None or _are_counts(causes)):
-                    written = {"causes": None, **facts}
-                    return cls(**{count.name: written[count.name] for count in fields(cls)})
-        raise ValueError("a count is missing or of another type")
+        written = {"causes": None, **facts}
+        values: dict[str, Any] = {count.name: written.get(count.name) for count in fields(cls)}
+        reasons, causes = values["reasons"], values["causes"]
+        rows = {name: values[name] for name in ("rows_in", "rows_predicted", "rows_rejected")}
+        if not (_are_counts(rows) and _are_counts(reasons)) or not (
+            causes is None or _are_counts(causes)
+        ):
+            raise ValueError("a count is missing or of another type")
+        return cls(**values)
+
+    @property
+    def add_up(self) -> bool:
+        """Whether rows in are predicted or rejected for a reason, and only predicted reviewed."""
+        return (
+            self.rows_in == self.rows_predicted + self.rows_rejected
+            and self.rows_rejected == sum(self.reasons.values())
+            and (self.rows_to_review or 0) <= self.rows_predicted
+        )
 
     def __add__(self, other: Counts) -> Counts:
         causes = None
@@ -97,4 +108,6 @@ def _added(
 
 
 def _are_counts(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(count, int) for count in value.values())
+    return isinstance(value, dict) and all(
+        type(count) is int and 0 <= count < 2**63 for count in value.values()
+    )

@@ -134,7 +134,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
             "seconds": round(time.time() - started, 3),
         },
     )
-    place.publish(written, receipt.facts())
+    place.publish(written, receipt.facts(), overwrite=work.policy.overwrite)
     return receipt
 
 

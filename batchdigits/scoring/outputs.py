@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from batchdigits.files.commit import WrittenFile
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import OutputStream
+from batchdigits.files.written import WrittenFile
 from batchdigits.rows.contract import Sink, Source
 from batchdigits.rows.formats import check_schema, find_format
 from batchdigits.rows.pixels import refuse_reserved
@@ -85,7 +85,7 @@ class Outputs:
             sink.close()
             stream.close()
             path = getattr(self._place.targets, role)
-            written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
+            written.append(WrittenFile(path, stream.digest(), stream.bytes_written, stream.inode))
         return written
 
     def _open(self, role: str, schema: pa.Schema, few_values: frozenset[str] = frozenset()) -> Sink:

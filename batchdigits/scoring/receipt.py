@@ -12,7 +12,6 @@ from batchdigits._version import __version__
 from batchdigits.errors import NoInputError, UnusableInputError
 from batchdigits.files.commit import (
     MAX_RECEIPT_BYTES,
-    WrittenFile,
     named_outputs,
     outputs_match,
     read_receipt,
@@ -20,6 +19,7 @@ from batchdigits.files.commit import (
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
+from batchdigits.files.written import WrittenFile
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift
 from batchdigits.rows.options import ReadOptions
 from batchdigits.scoring.ledger import Counts
@@ -190,11 +190,13 @@ def _parse_drift(facts: Mapping[str, Any]) -> Drift:
 def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Receipt | None:
     """Return the receipt if it is of the same work and its outputs are complete, else None.
 
-    Returns None also for a receipt that is damaged or of another format. Raises IOFailedError if
-    the receipt, the input file or an output can't be read.
+    Returns None also for a receipt that is damaged or of another format, or whose counts don't add
+    up. Raises IOFailedError if the receipt, the input file or an output can't be read.
     """
     receipt = _readable(targets.receipt)
     if input_file.path is None or receipt is None or not key.is_same(receipt.key):
+        return None
+    if not receipt.counts.add_up:
         return None
     if receipt.input_digest != digest_file(input_file.path):
         return None
@@ -220,6 +222,8 @@ def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:
         return f"and was written with other options ({flags})"
     if input_file.path is None or receipt.input_digest != digest_file(input_file.path):
         return f"and came from other content of {receipt.input}"
+    if not receipt.counts.add_up:
+        return "and the counts of its receipt don't add up"
     return "and its outputs were moved or changed since they were written"
 
 

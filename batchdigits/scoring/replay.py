@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +24,10 @@ from batchdigits.errors import (
     UsageError,
     worst_exit_code,
 )
-from batchdigits.files.commit import WrittenFile
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile, split_name
+from batchdigits.files.written import WrittenFile
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.rescore import (
     Sample,
@@ -144,9 +145,15 @@ def _collected(problems: list[BatchdigitsError]) -> Iterator[None]:
 
 
 def _check_output(receipt: Receipt, output: WrittenFile) -> None:
-    if not output.path.is_file():
+    size = _size(output.path)
+    if size is None:
         raise NoInputError(
             f"{receipt.path}: its output {output.path} is missing; run predict again"
+        )
+    if size != output.bytes:
+        raise UnusableInputError(
+            f"{receipt.path}: its output {output.path} was changed: it has {size} bytes, the "
+            f"receipt says {output.bytes}; run predict again"
         )
     digest = digest_file(output.path)
     if digest != output.digest:
@@ -154,6 +161,15 @@ def _check_output(receipt: Receipt, output: WrittenFile) -> None:
             f"{receipt.path}: its output {output.path} was changed: it has {digest}, the receipt "
             f"says {output.digest}; run predict again"
         )
+
+
+def _size(path: Path) -> int | None:
+    """The size of a regular file in bytes; None if there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # a NUL in the name
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _check_rejects(receipt: Receipt) -> None:
@@ -176,7 +192,7 @@ def _check_input(receipt: Receipt, path: Path | None) -> InputFile | None:
     if path is None and receipt.input == "-":
         return None
     where = Path(receipt.input) if path is None else path
-    if not where.is_file():
+    if _size(where) is None:
         raise NoInputError(
             f"{receipt.path}: its input {where} is missing; if it was moved, name it with --input"
         )
@@ -205,7 +221,7 @@ def _check_ledger(receipt: Receipt, sample: int) -> Sample:
     counted = (predicted, reasons.total(), dict(reasons))
     counts = receipt.counts
     stated = (counts.rows_predicted, counts.rows_rejected, dict(counts.reasons))
-    if counted != stated or sum(stated[:2]) != counts.rows_in:
+    if counted != stated or not counts.add_up:
         raise UnusableInputError(
             f"{receipt.path}: its ledger does not add up: it says "
             f"{count_of(counts.rows_in, 'row')} in, {_described(*stated)}; "

@@ -53,7 +53,6 @@ def test_25_each_call_on_the_output_fails_in_turn(
         assert_heals(job, after)
         codes.append(ran.code)
         emptied(job)
-    assert len(codes) > 1
     assert set(codes) <= {3, 73, 74}
     assert 74 in codes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -28,7 +29,10 @@ from fault_runs import (
     undisturbed,
     wait_for,
 )
-from fault_strace import at_each_call
+from fault_strace import at_each_call, slowed
+
+PREDICTIONS = "x.predictions.csv"
+"""What a run on x.csv writes into a folder."""
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_26_a_kill_over_an_old_output_leaves_old_or_new(
 
 
 @pytest.mark.strace
-@pytest.mark.parametrize("call", ["open", "write", "sync", "close", "rename", "unlink"])
+@pytest.mark.parametrize("call", ["open", "write", "sync", "close", "link", "unlink"])
 def test_26_a_kill_at_each_call_on_the_output(
     job: Job, after: Outcome, call: str, tmp_path: Path
 ) -> None:
@@ -151,7 +155,7 @@ def test_27_a_signal_at_any_time_leaves_no_temporaries(
 
 
 @pytest.mark.strace
-@pytest.mark.parametrize("call", ["open", "write", "sync", "rename"])
+@pytest.mark.parametrize("call", ["open", "write", "sync", "link"])
 def test_27_a_signal_at_each_call_on_the_output(
     job: Job, after: Outcome, call: str, tmp_path: Path
 ) -> None:
@@ -188,6 +192,41 @@ def test_28_racing_runs_publish_once(job: Job, after: Outcome) -> None:
         assert statuses.count("scored") == 1
         assert (job.outcome(), job.leftovers()) == (after, [])
         emptied(job)
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("call", ["open", "sync", "link", "unlink"])
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)], ids=["new", "over old"])
+def test_28_two_ways_to_one_name_never_lose_a_run_in_silence(
+    tmp_path: Path, call: str, overwrite: tuple[str, ...]
+) -> None:
+    """`x.csv --output out/` and `a.csv --output out/x.predictions.csv`, slowed down at a call."""
+    for name, count in (("x", 40), ("a", 70)):
+        (tmp_path / f"{name}.csv").write_bytes(csv_bytes(digit_rows(count)))
+    out = tmp_path / "out"
+    jobs = {40: (tmp_path / "x.csv", f"{out}/"), 70: (tmp_path / "a.csv", out / PREDICTIONS)}
+    for _ in range(TIMES):
+        out.mkdir()
+        slow = slowed(call, Job(tmp_path / "x.csv", out / PREDICTIONS).touched, tmp_path / "log")
+        started = {
+            rows: start(source, "--output", output, *overwrite, before=slow)
+            for rows, (source, output) in jobs.items()
+        }
+        codes = {rows: finish(process).code for rows, process in started.items()}
+        published = (out / PREDICTIONS).read_bytes().count(b"\n") - 1
+        assert codes[published] == 0
+        lost = {rows: code for rows, code in codes.items() if rows != published}
+        assert set(lost.values()) <= ({75, 73} if not overwrite else {75, 0})
+        if 0 in lost.values():  # one after the other, and the later was told to replace
+            receipt = json.loads((out / "x.receipt.json").read_text())
+            assert receipt["rows_in"] == published
+        assert (
+            predict(
+                "--check", *map(str, jobs[published][:1]), "--output", str(jobs[published][1])
+            ).status
+            == "unchanged"
+        )
+        shutil.rmtree(out)
 
 
 @pytest.mark.parametrize(("arguments", "code"), ENDINGS)

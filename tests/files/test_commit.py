@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_files import HOSTILE
 
 from batchdigits.errors import InternalError, InterruptedRunError, IOFailedError, OutputError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import (
     WrittenFile,
+    check_commit,
     discard,
     named_outputs,
     outputs_match,
@@ -40,14 +45,18 @@ def write(path: Path, content: bytes) -> WrittenFile:
     stream = open_output(temporary_name(path), None)
     stream.write(content)
     stream.close()
-    return WrittenFile(path, stream.digest(), stream.bytes_written)
+    return WrittenFile(path, stream.digest(), stream.bytes_written, stream.inode)
 
 
 def run(targets: Targets, predictions: bytes, rejects: bytes | None = None, **more: Any) -> None:
+    publish(targets, written_by(targets, predictions, rejects), {"format": 1, **more})
+
+
+def written_by(targets: Targets, predictions: bytes, rejects: bytes | None) -> list[WrittenFile]:
     written = [write(targets.predictions, predictions)]
     if rejects is not None:
         written.append(write(targets.rejects, rejects))
-    publish(targets, written, {"format": 1, **more})
+    return written
 
 
 def matches(targets: Targets, receipt: Any) -> bool:
@@ -375,3 +384,160 @@ def test_a_signal_while_discarding_is_told_after_all_is_gone(
     with pytest.raises(InterruptedRunError):
         discard(targets)
     assert contents(targets) == {}
+
+
+@pytest.mark.parametrize("role", ["predictions", "rejects", "receipt"])
+def test_a_file_that_appeared_during_the_run_is_not_replaced(targets: Targets, role: str) -> None:
+    written = written_by(targets, b"new", b"new rejects")
+    theirs = getattr(targets, role)
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(OutputError, match=f"{theirs.name}: appeared while the run was scoring"):
+        publish(targets, written, {}, overwrite=False)
+    discard(targets)
+    assert contents(targets) == {theirs.name: b"theirs"}
+    publish(targets, written_by(targets, b"new", b"new rejects"), {}, overwrite=True)
+    assert targets.predictions.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("role", ["predictions", "rejects", "receipt"])
+def test_a_file_that_appears_in_the_middle_of_the_commit_is_not_replaced(
+    targets: Targets, role: str, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that the commit took before are given back."""
+    theirs = getattr(targets, role)
+    really = os.link
+
+    def link(source: Path, target: Path, **options: Any) -> None:
+        if target == theirs:
+            theirs.write_bytes(b"theirs")
+        if not links:
+            raise OSError(errno.EPERM, "no links on this file system")
+        really(source, target, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(OutputError, match=f"{theirs.name}: appeared while"):
+        publish(targets, written_by(targets, b"new", b"rejects"), {}, overwrite=False)
+    discard(targets)
+    assert contents(targets) == {theirs.name: b"theirs"}
+
+
+def test_without_links_a_commit_to_new_names_renames(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_names: object, **_options: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no links on this file system")
+
+    monkeypatch.setattr(os, "link", link)
+    publish(targets, written_by(targets, b"new", b"rejects"), {}, overwrite=False)
+    assert set(contents(targets)) == {path.name for path in targets.finals}
+
+
+def spoil_bytes(temporary: Path) -> None:
+    temporary.write_bytes(b"other"[: temporary.stat().st_size].ljust(temporary.stat().st_size))
+
+
+def spoil_length(temporary: Path) -> None:
+    os.truncate(temporary, 1)
+
+
+def spoil_file(temporary: Path) -> None:
+    copy = temporary.read_bytes()
+    temporary.rename(temporary.with_name("kept"))
+    temporary.write_bytes(copy)
+
+
+SPOILED = [Path.unlink, spoil_bytes, spoil_length, spoil_file]
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("role", ["predictions", "rejects"])
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_a_temporary_that_is_not_the_file_that_was_written_is_an_error(
+    targets: Targets, spoil: Callable[[Path], None], role: str, overwrite: bool
+) -> None:
+    """Gone, changed, cut or replaced by somebody's copy: nothing is published."""
+    written = written_by(targets, b"new predictions", b"new rejects")
+    spoil(temporary_name(getattr(targets, role)))
+    with pytest.raises(IOFailedError, match=r"bytes were written, but .*nothing was published"):
+        publish(targets, written, {}, overwrite=overwrite)
+    discard(targets)
+    assert set(contents(targets)) <= {"kept"}
+
+
+def planted(targets: Targets, *names: str, replaced: Sequence[str] = ()) -> None:
+    """A `.commit` that would give, and remove, files of these names."""
+
+    def entry(name: str) -> dict[str, Any]:
+        data = (targets.folder / name).read_bytes() if (targets.folder / name).exists() else b"new"
+        return {"path": name, "sha256": sha256(data), "bytes": len(data)}
+
+    for name in names:
+        temporary_name(targets.folder / name).write_bytes(b"new")
+    predictions, *rejects = [{"path": n, "sha256": sha256(b"new"), "bytes": 3} for n in names]
+    receipt = {"outputs": {"predictions": predictions, "rejects": rejects[0] if rejects else None}}
+    commit = {"receipt": receipt, "replaced": [entry(name) for name in replaced]}
+    targets.commit.write_text(json.dumps(commit))
+
+
+@pytest.mark.parametrize(
+    ("names", "replaced"),
+    [
+        (("payroll.csv",), ()),
+        (("forms.predictions.csv", "payroll.csv"), ()),
+        (("forms.predictions.csv",), ("payroll.csv",)),
+        (("forms.predictions.csv",), ("formsx.predictions.csv",)),
+    ],
+)
+def test_a_planted_commit_reaches_no_file_of_another_stem(
+    targets: Targets, names: tuple[str, ...], replaced: tuple[str, ...]
+) -> None:
+    for name in ("payroll.csv", "formsx.predictions.csv"):
+        (targets.folder / name).write_bytes(b"somebody's own")
+    planted(targets, *names, replaced=replaced)
+    before = contents(targets)
+    for step in (recover, check_commit):
+        with pytest.raises(OutputError, match=r"\.commit: names .*which no run of it writes"):
+            step(targets)
+    discard(targets)
+    assert contents(targets) == before
+
+
+@pytest.mark.parametrize("content", [None, b"not JSON", b"{}"])
+def test_the_commit_of_another_user_is_left_alone(
+    targets: Targets, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(targets, "forms.predictions.csv")
+    if content is not None:
+        targets.commit.write_bytes(content)
+    before = contents(targets)
+    monkeypatch.setattr(os, "geteuid", lambda: targets.commit.stat().st_uid + 1)
+    with pytest.raises(OutputError, match=r"\.commit: belongs to user \d+, this is \d+"):
+        recover(targets)
+    discard(targets)
+    assert contents(targets) == before
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_whatever_lies_in_the_place_of_a_receipt_or_a_commit_is_no_receipt(
+    targets: Targets, plant: Callable[[Path], None]
+) -> None:
+    plant(targets.receipt)
+    plant(targets.commit)
+    assert read_receipt(targets.receipt) is None
+    with suppress(OutputError):  # a link, a pipe, too large: it stays, and is said
+        recover(targets)
+
+
+def test_in_a_sticky_folder_the_file_of_another_user_is_refused_before_the_commit(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the commit would wait there, and the other user's next run would complete it."""
+    targets.predictions.write_bytes(b"theirs")
+    targets.folder.chmod(0o1777)
+    written = written_by(targets, b"new", None)
+    monkeypatch.setattr(os, "geteuid", lambda: targets.folder.stat().st_uid + 1)
+    with pytest.raises(OutputError, match="only its owner may replace it"):
+        publish(targets, written, {})
+    discard(targets)
+    assert contents(targets) == {"forms.predictions.csv": b"theirs"}

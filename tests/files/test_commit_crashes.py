@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from batchdigits.files.commit import (
 from batchdigits.files.streams import open_output
 from batchdigits.files.targets import Targets
 
-STEPS = ("open", "replace", "unlink", "fsync")
+STEPS = ("open", "link", "replace", "unlink", "fsync")
 DIED = 9
 OLD, NEW = (b"old", b"old rejects"), (b"new!", b"new rejects")
 # With and without rejects, before and after; and a first run, which finds nothing.
@@ -37,6 +38,8 @@ HISTORIES = [
 # What was there before may also be of another format, with the same receipt.
 HISTORIES = [(before, after, "csv") for before, after in HISTORIES]
 HISTORIES += [(before, after, "parquet") for before, after, _ in HISTORIES[:2]]
+# A first run may replace nothing that appears.
+HISTORIES += [(before, after, "new names only") for before, after, _ in HISTORIES[4:6]]
 Outputs = tuple[bytes, bytes | None]
 
 
@@ -45,7 +48,7 @@ def targets_in(folder: Path, kind: str = "csv") -> Targets:
     return Targets(*(folder / name for name in finals), kind)
 
 
-def run(targets: Targets, outputs: Outputs) -> None:
+def run(targets: Targets, outputs: Outputs, *, overwrite: bool = True) -> None:
     written = []
     for path, content in zip(targets.finals, outputs, strict=False):
         if content is not None:
@@ -53,7 +56,7 @@ def run(targets: Targets, outputs: Outputs) -> None:
             stream.write(content)
             stream.close()
             written.append(WrittenFile(path, stream.digest(), stream.bytes_written))
-    publish(targets, written, {"run": outputs[0].decode()})
+    publish(targets, written, {"run": outputs[0].decode()}, overwrite=overwrite)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -124,7 +127,9 @@ def test_a_run_killed_at_any_step_is_all_old_or_all_new(
     for steps in range(100):
         folder = tmp_path / str(steps)
         finished(folder, before, kind)
-        lived = in_child(steps, lambda folder=folder: run(targets_in(folder), after))
+        overwrite = kind != "new names only"
+        work = partial(run, targets_in(folder), after, overwrite=overwrite)
+        lived = in_child(steps, work)
         assert_nobody_is_misled(folder, old, new)
         recover(targets_in(folder))
         assert files(folder) in (old, new)
@@ -137,7 +142,7 @@ def test_a_run_killed_at_any_step_is_all_old_or_all_new(
     assert became_new[-2], "the last steps of a commit should be repeatable"
 
 
-@pytest.mark.parametrize(("before", "after", "kind"), HISTORIES[:2])
+@pytest.mark.parametrize(("before", "after", "kind"), [*HISTORIES[:2], HISTORIES[-2]])
 def test_a_recovery_that_is_killed_is_recovered_again(
     tmp_path: Path, before: Outputs | None, after: Outputs, kind: str
 ) -> None:
@@ -148,7 +153,8 @@ def test_a_recovery_that_is_killed_is_recovered_again(
         for more in range(100):
             folder = tmp_path / f"{steps}-{more}"
             finished(folder, before, kind)
-            lived = in_child(steps, lambda folder=folder: run(targets_in(folder), after))
+            overwrite = kind != "new names only"
+            lived = in_child(steps, partial(run, targets_in(folder), after, overwrite=overwrite))
             recovered = in_child(more, lambda folder=folder: recover(targets_in(folder)))
             assert_nobody_is_misled(folder, old, new)
             recover(targets_in(folder))
@@ -201,6 +207,10 @@ class Journal:
     def replace(self, source: Any, target: Any) -> None:
         self.changes.append(("move", Path(source).name, Path(target).name, self.number(source)))
         self.really["replace"](source, target)
+
+    def link(self, source: Any, target: Any, **options: Any) -> None:
+        self.really["link"](source, target, **options)
+        self.changes.append(("link", Path(target).name, self.number(target)))
 
     def unlink(self, path: Any, **options: Any) -> None:
         self.really["unlink"](path, **options)
@@ -275,7 +285,8 @@ def test_power_lost_at_any_step_leaves_all_old_or_all_new(
     folder = tmp_path / "run"
     finished(folder, before, kind)
     journal = Journal(folder)
-    journal.record(lambda: run(targets_in(folder), after), monkeypatch)
+    overwrite = kind != "new names only"
+    journal.record(partial(run, targets_in(folder), after, overwrite=overwrite), monkeypatch)
     assert journal.changes[-1] == ("sync names",), "what was published must be there to stay"
     new = files(folder)
     seen = set()

@@ -66,6 +66,14 @@ def test_outputs_stand_beside_the_input_in_its_format(name: str, suffix: str) ->
         ("P.v1.csv.gz", "P.v1.rejects.csv.gz", "P.v1.receipt.json", ("csv", "gz")),
         ("P.CSV.ZST", "P.rejects.CSV.ZST", "P.receipt.json", ("csv", "zst")),
         ("P.parquet", "P.rejects.parquet", "P.receipt.json", ("parquet", None)),
+        ("P.predictions.csv", "P.rejects.csv", "P.receipt.json", ("csv", None)),
+        ("P.Predictions.CSV", "P.rejects.CSV", "P.receipt.json", ("csv", None)),
+        (
+            ".predictions.csv",
+            ".predictions.rejects.csv",
+            ".predictions.receipt.json",
+            ("csv", None),
+        ),
     ],
 )
 def test_output_names_the_file_and_its_format(
@@ -163,8 +171,49 @@ def test_an_input_is_never_one_of_the_other_names_a_run_writes(name: str) -> Non
 
 
 def test_an_input_is_never_the_output_of_another_one() -> None:
+    """The one that would overwrite it is refused alone."""
+    refused, other = plan_targets(inputs("a.csv", "a.predictions.csv"), None)
     with pytest.raises(UsageError, match=r"a\.predictions\.csv: is an input"):
-        planned(None, "a.csv", "a.predictions.csv")
+        check_targets(refused)
+    check_targets(other)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a/x.csv", "b/x.csv"), ("a/x.csv", "b/x.parquet", "c/x.csv.gz"), ("x.csv", "./x.csv")],
+)
+def test_inputs_that_would_write_one_name_are_refused_without_the_others(
+    names: tuple[str, ...],
+) -> None:
+    inputs(*names, "other.csv")
+    found = expand_inputs([*names, "other.csv"])
+    *refused, other = plan_targets(found, "out/")
+    for targets in refused:
+        with pytest.raises(UsageError, match=r"x\.csv and .* would both|x\.csv, .* would all"):
+            check_targets(targets)
+    check_targets(other)
+
+
+NAMED = ("o/x.csv", "o/x.predictions.csv", "o/x.predictions.predictions.csv", "o/x.y.csv")
+INTO = ("x.csv", "x.tsv", "x.parquet", "x.predictions.csv", "x.rejects.csv", "x.csv.gz", "x.y.csv")
+
+
+def test_one_name_has_one_receipt_whatever_run_writes_it() -> None:
+    """The lock is the receipt's: two runs that write one file hold the same."""
+    runs = [plan_targets(inputs("other/in.csv"), output) for output in NAMED]
+    runs += [plan_targets(inputs(f"in/{name}"), "o/") for name in INTO]
+    receipts: dict[Path, set[Path]] = {}
+    for (planned_targets,) in runs:
+        for path in planned_targets.finals:
+            receipts.setdefault(path, set()).add(planned_targets.receipt)
+    assert {path: found for path, found in receipts.items() if len(found) > 1} == {}
+    assert len(receipts) == 18
+
+
+@pytest.mark.parametrize("output", ["x.rejects.csv", "o/x.REJECTS.parquet", ".rejects.csv.gz"])
+def test_the_name_of_rejects_is_for_rejects(output: str) -> None:
+    with pytest.raises(UsageError, match=r"a name that ends in \.rejects is for the rejects"):
+        planned(output, "a.csv")
 
 
 def test_standard_input_is_never_the_output() -> None:

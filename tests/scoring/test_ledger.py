@@ -57,8 +57,36 @@ def test_counts_come_back_from_their_facts() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"rows_in": "3"}, {"reasons": {"missing": "1"}}, {"causes": [1]}, {"reasons": None}]
+    "change",
+    [
+        {"rows_in": "3"},
+        {"rows_in": True},
+        {"rows_rejected": -1},
+        {"rows_predicted": 2**63},
+        {"reasons": {"missing": "1"}},
+        {"reasons": {"missing": -1}},
+        {"causes": [1]},
+        {"causes": {"pale": 1.0}},
+        {"reasons": None},
+    ],
 )
 def test_facts_of_another_type_are_refused_as_counts(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a count is missing or of another type"):
         Counts.of_facts({**Counts().facts(), **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows_in": 4},
+        {"rows_predicted": 3},
+        {"rows_rejected": 0},
+        {"reasons": {}},
+        {"reasons": {"missing": 2}},
+        {"causes": {"pale": 2, "strange": 1}},
+    ],
+)
+def test_counts_that_do_not_add_up_are_known_by_themselves(change: dict[str, object]) -> None:
+    facts = Counts(rows_in=3, rows_predicted=2, rows_rejected=1, reasons={"missing": 1}).facts()
+    assert Counts.of_facts(facts).add_up
+    assert not Counts.of_facts({**facts, **change}).add_up

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from batchdigits.files.commit import WrittenFile
 from batchdigits.files.streams import OutputStream
 from batchdigits.files.targets import Targets
+from batchdigits.files.written import WrittenFile
 
 
 class Place(Protocol):
@@ -19,10 +19,12 @@ class Place(Protocol):
     every other run away until it is left, completes or discards what an earlier run left behind,
     and removes the temporaries of this one if it is left by an exception. Inside it `open(path)`
     gives the stream of a temporary for the final name `path`, and `publish()` gives all temporaries
-    their final names, whole or not at all, and writes the receipt last.
+    their final names, whole or not at all, and writes the receipt last; with `overwrite` false it
+    replaces nothing that has appeared since.
 
     `is_settled()` is for a dry run: it raises TryAgainError where another run holds the place, and
-    tells whether no commit was cut off there. It writes nothing.
+    tells whether no commit was cut off there; it raises OutputError for one that is not ours. It
+    writes nothing.
     """
 
     targets: Targets
@@ -33,6 +35,8 @@ class Place(Protocol):
 
     def open(self, path: Path) -> OutputStream: ...
 
-    def publish(self, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None: ...
+    def publish(
+        self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
+    ) -> None: ...
 
     def is_settled(self) -> bool: ...

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.files.atomic import temporary_name
-from batchdigits.files.commit import WrittenFile, discard, publish, recover
+from batchdigits.files.commit import check_commit, discard, publish, recover
 from batchdigits.files.lock import hold_lock, refuse_held
 from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.targets import Targets, check_targets, make_folder
+from batchdigits.files.written import WrittenFile
 
 
 class LocalFolder:
@@ -41,9 +42,11 @@ class LocalFolder:
     def open(self, path: Path) -> OutputStream:
         return open_output(temporary_name(path), self.targets.compression)
 
-    def publish(self, written: Sequence[WrittenFile], receipt: Mapping[str, Any]) -> None:
-        publish(self.targets, written, receipt)
+    def publish(
+        self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
+    ) -> None:
+        publish(self.targets, written, receipt, overwrite=overwrite)
 
     def is_settled(self) -> bool:
         refuse_held(self.targets.receipt)
-        return not self.targets.commit.exists()
+        return not check_commit(self.targets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -15,9 +15,17 @@ CALLS = {
     "sync": "fsync,fdatasync",
     "close": "close",
     "rename": "rename,renameat,renameat2",
+    "link": "link,linkat",
     "unlink": "unlink,unlinkat",
 }
-ERRORS = {"open": "EIO", "write": "ENOSPC", "sync": "EIO", "close": "EIO", "rename": "EIO"}
+ERRORS = {
+    "open": "EIO",
+    "write": "ENOSPC",
+    "sync": "EIO",
+    "close": "EIO",
+    "rename": "EIO",
+    "link": "EIO",
+}
 MOST = 200
 """More calls of a kind than any small job makes: a loop that gets here has lost its way."""
 
@@ -37,6 +45,14 @@ def at_each_call(
             assert nth > 1, f"no {call} was seen"
             return
         yield nth, ran
+
+
+def slowed(call: str, paths: Sequence[Path], log: Path) -> list[str]:
+    """The command that starts a run and delays each such call on the paths by 20 ms."""
+    names = CALLS[call]
+    watched = [argument for path in paths for argument in ("-P", str(path))]
+    inject = f"inject={names}:delay_enter=20000"
+    return ["strace", "-f", "-qq", "-o", str(log), *watched, "-e", f"trace={names}", "-e", inject]
 
 
 def _strace(job: Job, call: str, injected: str, log: Path) -> list[str]:

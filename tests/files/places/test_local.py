@@ -55,6 +55,32 @@ def test_a_place_that_is_held_keeps_others_away(place: Place) -> None:
             pass
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("out/", "out/in.predictions.csv"),
+        ("out/in.csv", "out/"),
+        ("out/in.predictions.csv", "out/in.csv"),
+        ("out/in.predictions.parquet", "out/in.predictions.csv.gz"),
+    ],
+)
+def test_two_ways_to_one_name_have_one_lock(tmp_path: Path, first: str, second: str) -> None:
+    """A folder and a file as --output, or two files: the second run is kept away."""
+    (tmp_path / "in.csv").write_text("id\n1\n")
+    inputs = expand_inputs([str(tmp_path / "in.csv")])
+    (tmp_path / "out").mkdir()
+    places = [
+        LocalFolder(*plan_targets(inputs, f"{tmp_path}/{output}")) for output in (first, second)
+    ]
+    for one, other in (places, reversed(places)):
+        with (
+            one.held(),
+            pytest.raises(TryAgainError, match="another run"),
+            other.held(),
+        ):
+            pass
+
+
 def test_a_name_that_can_not_be_written_is_refused_before_any_work(place: Place) -> None:
     place.targets.folder.parent.joinpath("out").write_text("a file")
     with pytest.raises(OutputError, match="choose another --output"):
