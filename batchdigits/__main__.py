@@ -24,7 +24,7 @@ USAGE = f"""usage: batchdigits COMMAND …
 commands:
 {_COMMAND_LINES}
 
-`batchdigits COMMAND --help` lists a command's flags. `python -m batchdigits.COMMAND` runs it too.
+`batchdigits COMMAND --help` lists a command's flags.
 """
 
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from batchdigits.scoring.options import Limit
 
 EXAMPLES = (
-    "python -m batchdigits.evaluate labelled.parquet",
-    "python -m batchdigits.evaluate labelled/ --label digit --bundle digits@production",
-    "python -m batchdigits.evaluate labelled.csv --by form_id --groups 50",
-    "python -m batchdigits.evaluate uci.csv --no-header --label column_65",
-    "python -m batchdigits.evaluate labelled.parquet --review-below 0.95 --output figures.json",
+    "{program} labelled.parquet",
+    "{program} labelled/ --label digit --bundle digits@production",
+    "{program} labelled.csv --by form_id --groups 50",
+    "{program} uci.csv --no-header --label column_65",
+    "{program} labelled.parquet --review-below 0.95 --output figures.json",
 )
 
 SHOWN_GROUPS = 20

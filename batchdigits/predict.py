@@ -21,11 +21,11 @@ from batchdigits.cli.flags import (
 from batchdigits.cli.terminal import Progress, print_json
 
 EXAMPLES = (
-    "python -m batchdigits.predict forms.parquet",
-    "python -m batchdigits.predict incoming/ --output scored/ --bundle digits@production",
-    "python -m batchdigits.predict uci.csv --no-header --max-rejects 0.1%",
-    "python -m batchdigits.predict incoming/ --output scored/ --check",
-    "zcat forms.csv.gz | python -m batchdigits.predict - --output scored.parquet",
+    "{program} forms.parquet",
+    "{program} incoming/ --output scored/ --bundle digits@production",
+    "{program} uci.csv --no-header --max-rejects 0.1%",
+    "{program} incoming/ --output scored/ --check",
+    "zcat forms.csv.gz | {program} - --output scored.parquet",
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.cli.boundary import end, run_command
-from batchdigits.cli.flags import Parser, add_common_options, make_parser
+from batchdigits.cli.flags import Parser, add_common_options, add_version, make_parser
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import BatchdigitsError, UsageError, worst_exit_code
 from batchdigits.text import count_of
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("batchdigits")
 
 EXAMPLES = (
-    "python -m batchdigits.receipts verify forms.receipt.json",
-    "python -m batchdigits.receipts verify scored/*.receipt.json --store bundles --json",
-    "python -m batchdigits.receipts verify forms.receipt.json --input archive/forms.parquet",
+    "{program} verify forms.receipt.json",
+    "{program} verify scored/*.receipt.json --store bundles --json",
+    "{program} verify forms.receipt.json --input archive/forms.parquet",
 )
 
 
@@ -36,6 +36,7 @@ def parser() -> Parser:
     result = make_parser(
         "receipts", "Check the files of finished runs against their receipts.", EXAMPLES
     )
+    add_version(result)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "verify",

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from batchdigits.training.options import TrainOptions
 
 EXAMPLES = (
-    "python -m batchdigits.train",
-    "python -m batchdigits.train --arch mlp2 --recipe article",
-    "python -m batchdigits.train --data labelled.csv --label digit --name forms",
-    "python -m batchdigits.train --test-share 0 --folds 10 --output digits.bundle",
-    "python -m batchdigits.train --sweep sweep.toml",
+    "{program}",
+    "{program} --arch mlp2 --recipe article",
+    "{program} --data labelled.csv --label digit --name forms",
+    "{program} --test-share 0 --folds 10 --output digits.bundle",
+    "{program} --sweep sweep.toml",
 )
 
 

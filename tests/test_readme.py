@@ -129,8 +129,8 @@ def fresh_command(mark: str) -> str:
 def test_the_run_command_gives_what_the_readme_shows(checkout: Path) -> None:
     """Its last part, on a copy of the sample data; the README's JSON line has true figures."""
     words = shlex.split(fresh_command("run").rpartition("&&")[2])
-    assert words[:3] == ["python", "-m", "batchdigits.predict"]
-    ran = run(words[1:], checkout)
+    assert words[:2] == ["batchdigits", "predict"]
+    ran = run(["-m", *words], checkout)
     assert (ran.returncode, ran.stderr) == (0, "")
     summary = json.loads(ran.stdout)
     (shown,) = re.findall(r'^(\{"exit_code".*\})$', README, re.MULTILINE)
@@ -164,7 +164,7 @@ def test_the_bad_sample_ends_as_the_readme_says(checkout: Path) -> None:
     (paragraph,) = (part for part in README.split("\n\n") if "bad.csv" in part)
     spoken = [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", paragraph)]
     command = next(words for words in spoken if words.endswith("bad.csv"))
-    ran = run(shlex.split(command)[1:], checkout)
+    ran = run(["-m", *shlex.split(command)], checkout)
     code = re.search(r"exit\s+code\s+(\d+)", paragraph)
     assert code
     assert ran.returncode == int(code[1]) == 3

@@ -11,7 +11,7 @@ from batchdigits.bundles.diff import add_diff
 from batchdigits.bundles.export import add_export
 from batchdigits.bundles.signatures import add_keygen, add_sign, add_verify
 from batchdigits.cli.boundary import end, run_command
-from batchdigits.cli.flags import make_parser
+from batchdigits.cli.flags import add_version, make_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,16 +25,17 @@ def parser() -> argparse.ArgumentParser:
         "bundles",
         "List, show, check, sign and promote bundles.",
         [
-            "python -m batchdigits.bundles list",
-            "python -m batchdigits.bundles show digits@production",
-            "python -m batchdigits.bundles verify digits@3 /mnt/copy/digits-3.bundle",
-            "python -m batchdigits.bundles sign digits@3 --key ops.key",
-            "python -m batchdigits.bundles diff digits@2 digits@3 --data labelled.parquet",
-            "python -m batchdigits.bundles promote digits@3 --alias production",
-            "python -m batchdigits.bundles rollback digits --alias production",
-            "python -m batchdigits.bundles export digits@3 --onnx digits.onnx",
+            "{program} list",
+            "{program} show digits@production",
+            "{program} verify digits@3 /mnt/copy/digits-3.bundle",
+            "{program} sign digits@3 --key ops.key",
+            "{program} diff digits@2 digits@3 --data labelled.parquet",
+            "{program} promote digits@3 --alias production",
+            "{program} rollback digits --alias production",
+            "{program} export digits@3 --onnx digits.onnx",
         ],
     )
+    add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         *(add_list, add_show, add_verify, add_keygen, add_sign, add_diff),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Sequence
 
+from batchdigits._version import __version__
 from batchdigits.cli.logs import LOG_FORMATS
 from batchdigits.errors import UsageError
 
@@ -23,14 +25,33 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser(command: str, description: str, examples: Sequence[str]) -> Parser:
-    """Make the parser of `python -m batchdigits.COMMAND`, with examples at the end of its help."""
+    """Make the parser of a command, with examples at the end of its help.
+
+    `{program}` in an example stands for the command as it was called.
+    """
+    program = called_as(command)
+    shown = (example.replace("{program}", program) for example in examples)
     return Parser(
-        prog=f"python -m batchdigits.{command}",
+        prog=program,
         description=description,
-        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in shown),
         formatter_class=_formatter,
         allow_abbrev=False,
     )
+
+
+def called_as(command: str) -> str:
+    """Return how this process was told to run a command, for usage lines and messages."""
+    script = sys.argv[0].rpartition("/")[2] if sys.argv else ""
+    if script == "batchdigits":
+        return f"batchdigits {command}"
+    if sys.argv[0:1] == [_OWN_MAIN]:
+        return f"python -m batchdigits {command}"
+    return f"python -m batchdigits.{command}"
+
+
+# What `python -m batchdigits` puts there.
+_OWN_MAIN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "__main__.py")  # noqa: PTH118, PTH120
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -54,6 +75,17 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help="format of the messages, text or json (default: $BATCHDIGITS_LOG_FORMAT, else text)",
     )
     group.add_argument("--debug", action="store_true", help="add the traceback to an error message")
+    add_version(group)
+
+
+def add_version(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the flag that shows the version."""
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"batchdigits {__version__}",
+        help="show the version of batchdigits",
+    )
 
 
 def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -64,7 +64,9 @@ class Machine:
     logs: Path
     labelled: Path
 
-    def run(self, module: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, module: str, cwd: str | Path = "/", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of the crontab on these folders."""
         crontab = Crontab.read()
         environment = {
@@ -81,7 +83,7 @@ class Machine:
         return subprocess.run(
             [environment["SHELL"], "-c", crontab.command(module)],
             env={**environment, "PYTHONPATH": str(ROOT)},  # the tests need no installation
-            cwd="/",
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -110,6 +112,15 @@ def machine(tmp_path: Path) -> Machine:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_delivered_module_is_not_run(machine: Machine) -> None:
+    """`python -m` looks for modules in the current folder first, and others deliver there."""
+    for name in ("numpy", "pyarrow", "argparse", "batchdigits"):
+        (machine.incoming / f"{name}.py").write_text("raise SystemExit('taken over')\n")
+    done = machine.run("predict", cwd=machine.incoming)
+    assert "taken over" not in done.stderr
+    assert done.returncode == 66, done.stderr
 
 
 def test_every_variable_is_a_setting_and_every_command_fits() -> None:
