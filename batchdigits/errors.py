@@ -85,6 +85,13 @@ class BundleError(BatchdigitsError):
     exit_code = 78
 
 
+def missing_extra(problem: str, extra: str) -> MissingExtraError:
+    """Return the error for a package of an extra; batchdigits itself is on no package index."""
+    return MissingExtraError(
+        f"{problem}: install the extra {extra}: pip install '.[{extra}]' in batchdigits' checkout"
+    )
+
+
 def unsound_bundle(problem: str) -> BundleError:
     """Return the error for a bundle that only another training mends."""
     return BundleError(f"{problem}: rebuild the bundle with train")

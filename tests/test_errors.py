@@ -1,6 +1,9 @@
 """Exit codes of runs over several inputs; errors that name the file in work."""
 
+import re
+
 import pytest
+from paths import PACKAGE, ROOT
 
 from batchdigits.errors import BundleError, OutputError, naming, worst_exit_code
 
@@ -27,3 +30,9 @@ def test_a_bundle_error_gets_the_name_of_its_file_and_no_other_error_does() -> N
         raise BundleError("is damaged")
     with pytest.raises(OutputError, match="^exists$"), naming("a.bundle"):
         raise OutputError("exists")
+
+
+def test_nothing_says_to_install_batchdigits_from_an_index() -> None:
+    """It is on none: there the name could be anybody's."""
+    for path in (*PACKAGE.rglob("*.py"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"):
+        assert not re.search(r"pip install[^`\n]* '?batchdigits", path.read_text("utf-8")), path

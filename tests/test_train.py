@@ -143,7 +143,7 @@ def test_a_missing_extra_names_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 69
     assert done.stderr == (
         "batchdigits.train: error: training needs keras, tf2onnx: "
-        "pip install 'batchdigits[train]'\n"
+        "install the extra train: pip install '.[train]' in batchdigits' checkout\n"
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchdigits.errors import BundleError, MissingExtraError, UsageError
+from batchdigits.errors import BundleError, UsageError, missing_extra
 from batchdigits.files.atomic import refuse_existing, write_output
 from batchdigits.files.digest import digest_bytes, short_digest
 from batchdigits.files.plain import read_plain
@@ -166,8 +166,8 @@ def require_cryptography() -> None:
     try:
         import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            "signatures need cryptography, which is not installed: pip install 'batchdigits[sign]'"
+        raise missing_extra(
+            "signatures need cryptography, which is not installed", "sign"
         ) from error
 
 

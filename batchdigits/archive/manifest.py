@@ -114,8 +114,7 @@ def _check_format(document: Mapping[str, Any]) -> None:
         reader = document.get("reader")
         by = reader[:80] if isinstance(reader, str) else "a later batchdigits"
         raise BundleError(
-            f"is of bundle format {version}, this batchdigits reads up to {FORMAT}: "
-            f"{by} reads it (pip install --upgrade batchdigits)"
+            f"is of bundle format {version}, this batchdigits reads up to {FORMAT}: {by} reads it"
         )
 
 

@@ -32,7 +32,7 @@ def add_export(commands: Any) -> None:
         "--keras", metavar="FILE.keras", help="write the Keras network: the scaler is not in it"
     )
     command.add_argument(
-        "--mlflow", metavar="DIR", help="write a pyfunc model (needs batchdigits[mlflow])"
+        "--mlflow", metavar="DIR", help="write a pyfunc model (needs the extra mlflow)"
     )
     command.add_argument(
         "--overwrite", action="store_true", help="replace files, or an MLflow model, of these names"

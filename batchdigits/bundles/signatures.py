@@ -33,8 +33,7 @@ def add_verify(commands: Any) -> None:
         "--engine",
         choices=ENGINES,
         default=DEFAULT_ENGINE,
-        help="the engine that replays the golden rows (default: onnx; keras needs "
-        "batchdigits[train])",
+        help="the engine that replays the golden rows (default: onnx; keras needs the extra train)",
     )
     add_expect_digest(command)
     add_trust_options(command)

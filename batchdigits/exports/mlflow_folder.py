@@ -15,7 +15,7 @@ from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.classes import ClassType
 from batchdigits.archive.manifest import FEATURES
 from batchdigits.archive.signing import read_signature, signature_path
-from batchdigits.errors import MissingExtraError, OutputError
+from batchdigits.errors import OutputError, missing_extra
 from batchdigits.exports import mlflow_model
 from batchdigits.files.folder import create_folder
 
@@ -33,7 +33,7 @@ _MLFLOW_TYPES: dict[ClassType, str] = {
 def check_mlflow() -> None:
     """Raise MissingExtraError unless MLflow is installed; it is not imported."""
     if importlib.util.find_spec("mlflow") is None:
-        raise MissingExtraError("mlflow is not installed: pip install 'batchdigits[mlflow]'")
+        raise missing_extra("mlflow is not installed", "mlflow")
 
 
 def check_folder(path: Path, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Mapping
 
 from batchdigits.engines.keras.engine import import_keras
-from batchdigits.errors import MissingExtraError
+from batchdigits.errors import missing_extra
 
 # Import names, and the names that pip installs them by.
 _PACKAGES = {
@@ -53,9 +53,7 @@ def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:
         name for module, name in packages.items() if importlib.util.find_spec(module) is None
     ]
     if missing:
-        raise MissingExtraError(
-            f"{who} needs {', '.join(missing)}: pip install 'batchdigits[{extra}]'"
-        )
+        raise missing_extra(f"{who} needs {', '.join(missing)}", extra)
 
 
 def library_versions() -> dict[str, str]:

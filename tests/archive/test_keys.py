@@ -276,5 +276,5 @@ sys.exit(bundles.main(["keygen", "ops"]))
         check=False,
     )
     assert done.returncode == 69
-    assert "pip install 'batchdigits[sign]'" in done.stderr
+    assert "pip install '.[sign]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -264,7 +264,7 @@ def test_without_cryptography_only_signatures_are_missing(
         check=False,
     )
     assert done.returncode == code, done.stderr
-    assert ("pip install 'batchdigits[sign]'" in done.stderr) == (code == 69)
+    assert ("pip install '.[sign]'" in done.stderr) == (code == 69)
 
 
 def test_nothing_of_it_is_imported_for_a_plain_run(here: Path) -> None:

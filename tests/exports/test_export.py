@@ -222,7 +222,7 @@ def test_without_mlflow_its_extra_is_named(
     """And nothing is written."""
     monkeypatch.setitem(sys.modules, "mlflow", None)
     code, _, err = export("--onnx", "digits.onnx", "--mlflow", "model")
-    assert (code, "pip install 'batchdigits[mlflow]'" in err) == (69, True)
+    assert (code, "pip install '.[mlflow]'" in err) == (69, True)
     assert list(tmp_path.iterdir()) == []
 
 

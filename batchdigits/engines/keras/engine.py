@@ -24,7 +24,7 @@ from batchdigits.engines.keras.model_file import (
     check_keras_weights,
 )
 from batchdigits.engines.keras.pickles import load_label_binarizer, load_scaler
-from batchdigits.errors import BundleError, MissingExtraError
+from batchdigits.errors import BundleError, missing_extra
 from batchdigits.images import PIXELS
 from batchdigits.text import listing
 
@@ -32,7 +32,6 @@ BLOCK_ROWS = 1024
 
 # Older versions of these let a bundle get round the allow-lists.
 OLDEST = {"joblib": (1, 6, 0), "keras": (3, 15, 1), "scikit-learn": (1, 6, 0)}
-_INSTALL = "pip install --upgrade 'batchdigits[train]'"
 
 _LOGGER = logging.getLogger("batchdigits")
 
@@ -100,7 +99,7 @@ def import_keras() -> Any:
             import tensorflow as tf
     except ImportError as error:
         package = (error.name or str(error)).partition(".")[0]
-        raise MissingExtraError(f"{package} is not installed: {_INSTALL}") from error
+        raise missing_extra(f"{package} is not installed", "train") from error
     tf.get_logger().setLevel(logging.ERROR)
     return keras
 
@@ -109,12 +108,12 @@ def _check_version(package: str, oldest: tuple[int, ...]) -> None:
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError as error:
-        raise MissingExtraError(f"{package} is not installed: {_INSTALL}") from error
+        raise missing_extra(f"{package} is not installed", "train") from error
     if tuple(map(int, re.findall(r"\d+", version)[:3])) < oldest:
         needed = ".".join(map(str, oldest))
-        raise MissingExtraError(
-            f"{package} {version} is too old to open a bundle safely, expected {needed} or later: "
-            f"{_INSTALL}"
+        raise missing_extra(
+            f"{package} {version} is too old to open a bundle safely, expected {needed} or later",
+            "train",
         )
 
 

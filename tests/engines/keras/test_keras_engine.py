@@ -171,8 +171,8 @@ except MissingExtraError as error:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
-    assert done.stdout.startswith(f"{package} is not installed: pip install")
-    assert "batchdigits[train]" in done.stdout
+    assert done.stdout.startswith(f"{package} is not installed: install the extra")
+    assert "'.[train]'" in done.stdout
 
 
 def saved(thing: Any) -> bytes:

@@ -293,5 +293,6 @@ def test_a_missing_extra_names_what_to_install(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (
         69,
-        "batchdigits.train: error: a sweep needs optuna: pip install 'batchdigits[sweep]'\n",
+        "batchdigits.train: error: a sweep needs optuna: install the extra sweep: "
+        "pip install '.[sweep]' in batchdigits' checkout\n",
     )
