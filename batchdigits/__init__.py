@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
 
 
+def __dir__() -> list[str]:
+    """List the names that are imported when they are first used, for `dir` and `help`."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used, so that `--help` does not wait for Arrow."""
     if name in __all__:

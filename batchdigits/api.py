@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchdigits.archive.bundle_file import BundleFile
+from batchdigits.cli.keywords import spelled, with_keywords
 from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
 from batchdigits.errors import UnusableInputError
 from batchdigits.evaluation.options import DEFAULT_LABEL, LabelledOptions
+from batchdigits.files.digest import short_digest
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.images import PIXELS
@@ -74,6 +76,7 @@ class Bundle:
         """Name, version and digest, as in summaries and receipts."""
         return self.file.facts
 
+    @with_keywords
     def predict(
         self,
         rows: TableLike,
@@ -111,6 +114,7 @@ class Bundle:
         predictions = [scorer.score(batch).predictions for batch in batches]
         return pa.Table.from_batches(predictions, schema=scorer.schema(schema))
 
+    @with_keywords
     def score_batches(
         self,
         batches: Iterable[pa.RecordBatch],
@@ -142,11 +146,17 @@ class Bundle:
         options = ScoreOptions(probabilities, threshold, strangeness)
         return Scorer.of(self.file, self.engine, options)
 
+    def __repr__(self) -> str:
+        facts, digest = self.manifest, short_digest(self.digest)
+        named = f"{facts.name}@{facts.version} of {len(facts.classes)} classes"
+        return f"<Bundle {named}, {digest}, from {str(self.path)!r}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         name = self._engine if isinstance(self._engine, str) else self._engine.name
         return Bundle, (self.file, name)
 
 
+@with_keywords
 def open_bundle(
     reference: PathLike | None = None,
     *,
@@ -169,6 +179,7 @@ def open_bundle(
     return Bundle(file, open_checked(file, engine))
 
 
+@with_keywords
 def score(
     inputs: PathLike | Iterable[PathLike],
     *,
@@ -213,9 +224,14 @@ def score(
     from batchdigits.scoring.run import score_inputs
 
     planned = list(zip(input_files.inputs, targets, strict=True))
-    return score_inputs(planned, options, on_progress or _no_progress, dry_run=check)
+    summary = score_inputs(planned, options, on_progress or _no_progress, dry_run=check)
+    return replace(
+        summary,
+        inputs=tuple(replace(result, error=spelled(result.error)) for result in summary.inputs),
+    )
 
 
+@with_keywords
 def evaluate(
     inputs: PathLike | Iterable[PathLike],
     *,

@@ -1,7 +1,10 @@
 """The Python interface uses the same bundles and the same scoring function as the commands."""
 
 import json
+import pydoc
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +13,14 @@ import pytest
 from paths import SAMPLE_DATA
 
 import batchdigits
-from batchdigits import api
-from batchdigits.errors import BundleError, NoInputError, UnusableInputError, UsageError
+from batchdigits import api, predict
+from batchdigits.errors import (
+    BatchdigitsError,
+    BundleError,
+    NoInputError,
+    UnusableInputError,
+    UsageError,
+)
 from batchdigits.evaluate import main
 
 
@@ -145,7 +154,7 @@ def test_rejects_of_every_batch_are_counted(bundle: batchdigits.Bundle) -> None:
 
 def test_a_column_can_be_kept_only_once(tmp_path: Path) -> None:
     """The output would have two columns of one name, which we refuse to read."""
-    with pytest.raises(UsageError, match="--keep names 'id' more than once"):
+    with pytest.raises(UsageError, match="^keep names 'id' more than once"):
         batchdigits.score(tmp_path / "absent.csv", keep=["id", "form", "id"])
 
 
@@ -162,5 +171,79 @@ def test_evaluate_gives_the_figures_that_the_command_prints(
 def test_evaluate_refuses_what_the_command_refuses() -> None:
     with pytest.raises(UsageError, match="names a column more than once"):
         api.evaluate(SAMPLE_DATA / "digits.parquet", by=["form", "form"])
-    with pytest.raises(UsageError, match="--review-below 2"):
+    with pytest.raises(UsageError, match="^review_below=2: expected"):
         api.evaluate(SAMPLE_DATA / "digits.parquet", review_below=2)
+
+
+FLAG = re.compile(r"(?<!\w)--[a-z]")
+WRONG: dict[str, dict[str, Any]] = {
+    "max_rejects='many': expected": {"max_rejects": "many"},
+    "workers=0: expected": {"workers": 0},
+    "batch_size=-5: expected": {"batch_size": -5},
+    "delimiter: the delimiter is 'ab'": {"delimiter": "ab"},
+    "leave out engine or strangeness=True": {"engine": "keras", "strangeness": True},
+    "store is empty": {"store": "", "bundle": "digits"},
+    "scale=-1: expected": {"scale": -1},
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_python_reads_of_keywords_not_of_flags(tmp_path: Path, words: str) -> None:
+    """An error that comes from a function names its arguments."""
+    with pytest.raises(BatchdigitsError) as raised:
+        batchdigits.score(SAMPLE_DATA / "digits.csv", output=tmp_path / "o.csv", **WRONG[words])
+    assert words in str(raised.value)
+    assert not FLAG.search(str(raised.value))
+
+
+def semicolons(path: Path) -> Path:
+    """A CSV with another delimiter than the one that is the default."""
+    path.write_bytes((SAMPLE_DATA / "digits.csv").read_bytes().replace(b",", b";"))
+    return path
+
+
+def test_summaries_and_logs_speak_of_keywords_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused inputs are in the summary, and in the log where somebody listens."""
+    bad = semicolons(tmp_path / "odd.csv")
+    summary = batchdigits.score([bad, SAMPLE_DATA / "bad.csv"], output=f"{tmp_path}/")
+    told = [summary.inputs[0].error or "", *(record.getMessage() for record in caplog.records)]
+    assert "delimiter=';'" in told[0]
+    assert "more than max_rejects" in caplog.text
+    assert len(told) == 3
+    assert not any(FLAG.search(text) for text in told)
+
+
+def test_the_commands_speak_of_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They call the same functions."""
+    bad = semicolons(tmp_path / "odd.csv")
+    assert predict.main([str(bad)]) == 65
+    out, err = capsys.readouterr()
+    assert "--delimiter" in err
+    assert "--delimiter" in json.loads(out)["inputs"][0]["error"]
+
+
+def test_the_package_lists_what_it_offers() -> None:
+    """In dir() and help() too, though the names are imported when they are first used."""
+    assert set(batchdigits.__all__) <= set(dir(batchdigits))
+    text = pydoc.plaintext.document(batchdigits)
+    for name in batchdigits.__all__:
+        assert name in text
+    assert "Score files as" in text
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        batchdigits.nonsense  # noqa: B018
+
+
+def test_reprs_are_one_short_line(bundle: batchdigits.Bundle, tmp_path: Path) -> None:
+    """A notebook shows them; a bundle has megabytes."""
+    assert repr(bundle).startswith("<Bundle digits@2 of 10 classes, sha256:")
+    summary = batchdigits.score(SAMPLE_DATA / "bad.csv", output=tmp_path / "o.csv")
+    assert repr(summary) == (
+        "<RunSummary exit_code=3, 1 input, 36 rows in, 20 predicted, 16 rejected>"
+    )
+    evaluation = api.evaluate(SAMPLE_DATA / "digits.parquet")
+    assert repr(evaluation) == "<Evaluation of digits@2 on 1797 labelled rows, accuracy 1.0000>"
+    for thing in (bundle, bundle.file, summary, summary.inputs[0], evaluation):
+        assert len(repr(thing)) < 1000
+        assert "\n" not in repr(thing)

@@ -32,6 +32,7 @@ report/test_training_report.py | named after what it shows | training
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe
 bundles/test_prune.py | prune removes what it finds | ../store/pruning
+test_api.py | its functions are called with them | cli/keywords
 test_api.py | its keywords become these | rows/memory rows/options
 test_main.py | the console script runs it | __main__
 test_predict.py | every run uses them | _version images

@@ -63,6 +63,10 @@ class BundleFile:
             "digest": self.digest,
         }
 
+    def __repr__(self) -> str:
+        facts = self.manifest
+        return f"<BundleFile {facts.name}@{facts.version}, {self.digest}, from {str(self.path)!r}>"
+
     def to_bytes(self) -> bytes:
         """Return the very bytes that were read: a bundle is the packing of its members."""
         return pack(self.members)

@@ -73,6 +73,9 @@ class Manifest:
     format: int = FORMAT
     reader: str = READER
 
+    def __repr__(self) -> str:
+        return f"<Manifest of {self.name}@{self.version}, {len(self.classes)} classes>"
+
     @property
     def accuracy(self) -> float:
         """Share of the held-out rows that were predicted right, 0..1."""

@@ -27,6 +27,11 @@ def as_command() -> Iterator[None]:
         _in_command = before
 
 
+def in_command() -> bool:
+    """Return whether one of our commands runs, and not a program that imports the package."""
+    return _in_command
+
+
 @contextlib.contextmanager
 def quiet_descriptor() -> Iterator[None]:
     """Hide what is written to descriptor 2; show it if the body raises.

@@ -31,7 +31,7 @@ from batchdigits.files.names import InputFile
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.contract import Rows
 from batchdigits.store.choice import BundleChoice
-from batchdigits.text import listing
+from batchdigits.text import count_of, listing
 
 if TYPE_CHECKING:
     from batchdigits.scoring.one_input import OnProgress
@@ -90,6 +90,13 @@ class Evaluation:
     decisions: DecisionCounts | None
     by: tuple[str, ...]
     groups: tuple[Group, ...]
+
+    def __repr__(self) -> str:
+        accuracy = "unknown" if self.total.accuracy is None else f"{self.total.accuracy:.4f}"
+        return (
+            f"<Evaluation of {self.bundle['name']}@{self.bundle['version']} on "
+            f"{count_of(self.total.labelled, 'labelled row')}, accuracy {accuracy}>"
+        )
 
     def as_facts(self, keep_groups: int) -> dict[str, Any]:
         """The evaluation as plain JSON values, with the worst groups; null where nothing is known.

@@ -23,7 +23,7 @@ from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_i
 from batchdigits.scoring.options import RunOptions, RunPolicy
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
-from batchdigits.text import listing, one_line
+from batchdigits.text import count_of, listing, one_line
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -45,6 +45,13 @@ class RunSummary(Counts):
     bundle: dict[str, Any] | None
     inputs_without_decision: int
     inputs: tuple[InputResult, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<RunSummary exit_code={self.exit_code}, {count_of(len(self.inputs), 'input')}, "
+            f"{count_of(self.rows_in, 'row')} in, {self.rows_predicted} predicted, "
+            f"{self.rows_rejected} rejected>"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as the JSON line holds it."""

@@ -291,8 +291,8 @@ def test_a_missing_extra_names_what_to_install(tmp_path: Path) -> None:
         check=False,
         env={**os.environ},
     )
-    assert (done.returncode, done.stderr) == (
-        69,
+    assert done.returncode == 69
+    assert done.stderr == (
         "batchdigits.train: error: a sweep needs optuna: install the extra sweep: "
-        "pip install '.[sweep]' in batchdigits' checkout\n",
+        "pip install '.[sweep]' in batchdigits' checkout\n"
     )
