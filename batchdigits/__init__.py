@@ -4,6 +4,7 @@
 >>> bundle = batchdigits.open_bundle()
 >>> table = bundle.predict(images)              # NumPy (n, 64), Arrow or pandas
 >>> summary = batchdigits.score("forms.parquet")
+>>> rows = batchdigits.rows_from_images(crops)  # a picture of each character, any size
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ TYPE_CHECKING = False  # importing `typing` takes a tenth of the time of --help
 if TYPE_CHECKING:
     from typing import Any
 
-    from batchdigits.api import Bundle, open_bundle, score
+    from batchdigits.api import Bundle, normalise, open_bundle, rows_from_images, score
     from batchdigits.scoring.run import RunSummary
 
-__all__ = ["Bundle", "RunSummary", "__version__", "open_bundle", "score"]
+__all__ = [
+    "Bundle",
+    "RunSummary",
+    "__version__",
+    "normalise",
+    "open_bundle",
+    "rows_from_images",
+    "score",
+]
 
 
 def __dir__() -> list[str]:

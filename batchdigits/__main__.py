@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "fit a network and pack it as a bundle",
     "evaluate": "measure how good a bundle is on labelled files",
     "bundles": "list, check, sign, compare and promote bundles",
+    "forms": "make rows for predict from pictures",
     "receipts": "verify the receipts of finished runs",
 }
 

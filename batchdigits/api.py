@@ -266,6 +266,32 @@ def evaluate(
     )
 
 
+def rows_from_images(images: Iterable[Any]) -> pa.Table:
+    """Make rows of crops in memory, each an image of one character; `Bundle.predict` takes them.
+
+    images  NumPy arrays (height, width) or (height, width, 3 or 4), or Pillow images; of a bool
+            array True is ink, all others hold brightness 0..1 or 0..255, with dark or light ink
+
+    Returns the columns `pixels` (64 uint8), `image` (PNG), `width`, `height`, `ink` (its pixels in
+    the crop, int32) and `blank`. Raises UsageError or UnusableInputError, naming the first 20
+    images that can't be used, MissingExtraError without the forms extra.
+    """
+    from batchdigits.forms.arrays import rows_of
+
+    return rows_of(images)
+
+
+def normalise(image: Any) -> NDArray[np.uint8]:
+    """Make the row of one crop, as `rows_from_images` does: uint8 (64,), 0..16; zeros if blank.
+
+    Raises UsageError or UnusableInputError for an image that can't be used, MissingExtraError
+    without the forms extra.
+    """
+    from batchdigits.forms.arrays import crop_of
+
+    return crop_of(image).pixels
+
+
 def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:
     arguments = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     return [os.fspath(argument) for argument in arguments]

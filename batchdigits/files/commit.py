@@ -153,14 +153,14 @@ def read_receipt(path: Path) -> Record | None:
 
 
 def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile] | None:
-    """The predictions, and the rejects if there are any, that a receipt in `folder` names.
+    """The predictions or other product, and the rejects if any, that a receipt in `folder` names.
 
     None unless each is named as a file of that folder, with digest and size.
     """
     match receipt.get("outputs"):
-        case {"predictions": dict(predictions), "rejects": (dict() | None) as rejects}:
-            entries = [predictions] if rejects is None else [predictions, rejects]
-            return from_entries(folder, entries)
+        case {"rejects": (dict() | None) as rejects, **products} if len(products) == 1:
+            (product,) = products.values()
+            return from_entries(folder, [product] if rejects is None else [product, rejects])
     return None
 
 
@@ -303,14 +303,15 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
 def _is_of_stem(output: Path, receipt: Path) -> bool:
     """Return whether a run with this receipt can have written a file of that name."""
     stem = receipt.name.removesuffix(".receipt.json")
-    return split_name(output.name)[0] in (stem, f"{stem}.predictions", f"{stem}.rejects")
+    products = (stem, stem.removesuffix(".forms"), f"{stem}.predictions", f"{stem}.rejects")
+    return split_name(output.name)[0] in products
 
 
 def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
     """The outputs as a receipt describes them: file names without folders, which may be moved."""
     by_path = {output.path: output for output in outputs}
     return {
-        "predictions": entry_of(by_path[targets.predictions]),
+        targets.product: entry_of(by_path[targets.predictions]),
         "rejects": entry_of(by_path[targets.rejects]) if targets.rejects in by_path else None,
     }
 

@@ -41,6 +41,8 @@ class Targets:
     inputs: frozenset[tuple[int, int]] = frozenset()
     """Device and inode of every input file of the run."""
     problem: str = ""
+    product: str = "predictions"
+    """What a receipt calls the output that is not the rejects."""
 
     @property
     def folder(self) -> Path:

@@ -21,8 +21,11 @@ INK = pa.field("ink", pa.int32())
 BLANK = pa.field("blank", pa.bool_())
 """Whether there is no ink, or only dust; the pixels are then 0."""
 
-LABEL = pa.field("label", pa.string())
-"""The name of the folder that the crop is in."""
+REASON = pa.field("reason", pa.string())
+"""Why a picture is a reject: a key of a table of reasons."""
+
+DETAIL = pa.field("detail", pa.string())
+"""What was found, and the fix."""
 
 CELLS = pa.schema(
     [
@@ -35,7 +38,7 @@ CELLS = pa.schema(
         BLANK,
     ]
 )
-"""The rows of `forms cells`. LABEL comes after `file` where folders name labels."""
+"""The rows of `forms cells`. Where folders name labels, `label` comes after `file`."""
 
 PAGES = pa.schema(
     [

@@ -1,0 +1,100 @@
+"""`forms cells`: crops of single characters to rows."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from typing import Any
+
+from batchdigits.cli.boundary import pandas_kept_out
+from batchdigits.cli.flags import add_common_options, whole_number
+from batchdigits.cli.terminal import Progress, print_json
+from batchdigits.text import listing
+
+logger = logging.getLogger("batchdigits.forms")
+
+INKS = {"auto": None, "dark": False, "light": True}
+"""The values of `--ink`: whether the ink is lighter than its ground, None for each crop's own."""
+
+
+def add_cells(commands: Any) -> None:
+    """Add the subcommand."""
+    command = commands.add_parser(
+        "cells",
+        help="make rows of crops, pictures of one character each",
+        description="Make rows for predict of crops, pictures of one character each (PNG, JPEG, "
+        "TIFF, BMP). A crop that can't be used is a reject with the reason. Where all crops are in "
+        "subfolders, the name of the subfolder becomes the column label.",
+        allow_abbrev=False,
+    )
+    command.set_defaults(body=_cells)
+    command.add_argument(
+        "inputs", nargs="+", metavar="CROPS", help="a picture, a folder, a ZIP or a glob"
+    )
+    command.add_argument(
+        "--ink",
+        choices=INKS,
+        default="auto",
+        help="whether the ink is dark or light; auto (the default) decides it for each crop",
+    )
+    add_output_options(command)
+    add_common_options(command)
+
+
+def add_output_options(command: argparse.ArgumentParser) -> None:
+    """Add the flags of every subcommand that writes rows."""
+    command.add_argument(
+        "--output", required=True, metavar="NAME.parquet", help="the file of rows to write"
+    )
+    command.add_argument(
+        "--max-rejects",
+        default="0",
+        metavar="N|P%",
+        help="the most rejects, a count or a share (default: 0); with more the exit code is 3, and "
+        "the rows are published anyway",
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace rows of other inputs or options"
+    )
+    command.add_argument(
+        "--workers",
+        type=whole_number,
+        default=os.environ.get("BATCHDIGITS_WORKERS") or None,
+        metavar="N",
+        help="the number of processes (default: $BATCHDIGITS_WORKERS, else the CPUs that this "
+        "process may use)",
+    )
+
+
+@pandas_kept_out()
+def _cells(arguments: argparse.Namespace) -> int:
+    from batchdigits.cpus import available_workers
+    from batchdigits.scoring.options import Limit
+
+    limit = Limit.parse(arguments.max_rejects)
+    from batchdigits.forms.cells import CellsPolicy, make_cells
+    from batchdigits.forms.crop_source import CropFiles
+    from batchdigits.forms.pictures import pillow
+    from batchdigits.forms.publish import Work, plan_rows
+
+    pillow()
+    place = plan_rows(arguments.output)
+    source = CropFiles(arguments.inputs, INKS[arguments.ink])
+    work = Work("cells", arguments.inputs, source.files, source.options)
+    policy = CellsPolicy(limit, arguments.overwrite, arguments.workers or available_workers())
+    progress = Progress()
+    try:
+        result = make_cells(source, place, work, policy, progress)
+    finally:
+        progress.finish()
+    if result.exit_code:
+        counts = result.counts
+        reasons = listing(f"{count} {reason}" for reason, count in counts.reasons.items())
+        logger.error(
+            "%d of %d crops were rejected (%s), more than --max-rejects; the others are published; "
+            "see %s",
+            *(counts.rejected, counts.crops_in, reasons, place.targets.rejects),
+        )
+    print_json(result.facts())
+    return result.exit_code

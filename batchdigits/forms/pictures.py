@@ -1,0 +1,290 @@
+"""Pictures: the files, members of ZIPs and folders that arguments name, and their safe decoding.
+
+A picture that can't be used is refused alone, by a PictureError with a reason; the others go on.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from batchdigits.errors import MissingExtraError, NoInputError, UnusableInputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+}
+"""The formats of pictures that are read, as Pillow names them, with the suffixes of their files."""
+
+_MAGIC = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"BM": "BMP",
+    b"%PDF": "PDF",
+    b"PK\x03\x04": "ZIP",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+}
+_ZIP = ".zip"
+
+MOST_BYTES = 256 << 20
+"""The most bytes of a picture's file."""
+
+MOST_PIXELS = 89_000_000
+"""The most pixels of a picture: an A3 page of 600 dpi has 70 million."""
+
+REASONS: dict[str, str] = {
+    "unreadable": "the file can't be read, or is encrypted",
+    "not-a-picture": "the file is no PNG, JPEG, TIFF or BMP",
+    "wrong-name": "the suffix names another format than the content has",
+    "too-large": "the picture has more than 89 million pixels, or its file more than 256 MiB",
+    "damaged": "the picture is truncated or damaged",
+    "several-pictures": "the file holds more than one picture",
+    "too-small": "the picture is less than 6 pixels wide or high",
+    "all-ink": "nearly all of the picture is ink",
+}
+"""The reasons why a picture is refused, with their meanings."""
+
+
+class PictureError(UnusableInputError):
+    """A picture that can't be used: its reason, a key of a table of reasons, and the details."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture by its name: a file at `path`, or the member of the ZIP that is there.
+
+    name    as messages and rows name it: the path, and the member's name after the ZIP's
+    folder  the name of the folder that it is in, below the argument's; empty at its top
+    """
+
+    name: str
+    path: Path
+    member: str | None = None
+    folder: str = ""
+
+    def read(self) -> bytes:
+        """Return the file's bytes. Raises PictureError if it can't be read or is too large."""
+        try:
+            if self.member is not None:
+                return _member(self.path, self.member)
+            with self.path.open("rb") as file:
+                return _limited(file, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise PictureError("unreadable", f"can't be read: {error.strerror or error}") from error
+
+
+def expand_pictures(
+    arguments: Sequence[str], suffixes: Collection[str] = tuple(sum(SUFFIXES.values(), ()))
+) -> list[Picture]:
+    """Expand files, ZIPs, globs, and folders with all below them, to pictures, sorted by name.
+
+    Names that begin with a dot or `_`, and in folders and ZIPs names without one of the suffixes,
+    are left out. Raises NoInputError for an argument that names no picture.
+    """
+    pictures: list[Picture] = []
+    for argument in arguments:
+        found = list(_expand(argument, suffixes))
+        if not found:
+            raise NoInputError(
+                f"{argument or repr(argument)}: no picture there; expected {' '.join(suffixes)}, "
+                "or a folder or ZIP of them; names that begin with a dot or _ don't count"
+            )
+        pictures += found
+    if not pictures:
+        raise NoInputError("no input; name pictures, folders, ZIPs or globs")
+    return pictures
+
+
+def format_of(data: bytes) -> str | None:
+    """Return the format that the first bytes show, a name in capitals; None for no picture."""
+    return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
+
+
+def check_name(name: str, data: bytes) -> str:
+    """Return the format of a picture, after its content.
+
+    Raises PictureError for a format that is not read, and for a name with the suffix of another.
+    """
+    kind = format_of(data)
+    if kind not in SUFFIXES:
+        content = "is empty" if not data else f"is {kind or 'no picture'} by its content"
+        raise PictureError("not-a-picture", f"{content}; expected {', '.join(SUFFIXES)}")
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a member's name is no path
+    named = next((format_ for format_, known in SUFFIXES.items() if suffix in known), None)
+    if named not in (None, kind):
+        raise PictureError(
+            "wrong-name",
+            f"is {kind} by its content, not {named}; rename it to end in {SUFFIXES[kind][0]}",
+        )
+    return kind
+
+
+@contextmanager
+def opened(data: bytes, kind: str) -> Iterator[Image]:
+    """Open a picture of a format that `check_name` returned, for decoding inside the block.
+
+    Raises PictureError for one that is too large or damaged, whatever decodes it in the block.
+    """
+    module = pillow()
+    with refusing_damage(), hushed(), module.open(io.BytesIO(data), formats=[kind]) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise PictureError(
+                "too-large", f"has {image.width}x{image.height} pixels; make it smaller"
+            )
+        yield image
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Hide warnings, and what is written to descriptor 2: libtiff reports damaged files there.
+
+    The descriptor is the process's own, so only one thread may decode pictures at a time.
+    """
+    try:
+        original = os.dup(2)
+    except OSError:  # no standard error
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(original, 2)
+        os.close(original)
+
+
+@contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Turn the errors of decoding a damaged picture, of a dozen kinds, into PictureError."""
+    try:
+        yield
+    except (PictureError, MemoryError, MissingExtraError):
+        raise
+    except Exception as error:
+        if type(error).__name__ == "DecompressionBombError":
+            raise PictureError("too-large", "has too many pixels; make it smaller") from error
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(
+            "damaged", f"can't be decoded ({cause}); scan or fetch it again"
+        ) from error
+
+
+def pillow() -> Any:
+    """Return the module `PIL.Image`. Raises MissingExtraError where Pillow is not installed."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError(
+            "pictures need Pillow, which is not installed; run pip install 'batchdigits[forms]'"
+        ) from error
+    return Image
+
+
+def _expand(argument: str, suffixes: Collection[str]) -> Iterator[Picture]:
+    path = Path(argument)
+    if not argument:  # an unset variable must not mean this folder
+        return
+    if os.path.isdir(argument):  # noqa: PTH112  # False where permission is denied
+        yield from _in_folder(path, suffixes)
+    elif os.path.lexists(argument):
+        yield from _file(path, suffixes, named=True)
+    elif set("*?[").isdisjoint(argument):
+        raise NoInputError(f"{argument}: no such file or folder; check the path")
+    else:
+        for match in sorted(glob.glob(argument)):
+            if _counts(Path(match).name):
+                yield from _expand(match, suffixes)
+
+
+def _in_folder(root: Path, suffixes: Collection[str]) -> Iterator[Picture]:
+    def refuse(error: OSError) -> None:
+        raise NoInputError(f"{error.filename}: can't be read: {error.strerror or error}") from error
+
+    for where, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = sorted(filter(_counts, folders))
+        folder = Path(where)
+        label = "" if folder == root else folder.name
+        for name in sorted(filter(_counts, names)):
+            yield from _file(folder / name, suffixes, label)
+
+
+def _file(
+    path: Path, suffixes: Collection[str], folder: str = "", *, named: bool = False
+) -> Iterator[Picture]:
+    """Yield the picture at a path, or those of the ZIP there; what the user named is one anyway."""
+    suffix = path.suffix.lower()
+    if suffix == _ZIP:
+        yield from _in_zip(path, suffixes)
+    elif named or suffix in suffixes:
+        yield Picture(str(path), path, None, folder)
+
+
+def _in_zip(path: Path, suffixes: Collection[str]) -> Iterator[Picture]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(info.filename for info in archive.infolist() if not info.is_dir())
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise NoInputError(f"{path}: can't be read as a ZIP: {cause}; make it again") from error
+    for member in members:
+        *folders, name = member.split("/")
+        if name.lower().endswith(tuple(suffixes)) and all(map(_counts, (*folders, name))):
+            yield Picture(f"{path}/{member}", path, member, folders[-1] if folders else "")
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+@lru_cache(maxsize=1)
+def _archive(path: Path) -> zipfile.ZipFile:
+    """Return the open ZIP; opening one with many members for each of them would take minutes."""
+    return zipfile.ZipFile(path)
+
+
+def _member(path: Path, name: str) -> bytes:
+    try:
+        archive = _archive(path)
+        info = archive.getinfo(name)
+        if info.flag_bits & 1:
+            raise PictureError("unreadable", "is encrypted in its ZIP; extract it first")
+        with archive.open(info) as file:
+            return _limited(file, info.file_size)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+        raise PictureError("damaged", f"can't be read from its ZIP: {error}") from error
+
+
+def _limited(file: IO[bytes], size: int) -> bytes:
+    data = b"" if size > MOST_BYTES else file.read(MOST_BYTES + 1)
+    if size > MOST_BYTES or len(data) > MOST_BYTES:
+        raise PictureError("too-large", f"has {max(size, len(data)):,} bytes; make it smaller")
+    return data

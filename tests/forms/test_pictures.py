@@ -1,0 +1,160 @@
+"""Pictures: what arguments name, and how each is opened or refused."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crops import crop, png_bomb
+from PIL import Image
+
+from batchdigits.errors import NoInputError
+from batchdigits.forms.pictures import (
+    MOST_BYTES,
+    REASONS,
+    Picture,
+    PictureError,
+    check_name,
+    expand_pictures,
+    opened,
+)
+
+
+def encoded(kind: str = "PNG", picture: np.ndarray | None = None) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(crop() if picture is None else picture).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def refusal(name: str, data: bytes) -> PictureError:
+    with pytest.raises(PictureError) as caught, opened(data, check_name(name, data)) as image:
+        image.load()
+    assert caught.value.reason in REASONS
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Crops at the top and in subfolders, with names that don't count."""
+    for name in ("b.png", "a.JPG", "3/x.tif", "3/deep/y.bmp", "_skipped.png", ".hidden.png"):
+        path = tmp_path / "crops" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (tmp_path / "crops" / "notes.txt").write_text("no picture")
+    (tmp_path / "crops" / ".git").mkdir()
+    (tmp_path / "crops" / ".git" / "z.png").write_bytes(b"")
+    return tmp_path / "crops"
+
+
+def test_a_folder_stands_for_the_pictures_in_it_and_below_it(folder: Path) -> None:
+    pictures = expand_pictures([str(folder)])
+    names = [str(picture.path.relative_to(folder)) for picture in pictures]
+    assert names == ["a.JPG", "b.png", "3/x.tif", "3/deep/y.bmp"]
+    assert [picture.folder for picture in pictures] == ["", "", "3", "deep"]
+    assert [picture.name for picture in pictures] == [str(picture.path) for picture in pictures]
+
+
+def test_a_zip_stands_for_the_pictures_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("7/b.png", "7/a.png", "__MACOSX/7/a.png", "readme.txt", "7/.DS_Store"):
+            archive.writestr(name, name)
+    pictures = expand_pictures([str(path)])
+    assert [picture.name for picture in pictures] == [f"{path}/7/a.png", f"{path}/7/b.png"]
+    assert [picture.folder for picture in pictures] == ["7", "7"]
+    assert pictures[1].read() == b"7/b.png"
+
+
+def test_globs_and_names_stand_for_what_they_match(folder: Path) -> None:
+    names = [p.path.name for p in expand_pictures([f"{folder}/*.png", f"{folder}/notes.txt"])]
+    assert names == ["b.png", "notes.txt"]
+
+
+@pytest.mark.parametrize("argument", ["", "absent.png", "absent/*.png", "empty", "bad.zip"])
+def test_an_argument_without_a_picture_is_an_error_that_names_it(
+    argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(NoInputError, match=argument.replace("*", ".") or "''"):
+        expand_pictures([argument])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_a_picture_is_opened_by_its_content(kind: str) -> None:
+    data = encoded(kind)
+    assert check_name("scan", data) == kind
+    with opened(data, kind) as image:
+        assert image.size == (80, 80)
+
+
+def test_a_name_that_promises_another_format_is_refused() -> None:
+    error = refusal("crops/a.png", encoded("JPEG"))
+    assert (error.reason, error.detail) == (
+        "wrong-name",
+        "is JPEG by its content, not PNG; rename it to end in .jpg",
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"%PDF-1.7", b"PK\x03\x04", b"GIF89a", b"\0" * 9])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    assert refusal("a.png", data).reason == "not-a-picture"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+@pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
+def test_a_truncated_picture_is_refused(
+    kind: str, part: float, capfd: pytest.CaptureFixture
+) -> None:
+    """And libtiff, which writes to descriptor 2 itself, stays silent."""
+    noise = np.random.default_rng(1).integers(0, 256, (90, 70)).astype(np.uint8)
+    data = encoded(kind, noise)
+    assert refusal(f"a.{kind.lower()}", data[: int(len(data) * part)]).reason == "damaged"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    """65,500 by 65,500 white pixels are half a megabyte of PNG."""
+    for side in (10_000, 65_500):
+        assert refusal("bomb.png", png_bomb(side)).reason == "too-large"
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        os.truncate(file.fileno(), MOST_BYTES + 1)
+    with pytest.raises(PictureError, match="too-large: has 268,435,457 bytes"):
+        Picture(str(path), path).read()
+
+
+def test_a_member_of_a_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"\0" * 100_000)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 24 : at + 28] = (1000).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(PictureError, match="damaged"):
+        expand_pictures([str(path)])[0].read()
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"secret")
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(PictureError, match="is encrypted in its ZIP; extract it first"):
+        expand_pictures([str(path)])[0].read()
+
+
+def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="unreadable: can't be read: No such file"):
+        Picture("a.png", tmp_path / "a.png").read()
