@@ -12,11 +12,12 @@ from batchdigits.cli.flags import (
     Parser,
     add_bundle_options,
     add_common_options,
+    add_json_option,
     add_row_options,
     column_names,
     make_parser,
 )
-from batchdigits.cli.terminal import Progress, print_json
+from batchdigits.cli.terminal import Progress, print_summary
 from batchdigits.errors import UsageError
 
 TYPE_CHECKING = False
@@ -53,6 +54,7 @@ def parser() -> Parser:
     add_bundle_options(result.add_argument_group("bundle"))
     _add_input_options(result)
     _add_output_options(result)
+    add_json_option(result)
     add_common_options(result)
     return result
 
@@ -150,7 +152,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         }
     if output is not None:
         write_output(output, f"{json.dumps(facts)}\n".encode(), overwrite=overwrite)
-    print_json(facts)
+    print_summary(facts, lambda: "", as_json=arguments.json)
     return code
 
 

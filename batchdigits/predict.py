@@ -12,13 +12,18 @@ from batchdigits.cli.flags import (
     Parser,
     add_bundle_options,
     add_common_options,
+    add_json_option,
     add_row_options,
     column_names,
     keywords_of,
     make_parser,
     whole_number,
 )
-from batchdigits.cli.terminal import Progress, print_json
+from batchdigits.cli.terminal import Progress, print_summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from batchdigits.scoring.run import RunSummary
 
 EXAMPLES = (
     "{program} forms.parquet",
@@ -54,6 +59,7 @@ def parser() -> Parser:
         help="check inputs, columns, bundle, outputs, locks and disk space; score and write "
         "nothing, and end with the exit code that is known by then",
     )
+    add_json_option(result)
     add_common_options(result)
     return result
 
@@ -168,8 +174,14 @@ def _predict(arguments: argparse.Namespace) -> int:
             summary = score(**keywords_of(arguments), on_progress=progress)
         finally:
             progress.finish()
-    print_json(summary.as_dict())
+    print_summary(summary.as_dict(), lambda: _text(summary), as_json=arguments.json)
     return summary.exit_code
+
+
+def _text(summary: RunSummary) -> str:
+    from batchdigits.report.run import format_run
+
+    return format_run(summary)
 
 
 if __name__ == "__main__":

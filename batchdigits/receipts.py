@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import Parser, add_common_options, add_version, make_parser
 from batchdigits.cli.terminal import print_json, print_result
-from batchdigits.errors import BatchdigitsError, UsageError, worst_exit_code
+from batchdigits.errors import (
+    BatchdigitsError,
+    IOFailedError,
+    NoInputError,
+    UsageError,
+    worst_exit_code,
+)
 from batchdigits.text import count_of
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ _LOGGER = logging.getLogger("batchdigits")
 
 EXAMPLES = (
     "{program} verify forms.receipt.json",
-    "{program} verify scored/*.receipt.json --store bundles --json",
+    "{program} verify scored/ --store bundles --json",
     "{program} verify forms.receipt.json --input archive/forms.parquet",
 )
 
@@ -46,7 +52,10 @@ def parser() -> Parser:
     )
     command.set_defaults(body=_verify)
     command.add_argument(
-        "receipts", nargs="+", metavar="FILE.receipt.json", help="a receipt that predict wrote"
+        "receipts",
+        nargs="+",
+        metavar="RECEIPT",
+        help="a receipt that predict wrote, FILE.receipt.json, or a folder of them",
     )
     command.add_argument(
         "--input",
@@ -81,9 +90,37 @@ def parser() -> Parser:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.sample < 0:
         raise UsageError(f"--sample {arguments.sample}: expected a number of rows, 0 or more")
-    if arguments.input is not None and len(arguments.receipts) > 1:
+    paths = [path for given in arguments.receipts for path in _receipts_of(Path(given))]
+    if arguments.input is not None and len(paths) > 1:
         raise UsageError("--input takes a single receipt; verify the receipts one by one")
-    return worst_exit_code([_verify_receipt(Path(path), arguments) for path in arguments.receipts])
+    return worst_exit_code([_verify_receipt(path, arguments) for path in paths])
+
+
+def _receipts_of(path: Path) -> list[Path]:
+    """Return the receipts of predict in a folder, sorted by name; the path itself if it is none.
+
+    Raises NoInputError for a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    receipts = [each for each in sorted(path.glob("*.receipt.json")) if _may_be_predicts(each)]
+    if not receipts:
+        raise NoInputError(
+            f"{path}: no receipt of predict in this folder; name the folder of its outputs"
+        )
+    return receipts
+
+
+def _may_be_predicts(path: Path) -> bool:
+    """Return False for a receipt of another kind; what can't be read is reported later."""
+    from batchdigits.files.commit import read_receipt
+    from batchdigits.scoring.receipt import PREDICT
+
+    try:
+        facts = read_receipt(path)
+    except IOFailedError:
+        return True
+    return facts is None or facts.get("kind", PREDICT) == PREDICT
 
 
 def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:

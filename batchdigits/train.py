@@ -6,8 +6,14 @@ import argparse
 from collections.abc import Sequence
 
 from batchdigits.cli.boundary import end, run_command
-from batchdigits.cli.flags import Parser, add_common_options, add_row_options, make_parser
-from batchdigits.cli.terminal import StatusLine, print_json
+from batchdigits.cli.flags import (
+    Parser,
+    add_common_options,
+    add_json_option,
+    add_row_options,
+    make_parser,
+)
+from batchdigits.cli.terminal import StatusLine, print_summary
 from batchdigits.errors import UsageError
 from batchdigits.text import parse_share
 from batchdigits.training.settings import SETTINGS
@@ -39,6 +45,7 @@ def parser() -> Parser:
     _add_data_options(result)
     _add_judging_options(result)
     _add_output_options(result)
+    add_json_option(result)
     add_common_options(result)
     return result
 
@@ -156,7 +163,7 @@ def _train(arguments: argparse.Namespace) -> int:
     finally:
         line.clear()
     _report(result)
-    print_json(_summary(result))
+    print_summary(_summary(result), lambda: "", as_json=arguments.json)
     return 0
 
 

@@ -28,6 +28,7 @@ files/places/test_local.py | the only place there is | contract
 monitoring/test_suspicion.py | the verdict rests on both | looks ranges
 rows/csv/test_csv_rows.py | rows are read by it | layout
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
+report/test_run_report.py | named after what it shows | run
 report/test_training_report.py | named after what it shows | training
 forms/test_cells.py | a run passes through all | crop_source publish __main__ commands/cells
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -432,3 +433,27 @@ def test_the_module_runs(folder: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok bad.receipt.json: 36 rows in, 20 predicted, 16 rejected; 20")
+
+
+def test_a_folder_stands_for_the_receipts_of_predict_in_it(run: Run, folder: Path) -> None:
+    """In the order of their names; those of other kinds and those further down are not meant."""
+    shutil.copy(SAMPLE_DATA / "digits.csv", folder / "a.csv")
+    batchdigits.score(folder / "a.csv", output=folder)
+    (folder / "a.forms.receipt.json").write_text('{"format": 1, "kind": "forms", "outputs": {}}')
+    (folder / "below").mkdir()
+    shutil.copy(folder / "a.receipt.json", folder / "below")
+    code, out, err = run(str(folder))
+    assert (code, err) == (0, "")
+    assert re.findall(r"^ok .*/(.*)\.receipt\.json: ", out, re.MULTILINE) == ["a", "bad"]
+    (folder / "a.predictions.csv").unlink()
+    code, out, _ = run(str(folder))
+    assert code == 66
+    assert [line.split()[0] for line in out.splitlines()] == ["not", "ok"]
+    assert run(str(folder), "--input", "a.csv")[0] == 2
+
+
+def test_a_folder_without_receipts_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.forms.receipt.json").write_text('{"format": 1, "kind": "forms", "outputs": {}}')
+    code, out, err = run(str(tmp_path))
+    assert (code, out) == (66, "")
+    assert "no receipt of predict in this folder" in err

@@ -78,6 +78,15 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add_version(group)
 
 
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of commands that print JSON to pipes and text to terminals."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the summary as one line of JSON on a terminal too",
+    )
+
+
 def add_version(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add the flag that shows the version."""
     parser.add_argument(
@@ -108,7 +117,7 @@ def add_trust_options(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
 def keywords_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the flags as keywords of the function that does the command's work."""
     keywords = dict(vars(arguments))
-    del keywords["log_format"], keywords["debug"]
+    del keywords["log_format"], keywords["debug"], keywords["json"]
     return keywords
 
 

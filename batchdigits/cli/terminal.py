@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from batchdigits.cli.interrupts import raise_if_interrupted
 from batchdigits.errors import IOFailedError
@@ -63,6 +64,17 @@ def print_message(text: str) -> None:
         StatusLine().clear()
         sys.stderr.write(printable_lines(text) + "\n")
         sys.stderr.flush()
+
+
+def print_summary(result: Any, text: Callable[[], str], *, as_json: bool) -> None:
+    """Write the result of a run: to a terminal as `text` unless `as_json`, else as JSON.
+
+    An empty text writes nothing: the tables on standard error have said it all.
+    """
+    if as_json or sys.stdout is None or not sys.stdout.isatty():
+        print_json(result)
+    elif shown := text():
+        print_text(shown)
 
 
 class StatusLine:
