@@ -129,6 +129,7 @@ class Format:
     unwritable    the columns of a schema that the format can't hold
     read_columns  some columns of an output file, batch by batch. Raises pyarrow's exceptions,
                   OSError or ValueError for a file that can't be read
+    read_schema   the schema of an output file; raises as read_columns
     cell_bytes    bytes of a cell of an output file, on average
     is_text       whether every pass-through cell is text, without a type of its own
     """
@@ -137,5 +138,6 @@ class Format:
     open_sink: Callable[[Stream, pa.Schema, Collection[str]], Sink]
     unwritable: Callable[[pa.Schema], Sequence[pa.Field]]
     read_columns: Callable[[Path, Sequence[str]], Iterator[pa.RecordBatch]]
+    read_schema: Callable[[Path], pa.Schema]
     cell_bytes: int
     is_text: bool

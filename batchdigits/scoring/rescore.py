@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.names import InputFile, split_name
 from batchdigits.rows.arrow import batch_of
-from batchdigits.rows.contract import Rows
+from batchdigits.rows.contract import Format, Pixels, Rows
 from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.scorer import Scorer
@@ -51,14 +51,42 @@ def read_output(path: Path, columns: list[str]) -> Iterator[Any]:
 
     Raises UnusableInputError if the file can't be read.
     """
+    with _readable(path) as file_format:
+        yield from file_format.read_columns(path, columns)
+
+
+def output_schema_of(path: Path) -> pa.Schema:
+    """Return the schema of an output: typed of Parquet, text of CSV.
+
+    Raises UnusableInputError if the file can't be read.
+    """
+    with _readable(path) as file_format:
+        return file_format.read_schema(path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Format]:
     _, kind, _ = split_name(path.name)
     if kind is None:
         raise UnusableInputError(f"{path}: its suffix names no format; run predict again")
     try:
-        yield from find_format(kind).read_columns(path, columns)
+        yield find_format(kind)
     except (pa.ArrowException, OSError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise UnusableInputError(f"{path}: can't be read ({detail}); run predict again") from error
+
+
+def read_rejects(receipt: Receipt) -> Iterator[tuple[int, str]]:
+    """Yield the number of each rejected row in the input, from 1, and its reason."""
+    if receipt.rejects is not None:
+        for batch in read_output(receipt.rejects.path, ["row", "reason"]):
+            pairs = zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True)
+            yield from ((int(row), reason) for row, reason in pairs)
+
+
+def unscored_rows(rejects: Iterable[tuple[int, str]]) -> NDArray[np.int64]:
+    """Return the numbers of the rejected rows that the model gave no probability."""
+    return np.array([row for row, reason in rejects if reason == "no-probability"], np.int64)
 
 
 def read_predictions(path: Path, places: NDArray[np.int64]) -> tuple[pa.Table, int]:
@@ -108,15 +136,37 @@ def score_again(receipt: Receipt, input_file: InputFile, scorer: Scorer, sample:
 def _score_rows(
     receipt: Receipt, input_file: InputFile, scorer: Scorer, sample: Sample
 ) -> pa.Table:
-    source = open_source(input_file, receipt.read_options)
     parts = [scorer.schema(pa.schema([])).empty_table()]
+    for pixels, _ in read_rows(receipt, input_file, sample.places, sample.unscored):
+        parts.append(_score(scorer, pixels))
+    return pa.concat_tables(parts)
+
+
+def read_rows(
+    receipt: Receipt,
+    input_file: InputFile,
+    places: NDArray[np.int64],
+    unscored: NDArray[np.int64],
+) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
+    """Yield pixels (n, 64), and their numbers (n,) in the input, of some predictions' rows.
+
+    places    int64: the places among all predictions, from 0, ascending
+    unscored  int64: the numbers, from 1, of the input's rows that the model gave no probability
+
+    Raises as sources do, and UnusableInputError at the end if the input has other rows than the
+    receipt says.
+    """
+    source = open_source(input_file, receipt.read_options)
     rows_in = predicted = 0
     with closing(source):
         for block in source.blocks():
             rows = source.check(block)
-            kept = np.flatnonzero(~np.isin(rows.offsets + (rows_in + 1), sample.unscored))
-            first, last = np.searchsorted(sample.places, (predicted, predicted + len(kept)))
-            parts.append(_score(scorer, rows, kept[sample.places[first:last] - predicted]))
+            numbers = rows.offsets + (rows_in + 1)
+            kept = np.flatnonzero(~np.isin(numbers, unscored))
+            first, last = np.searchsorted(places, (predicted, predicted + len(kept)))
+            chosen = kept[places[first:last] - predicted]
+            pixels: Any = rows.pixels[chosen]  # of either dtype
+            yield pixels, numbers[chosen]
             rows_in += rows.rows
             predicted += len(kept)
     source.verify_unchanged()
@@ -127,14 +177,12 @@ def _score_rows(
             f"them scorable; the receipt says {counts.rows_in} and {counts.rows_predicted}; "
             "run predict again"
         )
-    return pa.concat_tables(parts)
 
 
-def _score(scorer: Scorer, rows: Rows, chosen: NDArray[np.intp]) -> pa.Table:
-    """Score some rows of a checked batch, without their other columns."""
-    no_columns = batch_of([], len(chosen), pa.schema([]))
-    pixels: Any = rows.pixels[chosen]  # of either dtype
-    scored = scorer.score(Rows(pixels, no_columns, (), no_columns.slice(0, 0), len(chosen)))
+def _score(scorer: Scorer, pixels: Pixels) -> pa.Table:
+    """Score rows without other columns."""
+    no_columns = batch_of([], len(pixels), pa.schema([]))
+    scored = scorer.score(Rows(pixels, no_columns, (), no_columns.slice(0, 0), len(pixels)))
     return pa.Table.from_batches([scored.predictions])
 
 

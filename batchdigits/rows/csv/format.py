@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,23 @@ def _fits(arrow_type: pa.DataType) -> bool:
 
 
 def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with _opened(path, columns) as reader:
+        yield from reader
+
+
+def _read_schema(path: Path) -> pa.Schema:
+    with _opened(path, []) as reader:
+        return pa.schema([pa.field(name, pa.string()) for name in reader.schema.names])
+
+
+@contextmanager
+def _opened(path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    """Open some columns of an output file, all of them without any names, as text."""
     import pyarrow.csv as pc
 
     compression = {"gz": "gzip", "zst": "zstd"}.get(split_name(path.name)[2] or "")
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as stream:
-        yield from pc.open_csv(
+        yield pc.open_csv(
             stream,
             read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
             parse_options=pc.ParseOptions(newlines_in_values=True),
@@ -68,6 +81,7 @@ FORMAT = Format(
     open_sink=_open_sink,
     unwritable=_unwritable,
     read_columns=_read_columns,
+    read_schema=_read_schema,
     cell_bytes=10,
     is_text=True,
 )

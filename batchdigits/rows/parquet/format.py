@@ -30,11 +30,16 @@ def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch
         yield from file.iter_batches(columns=columns)
 
 
+def _read_schema(path: Path) -> pa.Schema:
+    return pq.read_schema(pa.OSFile(os.fsencode(path)))
+
+
 FORMAT = Format(
     open_source=_open_source,
     open_sink=ParquetSink,
     unwritable=lambda _schema: (),
     read_columns=_read_columns,
+    read_schema=_read_schema,
     cell_bytes=4,  # most cells that scoring adds are float32
     is_text=False,
 )
