@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "measure how good a bundle is on labelled files",
     "bundles": "list, check, sign, compare and promote bundles",
     "forms": "make rows for predict from pictures",
+    "fields": "put the predictions of cells together as fields",
     "receipts": "verify the receipts of finished runs",
 }
 

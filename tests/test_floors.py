@@ -21,7 +21,7 @@ FLOORS = [
     {"scoring"},
     {"evaluation"},
     {"packing"},
-    {"training", "report", "forms"},
+    {"training", "report", "forms", "fields"},
     {"api"},
     {"exports"},
     {"predict", "train", "evaluate", "receipts", "bundles"},

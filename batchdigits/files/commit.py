@@ -303,8 +303,8 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
 def _is_of_stem(output: Path, receipt: Path) -> bool:
     """Return whether a run with this receipt can have written a file of that name."""
     stem = receipt.name.removesuffix(".receipt.json")
-    products = (stem, stem.removesuffix(".forms"), f"{stem}.predictions", f"{stem}.rejects")
-    return split_name(output.name)[0] in products
+    of_kind = stem.removesuffix(".forms").removesuffix(".fields")
+    return split_name(output.name)[0] in (stem, of_kind, f"{stem}.predictions", f"{stem}.rejects")
 
 
 def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:

@@ -1,0 +1,124 @@
+"""Files of predictions, each checked against the receipt beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError
+from batchdigits.files.commit import named_outputs, read_receipt
+from batchdigits.files.digest import digest_file
+from batchdigits.files.names import split_name
+from batchdigits.files.written import WrittenFile
+from batchdigits.scoring.rescore import output_schema_of, read_output
+
+PROBABILITY = "proba_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One file of predictions, as predict or a review wrote it.
+
+    rejects   the file of rejected rows, if there is one; `expected` the number of rows of both
+    """
+
+    path: Path
+    digest: str
+    rejects: Path | None
+    expected: int | None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns: typed of Parquet, text of CSV."""
+        return output_schema_of(self.path)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels whose probabilities are in columns, in the file's order."""
+        names = [name for name in self.schema.names if name.startswith(PROBABILITY)]
+        return tuple(name.removeprefix(PROBABILITY) for name in names)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the predictions, batch by batch."""
+        return read_output(self.path, list(columns))
+
+    def reject_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the rejects, batch by batch."""
+        return iter(()) if self.rejects is None else read_output(self.rejects, list(columns))
+
+    def facts(self) -> dict[str, Any]:
+        return {"path": str(self.path), "sha256": self.digest}
+
+
+def open_predictions(path: Path, *, counted: bool) -> Predictions:
+    """Open predictions, as predict or a review wrote them, with the rejects that belong to them.
+
+    counted  the number of cells of a field is known; without it a receipt is needed
+
+    Raises NoInputError for a missing file or receipt, UnusableInputError for one that is not what
+    its receipt says.
+    """
+    if not path.is_file():
+        raise NoInputError(f"{path}: no such file; give the predictions that predict wrote")
+    stem = split_name(path.name)[0].removesuffix(".predictions")
+    if stem.endswith((".rejects", ".fields")):
+        raise UsageError(f"{path}: holds no predictions; name the file that predict wrote")
+    receipt_path = path.with_name(f"{stem}.receipt.json")
+    facts = read_receipt(receipt_path)
+    if facts is None and counted:
+        return Predictions(path, digest_file(path), None, None)
+    if facts is None:
+        raise NoInputError(
+            f"{path}: its receipt {receipt_path.name} is missing, so nobody knows which cells were "
+            "rejected; keep both together, or tell how long fields are by --length or --template"
+        )
+    output = _output_of(receipt_path, facts, path)
+    scored = _reviewed_of(receipt_path, facts) if stem.endswith(".reviewed") else facts
+    outputs = named_outputs(path.parent, scored) or []
+    for rejects in outputs[1:]:
+        _check(receipt_path, rejects)
+    expected = scored.get("rows_in")
+    return Predictions(
+        path,
+        output.digest,
+        outputs[1].path if len(outputs) > 1 else None,
+        expected if type(expected) is int else None,
+    )
+
+
+def _output_of(receipt: Path, facts: Mapping[str, Any], path: Path) -> WrittenFile:
+    """Return the predictions that a receipt names, which must be `path` as it was written."""
+    outputs = named_outputs(path.parent, facts)
+    if not outputs or outputs[0].path.name != path.name:
+        raise UnusableInputError(f"{receipt}: not the receipt of {path.name}; run predict again")
+    _check(receipt, outputs[0])
+    return outputs[0]
+
+
+def _reviewed_of(receipt: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the receipt of the predictions of which a review was made."""
+    first = receipt.with_name(f"{receipt.name.removesuffix('.reviewed.receipt.json')}.receipt.json")
+    origin = read_receipt(first)
+    outputs = None if origin is None else named_outputs(first.parent, origin)
+    match facts.get("predictions"):
+        case {"sha256": str(digest)} if origin and outputs and outputs[0].digest == digest:
+            return origin
+    raise NoInputError(
+        f"{first}: missing, or of other predictions than the reviewed ones, so nobody knows which "
+        "cells were rejected; put it back beside the reviewed file"
+    )
+
+
+def _check(receipt: Path, output: WrittenFile) -> None:
+    if not output.path.is_file():
+        raise NoInputError(f"{receipt}: its output {output.path} is missing; run predict again")
+    if digest_file(output.path) != output.digest:
+        raise UnusableInputError(
+            f"{output.path}: was changed since {receipt.name} was written; restore it, or run the "
+            "command again that wrote it"
+        )

@@ -1,0 +1,307 @@
+"""The work of `fields`: predictions in, one file of fields and its receipt out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchdigits._version import __version__
+from batchdigits.clock import utc_text
+from batchdigits.errors import InternalError, OutputError, UnusableInputError, UsageError
+from batchdigits.fields.allowed import open_allowed
+from batchdigits.fields.assemble import Rules, assemble, field_schema
+from batchdigits.fields.cells import Wanted, cell_schema, read_cells
+from batchdigits.fields.columns import CAUSES, TEMPLATE_FIELD
+from batchdigits.fields.inputs import PROBABILITY, Predictions, open_predictions
+from batchdigits.fields.lengths import ANY, Length, read_lengths
+from batchdigits.fields.options import FieldOptions
+from batchdigits.fields.runs import Key, Runs, find_runs, gather, put_together, repeated_keys
+from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
+from batchdigits.files.digest import digest_file
+from batchdigits.files.names import DATA_SUFFIXES, split_name
+from batchdigits.files.places.local import LocalFolder
+from batchdigits.files.targets import Targets
+from batchdigits.files.written import WrittenFile
+from batchdigits.rows.formats import check_schema, find_format
+from batchdigits.text import listing
+
+KIND = "fields"
+RECEIPT_FORMAT = 1
+
+OnProgress = Callable[[int, float | None, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsResult:
+    """The result of a run of `fields`; `status` is `assembled`, or `unchanged`."""
+
+    output: Path
+    receipt: Path
+    status: str
+    facts: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary that the command prints as JSON."""
+        names = ("seconds", "cells", "cells_rejected", "cells_without_field", "fields", "accepted")
+        return {
+            "exit_code": 0,
+            "output": str(self.output),
+            "receipt": str(self.receipt),
+            "status": self.status,
+            **{name: self.facts.get(name) for name in (*names, "to_review")},
+        }
+
+
+def assemble_fields(
+    paths: Sequence[Path],
+    output: Path,
+    options: FieldOptions,
+    *,
+    overwrite: bool,
+    on_progress: OnProgress,
+) -> FieldsResult:
+    """Make one file of fields from files of predictions, in their order.
+
+    Raises UsageError, NoInputError, UnusableInputError, OutputError, IOFailedError or
+    TryAgainError; nothing is published then.
+    """
+    place = LocalFolder(_targets(output))
+    place.check()
+    counted = options.length is not None or options.lengths is not None
+    files = [open_predictions(path, counted=counted) for path in paths]
+    _refuse_twice(files)
+    run = _Run(files, options, place, on_progress)
+    started = time.time()
+    with place.held():
+        work = _facts(files, options)
+        finished = _finished(place.targets, work)
+        if finished is not None:
+            return FieldsResult(output, place.targets.receipt, "unchanged", finished)
+        present = next((path for path in place.targets.finals if os.path.lexists(path)), None)
+        if present is not None and not overwrite:
+            raise OutputError(
+                f"{present}: exists already, from other predictions or options; move it away, or "
+                "replace it with --overwrite"
+            )
+        written, counts = run.write()
+        _check_unchanged(files)
+        receipt = {
+            "format": RECEIPT_FORMAT,
+            "kind": KIND,
+            "batchdigits": __version__,
+            "started": utc_text(started),
+            "finished": utc_text(),
+            "seconds": round(time.time() - started, 3),
+            **work,
+            **counts,
+        }
+        place.publish([written], receipt, overwrite=overwrite)
+    return FieldsResult(output, place.targets.receipt, "assembled", receipt)
+
+
+class _Run:
+    """The passes over the predictions: repeated fields first, then the fields themselves."""
+
+    def __init__(
+        self,
+        files: Sequence[Predictions],
+        options: FieldOptions,
+        place: LocalFolder,
+        on_progress: OnProgress,
+    ) -> None:
+        self._files = files
+        self._options = options
+        self._place = place
+        self._on_progress = on_progress
+        self._wanted = Wanted(options.group, options.position)
+        self._check_columns()
+        self._allowed = open_allowed(options)
+        self._lengths: Mapping[str, Length] = {}
+        if options.lengths is not None:
+            self._lengths = read_lengths(Path(options.lengths))
+        self._classes, self._probabilities = self._find_classes() if options.corrects else ("", ())
+        self._least = 1
+        self._cells = 0
+
+    def write(self) -> tuple[WrittenFile, dict[str, Any]]:
+        """Write the fields to a temporary; return it and the counts of the receipt."""
+        repeated = repeated_keys(runs.keys() for runs in self._runs(self._wanted, first=True))
+        cells = self._cells
+        wanted = Wanted(self._wanted.group, self._wanted.position, self._probabilities)
+        rules = self._rules()
+        scattered = gather(self._runs(wanted), repeated) if len(repeated) else {}
+        self._cells = 0
+        schema = field_schema(self._options.group, cell_schema(self._files[0], self._wanted))
+        targets = self._place.targets
+        check_schema(targets.kind, schema, targets.predictions.name)
+        stream = self._place.open(targets.predictions)
+        counts: Counter[str] = Counter()
+        done: set[Key] = set()
+        try:
+            sink = find_format(targets.kind).open_sink(stream, schema, {"decision", "cause"})
+            for runs in self._runs(wanted):
+                fields = assemble(put_together(runs, scattered, done), rules, schema)
+                sink.write(sink.encode(fields))
+                _count(counts, runs, fields)
+            sink.close()
+            stream.close()
+        except BaseException:
+            stream.abort()
+            raise
+        return (
+            WrittenFile(targets.predictions, stream.digest(), stream.bytes_written),
+            self._ledger(cells, counts),
+        )
+
+    def _runs(self, wanted: Wanted, *, first: bool = False) -> Iterator[Runs]:
+        for file in self._files:
+            rows, before = 0, self._cells
+            cells = read_cells(file, wanted)
+            for runs in find_runs(cells, str(file.path)):
+                if first:
+                    least = pc.min(runs.cells["position"]).as_py()
+                    self._least = min(self._least, 1 if least is None else least)
+                rows += runs.cells.num_rows
+                self._cells += runs.cells.num_rows + runs.lost
+                self._on_progress(rows, None, str(file.path))
+                yield runs
+            if first and file.expected not in (None, self._cells - before):
+                raise UnusableInputError(
+                    f"{file.path}: its receipt counts {file.expected} rows, predictions and "
+                    f"rejects hold {self._cells - before}; run predict again"
+                )
+
+    def _rules(self) -> Rules:
+        """Return what decides about a field; the first pass has seen all positions."""
+        options, length = self._options, self._options.length
+        return Rules(
+            base=self._least,
+            allowed=self._allowed,
+            length=ANY if length is None else Length(length, length),
+            lengths=self._lengths,
+            at=options.group.index(TEMPLATE_FIELD) if self._lengths else 0,
+            classes=self._classes,
+            corrects=options.corrects,
+            review_below=options.review_below,
+        )
+
+    def _find_classes(self) -> tuple[str, tuple[str, ...]]:
+        """Return the characters of the classes, and the columns with their probabilities."""
+        names = self._files[0].classes
+        for file in self._files:
+            if not file.classes or file.classes != names:
+                raise UnusableInputError(
+                    f"{file.path}: has no {PROBABILITY}* columns, or other ones than "
+                    f"{self._files[0].path}, and --pattern and --values need them; predict with "
+                    "--probabilities"
+                )
+        if any(len(name) != 1 for name in names):
+            raise UnusableInputError(
+                f"{self._files[0].path}: --pattern and --values need classes of one character, "
+                f"these are {listing(names)}"
+            )
+        return "".join(names), tuple(f"{PROBABILITY}{name}" for name in names)
+
+    def _check_columns(self) -> None:
+        """Refuse files without the columns, or with others of the same name."""
+        schemas = [cell_schema(file, self._wanted) for file in self._files]
+        for file, schema in zip(self._files, schemas, strict=True):
+            if not schema.equals(schemas[0]):
+                raise UnusableInputError(
+                    f"{file.path}: the columns of --group have other types than in "
+                    f"{self._files[0].path}; make fields of each file in a run of its own"
+                )
+
+    def _ledger(self, cells: int, counts: Counter[str]) -> dict[str, Any]:
+        """Return the counts, which must account for every cell of the first pass."""
+        if not cells == self._cells == counts["cells in fields"] + counts["lost"]:
+            raise InternalError(
+                f"{cells} cells were read, {counts['cells in fields']} of them are in fields and "
+                f"{counts['lost']} in none"
+            )
+        to_review = {cause: counts[cause] for cause in CAUSES if counts[cause]}
+        return {
+            "cells": cells,
+            "cells_rejected": counts["cells rejected"] + counts["lost"],
+            "cells_without_field": counts["lost"],
+            "fields": counts["fields"],
+            "accepted": counts["fields"] - sum(to_review.values()),
+            "to_review": to_review,
+        }
+
+
+def _count(counts: Counter[str], runs: Runs, fields: pa.RecordBatch) -> None:
+    counts["fields"] += fields.num_rows
+    counts["cells in fields"] += pc.sum(fields["cells"]).as_py() or 0
+    counts["cells rejected"] += pc.sum(runs.cells["rejected"]).as_py() or 0
+    counts["lost"] += runs.lost
+    for pair in fields["cause"].drop_null().value_counts().to_pylist():
+        counts[pair["values"]] += pair["counts"]
+
+
+def _targets(output: Path) -> Targets:
+    stem, kind, compression = split_name(output.name)
+    suffix = output.name[len(stem) :]
+    if kind is None or suffix.lower() not in DATA_SUFFIXES:
+        raise UsageError(
+            f"--output {output}: expected a name that ends in one of {' '.join(DATA_SUFFIXES)}"
+        )
+    stem = stem.removesuffix(f".{KIND}")
+    return Targets(
+        predictions=output,
+        rejects=output.with_name(f"{stem}.{KIND}.rejects{suffix}"),
+        receipt=output.with_name(f"{stem}.{KIND}.receipt.json"),
+        kind=kind,
+        compression=compression,
+        product=KIND,
+    )
+
+
+def _refuse_twice(files: Sequence[Predictions]) -> None:
+    counts = Counter(os.path.realpath(file.path) for file in files)
+    twice = [path for path, count in counts.items() if count > 1]
+    if twice:
+        raise UsageError(f"named more than once: {listing(twice)}; name each file once")
+
+
+def _facts(files: Sequence[Predictions], options: FieldOptions) -> dict[str, Any]:
+    """Return what decides the bytes of the fields, as the receipt holds it."""
+    facts = {
+        "group": list(options.group),
+        "position": options.position,
+        "length": options.length,
+        "check": options.check,
+        "pattern": options.pattern,
+        "review_below": options.review_below,
+    }
+    for name in ("lengths", "values"):
+        path = getattr(options, name)
+        facts[name] = None if path is None else digest_file(path)
+    return {"predictions": [file.facts() for file in files], "options": facts}
+
+
+def _finished(targets: Targets, work: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the receipt of the same work if its output is complete, else None."""
+    receipt = read_receipt(targets.receipt)
+    if receipt is None or (receipt.get("kind"), receipt.get("format")) != (KIND, RECEIPT_FORMAT):
+        return None
+    if any(receipt.get(name) != value for name, value in work.items()):
+        return None
+    outputs = named_outputs(targets.folder, receipt)
+    return receipt if outputs is not None and outputs_match(targets, outputs) else None
+
+
+def _check_unchanged(files: Sequence[Predictions]) -> None:
+    for file in files:
+        if digest_file(file.path) != file.digest:
+            raise UnusableInputError(
+                f"{file.path}: was changed while it was read; nothing was published; run it again"
+            )
