@@ -20,15 +20,15 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from support.measure import finish, make_parser, make_ready, show, table
 
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import Reference, Unseen
-from batchdigits.monitoring.drift import Drift, DriftEvidence, count_predictions
+from batchdigits.monitoring.drift import Drift, DriftEvidence, DriftMeter, count_predictions
+from batchdigits.monitoring.evidence import ODD_SHARE, Evidence
+from batchdigits.monitoring.sample import RowSample
 from batchdigits.packing.frameworks import prepare_frameworks
-from batchdigits.rows.contract import Rows
 from batchdigits.training.calibration import fold_in
 from batchdigits.training.cross_validation import cross_validate, fit_rows
 from batchdigits.training.data import Labelled, load_tutorial_digits
@@ -104,11 +104,11 @@ def _measure(
         probabilities.argmax(axis=1),
         np.minimum(probabilities.max(axis=1), np.float32(1)),
     )
-    evidence = DriftEvidence(reference, [str(n) for n in range(10)])
-    nothing = pa.record_batch([pa.nulls(len(pixels))], names=["rows"])
-    rows = Rows(pixels.astype(np.float32), nothing, (), nothing.slice(0, 0), len(pixels))
-    evidence.add(rows, count_predictions(best, confidence, 10))
-    return evidence.measure(), float((best == targets).mean())
+    evidence, sample = DriftEvidence(10), RowSample()
+    evidence.add(count_predictions(best, confidence, 10))
+    sample.add(pixels.astype(np.float32), np.arange(len(pixels)))
+    meter = DriftMeter(reference, [str(n) for n in range(10)], ODD_SHARE)
+    return meter.measure(evidence.counts(sample), Evidence()), float((best == targets).mean())
 
 
 def changed(pixels: Pixels, seed: int) -> Iterator[tuple[str, Pixels]]:

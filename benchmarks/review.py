@@ -51,7 +51,7 @@ from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import UnusableInputError
-from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence
+from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence, DriftMeter
 from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.scoring import one_input
 from batchdigits.scoring.decision import CAUSES
@@ -228,7 +228,7 @@ def _no_drift() -> Iterator[None]:
     with (
         patch.object(one_input, "count_predictions", lambda *_: None),
         patch.object(DriftEvidence, "add", lambda *_: None),
-        patch.object(DriftEvidence, "measure", lambda _: NOT_MEASURED),
+        patch.object(DriftMeter, "measure", lambda *_, **__: NOT_MEASURED),
     ):
         yield
 

@@ -22,11 +22,14 @@ from paths import ROOT, SAMPLE_DATA
 import batchdigits
 from batchdigits.archive.bundle_file import MANIFEST, build_bundle, read_bundle
 from batchdigits.archive.reference import read_reference
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.engines.contract import MostProbable, most_probable
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import plan_targets
+from batchdigits.monitoring.drift import DriftMeter
+from batchdigits.monitoring.evidence import Judge
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
@@ -392,13 +395,15 @@ def test_rows_without_a_probability_keep_their_place(
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({f"pixel_{i}": pixels[:, i] for i in range(64)}), path)
     scorer = Scorer(SometimesNothing(), pa.array(["a", "b", "c"]))
+    reference = read_reference(read_bundle(packaged_bundle()))
     options = {"engine": "onnx", "probabilities": False, "pixels": None, "header": True}
     work = Work(
         scorer=scorer,
-        reference=read_reference(read_bundle(packaged_bundle())),
+        judge=Judge(reference, Thresholds(), None),
+        meter=DriftMeter(reference, scorer.labels, 0.01),
         read=ReadOptions(),
         machine=Machine(1, 30),
-        policy=RunPolicy(max_rejects=Limit(400)),
+        policy=RunPolicy(max_rejects=Limit(400), allow_suspect=True),  # it is noise
         key=Key(
             {"name": "n", "version": "1", "digest": "sha256:0"},
             {**options, "delimiter": ",", "scale": None, "keep": None, "decision": False},

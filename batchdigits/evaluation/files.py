@@ -10,6 +10,7 @@ import numpy as np
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
+from batchdigits.engines.contract import Engine
 from batchdigits.engines.open import open_checked
 from batchdigits.errors import UsageError
 from batchdigits.evaluation.confusion import ConfusionMatrix, pair_counts, share_interval
@@ -30,6 +31,7 @@ from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.contract import Rows
+from batchdigits.scoring.watch import make_judge
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import count_of, listing
 
@@ -166,7 +168,7 @@ def evaluate_files(
     _check_files(input_files)
     bundle = choice.load()
     engine, classes = open_checked(bundle, choice.engine), bundle.manifest.classes
-    counts = _LabelledCounts(bundle, options, review_below)
+    counts = _LabelledCounts(bundle, engine, options, review_below)
     total, inputs = Tally(), []
     for input_file in input_files:
         evaluator = Evaluator(engine, classes, timed=False)
@@ -201,7 +203,7 @@ def _evaluate_input(
     on_progress: OnProgress | None,
 ) -> InputTally:
     """Score and count all rows of one input file. Raises as `score_labelled`."""
-    suspicion = Suspicion(counts.reference, counts.options.scale)
+    suspicion = Suspicion(counts.judge, counts.options.scale)
     tally = evaluator.tally
     for _, batch, (outcomes,) in score_labelled(rows, [evaluator]):
         suspicion.add(batch)
@@ -212,18 +214,22 @@ def _evaluate_input(
         refuse_useless(rows.name, rows.label, [tally])
     digest = counts.bundle.manifest.data.get("digest")
     trained_on = digest is not None and digest == rows.source.digest()
-    return InputTally(rows.name, tally, suspicion.verdict(), trained_on)
+    return InputTally(rows.name, tally, suspicion.verdict(suspicion.evidence()), trained_on)
 
 
 class _LabelledCounts:
     """The labelled rows of all input files, counted batch by batch."""
 
     def __init__(
-        self, bundle: BundleFile, options: LabelledOptions, review_below: float | None
+        self,
+        bundle: BundleFile,
+        engine: Engine,
+        options: LabelledOptions,
+        review_below: float | None,
     ) -> None:
         self.bundle = bundle
         self.options = options
-        self.reference = read_reference(bundle)
+        self.judge = make_judge(bundle, engine, read_reference(bundle))
         self._confidence = ConfidenceCounts()
         self._decisions = DecisionCounts.of(bundle.manifest.thresholds, review_below)
         self._groups = Groups(options.keep or ())

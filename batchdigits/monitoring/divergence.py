@@ -17,8 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.binomial import tail
+
 _NORMAL_QUANTILE = 3.0902
 """The quantile of the normal distribution for 99.9 %."""
+
+_LEVEL = 0.999
 
 _DECIMALS = 6
 
@@ -32,7 +36,7 @@ class Comparison:
     distance   0..1: the root of the mean of the squared distances
     by_chance  the distance that 996 to 999 of 1,000 samples of the same source stay below;
                chi-squared is less exact for bins that are expected to hold few rows
-    worst      the index of the histogram with the largest distance, `worst_distance`
+    worst      the index of the histogram with the largest distance, `worst_distance`; 0 for a share
     """
 
     distance: float
@@ -53,6 +57,27 @@ def compare_histograms(seen: Histograms, expected: Histograms) -> Comparison:
     return Comparison(
         _root(squares.mean()), _root(_chance(seen, expected).mean()), worst, _root(squares[worst])
     )
+
+
+def compare_share(count: int, rows: int, expected: float) -> Comparison:
+    """Compare a share, as its own distance from 0, with the expected share.
+
+    `by_chance` is the share that at most one of 1,000 samples of so many rows is above.
+    """
+    if not rows:
+        return Comparison(0.0, 0.0, 0, 0.0)
+    by_chance = _quantile(rows, expected) / rows
+    share = round(count / rows, _DECIMALS)
+    return Comparison(share, round(by_chance, _DECIMALS), 0, share)
+
+
+def _quantile(rows: int, share: float) -> int:
+    """Return the 99.9 % quantile of the binomial distribution."""
+    low, high = -1, rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if tail(middle, rows, share) >= _LEVEL else (middle, high)
+    return high
 
 
 def _squared_distances(seen: Histograms, expected: Histograms) -> NDArray[np.float64]:

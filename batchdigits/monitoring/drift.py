@@ -1,6 +1,7 @@
 """Drift: the distance of an input's rows from the training data, and the accuracy to expect.
 
-It compares pixels, predicted classes and confidences, beyond what chance explains. The accuracy is
+It compares pixels, predicted classes, confidences and the share of odd rows, beyond what chance
+explains. The accuracy is
 estimated without labels by the "difference of confidences" of Guillory and others, "Predicting with
 confidence on unseen distributions", 2021. docs/drift.md explains the figures.
 """
@@ -9,21 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.archive.manifest import FEATURES
 from batchdigits.archive.reference import CONFIDENCE_BINS, Reference, Unseen, count_confidences
-from batchdigits.images import DARKEST
-from batchdigits.monitoring.divergence import Comparison, compare_histograms
+from batchdigits.images import DARKEST, PIXELS
+from batchdigits.monitoring.divergence import Comparison, compare_histograms, compare_share
+from batchdigits.monitoring.evidence import Evidence
 from batchdigits.monitoring.sample import RowSample
-from batchdigits.monitoring.suspicion import ENOUGH_ROWS
-from batchdigits.rows.contract import Rows
 
 LARGE = 0.25
 """A drift above this is a warning if no limit was given."""
+
+MANY_ODD = 0.1
+"""The same for odd rows. Digits of other writers, prepared like the training data, have to 0.06."""
+
+ENOUGH_ROWS = 500
+"""The least predictions whose distances are measured: few rows are far from anything."""
 
 SHADES = (0, 1, 5, 9, 13)
 """The lowest levels of paper and of four shades of ink, by which pixels are compared: another
@@ -33,6 +39,8 @@ _UNIT = 2**24
 """Confidences are summed in whole units of one over this, so that their order does not matter."""
 
 _DECIMALS = 6
+
+_SHADES_SHAPE = (len(SHADES), PIXELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,8 @@ class Drift:
     """The drift of one input.
 
     value               the largest distance beyond chance, 0..1; None for too few rows
-    largest             the comparison that gave it: "pixels", "classes" or "confidence"
-    estimated_accuracy  0..1; None for too few rows
+    largest             the comparison that gave it: "pixels", "classes", "confidence" or "odd"
+    estimated_accuracy  0..1; None for too few rows, or for rows unlike those it was measured on
     facts               all figures for the receipt; None if nothing was compared
     """
 
@@ -73,6 +81,11 @@ def exceeds(drift: float | None, limit: float | None) -> bool:
     return drift is not None and limit is not None and drift > limit
 
 
+def is_large(drift: Drift) -> bool:
+    """Tell whether a drift is worth a warning where no limit was given."""
+    return exceeds(drift.value, MANY_ODD if drift.largest == "odd" else LARGE)
+
+
 def count_predictions(
     best: NDArray[np.int64], confidence: NDArray[np.float32], classes: int
 ) -> PredictionCounts:
@@ -83,80 +96,166 @@ def count_predictions(
     )
 
 
-class DriftEvidence:
-    """The evidence of drift in one input, gathered from its batches in order, in constant memory.
+@dataclass(frozen=True, slots=True)
+class DriftCounts:
+    """The counts of rows that drift is measured by; those of several files add up.
 
-    `labels` are the classes as text, in the order of the network's outputs.
+    shades      int64 (64, 5): how often each pixel of the sampled rows has each shade
+    predicted   int64 (k,): rows by predicted class
+    confidence  int64 (8,): rows by confidence, in the bins of `count_confidences`
+    total       the sum of the confidences
     """
 
-    def __init__(self, reference: Reference, labels: Sequence[str]) -> None:
-        self._reference = reference
-        self._labels = labels
-        self._sample = RowSample()
-        self._rows = 0
-        self._predicted = np.zeros(len(labels), np.int64)
+    shades: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.int64]
+    total: float
+
+    @classmethod
+    def none(cls, classes: int) -> Self:
+        """Return the counts of no rows."""
+        shades = np.zeros((PIXELS, len(SHADES)), np.int64)
+        return cls(shades, np.zeros(classes, np.int64), np.zeros(CONFIDENCE_BINS, np.int64), 0.0)
+
+    @property
+    def rows(self) -> int:
+        """The predicted rows."""
+        return int(self.predicted.sum())
+
+    def __add__(self, other: DriftCounts) -> DriftCounts:
+        return DriftCounts(
+            self.shades + other.shades,
+            self.predicted + other.predicted,
+            self.confidence + other.confidence,
+            self.total + other.total,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the counts that the figures of a receipt lack: of shades and of confidences."""
+        return {
+            "shades": [" ".join(map(str, shade)) for shade in self.shades.T.tolist()],
+            "confidence": self.confidence.tolist(),
+        }
+
+    @classmethod
+    def of_figures(cls, figures: Mapping[str, Any]) -> Self:
+        """Read the counts back from the figures of a drift. Raises ValueError if they are not."""
+        match figures:
+            case {
+                "pixels": {"shades": [*shades]},
+                "classes": {"counts": dict(classes)},
+                "confidence": {"counts": [*confidence], "mean": (float() | int() | None) as mean},
+            }:
+                predicted = _whole_numbers(list(classes.values()), (len(classes),))
+                return cls(
+                    _whole_numbers([str(shade).split() for shade in shades], _SHADES_SHAPE).T,
+                    predicted,
+                    _whole_numbers(confidence, (CONFIDENCE_BINS,)),
+                    (mean or 0.0) * float(predicted.sum()),
+                )
+        raise ValueError("the counts of its drift are missing")
+
+
+class DriftEvidence:
+    """The evidence of drift in one input, gathered from its batches in any order.
+
+    classes  the number of the network's outputs
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._predicted = np.zeros(classes, np.int64)
         self._confidence = np.zeros(CONFIDENCE_BINS, np.int64)
         self._total = 0
 
-    def add(self, rows: Rows, counts: PredictionCounts) -> None:
-        """Add the next batch and the counts of its predictions."""
-        self._sample.add(rows.pixels, rows.offsets + self._rows)
-        self._rows += rows.rows
+    def add(self, counts: PredictionCounts) -> None:
+        """Add the counts of the predictions of a batch."""
         self._predicted += counts.predicted
         self._confidence += counts.confidence
         self._total += counts.total
 
-    def measure(self) -> Drift:
-        """Compare the rows so far with the reference, if there are at least 500 predictions."""
-        rows = int(self._predicted.sum())
-        mean = self._total / _UNIT / rows if rows else None
-        if mean is None or rows < ENOUGH_ROWS:
-            return Drift(facts=self._facts(rows, mean, {}))
-        comparisons = self._compare()
-        beyond = {name: comparison.beyond_chance for name, comparison in comparisons.items()}
-        largest = max(beyond, key=lambda name: beyond[name])
-        facts = self._facts(rows, mean, comparisons)
-        facts |= {"value": beyond[largest], "largest": largest}
-        accuracy = estimate_accuracy(mean, self._reference.unseen)
-        return Drift(beyond[largest], largest, accuracy, facts)
+    def counts(self, sample: RowSample) -> DriftCounts:
+        """Return the counts so far, with those of the sampled pixels."""
+        shades = _shades(_level_counts(sample.levels))
+        return DriftCounts(shades, self._predicted, self._confidence, self._total / _UNIT)
 
-    def _compare(self) -> dict[str, Comparison]:
-        """Make every comparison for which the reference has counts."""
+
+class DriftMeter:
+    """Compares counts with a bundle's reference.
+
+    labels     the classes as text, in the order of the network's outputs
+    odd_share  the share of odd rows that is usual
+    """
+
+    def __init__(self, reference: Reference, labels: Sequence[str], odd_share: float) -> None:
+        self._reference = reference
+        self._shades = _shades(reference.pixel_counts)
+        self._labels = labels
+        self._odd_share = odd_share
+
+    def measure(self, counts: DriftCounts, evidence: Evidence, *, is_usual: bool = True) -> Drift:
+        """Compare the counts of rows, and how many of them are odd, with the reference.
+
+        Fewer than 500 predictions are compared by their odd rows alone. The accuracy is estimated
+        only if `is_usual`, which says that the rows are not suspicious, and few rows are odd.
+        """
+        rows = counts.rows
+        mean = round(counts.total / rows, _DECIMALS) if rows else None
+        comparisons = self._compare(counts) if rows >= ENOUGH_ROWS else {}
+        odd = compare_share(evidence.odd, evidence.inked, self._odd_share)
+        beyond = {name: comparison.beyond_chance for name, comparison in comparisons.items()}
+        if comparisons or odd.beyond_chance:
+            beyond["odd"] = odd.beyond_chance
+        largest = max(beyond, key=lambda name: beyond[name], default=None)
+        value = None if largest is None else beyond[largest]
+        unlike = compare_share(evidence.odd + evidence.empty, evidence.rows, self._odd_share)
+        accuracy = None
+        if comparisons and mean is not None and is_usual and unlike.beyond_chance <= MANY_ODD:
+            accuracy = estimate_accuracy(mean, self._reference.unseen)
+        facts = {"value": value, "largest": largest, "rows": rows}
+        facts |= self._facts(counts, mean, {**comparisons, "odd": odd}, evidence)
+        return Drift(value, largest, accuracy, facts)
+
+    def _compare(self, counts: DriftCounts) -> dict[str, Comparison]:
+        """Make every comparison of histograms for which the reference has counts."""
         reference, unseen = self._reference, self._reference.unseen
         classes = reference.class_counts if unseen is None else unseen.predicted_counts
-        pixels = _shades(_level_counts(self._sample.levels)), _shades(reference.pixel_counts)
         comparisons = {
-            "pixels": compare_histograms(*pixels),
-            "classes": compare_histograms(self._predicted[np.newaxis], classes[np.newaxis]),
+            "pixels": compare_histograms(counts.shades, self._shades),
+            "classes": compare_histograms(counts.predicted[np.newaxis], classes[np.newaxis]),
         }
         if unseen is not None:
             expected = unseen.confidence_counts[np.newaxis]
-            comparisons["confidence"] = compare_histograms(self._confidence[np.newaxis], expected)
+            comparisons["confidence"] = compare_histograms(counts.confidence[np.newaxis], expected)
         return comparisons
 
     def _facts(
-        self, rows: int, mean: float | None, comparisons: Mapping[str, Comparison]
+        self,
+        counts: DriftCounts,
+        mean: float | None,
+        comparisons: Mapping[str, Comparison],
+        evidence: Evidence,
     ) -> dict[str, Any]:
         pixels, unseen = comparisons.get("pixels"), self._reference.unseen
+        own = counts.facts()
         return {
-            "value": None,
-            "largest": None,
-            "rows": rows,
             "pixels": {
-                "rows": self._sample.levels.shape[1],
+                "rows": int(counts.shades[0].sum()),
                 **_distance(pixels),
                 "worst": None if pixels is None else FEATURES["names"][pixels.worst],
                 "worst_distance": None if pixels is None else pixels.worst_distance,
+                "shades": own["shades"],
             },
             "classes": {
                 **_distance(comparisons.get("classes")),
-                "counts": dict(zip(self._labels, self._predicted.tolist(), strict=True)),
+                "counts": dict(zip(self._labels, counts.predicted.tolist(), strict=True)),
             },
             "confidence": {
                 **_distance(comparisons.get("confidence")),
-                "mean": None if mean is None else round(mean, _DECIMALS),
+                "mean": mean,
                 "expected": None if unseen is None else round(unseen.mean_confidence, _DECIMALS),
+                "counts": own["confidence"],
             },
+            "odd": {**_distance(comparisons["odd"]), **evidence.facts()},
         }
 
 
@@ -177,6 +276,20 @@ def _distance(comparison: Comparison | None) -> dict[str, float | None]:
         "distance": None if comparison is None else comparison.distance,
         "by_chance": None if comparison is None else comparison.by_chance,
     }
+
+
+def _whole_numbers(values: list[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return counts of that shape. Raises ValueError for anything else."""
+    numbers = np.array(values, dtype=object)
+    if numbers.shape != shape:
+        raise ValueError("the counts of its drift are not as many as they should be")
+    try:
+        counts = numbers.astype(np.int64)
+    except (TypeError, OverflowError) as error:
+        raise ValueError("a count of its drift is no whole number") from error
+    if counts.min(initial=0) < 0:
+        raise ValueError("a count of its drift is negative")
+    return counts
 
 
 def _level_counts(levels: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -8,12 +8,12 @@ from bisect import bisect_left
 import numpy as np
 
 from batchdigits.images import DARKEST
+from batchdigits.monitoring.evidence import FAINT, FAR_SHARE, is_proof
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.rejects import Reject
 
-FAINT_SHARE = 1 / 8
-"""The share of the training data's darkest pixel up to which an input is too faint: more than the
-16/255 of the ink that a wrong --scale 255 leaves, and far less than faint handwriting has."""
+ABOVE_SHARE = 0.5
+"""The largest share of rows with a pixel above the range that are single bad rows."""
 
 RANGE_ENDS = (1, DARKEST, 100, 255, 1023, 4095, 65535)
 """The largest values of usual pixel ranges: shares, ours, percent, 8 to 16 bits."""
@@ -43,9 +43,14 @@ class RangeEvidence:
         """The rows that were rejected for a pixel above the range."""
         return sum(self._above)
 
-    def verdict(self, rows: int) -> str | None:
-        """Judge the rows that were rejected for a pixel above the range, of `rows` in all."""
-        if 2 * self.above <= rows:
+    def verdict(self, rows: int, *, has_ink: bool = True) -> str | None:
+        """Judge the rows that were rejected for a pixel above the range, of `rows` in all.
+
+        has_ink  whether any other row has ink; if none has, fewer rows are proof
+        """
+        is_alone = not has_ink and self.above + self.scorable == rows
+        count, share = (rows, FAR_SHARE) if is_alone else (self.above, ABOVE_SHARE)
+        if not self.above or not is_proof(count, rows, share):
             return None
         end = self._common_end()
         return (
@@ -55,8 +60,9 @@ class RangeEvidence:
         )
 
     def faint_verdict(self) -> str | None:
-        """Judge the pixels of the scorable rows."""
-        if self._top > FAINT_SHARE * self._darkest:
+        """Judge the darkest pixel of the scorable rows, if there is any ink."""
+        is_faint = 0 < self._top <= FAINT * self._darkest
+        if not is_faint or not is_proof(self.scorable, self.scorable, FAR_SHARE):
             return None
         largest = self._top * self._limit / DARKEST
         end = _range_end(largest)

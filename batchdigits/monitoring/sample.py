@@ -59,6 +59,11 @@ class RowSample:
         """The sampled rows as columns, uint8 (64, n)."""
         return self._levels[:, : self._rows]
 
+    def chosen(self, most: int) -> NDArray[np.uint8]:
+        """Return up to `most` of the sampled rows, uint8 (n, 64), drawn at random."""
+        order = np.argsort(self._marks[: self._rows])[:most]
+        return np.ascontiguousarray(self._levels[:, order].T)
+
     def _below(self, marks: NDArray[np.uint64]) -> NDArray[np.intp]:
         return np.flatnonzero(marks <= np.uint64(self._limit))
 

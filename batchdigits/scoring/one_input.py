@@ -9,12 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from batchdigits.archive.reference import Reference
 from batchdigits.clock import utc_text
 from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
-from batchdigits.monitoring.drift import LARGE, Drift, PredictionCounts, count_predictions, exceeds
+from batchdigits.monitoring.drift import (
+    Drift,
+    DriftMeter,
+    PredictionCounts,
+    count_predictions,
+    exceeds,
+    is_large,
+)
+from batchdigits.monitoring.evidence import Judge
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
@@ -45,7 +52,8 @@ class Work:
     """The open bundle and the options, which all input files of a run share."""
 
     scorer: Scorer
-    reference: Reference
+    judge: Judge
+    meter: DriftMeter
     read: ReadOptions
     machine: Machine
     policy: RunPolicy
@@ -110,7 +118,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
         Outputs(place, source, work.scorer, name=name, threads=threads) as outputs,
         _refuse_changes(source),
     ):
-        watch = Watch(work.scorer, work.reference, work.read.scale)
+        watch = Watch(work.scorer, work.judge, work.meter, work.read.scale)
         _stream(source, outputs, watch, work, name)
         drift = watch.finish()
         _refuse_suspicious(watch, work, name)
@@ -181,7 +189,7 @@ def _refuse_suspicious(watch: Watch, work: Work, name: str) -> None:
 def _warn(watch: Watch, drift: Drift, work: Work, name: str) -> None:
     if watch.suspicion is not None:
         message = f"{watch.suspicion}; scored anyway (--allow-suspect)"
-    elif work.policy.max_drift is None and exceeds(drift.value, LARGE):
+    elif work.policy.max_drift is None and is_large(drift):
         message = (
             f"drift {drift.value:.3f} ({drift.largest}): the rows differ from the bundle's "
             "training data; see drift in its receipt, or set a limit with --max-drift"

@@ -17,12 +17,13 @@ from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
-from batchdigits.monitoring.drift import exceeds
+from batchdigits.monitoring.drift import DriftMeter, exceeds
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_input
 from batchdigits.scoring.options import RunOptions, RunPolicy
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
+from batchdigits.scoring.watch import make_judge
 from batchdigits.text import count_of, listing, one_line
 
 logger = logging.getLogger("batchdigits.scoring")
@@ -98,11 +99,13 @@ def score_inputs(
 def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
     file = options.bundle.load()
     engine = open_checked(file, options.bundle.engine)
-    scorer = Scorer.of(file, engine, options.score)
+    scorer, reference = Scorer.of(file, engine, options.score), read_reference(file)
+    judge = make_judge(file, engine, reference)
     decision = scorer.decider is not None
     return Work(
         scorer=scorer,
-        reference=read_reference(file),
+        judge=judge,
+        meter=DriftMeter(reference, scorer.labels, judge.odd_share),
         read=options.read,
         machine=options.machine,
         policy=options.policy,

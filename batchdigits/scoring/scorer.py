@@ -141,6 +141,11 @@ class Scorer:
         )
 
     @property
+    def labels(self) -> list[str]:
+        """The classes as text."""
+        return [str(label) for label in self.classes.to_pylist()]
+
+    @property
     def names(self) -> list[str]:
         """The names of `columns`."""
         return [column.field.name for column in self.columns]

@@ -21,6 +21,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from batchdigits.files.names import InputFile
+from batchdigits.monitoring.evidence import Evidence
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import Machine, ReadOptions
 
@@ -149,8 +150,8 @@ def _nothing(*_arguments: object) -> None:
 
 _REPLACED: dict[str, Any] = {
     "batchdigits.scoring.one_input.open_source": _open,
-    "batchdigits.monitoring.suspicion.Suspicion.add": _nothing,
-    "batchdigits.monitoring.suspicion.Suspicion.verdict": _nothing,
+    "batchdigits.monitoring.evidence.Judge.judge": lambda *_: Evidence(),
+    "batchdigits.monitoring.ranges.RangeEvidence.add": _nothing,
     "batchdigits.files.digest.hashlib": SimpleNamespace(sha256=_NoHash),
     "batchdigits.rows.parquet.sink.pq.ParquetWriter": _without_checksums,
     "os.fsync": _nothing,

@@ -18,4 +18,4 @@ def test_every_field_of_the_summary_is_in_its_table(summary: dict[str, Any]) -> 
 
 def test_every_field_of_the_receipt_is_in_its_table(scored_folder: Path) -> None:
     receipt = json.loads((scored_folder / "out.receipt.json").read_text(encoding="utf-8"))
-    check_fields(table(section(PAGE, "Receipt"), "field"), receipt, "counts")
+    check_fields(table(section(PAGE, "Receipt"), "field"), receipt, "counts", "looks")

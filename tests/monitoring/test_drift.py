@@ -24,6 +24,7 @@ from batchdigits.monitoring.drift import estimate_accuracy
 OLD_BUNDLE = ROOT / "tests" / "data" / "digits-format-1.bundle"
 NAMES = [f"pixel_{i}" for i in range(64)]
 LIMIT = 0.1
+PARTS = ("pixels", "classes", "confidence", "odd")
 
 Pixels = NDArray[np.uint8]
 
@@ -111,7 +112,7 @@ def test_other_rows_are_published_and_end_with_4(
     assert (summary.exit_code, receipt(path)["exit_code"]) == (4, 4)
     assert pq.read_table(path.with_name("forms.predictions.parquet")).num_rows == len(pixels)
     drift = receipt(path)["drift"]
-    beyond = {name: beyond_chance(drift[name]) for name in ("pixels", "classes", "confidence")}
+    beyond = {name: beyond_chance(drift[name]) for name in PARTS}
     assert beyond[part] > LIMIT
     assert drift["value"] == pytest.approx(max(beyond.values()), abs=1e-5)
     assert beyond[drift["largest"]] == max(beyond.values())
@@ -169,6 +170,37 @@ def test_few_rows_are_not_judged(tmp_path: Path, bundle: Path) -> None:
     assert facts["drift"]["classes"]["counts"]["1"] > 450
 
 
+def test_odd_rows_are_drift_in_any_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Three transposed rows are too few to be refused: the input is published with a warning."""
+    rows = np.ascontiguousarray(DIGITS[:3].reshape(-1, 8, 8).transpose(0, 2, 1)).reshape(-1, 64)
+    path = write(tmp_path / "forms.parquet", rows)
+    summary = batchdigits.score(path)
+    assert (summary.exit_code, summary.inputs[0].drift_of) == (0, "odd")
+    assert summary.inputs[0].drift == pytest.approx((1 - 1 / 9) ** 0.5, abs=1e-5)
+    (record,) = caplog.records
+    assert (record.levelno, "(odd): the rows differ" in record.getMessage()) == (30, True)
+    again = batchdigits.score(path, max_drift=0.9)
+    assert (again.inputs[0].status, again.exit_code) == ("unchanged", 4)
+    few = write(tmp_path / "few.parquet", np.vstack([rows[:1], DIGITS[:2]]))
+    assert batchdigits.score(few, max_drift=0).inputs[0].drift is None
+
+
+def test_the_accuracy_is_estimated_only_for_rows_like_those_it_was_measured_on(
+    tmp_path: Path,
+) -> None:
+    """Not for rows that are upside down in part, faint, or empty in part."""
+    digits = DIGITS[DRAWN[:1_000]]
+    empty, faint, turned = digits.copy(), (digits * 0.5).astype(np.uint8), digits.copy()
+    empty[::3] = 0
+    turned[::4] = turned[::4, ::-1]
+    named = {"digits": digits, "empty": empty, "faint": faint, "turned": turned}
+    for name, rows in named.items():
+        path = write(tmp_path / f"{name}.parquet", rows)
+        summary = batchdigits.score(path, allow_suspect=True)
+        assert (summary.inputs[0].estimated_accuracy is None) == (name != "digits"), name
+        assert (receipt(path)["drift"]["odd"]["empty"] > 0) == (name == "empty")
+
+
 def test_an_empty_input_has_no_drift(tmp_path: Path, bundle: Path) -> None:
     path = write(tmp_path / "forms.parquet", DIGITS[:0])
     assert batchdigits.score(path, bundle=bundle, max_drift=0).exit_code == 0
@@ -224,7 +256,7 @@ def test_a_receipt_may_lack_drift_but_not_hold_another_type(
 
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
 def test_a_limit_is_a_number_from_0_to_1(limit: float) -> None:
-    with pytest.raises(UsageError, match="--max-drift"):
+    with pytest.raises(UsageError, match="max_drift"):
         batchdigits.score("forms.csv", max_drift=limit)
 
 
