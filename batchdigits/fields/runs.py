@@ -182,4 +182,3 @@ def _refuse_long(lengths: NDArray[np.int64], where: str) -> None:
 
 def _nothing(like: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.zeros_like(like)
-
