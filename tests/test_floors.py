@@ -41,7 +41,8 @@ INNER_FLOORS = {
         {"inputs", "places"},
     ],
     "rows": [
-        {"arrow", "pixels", "rejects"},
+        {"arrow", "naming", "rejects"},
+        {"pixels"},
         {"options"},
         {"contract"},
         {"arrays", "formats"},

@@ -128,6 +128,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    """Parse the value of a flag that takes a whole number, 0 or more."""
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
+    return int(text)
+
+
 def column_names(text: str) -> tuple[str, ...]:
     """Parse the value of a flag that takes `COL,COL,…`; an empty value names no column."""
     return tuple(text.split(",")) if text else ()
@@ -175,7 +182,31 @@ def add_row_options(group: argparse._ArgumentGroup) -> None:
         type=lambda text: "\t" if text == "\\t" else text,
         default=",",
         metavar="CHAR",
-        help="the CSV's delimiter (default: ,)",
+        help="the CSV's delimiter (default: ,), or whitespace: any run of spaces and tabs",
+    )
+    group.add_argument(
+        "--skip-lines",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="skip the first N lines of the CSV, such as a title (default: 0)",
+    )
+    group.add_argument(
+        "--comment",
+        metavar="CHAR",
+        help="skip the lines of the CSV that begin with CHAR, such as '#' (default: none)",
+    )
+    group.add_argument(
+        "--decimal",
+        default=".",
+        metavar="CHAR",
+        help="the decimal sign of the CSV's pixels, a point or a comma (default: .)",
+    )
+    group.add_argument(
+        "--encoding",
+        default="utf-8",
+        metavar="NAME",
+        help="the CSV's encoding, such as cp1252, latin-1 or shift_jis (default: utf-8)",
     )
     group.add_argument(
         "--scale",

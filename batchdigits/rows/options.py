@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.cpus import available_workers
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 32_768
 MAX_BATCH_ROWS = 1 << 24
+MOST_SKIPPED = 1_000_000
+
+WHITESPACE = "whitespace"
+"""The delimiter of columns that are aligned with spaces and tabs."""
+
+UTF8 = "utf-8"
+
+LATER_OPTIONS: dict[str, Any] = {
+    "skip_lines": 0,
+    "comment": None,
+    "decimal": ".",
+    "encoding": UTF8,
+}
+"""Options that receipts of older versions lack, with the values that those runs had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +42,13 @@ class ReadOptions:
     pixels     names of the pixel columns: 'PREFIX{0..63}', 64 names joined by commas, or one
                list column; None finds them by the known spellings
     header     False for a CSV that begins with data (`--no-header`)
-    delimiter  one character (CSV)
+    delimiter  one character, or `whitespace` for any run of spaces and tabs (CSV)
     scale      None: pixels are 0..16. MAX: pixels are 0..MAX and become x * 16 / MAX in float32
     keep       pass-through columns to keep, in this order; None keeps all in the file's order
+    skip_lines lines before the header, or before the rows, to skip (CSV)
+    comment    the character that begins the lines to skip anywhere; None: there are none (CSV)
+    decimal    the decimal sign of the pixels, a point or a comma (CSV)
+    encoding   the name of the text's encoding, one that contains ASCII (CSV)
     """
 
     pixels: str | None = None
@@ -37,6 +56,10 @@ class ReadOptions:
     delimiter: str = ","
     scale: float | None = None
     keep: tuple[str, ...] | None = None
+    skip_lines: int = 0
+    comment: str | None = None
+    decimal: str = "."
+    encoding: str = UTF8
 
     @classmethod
     def of_flags(cls, arguments: argparse.Namespace, **others: Any) -> Self:
@@ -53,9 +76,11 @@ class ReadOptions:
         return float(DARKEST) if self.scale is None else self.scale
 
     def checked(self) -> Self:
-        """Return the same options. Raises UsageError for values that fit no input file."""
-        if self.delimiter != ",":
-            delimiter_byte(self.delimiter, "--delimiter")
+        """Return the same options, the encoding by its usual name.
+
+        Raises UsageError for values that fit no input file.
+        """
+        self._check_dialect()
         if self.scale is not None and not 0 < self.scale < float("inf"):
             raise UsageError(f"--scale {self.scale}: expected the largest pixel value, such as 255")
         if self.pixels is not None:
@@ -65,7 +90,22 @@ class ReadOptions:
             raise UsageError(
                 f"--keep names {listing(map(repr, doubled))} more than once; name each column once"
             )
-        return self
+        return replace(self, encoding=usual_encoding(self.encoding))
+
+    def _check_dialect(self) -> None:
+        """Raise UsageError for values of a CSV's dialect that can't be, or can't be together."""
+        delimiter = delimiter_byte(self.delimiter, "--delimiter").decode()
+        if self.decimal not in (".", ","):
+            raise UsageError(f"--decimal {self.decimal!r}: expected a point or a comma")
+        if self.decimal == delimiter:
+            raise UsageError(
+                "--decimal ,: the comma is the delimiter too; name the delimiter of the cells, "
+                "such as --delimiter ';'"
+            )
+        if not 0 <= self.skip_lines <= MOST_SKIPPED:
+            raise UsageError(f"--skip-lines {self.skip_lines}: expected 0 to {MOST_SKIPPED}")
+        if self.comment is not None:
+            _check_comment(self.comment, delimiter)
 
     def select(self, names: Sequence[str], where: str) -> Sequence[str]:
         """Choose the pass-through columns of an input file from its names besides the pixels.
@@ -99,7 +139,8 @@ class ReadOptions:
                 "keep": (list() | None) as keep,
             }:
                 kept = None if keep is None else tuple(map(str, keep))
-                return cls(pixels, header, delimiter, scale, kept)
+                options = cls(pixels, header, delimiter, scale, kept)
+                return replace(options, **_dialect_of({**LATER_OPTIONS, **facts}))
         raise ValueError("its options are not those of predict")
 
     def words(self) -> list[str]:
@@ -113,6 +154,14 @@ class ReadOptions:
             words += ["--delimiter", self.delimiter]
         if self.scale is not None:
             words += ["--scale", f"{self.scale:g}"]
+        if self.skip_lines:
+            words += ["--skip-lines", str(self.skip_lines)]
+        if self.comment is not None:
+            words += ["--comment", self.comment]
+        if self.decimal != ".":
+            words += ["--decimal", self.decimal]
+        if self.encoding != UTF8:
+            words += ["--encoding", self.encoding]
         return words
 
 
@@ -146,13 +195,55 @@ ONE_THREAD = Machine(workers=1)
 def delimiter_byte(delimiter: str, name: str) -> bytes:
     """Parse a delimiter as one byte; a backslash and a t, as typed in a shell, are a tab.
 
-    Raises UsageError for a character that can't delimit cells.
+    `whitespace` is a tab too: that is what the lines of such a file are read with. Raises
+    UsageError for a character that can't delimit cells.
     """
-    delimiter = "\t" if delimiter == "\\t" else delimiter
+    delimiter = "\t" if delimiter in ("\\t", WHITESPACE) else delimiter
     usable = delimiter.isascii() and not delimiter.isalnum() and delimiter not in '"\r\n\0.+-'
     if len(delimiter) != 1 or not usable:
         raise UsageError(
             f"{name}: the delimiter is {delimiter!r}, expected one ASCII character other than "
-            "letters, digits, quotes, dots and signs, such as --delimiter ';'"
+            "letters, digits, quotes, dots and signs, such as --delimiter ';', or the word "
+            f"{WHITESPACE} for columns that are aligned with spaces"
         )
     return delimiter.encode()
+
+
+def usual_encoding(name: str) -> str:
+    """Return the usual name of an encoding that contains ASCII. Raises UsageError for others."""
+    if name.lower() == UTF8:
+        return UTF8
+    ascii_text = "".join(map(chr, range(128))) + "\\x41\\u0041\\101+AGE-&#65;~{0!~}.xn--nxa"
+    try:
+        codec = codecs.lookup(name)
+        contains_ascii = ascii_text.encode().decode(codec.name) == ascii_text
+    except (LookupError, ValueError, TypeError):
+        contains_ascii = False
+    if not contains_ascii:
+        raise UsageError(
+            f"--encoding {name!r}: expected the name of an encoding that contains ASCII, such as "
+            "utf-8, cp1252, latin-1, cp1251, shift_jis or gb18030; save other text as UTF-8"
+        )
+    return codec.name
+
+
+def _check_comment(comment: str, delimiter: str) -> None:
+    """Raise UsageError for a character that can't begin a comment line."""
+    usable = comment.isascii() and comment.isprintable() and not comment.isalnum()
+    if len(comment) != 1 or not usable or comment in f'"+-. {delimiter}':
+        raise UsageError(
+            f"--comment {comment!r}: expected one ASCII character that begins no row, such as '#'"
+        )
+
+
+def _dialect_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The dialect in a receipt's options. Raises ValueError unless it is as `facts` wrote it."""
+    match facts:
+        case {
+            "skip_lines": int(),
+            "comment": (str() | None),
+            "decimal": str(),
+            "encoding": str(),
+        }:
+            return {name: facts[name] for name in LATER_OPTIONS}
+    raise ValueError("its options are not those of predict")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import PIXELS, SIDE
+from batchdigits.rows.naming import (
+    incomplete_pixels,
+    named_images,
+    other_images,
+    suggested_specs,
+)
 from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
@@ -30,18 +37,23 @@ class PixelColumns:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The names that some public copies of the data give the pixels."""
+    """The names that some public copies of the data give the pixels.
+
+    `padded` are the same with zeros that make all numbers equally long.
+    """
 
     example: str
     names: tuple[str, ...]
     pattern: re.Pattern[str]
+    padded: tuple[tuple[str, ...], ...] = ()
 
 
 def _numbered(prefix: str, first: int) -> Spelling:
-    names = tuple(f"{prefix}{first + i}" for i in range(PIXELS))
-    return Spelling(
-        f"{names[0]} … {names[-1]}", names, re.compile(re.escape(prefix) + r"(0|[1-9]\d{0,3})")
+    plain, *padded = (
+        tuple(f"{prefix}{first + i:0{width}}" for i in range(PIXELS)) for width in (1, 2, 3, 4)
     )
+    pattern = re.compile(re.escape(prefix) + r"\d{1,4}")
+    return Spelling(f"{plain[0]} … {plain[-1]}", plain, pattern, tuple(padded))
 
 
 SPELLINGS: tuple[Spelling, ...] = (
@@ -52,6 +64,8 @@ SPELLINGS: tuple[Spelling, ...] = (
         re.compile(r"pixel_\d{1,2}_\d{1,2}"),
     ),
     _numbered("", 0),
+    _numbered("", 1),
+    _numbered("V", 1),
     _numbered("p", 0),
     _numbered("x", 0),
     _numbered("pixel", 0),
@@ -77,14 +91,17 @@ def find_pixels(names: Sequence[str], spec: str | None, where: str) -> PixelColu
 def parse_pixel_spec(spec: str) -> tuple[str, ...]:
     """Parse `PREFIX{0..63}SUFFIX`, 64 names joined by commas, or the name of a list column.
 
+    Zeros before the first number stand before the others too: `{00..63}`.
+
     Raises UsageError for anything else.
     """
-    match = re.fullmatch(r"([^{}]*)\{(\d+)\.\.(\d+)\}([^{}]*)", spec)
+    match = re.fullmatch(r"([^{}]*)\{(\d{1,9})\.\.(\d{1,9})\}([^{}]*)", spec, re.ASCII)
     if match:
         prefix, first, last, suffix = match.groups()
         if int(last) - int(first) + 1 != PIXELS:
             raise UsageError(f"--pixels {spec}: the range must hold 64 numbers, such as {{0..63}}")
-        return tuple(f"{prefix}{i}{suffix}" for i in range(int(first), int(last) + 1))
+        width = len(first) if first[0] == "0" else 1  # as in a shell
+        return tuple(f"{prefix}{i:0{width}}{suffix}" for i in range(int(first), int(last) + 1))
     names = tuple(name.strip() for name in spec.split(","))
     if len(names) not in (1, PIXELS) or "" in names or len(set(names)) != len(names):
         raise UsageError(
@@ -140,47 +157,66 @@ def _named_by_flag(names: Sequence[str], wanted: tuple[str, ...], where: str) ->
 
 def _named_by_spelling(names: Sequence[str], where: str) -> PixelColumns:
     present = set(names)
-    complete = [PixelColumns(s.names) for s in SPELLINGS if present.issuperset(s.names)]
+    complete = [
+        (spelling, PixelColumns(spelt))
+        for spelling in SPELLINGS
+        for spelt in (spelling.names, *spelling.padded)
+        if present.issuperset(spelt)
+    ]
+    found = [columns for _, columns in complete]
     if LIST_COLUMN in present:
-        complete.append(PixelColumns((LIST_COLUMN,)))
-    if len(complete) > 1:
-        sets = " and ".join(f"{c.names[0]!r} …" if not c.is_list else "'pixels'" for c in complete)
+        found.append(PixelColumns((LIST_COLUMN,)))
+    if len(found) > 1:
+        sets = " and ".join(f"{c.names[0]!r} …" if not c.is_list else "'pixels'" for c in found)
         raise UnusableInputError(
             f"{where}: several sets of pixel columns ({sets}); name the one to use with --pixels"
         )
-    if not complete:
-        raise UnusableInputError(_nearest(names, where))
-    _refuse_extra(present, complete[0], where)
-    return complete[0]
+    if not found:
+        raise UnusableInputError(f"{where}: {_nearest(names)}")
+    for spelling, columns in complete:
+        _refuse_extra(present, spelling, columns, where)
+    return found[0]
 
 
-def _refuse_extra(present: set[str], pixels: PixelColumns, where: str) -> None:
+def _refuse_extra(present: set[str], spelling: Spelling, pixels: PixelColumns, where: str) -> None:
     """Refuse a 65th pixel: it means another image size, or a shifted table."""
-    for spelling in SPELLINGS:
-        if spelling.names == pixels.names:
-            extra = sorted(filter(spelling.pattern.fullmatch, present.difference(pixels.names)))
-            if extra:
-                raise UnusableInputError(
-                    f"{where}: {PIXELS + len(extra)} pixel columns, expected the {PIXELS} of "
-                    f"{spelling.example}; the others are {listing(map(repr, extra))}; "
-                    "name those to use with --pixels"
-                )
+    extra = sorted(filter(spelling.pattern.fullmatch, present.difference(pixels.names)))
+    if not extra:
+        return
+    count = PIXELS + len(extra)
+    if images := other_images(count):
+        raise UnusableInputError(f"{where}: its {count} pixel columns {images}")
+    raise UnusableInputError(
+        f"{where}: {count} pixel columns, expected the {PIXELS} of {spelling.example}; the others "
+        f"are {listing(map(repr, extra))}; name those to use with --pixels"
+    )
 
 
-def _nearest(names: Sequence[str], where: str) -> str:
+def _nearest(names: Sequence[str]) -> str:
     present = set(names)
-    best = max(SPELLINGS, key=lambda spelling: len(present.intersection(spelling.names)))
-    missing = [name for name in best.names if name not in present]
-    if len(missing) == PIXELS:
+    specs = suggested_specs(names)
+    if specs:
+        flags = " or ".join(f"--pixels {shlex.quote(spec)}" for spec in specs)
         return (
-            f"{where}: no pixel columns among {listing(map(repr, names)) or 'no columns'}; "
+            f"no pixel columns of a known spelling among {listing(map(repr, names))}; if they are "
+            f"the {PIXELS} pixels, row by row, use {flags}"
+        )
+    if images := named_images(names):
+        return images
+    best = max(SPELLINGS, key=lambda spelling: len(present.intersection(spelling.names)))
+    if not present.intersection(best.names):
+        if incomplete := incomplete_pixels(names):
+            return incomplete
+        return (
+            f"no pixel columns among {listing(map(repr, names)) or 'no columns'}; "
             "expected pixel_0 … pixel_63 (other known spellings: "
             f"{', '.join(s.example for s in SPELLINGS[1:])}, or one list column 'pixels'); "
             "name yours with --pixels 'PREFIX{0..63}'"
         )
+    missing = [name for name in best.names if name not in present]
     extra = sorted(filter(best.pattern.fullmatch, present.difference(best.names)), key=len)
     unexpected = f", unexpected {listing(map(repr, extra))}" if extra else ""
     return (
-        f"{where}: {PIXELS - len(missing)} of the {PIXELS} pixel columns {best.example}, missing "
+        f"{PIXELS - len(missing)} of the {PIXELS} pixel columns {best.example}, missing "
         f"{listing(map(repr, missing))}{unexpected}; name them with --pixels"
     )

@@ -21,7 +21,7 @@ from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift
-from batchdigits.rows.options import ReadOptions
+from batchdigits.rows.options import LATER_OPTIONS, ReadOptions
 from batchdigits.scoring.ledger import Counts
 
 RECEIPT_FORMAT = 1
@@ -34,7 +34,7 @@ _NOWHERE = WrittenFile(Path(), "", 0)
 
 _DECISION = "decision"
 
-_LATER_OPTIONS = {"review_below": None, "strangeness": False}
+_LATER_OPTIONS = {"review_below": None, "strangeness": False, **LATER_OPTIONS}
 """Options that receipts of older versions lack, with the values that those runs had."""
 
 

@@ -23,10 +23,18 @@ BLOCK_LINES = 1 << 14  # about; each line may become a reject, which is a Python
 
 @dataclass(frozen=True, slots=True)
 class CsvBlock:
-    """Whole records with their line ends; `overlong`: the beginning of one line over the limit."""
+    """Whole records with their line ends; `overlong`: the beginning of one line over the limit.
+
+    `gaps` tells how many lines of the file were left out before which of these lines, from 0.
+    """
 
     data: bytes
     overlong: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lines(self) -> int:
+        return 1 if self.overlong else count_line_ends(self.data)
 
 
 class _BlankLines:

@@ -34,9 +34,10 @@ class Grid:
         starts = self.first if column == 0 else self.ends[:, column - 1] + 1
         return starts, self.ends[:, column]
 
-    def cell(self, line: int, column: int) -> bytes:
+    def span(self, line: int, column: int) -> tuple[int, int]:
+        """The start and end of a cell."""
         start = self.first[line] if column == 0 else self.ends[line, column - 1] + 1
-        return self.data[start : self.ends[line, column]]
+        return int(start), int(self.ends[line, column])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 LINE_LIMIT = 1 << 20  # bytes; a longer line is rejected as `line-too-long`
 RECORD_LIMIT = 1 << 16  # bytes within which the quotes of a record that spans lines must close
 
+_COMMA_AS_POINT = bytes.maketrans(b",.", b".,")  # both ways: a point is no decimal sign then
+
 
 @dataclass(frozen=True, slots=True)
 class CsvLayout:
@@ -23,6 +25,10 @@ class CsvLayout:
     scale          None, or the maximum that pixels are scaled by
     header         the bytes of the header without its line end; None for a file without a header
     header_is_row  whether a copy of the header would be a valid row of pixels (0 … 63, scaled)
+    decimal_comma  whether the decimal sign of the pixels is a comma instead of a point
+    one_line       whether no record spans lines
+    empty_end      whether each line ends with a delimiter that the header lacks: the last of the
+                   names is not a column, and its cells must be empty
     """
 
     delimiter: bytes
@@ -33,6 +39,9 @@ class CsvLayout:
     scale: float | None
     header: bytes | None
     header_is_row: bool = False
+    decimal_comma: bool = False
+    one_line: bool = False
+    empty_end: bool = False
 
     @property
     def cells(self) -> int:
@@ -42,6 +51,10 @@ class CsvLayout:
     def blanks(self) -> bytes:
         """The bytes that are ignored around a number: space and tab, unless they delimit."""
         return b" \t".replace(self.delimiter, b"")
+
+    def numeric(self, text: bytes) -> bytes:
+        """The text in which numbers are read, of the same length: with decimal points."""
+        return text.translate(_COMMA_AS_POINT) if self.decimal_comma else text
 
     def pixels_of(self, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pixel columns of a grid, in pixel order: of shape (n, cells) those of (n, 64)."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import numpy as np
 
-from batchdigits.files.streams import InputStream
-
 LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class Reader(Protocol):
+    """A stream of bytes, read from its beginning: about `size` at a time, none only at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class LineCounter:
     """A stream whose lines are counted while it is read, independently of the parser."""
 
-    def __init__(self, stream: InputStream) -> None:
+    def __init__(self, stream: Reader) -> None:
         self._stream = stream
         self._ended = 0
         self._last = b"\n"

@@ -125,7 +125,9 @@ def spanning_record(
     a letter, is complete as well: otherwise the first column could not hold text of several lines.
     """
     start, first_end = first
-    record = read_spanning(data, quote, stop, layout.delimiter)
+    record = Record(Quotes.STRAY, first_end)
+    if not layout.one_line:
+        record = read_spanning(data, quote, stop, layout.delimiter)
     if record.quotes is not Quotes.CLOSED:
         return record
     stray = Record(Quotes.STRAY, record.end)

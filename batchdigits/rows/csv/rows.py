@@ -16,8 +16,8 @@ from batchdigits.rows.contract import Rows
 from batchdigits.rows.csv.blocks import CsvBlock
 from batchdigits.rows.csv.cells import Grid, RecordBounds, tokenize
 from batchdigits.rows.csv.layout import CsvLayout
-from batchdigits.rows.csv.records import RegularText, Special, regular_text
-from batchdigits.rows.csv.text import decodable, text_column, without_undecodable
+from batchdigits.rows.csv.records import RegularText, Special, cells_of, regular_text
+from batchdigits.rows.csv.text import cell_text, decodable, text_column, without_undecodable
 from batchdigits.rows.csv.values import PixelValues, pixel_text, read_pixels
 from batchdigits.rows.rejects import BY_RANK, FINE, RANKS, RAW_LIMIT, Reject
 
@@ -30,6 +30,7 @@ class _Table:
     grid: Grid
     records: RecordBounds
     specials: dict[int, Special]
+    gaps: tuple[tuple[int, int], ...]
 
     @property
     def count(self) -> int:
@@ -57,11 +58,17 @@ class _Table:
         lines[0] = 0
         for record, special in self.specials.items():
             lines[record + 1] = special.lines
-        return np.cumsum(lines)
+        firsts = np.cumsum(lines)
+        if not self.gaps:
+            return firsts
+        before, counts = np.array(self.gaps).T
+        left_out = np.concatenate([[0], np.cumsum(counts)])
+        moved: NDArray[np.int64] = firsts + left_out[np.searchsorted(before, firsts, side="right")]
+        return moved
 
     @property
-    def spans(self) -> bool:
-        return any(special.lines > 1 for special in self.specials.values())
+    def is_a_line_a_record(self) -> bool:
+        return not self.gaps and all(special.lines == 1 for special in self.specials.values())
 
 
 class _Faults:
@@ -87,7 +94,7 @@ def check_block(block: CsvBlock, layout: CsvLayout, schema: pa.Schema) -> Rows:
     """Checked rows of one block; `schema` is that of the pass-through columns."""
     if block.overlong:
         return _overlong_row(block, schema)
-    table = _table(block.data, layout)
+    table = _table(block, layout)
     values = read_pixels(table.grid, layout)
     faults = _faults(table, values, layout)
     if (faults.ranks == FINE).all():
@@ -100,28 +107,30 @@ def check_block(block: CsvBlock, layout: CsvLayout, schema: pa.Schema) -> Rows:
             rejected=passthrough.slice(0, 0),
             rows=table.count,
             lines=int(first_lines[-1]),
-            good_lines=first_lines[:-1] if table.spans else None,
+            good_lines=None if table.is_a_line_a_record else first_lines[:-1],
         )
     return _with_rejects(table, values, faults, layout, schema)
 
 
-def _table(data: bytes, layout: CsvLayout) -> _Table:
-    text = regular_text(data, layout)
-    grid, records = tokenize(text.data, layout.delimiter, layout.cells, text.inside)
+def _table(block: CsvBlock, layout: CsvLayout) -> _Table:
+    text = regular_text(block.data, layout)
+    numeric = layout.numeric(text.data)
+    grid, records = tokenize(numeric, layout.delimiter, layout.cells, text.inside)
     at = np.searchsorted(records.starts, [special.start for special in text.specials]).tolist()
-    return _Table(text, grid, records, dict(zip(at, text.specials, strict=True)))
+    return _Table(text, grid, records, dict(zip(at, text.specials, strict=True)), block.gaps)
 
 
 def _overlong_row(block: CsvBlock, schema: pa.Schema) -> Rows:
     nulls = [pa.nulls(1, field.type) for field in schema]
     rejected = batch_of(nulls, 1, schema)
+    left_out = sum(count for _, count in block.gaps)
     return Rows(
         pixels=np.empty((0, PIXELS), np.uint8),
         passthrough=rejected.slice(0, 0),
-        rejects=(Reject(0, "line-too-long", line=0, raw=_shown(block.data)),),
+        rejects=(Reject(0, "line-too-long", line=left_out, raw=_shown(block.data)),),
         rejected=rejected,
         rows=1,
-        lines=1,
+        lines=left_out + 1,
         good=np.empty(0, np.int64),
     )
 
@@ -140,6 +149,8 @@ def _faults(table: _Table, values: PixelValues, layout: CsvLayout) -> _Faults:
         faults.add("too-few-cells", few)
         faults.add("too-many-cells", np.flatnonzero(cells > layout.cells))
         faults.add("blank-line", _blank(table, few, layout))
+    if layout.empty_end:
+        faults.add("too-many-cells", _beyond_the_end(table, layout))
     faults.add("repeated-header", _repeated(table, faults, layout))
     faults.add("stray-quote", [i for i, special in table.specials.items() if special.stray])
     faults.add("bad-encoding", _undecodable(table))
@@ -173,6 +184,16 @@ def _blank(table: _Table, few: NDArray[np.int64], layout: CsvLayout) -> list[int
         for record in few[begins_blank].tolist()
         if not table.raw(record).strip(layout.blanks)
     ]
+
+
+def _beyond_the_end(table: _Table, layout: CsvLayout) -> NDArray[np.int64]:
+    """Records with text after the delimiter that ends each line."""
+    starts, ends = table.grid.bounds(layout.cells - 1)
+    filled = np.flatnonzero(ends > starts)
+    data = table.text.data
+    lines = [i for i in filled.tolist() if pixel_text(data[starts[i] : ends[i]], layout.blanks)]
+    gridded = table.records.gridded
+    return np.asarray(lines, np.int64) if gridded is None else gridded[lines]
 
 
 def _undecodable(table: _Table) -> list[int]:
@@ -211,7 +232,7 @@ def _with_rejects(
         rows=table.count,
         lines=int(first_lines[-1]),
         good=np.flatnonzero(fine),
-        good_lines=first_lines[:-1][fine] if table.spans else None,
+        good_lines=None if table.is_a_line_a_record else first_lines[:-1][fine],
     )
 
 
@@ -222,7 +243,8 @@ def _cell(
     if pixel < 0:
         return None, None
     position = layout.pixel_columns[pixel]
-    cell = table.grid.cell(grid_line, position)
+    start, end = table.grid.span(grid_line, position)
+    cell = table.text.data[start:end]
     if len(cell) > RAW_LIMIT:  # after thousands of blanks a number would be cut off
         cell = pixel_text(cell, layout.blanks)
     text = _shown(cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell)
@@ -267,8 +289,28 @@ def _rejected(
         for place, here, reject in zip(places, present, rejects, strict=True)
         if here and reject.reason == "bad-encoding"
     ]
-    columns = [
-        without_undecodable(column, suspects).take(positions(places, present))
-        for column in batch.columns
-    ]
-    return batch_of(columns, len(rejects), schema)
+    columns = [without_undecodable(column, suspects) for column in batch.columns]
+    short = [i for i, reject in enumerate(rejects) if reject.reason == "too-few-cells"]
+    if short and columns:
+        places[short] = len(batch) + np.arange(len(short))
+        present[short] = True
+        cells = _cells_that_are_there(table, layout, [rejects[i].row for i in short])
+        columns = [
+            pa.concat_arrays([column, pa.array(more, pa.string())])
+            for column, more in zip(columns, cells, strict=True)
+        ]
+    taken = [column.take(positions(places, present)) for column in columns]
+    return batch_of(taken, len(rejects), schema)
+
+
+def _cells_that_are_there(
+    table: _Table, layout: CsvLayout, records: Sequence[int]
+) -> list[list[str | None]]:
+    """For each pass-through column its text in records with too few cells, None if it lacks it."""
+    columns: list[list[str | None]] = [[] for _ in layout.text_columns]
+    for record in records:
+        raw = table.raw(record)
+        cells = cells_of(raw, 0, len(raw), layout.delimiter)
+        for column, place in zip(columns, layout.text_columns, strict=True):
+            column.append(cell_text(cells[place]) if place < len(cells) else None)
+    return columns

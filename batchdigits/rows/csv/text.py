@@ -47,6 +47,13 @@ def text_column(data: bytes, starts: Positions, ends: Positions, *, quotes: bool
     return inner
 
 
+def cell_text(cell: bytes) -> str:
+    """One cell as text, as `text_column` gives it."""
+    if cell[:1] == cell[-1:] == b'"' and len(cell) >= 2:
+        cell = cell[1:-1].replace(b'""', b'"')
+    return cell.decode()
+
+
 def without_undecodable(column: pa.StringArray, suspects: list[int]) -> pa.StringArray:
     """The column with null for each of the `suspects` that is not UTF-8 or holds a NUL."""
     raw = column.view(pa.binary())

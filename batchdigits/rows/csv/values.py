@@ -86,7 +86,8 @@ def judge_pixel(text: bytes, darkest: float) -> tuple[float, str | None]:
 def acceptable(cells: list[bytes], layout: CsvLayout) -> bool:
     """Return whether the pixel cells of a record are all pixels."""
     return all(
-        judge_pixel(pixel_text(cells[column], layout.blanks), layout.darkest)[1] is None
+        judge_pixel(pixel_text(layout.numeric(cells[column]), layout.blanks), layout.darkest)[1]
+        is None
         for column in layout.pixel_columns
     )
 

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from batchdigits.rows.csv import blocks as csv_blocks
+from batchdigits.rows.csv import header as csv_header
 from batchdigits.rows.csv import records as csv_records
 from batchdigits.rows.csv.source import CsvSource
 from batchdigits.rows.options import ReadOptions
@@ -234,6 +235,11 @@ class Reference:
             "too-many-cells" * (not shaped and len(cells) > len(self.names)),
         ]
         reason = next(filter(None, reasons), None)
+        if reason == "too-few-cells":
+            texts = tuple(
+                decode(text_of(cells[i], is_pixel=False)) if i < len(cells) else None
+                for i in self.texts
+            )
         column = value = None
         if reason is None and faults:
             rank, first = min(faults)
@@ -310,5 +316,6 @@ def test_every_row_is_read_as_the_reference_reads_it(document, block_bytes, most
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_records, "RECORD_LIMIT", LIMIT)
         patch.setattr(csv_blocks, "RECORD_LIMIT", LIMIT)
+        patch.setattr(csv_header, "_completed", lambda layout, *_: layout)  # the reference does not
         got = read_with_source(header + end + body, ReadOptions(), block_bytes, most)
     assert got == expected
