@@ -26,6 +26,9 @@ WHITESPACE = "whitespace"
 
 UTF8 = "utf-8"
 
+# Python's codecs that leave ASCII as it is, but read escapes in it.
+_NO_ENCODINGS = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "hz"})
+
 LATER_OPTIONS: dict[str, Any] = {
     "skip_lines": 0,
     "comment": None,
@@ -213,10 +216,11 @@ def usual_encoding(name: str) -> str:
     """Return the usual name of an encoding that contains ASCII. Raises UsageError for others."""
     if name.lower() == UTF8:
         return UTF8
-    ascii_text = "".join(map(chr, range(128))) + "\\x41\\u0041\\101+AGE-&#65;~{0!~}.xn--nxa"
+    ascii_text = "".join(map(chr, range(128)))
     try:
         codec = codecs.lookup(name)
-        contains_ascii = ascii_text.encode().decode(codec.name) == ascii_text
+        usable = codec.name not in _NO_ENCODINGS
+        contains_ascii = usable and ascii_text.encode().decode(codec.name) == ascii_text
     except (LookupError, ValueError, TypeError):
         contains_ascii = False
     if not contains_ascii:
