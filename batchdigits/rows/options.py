@@ -219,7 +219,7 @@ def usual_encoding(name: str) -> str:
     ascii_text = "".join(map(chr, range(128)))
     try:
         codec = codecs.lookup(name)
-        usable = codec.name not in _NO_ENCODINGS
+        usable = codec.name.replace("-", "_") not in _NO_ENCODINGS
         contains_ascii = usable and ascii_text.encode().decode(codec.name) == ascii_text
     except (LookupError, ValueError, TypeError):
         contains_ascii = False

@@ -42,6 +42,8 @@ class _Body:
 def advise(head: bytes, options: ReadOptions, try_out: Try, *, sure: bool) -> str | None:
     """Say what the file looks like and which flags it needs; None without an idea.
 
+    None also for a file that only lacks a header: its refusal says that with more care.
+
     head     the first bytes of the text, as they were read with `options`
     try_out  see `Try`
     sure     the header is right: give only advice on cells with which the first rows can be scored
@@ -58,7 +60,8 @@ def advise(head: bytes, options: ReadOptions, try_out: Try, *, sure: bool) -> st
             continue
         problem = try_out(rest, changed)
         if problem is None:
-            return _message(text, options, changed, "")
+            only_header = changed == replace(options, header=False)
+            return None if only_header else _message(text, options, changed, "")
         tried.append((problem, changed))
     if sure or not tried:
         return None
@@ -140,8 +143,7 @@ def _body(lines: list[bytes], options: ReadOptions) -> _Body | None:
     if best is not None:
         return best[1]
     of_names = (each for each in DELIMITERS if len(_cells(lines[0], each)) >= NEARLY_ALL)
-    delimiter = next(of_names, None)
-    return None if delimiter is None else _Body(1, delimiter, options.decimal)
+    return next((_Body(1, each, options.decimal) for each in of_names), None)
 
 
 def _numbers(line: bytes, delimiter: str, decimal: str) -> bool:

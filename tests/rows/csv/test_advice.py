@@ -39,7 +39,6 @@ CASES = {
     "comments": ("# a\n#\n" + table(), "--comment '#'"),
     "percent": ("% a\n% b\n" + table(None), "--comment % --no-header"),
     "numpy's header": ("# " + table(), "--comment '#' --no-header"),
-    "no header": (table(None), "--no-header"),
     "semicolons": (table(delimiter=";"), "--delimiter ';'"),
     "tabs": (table(delimiter="\t"), r"--delimiter '\t'"),
     "decimal commas": (
@@ -73,6 +72,12 @@ def test_a_file_is_read_right_with_the_flags_that_its_refusal_names(case):
     options = flags_of(message)
     given = {name: getattr(options, name) for name in options.facts()}
     assert scored(text, **given)[1:] == (ROWS, [])
+
+
+def test_a_file_that_only_lacks_a_header_is_read_with_the_flag_that_its_refusal_names():
+    _, message = refusal(table(None))
+    assert message.endswith("whose first 64 columns are the pixels, use --no-header")
+    assert scored(table(None), header=False)[1:] == (ROWS, [])
 
 
 def test_flags_that_were_given_are_kept():
