@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchdigits.api import Bundle, normalise, open_bundle, rows_from_images, score
+    from batchdigits.errors import BatchdigitsWarning
     from batchdigits.scoring.run import RunSummary
 
 __all__ = [
+    "BatchdigitsWarning",
     "Bundle",
     "RunSummary",
     "__version__",
@@ -36,6 +38,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used, so that `--help` does not wait for Arrow."""
+    if name == "BatchdigitsWarning":
+        from batchdigits.errors import BatchdigitsWarning
+
+        return BatchdigitsWarning
     if name in __all__:
         from batchdigits import api
         from batchdigits.scoring.run import RunSummary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from batchdigits.engines.contract import Engine
     from batchdigits.evaluation.files import Evaluation
+    from batchdigits.monitoring.evidence import Judge
     from batchdigits.rows.contract import Rows
     from batchdigits.scoring.batches import ScoredBatch
     from batchdigits.scoring.one_input import OnProgress
@@ -85,33 +87,43 @@ class Bundle:
         review_below: float | None = None,
         strangeness: bool = False,
         pixels: str | None = None,
+        scale: float | None = None,
     ) -> pa.Table:
         """Score rows in memory. The result has the same number of rows, in the same order.
 
         rows           an Arrow table or record batch or a pandas DataFrame with pixel columns of a
                        known spelling, or a NumPy array of shape (n, 64) of any real dtype; pixels
-                       are 0..16
+                       are 0..16, or 0..scale
         probabilities  add the columns `proba_CLASS` (float32)
         review_below   the threshold of the decision, 0..1, instead of the bundle's
         strangeness    add the column `strangeness` (float32), the distance from usual digits
         pixels         the pixel columns, as for the flag `--pixels`
+        scale          the largest value that a pixel can have, if that is not 16
 
         Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1),
-        and `decision` and `cause` (text), unless the bundle knows neither ink nor threshold. Raises
+        and `decision` and `cause` (text), unless the bundle knows neither ink nor threshold. Warns
+        with BatchdigitsWarning if the rows as a whole do not look like digits. Raises
         UnusableInputError, naming the first 20 rows, if any row can't be scored; UsageError for a
         threshold outside 0..1; UsageError or BundleError if strangeness can't be measured.
         """
         import pyarrow as pa
 
+        from batchdigits.monitoring.suspicion import Suspicion
         from batchdigits.rows.memory import WHERE, check_table, to_table
         from batchdigits.rows.pixels import refuse_reserved
+        from batchdigits.scoring.batches import warn_of
 
         scorer = self._scorer(probabilities, review_below, strangeness)
-        schema, checked = check_table(to_table(rows), ReadOptions(pixels=pixels))
+        read = ReadOptions(pixels=pixels, scale=scale).checked()
+        schema, checked = check_table(to_table(rows), read)
         refuse_reserved(schema.names, scorer.names, WHERE)
         batches = list(checked)
-        _refuse_rejects(batches)
+        _refuse_rejects(batches, read.darkest)
         predictions = [scorer.score(batch).predictions for batch in batches]
+        suspicion = Suspicion(self._rows_judge, scale)
+        for batch in batches:
+            suspicion.add(batch)
+        warn_of(suspicion)
         return pa.Table.from_batches(predictions, schema=scorer.schema(schema))
 
     @with_keywords
@@ -132,12 +144,22 @@ class Bundle:
 
         Yields the predictions of each batch with the columns that `predict` returns, and its
         rejects with the columns of a rejects file, whose `row` counts from 1 over all batches.
-        Raises UnusableInputError for columns that can't be scored, UsageError for wrong options.
+        Warns with BatchdigitsWarning if the rows do not look like digits, after the first 65,536 or
+        at the end. Raises UnusableInputError for columns that can't be scored, UsageError for wrong
+        options.
         """
         from batchdigits.scoring.batches import score_batches
 
         scorer = self._scorer(probabilities, review_below, strangeness)
-        return score_batches(batches, scorer, (read or ReadOptions()).checked(), name)
+        read = (read or ReadOptions()).checked()
+        return score_batches(batches, scorer, read, name, judge=self._rows_judge)
+
+    @cached_property
+    def _rows_judge(self) -> Judge:
+        from batchdigits.archive.reference import read_reference
+        from batchdigits.scoring.watch import make_judge
+
+        return make_judge(self.file, self.engine, read_reference(self.file))
 
     def _scorer(self, probabilities: bool, review_below: float | None, strangeness: bool) -> Scorer:
         from batchdigits.scoring.scorer import Scorer
@@ -301,7 +323,7 @@ def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:
     return [os.fspath(argument) for argument in arguments]
 
 
-def _refuse_rejects(batches: Sequence[Rows]) -> None:
+def _refuse_rejects(batches: Sequence[Rows], darkest: float) -> None:
     count = sum(len(batch.rejects) for batch in batches)
     if not count:
         return
@@ -313,7 +335,8 @@ def _refuse_rejects(batches: Sequence[Rows]) -> None:
     )
     raise UnusableInputError(
         f"{count_of(count, 'row')} can't be scored (rows count from 0): {listing(problems)}; "
-        f"give each row {PIXELS} numbers in 0..16"
+        f"give each row {PIXELS} numbers in 0..{darkest:g}, or the largest value that a pixel can "
+        "have with --scale MAX"
     )
 
 

@@ -131,6 +131,10 @@ def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
     )
 
 
+class BatchdigitsWarning(UserWarning):
+    """Rows were scored in memory that do not look like digits."""
+
+
 # A run over several inputs ends with the first of these codes that is present.
 PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
 

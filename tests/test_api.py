@@ -3,6 +3,7 @@
 import json
 import pydoc
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,39 @@ def test_reprs_are_one_short_line(bundle: batchdigits.Bundle, tmp_path: Path) ->
     for thing in (bundle, bundle.file, summary, summary.inputs[0], evaluation):
         assert len(repr(thing)) < 1000
         assert "\n" not in repr(thing)
+
+
+LOOKS = {
+    "looks inverted": lambda rows: 16 - rows,
+    "add scale=1": lambda rows: rows / 16,
+    "are odd": lambda rows: rows.reshape(-1, 8, 8).transpose(0, 2, 1).reshape(-1, 64)[:3],
+}
+
+
+@pytest.mark.parametrize("words", LOOKS)
+def test_rows_that_do_not_look_like_digits_are_scored_with_a_warning(
+    words: str, bundle: batchdigits.Bundle, table: pa.Table
+) -> None:
+    """It names the line that called, and speaks of keywords."""
+    rows = LOOKS[words](np.column_stack([table[f"pixel_{i}"].to_numpy() for i in range(64)]))
+    with pytest.warns(batchdigits.BatchdigitsWarning, match=words) as caught:
+        assert bundle.predict(rows).num_rows == len(rows)
+    assert [warning.filename for warning in caught] == [__file__]
+    batches = pa.table({"pixels": list(rows)}).to_batches(max_chunksize=100)
+    with pytest.warns(batchdigits.BatchdigitsWarning, match=words) as caught:
+        assert sum(part.predictions.num_rows for part in bundle.score_batches(batches)) == len(rows)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_digits_give_no_warning_and_scale_reads_them_in_another_range(
+    bundle: batchdigits.Bundle, table: pa.Table
+) -> None:
+    rows = np.column_stack([table[f"pixel_{i}"].to_numpy() for i in range(64)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = bundle.predict(rows)
+        assert bundle.predict(rows * 15.9375, scale=255)["prediction"].equals(plain["prediction"])
+    with pytest.raises(UnusableInputError, match=r"numbers in 0\.\.1, or the largest value"):
+        bundle.predict(rows, scale=1)
+    with pytest.raises(UsageError, match="scale"):
+        bundle.predict(rows, scale=0)

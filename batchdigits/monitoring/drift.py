@@ -19,14 +19,11 @@ from batchdigits.archive.manifest import FEATURES
 from batchdigits.archive.reference import CONFIDENCE_BINS, Reference, Unseen, count_confidences
 from batchdigits.images import DARKEST, PIXELS
 from batchdigits.monitoring.divergence import Comparison, compare_histograms, compare_share
-from batchdigits.monitoring.evidence import Evidence
+from batchdigits.monitoring.evidence import MANY_ODD, Evidence
 from batchdigits.monitoring.sample import RowSample
 
 LARGE = 0.25
 """A drift above this is a warning if no limit was given."""
-
-MANY_ODD = 0.1
-"""The same for odd rows. Digits of other writers, prepared like the training data, have to 0.06."""
 
 ENOUGH_ROWS = 500
 """The least predictions whose distances are measured: few rows are far from anything."""

@@ -17,6 +17,7 @@ from batchdigits.archive.reference import Reference
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.binomial import tail
 from batchdigits.images import DARKEST, PIXELS, SIDE
+from batchdigits.monitoring.divergence import compare_share
 from batchdigits.monitoring.looks import LOOKS, TURNED_SHARE, Look, corrected_rows
 
 CHANCE = 1e-9
@@ -35,6 +36,10 @@ strokes in black and white up to 0.31; of noise and of shuffled pixels 0.97 to 1
 
 EMPTY_SHARE = 0.9
 """The largest share of empty boxes on forms that somebody has filled in."""
+
+MANY_ODD = 0.1
+"""A share of odd rows above this, beyond chance, is a warning. Digits of other writers, prepared
+like the training data, have up to 0.06."""
 
 ODD_SHARE = 0.01
 """The least share of odd rows that is usual: `train` sets its bounds for at most this."""
@@ -244,6 +249,16 @@ class Judge:
         if len(sample) > FEW_ROWS and self._is_doubtful(evidence):
             return self._judge(sample[:MANY_ROWS])
         return evidence
+
+    def doubt(self, evidence: Evidence) -> str | None:
+        """Say that too many rows are odd, beyond chance; None if they are not."""
+        odd = compare_share(evidence.odd, evidence.inked, self.odd_share)
+        if odd.beyond_chance <= MANY_ODD:
+            return None
+        return (
+            f"{evidence.odd:,} of {evidence.inked:,} sampled rows with ink are odd: further from "
+            "the training data than digits are, or with less or more ink"
+        )
 
     def _is_doubtful(self, evidence: Evidence) -> bool:
         findings = (*_LOOK_FINDINGS, *_OTHER_FINDINGS)

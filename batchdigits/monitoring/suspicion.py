@@ -31,7 +31,7 @@ class Suspicion:
 
     def __init__(self, judge: Judge, scale: float | None) -> None:
         self.sample = RowSample()
-        self._judge = judge
+        self.judge = judge
         self._range = RangeEvidence(judge.darkest, scale)
         self._rows = 0
 
@@ -48,7 +48,7 @@ class Suspicion:
 
     def evidence(self) -> Evidence:
         """Judge the sample of the rows so far."""
-        return self._judge.judge(self.sample.chosen(MANY_ROWS))
+        return self.judge.judge(self.sample.chosen(MANY_ROWS))
 
     def verdict(self, evidence: Evidence) -> str | None:
         """Say in one line what the rows look like, with evidence and fix; None for digits."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from batchdigits.cli.keywords import spelled
+from batchdigits.errors import BatchdigitsWarning
+from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.arrays import check_batch
 from batchdigits.rows.memory import layout_of
 from batchdigits.rows.options import ReadOptions
@@ -23,21 +28,47 @@ class ScoredBatch(NamedTuple):
 
 
 def score_batches(
-    batches: Iterable[pa.RecordBatch], scorer: Scorer, read: ReadOptions, name: str
+    batches: Iterable[pa.RecordBatch],
+    scorer: Scorer,
+    read: ReadOptions,
+    name: str,
+    *,
+    judge: Judge,
 ) -> Iterator[ScoredBatch]:
     """Yield the scored rows of each batch; `name` is the input's name in the rejects.
 
+    Warns with BatchdigitsWarning if the judge finds no digits in the rows, early or at the end.
     Raises UnusableInputError at the first batch whose columns can't be scored.
     """
     layout, first_row = None, 1
+    suspicion = Suspicion(judge, read.scale)
     for batch in batches:
         if layout is None or layout.schema != batch.schema:
             layout = layout_of(batch.schema, read, name)
             columns = layout.passthrough_schema.names
             refuse_reserved(columns, {*scorer.names, *REJECT_COLUMNS}, name)
-        scored = scorer.score(check_batch(batch, layout, read))
+        rows = check_batch(batch, layout, read)
+        scored = scorer.score(rows)
         rejects = reject_batch(
             scored.rejected, scored.rejects, input_name=name, first_row=first_row
         )
+        early = suspicion.add(rows)
+        if early is not None:
+            _warn(early, name, stacklevel=4)
         yield ScoredBatch(scored.predictions, rejects)
         first_row += batch.num_rows
+    warn_of(suspicion, name)
+
+
+def warn_of(suspicion: Suspicion, name: str = "rows") -> None:
+    """Warn if all rows together do not look like digits, or if too many are odd."""
+    evidence = suspicion.evidence()
+    words = suspicion.verdict(evidence) or suspicion.judge.doubt(evidence)
+    if words is not None:
+        _warn(words, name, stacklevel=5)
+
+
+def _warn(words: str, name: str, stacklevel: int) -> None:
+    """Warn at the line that called the public function, so many calls away."""
+    message = f"{name}: {words}; they were scored as they are"
+    warnings.warn(str(spelled(message)), BatchdigitsWarning, stacklevel=stacklevel)
