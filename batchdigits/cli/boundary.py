@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from batchdigits.cli.interrupts import ignore_signals, raise_if_interrupted, signals_caught
@@ -44,12 +45,27 @@ def pandas_kept_out() -> Iterator[None]:
         sys.meta_path.remove(_NoPandas)
 
 
+@contextlib.contextmanager
+def warnings_unseen() -> Iterator[None]:
+    """Keep Python's warnings, such as NumPy's of an overflow, away from standard error.
+
+    They name lines of source, and cron mails them. What a user must know is logged as a message.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _unseen
+        yield
+
+
+def _unseen(*_warning: object, **_more: object) -> None:
+    pass
+
+
 def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
     arguments = argparse.Namespace()
-    with signals_caught(), as_command():
+    with signals_caught(), as_command(), warnings_unseen():
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that lacks a character must not cost the whole line.
             sys.stdout.reconfigure(errors="backslashreplace")

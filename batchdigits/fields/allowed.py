@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.errors import MissingExtraError, NoInputError, UnusableInputError, UsageError
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError, missing_extra
 from batchdigits.fields.options import LONGEST_FIELD, FieldOptions, compile_pattern
 
 MOST_TRIES = 1_000
@@ -132,9 +132,7 @@ def _checker(name: str) -> Callable[[str], bool]:
     try:
         import_module("stdnum")
     except ImportError:
-        raise MissingExtraError(
-            "--check needs python-stdnum; install it with: pip install 'batchdigits[fields]'"
-        ) from None
+        raise missing_extra("--check needs python-stdnum", "fields") from None
     module_name = _ALIASES.get(name, name)
     is_valid: Callable[[str], bool] | None = None
     if re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?", module_name):

@@ -18,7 +18,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from batchdigits.errors import MissingExtraError, NoInputError, UnusableInputError
+from batchdigits.errors import (
+    MissingExtraError,
+    NoInputError,
+    UnusableInputError,
+    missing_extra,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -203,9 +208,7 @@ def pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError(
-            "pictures need Pillow, which is not installed; run pip install 'batchdigits[forms]'"
-        ) from error
+        raise missing_extra("pictures need Pillow, which is not installed", "forms") from error
     return Image
 
 

@@ -27,9 +27,9 @@ _VERSIONS_OF = ("joblib", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn
 def prepare_frameworks() -> None:
     """Import the packages of the train extra without output; from then on results repeat.
 
-    Raises MissingExtraError, which names the missing packages and the extra to install.
+    Raises MissingExtraError as `require_training` does.
     """
-    require_packages("training", _PACKAGES, "train")
+    require_training()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A step of networks this small ends before a second thread has begun: two threads took nearly
     # twice the processor time, and the number of cores would decide the weights.
@@ -42,6 +42,11 @@ def prepare_frameworks() -> None:
     absl.logging.set_verbosity(absl.logging.ERROR)
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     tf.config.experimental.enable_op_determinism()
+
+
+def require_training() -> None:
+    """Raise MissingExtraError, which names the missing packages, before any is imported."""
+    require_packages("training", _PACKAGES, "train")
 
 
 def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:

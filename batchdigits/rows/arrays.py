@@ -30,7 +30,8 @@ Numbers = NDArray[np.number[Any]]
 
 def scaled(values: Numbers, maximum: float) -> NDArray[np.float32]:
     """Pixels of 0..`maximum` as pixels of 0..16: x * 16 / maximum, every step in float32."""
-    return values.astype(np.float32) * np.float32(DARKEST) / np.float32(maximum)
+    with np.errstate(over="ignore"):  # what is no float32 is out of range
+        return values.astype(np.float32) * np.float32(DARKEST) / np.float32(maximum)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ LATER_OPTIONS: dict[str, Any] = {
 }
 """Options that receipts of older versions lack, with the values that those runs had."""
 
+LEAST_SCALE, LARGEST_SCALE = 1e-6, 1e12
+"""Far beyond any image; float32 holds what is computed between them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
@@ -84,7 +87,7 @@ class ReadOptions:
         Raises UsageError for values that fit no input file.
         """
         self._check_dialect()
-        if self.scale is not None and not 0 < self.scale < float("inf"):
+        if self.scale is not None and not LEAST_SCALE <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {self.scale}: expected the largest pixel value, such as 255")
         if self.pixels is not None:
             parse_pixel_spec(self.pixels)

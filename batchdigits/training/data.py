@@ -105,6 +105,11 @@ def _labelled(
     if len(binarizer.classes_) < 2:
         only = binarizer.classes_.tolist()[0]
         raise UnusableInputError(f"{source}: every label is {only!r}, expected two classes or more")
+    if (pixels == pixels[0]).all():
+        raise UnusableInputError(
+            f"{source}: all {len(pixels)} rows have the same pixels, expected a digit in each; "
+            "check the file and its pixel columns"
+        )
     targets = np.searchsorted(binarizer.classes_, labels).astype(np.int64)
     return Labelled(pixels.astype(np.float64), targets, binarizer, description, digest, source)
 

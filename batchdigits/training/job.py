@@ -19,7 +19,7 @@ from batchdigits.errors import BundleError, OutputError, UnusableInputError, Usa
 from batchdigits.files.atomic import check_output, write_output
 from batchdigits.files.digest import digest_bytes
 from batchdigits.packing.contents import Contents
-from batchdigits.packing.frameworks import prepare_frameworks
+from batchdigits.packing.frameworks import prepare_frameworks, require_training
 from batchdigits.packing.golden_rows import choose_golden
 from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.packing.onnx_strangeness import check_strangeness
@@ -76,9 +76,10 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     started = time.monotonic()
     _check_destination(options.checked())
     plan = plan_sweep(options)
+    require_training()
+    data = _load(options)  # before seconds of imports: the file may be missing
     on_progress("loading the frameworks")
     prepare_frameworks()
-    data = _load(options)
     split = split_rows(data, options.test_share, options.split_seed)
     sweep = None
     if plan is not None:

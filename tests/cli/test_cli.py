@@ -7,8 +7,10 @@ import os
 import pty
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from paths import ROOT
 
@@ -183,6 +185,26 @@ def test_a_traceback_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None
     err = capsys.readouterr().err
     assert err.count("\n") > 3
     assert err.replace("\n", "").isprintable()
+
+
+def test_warnings_of_libraries_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever filters a library sets: they name lines of source, and cron mails them."""
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+
+    def body(_arguments: argparse.Namespace) -> int:
+        warnings.warn("first", RuntimeWarning, stacklevel=1)
+        warnings.simplefilter("always")
+        np.float32(1e30) * np.float32(1e30)
+        return 0
+
+    shown: list[str] = []
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: shown.append(str(message))  # type: ignore[assignment]
+        assert run_command(parser, body, ()) == 0
+        warnings.warn("after", RuntimeWarning, stacklevel=1)
+    assert capsys.readouterr() == ("", "")
+    assert shown == ["after"], "a program that imports the package keeps its own"
 
 
 INTERRUPTING = """

@@ -81,6 +81,63 @@ def test_a_home_that_can_not_be_written_is_no_reason_for_a_line(tmp_path: Path, 
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def odd_rows() -> bytes:
+    """Rows that NumPy warns of: beyond float32, and without a spread."""
+    header = ",".join([*(f"pixel_{n}" for n in range(64)), "label"])
+    rows = [",".join([value] * 64) + ",1" for value in ("0", "16", "3e38", "1e300", "1e-300", "7")]
+    return "\n".join([header, *rows * 5, ""]).encode()
+
+
+@pytest.mark.parametrize("flags", [(), ("--scale", "1e12"), ("--scale", "1e-6")])
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_nothing_but_our_lines_is_on_standard_error(
+    tmp_path: Path, command: str, flags: tuple[str, ...]
+) -> None:
+    """Warnings of NumPy named files and lines of the package."""
+    home, work = folders(tmp_path)
+    (work / "odd.csv").write_bytes(odd_rows())
+    words = ["--allow-suspect"] if command == "predict" else []
+    run = subprocess.run(
+        [sys.executable, "-m", f"batchdigits.{command}", "odd.csv", *words, *flags],
+        cwd=work,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode in (0, 3, 65)
+    assert ".py" not in run.stderr
+    assert "Warning" not in run.stderr
+
+
+@pytest.mark.slow
+def test_frameworks_write_nothing_of_their_own(tmp_path: Path) -> None:
+    """TensorFlow, oneDNN and scikit-learn, in train, the keras engine and a bundle's checks."""
+    home, work = folders(tmp_path)
+    quick = ("--epochs", "1", "--copies", "1", "--calibration-folds", "2")
+    commands = [
+        ("train", "--output", "x.bundle", *quick),
+        ("predict", str(SAMPLE), "--output", "k.csv", "--engine", "keras"),
+        ("bundles", "verify", "./x.bundle", "--engine", "keras"),
+        ("bundles", "export", "./x.bundle", "--onnx", "x.onnx", "--keras", "x.keras"),
+        ("evaluate", str(LABELLED), "--bundle", "./x.bundle", "--output", "e.json"),
+    ]
+    for command in commands:
+        run = subprocess.run(
+            [sys.executable, "-m", f"batchdigits.{command[0]}", *command[1:]],
+            cwd=work,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        for noise in ("TensorFlow", "oneDNN", "absl", "Warning", ".py", ".cc", "WARNING", "0000"):
+            assert noise not in run.stderr, command
+        if command[0] in ("predict", "bundles"):
+            assert run.stderr == ""
+
+
 @pytest.mark.strace
 def test_a_run_of_a_minute_opens_no_socket_and_writes_outputs_only(tmp_path: Path) -> None:
     """The reports of ONNX Runtime begin after nine seconds; rows come for a minute here."""

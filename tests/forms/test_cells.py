@@ -291,7 +291,7 @@ def test_without_pillow_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert run("crops") == 69
-    assert "pictures need Pillow, which is not installed; run pip install 'batchdig" in run.err
+    assert "pictures need Pillow, which is not installed: install the extra forms" in run.err
 
 
 def test_help_names_every_subcommand_without_numpy_or_pillow() -> None:
