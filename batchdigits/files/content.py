@@ -31,8 +31,19 @@ _WIDE_TEXT = {
     b"\xfe\xff": "UTF-16",
 }
 _CONVERT = f"make it {' or '.join(facts.title for facts in FORMATS.values())}"
+_PICTURE = "make rows of pictures with batchdigits forms cells"
 # Looked up only where no format of the table has these bytes.
 _FOREIGN = {
+    b"\x89PNG": ("a PNG picture", _PICTURE),
+    b"\xff\xd8\xff": ("a JPEG picture", _PICTURE),
+    b"II*\0": ("a TIFF picture", _PICTURE),
+    b"MM\0*": ("a TIFF picture", _PICTURE),
+    b"%PDF-": ("a PDF", "make pictures of its pages"),
+    b"GIF8": ("a GIF picture", "save it as PNG"),
+    b"\x93NUMPY": (
+        "a NumPy array",
+        "save it as Parquet, or make rows with batchdigits forms cells",
+    ),
     b"PARE": ("an encrypted Parquet file", "write it without encryption"),
     b"PK\x03\x04": ("a ZIP archive or an Excel workbook", _CONVERT),
     b"BZh": ("bzip2 data", _CONVERT),
@@ -66,6 +77,8 @@ def refuse_content(head: bytes, input_file: InputFile) -> None:
     _refuse_empty(head, input_file)
     kind, compression = format_of(head)
     if (kind, compression) == (PLAIN_TEXT, None):
+        if head[:2] == b"BM" and head[6:] == b"\0\0":  # a header may begin with BM, too
+            _refuse(input_file, "is a BMP picture", _PICTURE)
         for magic, (content, fix) in _FOREIGN.items():
             if head.startswith(magic):
                 _refuse(input_file, f"is {content}", fix)

@@ -21,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
         "forms",
         "Make rows for predict from pictures.",
         [
-            "python -m batchdigits.forms cells crops/ --output rows.parquet",
-            "python -m batchdigits.forms cells crops.zip --output rows.parquet --max-rejects 1%",
+            "{program} cells crops/ --output rows.parquet",
+            "{program} cells crops.zip --output rows.parquet --max-rejects 1%",
         ],
     )
     add_version(top)

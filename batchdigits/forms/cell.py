@@ -93,17 +93,23 @@ def binarise(grey: Grey) -> Ink:
 def _paper(grey: Grey) -> NDArray[np.float32]:
     """Return the brightness of the paper under each pixel, a plane that ink does not pull down."""
     height, width = grey.shape
-    down, right = np.mgrid[0:height, 0:width].astype(np.float32)
-    step = max(1, height // _FIT_SIDE), max(1, width // _FIT_SIDE)
-    some = np.s_[:: step[0], :: step[1]]
-    seen = grey[some].ravel().astype(np.float32)
-    places = np.stack([np.ones_like(seen), down[some].ravel(), right[some].ravel()], axis=1)
-    kept = seen >= np.median(seen)
+    down, right = np.linspace(-1, 1, height)[:, np.newaxis], np.linspace(-1, 1, width)
+    some = np.s_[:: max(1, height // _FIT_SIDE), :: max(1, width // _FIT_SIDE)]
+    seen = grey[some].ravel().astype(np.float64)
+    middle = float(np.median(seen))
+    if middle == seen.max():  # most of it is equally bright
+        return np.full(grey.shape, middle, np.float32)
+    ones = np.ones(grey.shape)
+    places = np.stack([(plane * ones)[some].ravel() for plane in (ones, down, right)])
+    kept = seen >= middle
     for _ in range(6):
-        plane, *_ = np.linalg.lstsq(places[kept], seen[kept], rcond=None)
-        above = seen - places @ plane
-        kept = above > -max(8.0, 2.5 * float(above[kept].std()))
-    fitted: NDArray[np.float32] = plane[0] + plane[1] * down + plane[2] * right
+        chosen = places * kept
+        plane = np.linalg.pinv(chosen @ places.T) @ (chosen @ seen)
+        above = seen - plane @ places
+        before, kept = kept, above > -max(8.0, 2.5 * float(above[kept].std()))
+        if (kept == before).all():
+            break
+    fitted: NDArray[np.float32] = (plane[0] + plane[1] * down + plane[2] * right).astype(np.float32)
     return fitted
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from batchdigits.errors import InternalError, UnusableInputError
 from batchdigits.files.places.contract import Place
 from batchdigits.forms.crop_source import CropSource
-from batchdigits.forms.pictures import REASONS
+from batchdigits.forms.pictures import REASONS as OF_PICTURES
 from batchdigits.forms.publish import (
     InputsDigest,
     RowsFiles,
@@ -24,7 +24,12 @@ from batchdigits.forms.publish import (
     refuse_foreign,
 )
 from batchdigits.forms.workers import in_processes
+from batchdigits.rows.rejects import REASONS as OF_ROWS
 from batchdigits.scoring.options import Limit
+from batchdigits.text import count_of
+
+REASONS = OF_ROWS | OF_PICTURES
+"""Why a row of a file, or a picture, is a reject, in the order in which counts list them."""
 
 TOO_MANY_REJECTS = 3
 """The exit code of a run with more rejects than --max-rejects; its rows are published."""
@@ -79,6 +84,16 @@ class CellsResult:
             "status": self.status,
             **self.counts.facts(),
         }
+
+    def text(self) -> str:
+        """Return the result for people at a terminal."""
+        counts, targets = self.counts, self.place.targets
+        rejects = f" in {targets.rejects}" if counts.rejected else ""
+        return (
+            f"{self.status} {targets.predictions}: {count_of(counts.crops_in, 'crop')}, "
+            f"{count_of(counts.rows, 'row')}, {counts.blank} of them blank; "
+            f"{counts.rejected} rejected{rejects}; {self.seconds:.1f} s, exit code {self.exit_code}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

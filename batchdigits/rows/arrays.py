@@ -255,5 +255,5 @@ def _check_list_type(field: pa.Field, where: str) -> None:
     if fixed and kind.list_size != PIXELS:
         raise UnusableInputError(
             f"{where}: the pixel column {field.name!r} holds lists of {kind.list_size} values, "
-            f"expected {PIXELS}; score 8x8 images only"
+            f"expected {PIXELS}; make rows of other images with batchdigits forms cells"
         )

@@ -82,6 +82,24 @@ def test_content_that_fits_its_name_passes(tmp_path: Path, name: str, content: b
         ("a.csv", CSV.decode().encode("utf-16-be"), "looks like UTF-16 text"),
         ("a.parquet", b"PARE" + bytes(20), "is an encrypted Parquet file"),
         ("a.csv", b"PK\x03\x04....", "is a ZIP archive or an Excel workbook; make it CSV"),
+        (
+            "a.csv",
+            b"\x89PNG\r\n\x1a\n",
+            "is a PNG picture; make rows of pictures with batchdigits f",
+        ),
+        (
+            "a.parquet",
+            b"\xff\xd8\xff\xe0....",
+            "is a JPEG picture; make rows of pictures with batchd",
+        ),
+        ("a.csv", b"II*\0\x08\0\0\0", "is a TIFF picture; make rows"),
+        ("a.csv", b"BM6\x10\x0e\0\0\0", "is a BMP picture; make rows"),
+        (
+            "a.csv",
+            b"\x93NUMPY\1\0",
+            "is a NumPy array; save it as Parquet, or make rows with batchd",
+        ),
+        ("a.csv", b"%PDF-1.7\n", "is a PDF; make pictures of its pages"),
         ("a.parquet", b"ARROW1\0\0", "is an Arrow IPC"),
         ("a.csv.gz", gz(CSV)[:12], r"a\.csv\.gz: its gz data can't be decompressed"),
         ("a.csv.zst", zst(CSV)[:6], r"a\.csv\.zst: its zst data can't be decompressed"),
@@ -92,6 +110,10 @@ def test_content_that_belies_its_name_is_refused_with_the_fix(
 ) -> None:
     with pytest.raises(UnusableInputError, match=message):
         judged(tmp_path, name, content)
+
+
+def test_a_header_may_begin_as_a_bitmap_does(tmp_path: Path) -> None:
+    judged(tmp_path, "a.csv", b"BM,pixel_0,pixel_1\n")
 
 
 def test_standard_input_is_judged_only_when_it_is_opened() -> None:

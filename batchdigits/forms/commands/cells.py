@@ -8,9 +8,18 @@ import os
 from typing import Any
 
 from batchdigits.cli.boundary import pandas_kept_out
-from batchdigits.cli.flags import add_common_options, whole_number
-from batchdigits.cli.terminal import Progress, print_json
-from batchdigits.text import listing
+from batchdigits.cli.flags import (
+    add_common_options,
+    add_json_option,
+    whole_number,
+)
+from batchdigits.cli.terminal import Progress, print_summary
+from batchdigits.errors import UsageError
+from batchdigits.text import count_of, listing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from batchdigits.forms.crop_source import CropSource
 
 logger = logging.getLogger("batchdigits.forms")
 
@@ -24,13 +33,17 @@ def add_cells(commands: Any) -> None:
         "cells",
         help="make rows of crops, pictures of one character each",
         description="Make rows for predict of crops, pictures of one character each (PNG, JPEG, "
-        "TIFF, BMP). A crop that can't be used is a reject with the reason. Where all crops are in "
-        "subfolders, the name of the subfolder becomes the column label.",
+        "TIFF, BMP), or of rows of square pictures of another size than 8x8 (CSV, Parquet, npy). A "
+        "crop that can't be used is a reject with the reason. Where all crops are in subfolders, "
+        "the name of the subfolder becomes the column label.",
         allow_abbrev=False,
     )
     command.set_defaults(body=_cells)
     command.add_argument(
-        "inputs", nargs="+", metavar="CROPS", help="a picture, a folder, a ZIP or a glob"
+        "inputs",
+        nargs="+",
+        metavar="CROPS",
+        help="pictures, folders, ZIPs and globs, or one file of rows",
     )
     command.add_argument(
         "--ink",
@@ -38,7 +51,9 @@ def add_cells(commands: Any) -> None:
         default="auto",
         help="whether the ink is dark or light; auto (the default) decides it for each crop",
     )
+    _add_row_options(command)
     add_output_options(command)
+    add_json_option(command)
     add_common_options(command)
 
 
@@ -67,20 +82,50 @@ def add_output_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_row_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("a file of rows")
+    group.add_argument(
+        "--pixels",
+        metavar="SPEC",
+        help="the pixel columns, if they have other names: 'PREFIX{0..783}', or one list column",
+    )
+    group.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        help="the CSV has no header line; all its columns are pixels, or all but "
+        "the first, or the last ten",
+    )
+    group.add_argument(
+        "--delimiter",
+        type=lambda text: "\t" if text == "\\t" else text,
+        default=",",
+        metavar="CHAR",
+        help="the CSV's delimiter (default: ,)",
+    )
+    group.add_argument(
+        "--scale",
+        type=float,
+        metavar="MAX",
+        help="the largest value that a pixel can have (default: 255)",
+    )
+
+
 @pandas_kept_out()
 def _cells(arguments: argparse.Namespace) -> int:
+    # Every worker would start threads of NumPy's own, for matrices far too small for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.cpus import available_workers
     from batchdigits.scoring.options import Limit
 
     limit = Limit.parse(arguments.max_rejects)
     from batchdigits.forms.cells import CellsPolicy, make_cells
-    from batchdigits.forms.crop_source import CropFiles
     from batchdigits.forms.pictures import pillow
     from batchdigits.forms.publish import Work, plan_rows
 
     pillow()
     place = plan_rows(arguments.output)
-    source = CropFiles(arguments.inputs, INKS[arguments.ink])
+    source = _source(arguments)
     work = Work("cells", arguments.inputs, source.files, source.options)
     policy = CellsPolicy(limit, arguments.overwrite, arguments.workers or available_workers())
     progress = Progress()
@@ -96,5 +141,23 @@ def _cells(arguments: argparse.Namespace) -> int:
             "see %s",
             *(counts.rejected, counts.crops_in, reasons, place.targets.rejects),
         )
-    print_json(result.facts())
+    print_summary(result.facts(), result.text, as_json=arguments.json)
     return result.exit_code
+
+
+def _source(arguments: argparse.Namespace) -> CropSource:
+    from batchdigits.forms.crop_source import CropFiles
+    from batchdigits.forms.squares.block import SquareOptions
+    from batchdigits.forms.squares.source import SquareFile, is_of_squares
+
+    light_ink = INKS[arguments.ink]
+    files = [name for name in arguments.inputs if is_of_squares(name)]
+    if not files:
+        return CropFiles(arguments.inputs, light_ink)
+    if len(arguments.inputs) > 1:
+        raise UsageError(
+            f"{files[0]}: is a file of rows, and {count_of(len(arguments.inputs), 'input')} are "
+            "named; name it alone, each file of rows with an --output of its own"
+        )
+    read = [arguments.pixels, arguments.header, arguments.delimiter, arguments.scale]
+    return SquareFile(files[0], SquareOptions(*read).checked(), light_ink)

@@ -1,0 +1,182 @@
+"""A file of square pictures as a source of crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchdigits.errors import IOFailedError, UnusableInputError
+from batchdigits.files.content import read_head
+from batchdigits.files.digest import digest_file
+from batchdigits.files.inputs import check_content
+from batchdigits.files.names import InputFile, split_name
+from batchdigits.files.streams import Snapshot, open_input
+from batchdigits.forms.arrays import crops_batch
+from batchdigits.forms.columns import CELLS, DETAIL, FILE, REASON
+from batchdigits.forms.crop import Crop, read_crop
+from batchdigits.forms.crop_source import Judged
+from batchdigits.forms.pictures import PictureError
+from batchdigits.forms.publish import InputsDigest
+from batchdigits.forms.squares.arrow import SquareParquet
+from batchdigits.forms.squares.block import SquareBlock, SquareOptions, refuse_faint
+from batchdigits.forms.squares.npy import SquareArray
+from batchdigits.forms.squares.text import SquareText
+from batchdigits.text import listing
+
+ROW = pa.field("row", pa.int64())
+"""The number of the row in its file, from 1."""
+
+NPY = ".npy"
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+class _Reader(Protocol):
+    others: pa.Schema
+
+    def blocks(self) -> Iterator[SquareBlock]: ...
+
+
+def is_of_squares(argument: str) -> bool:
+    """Tell whether an argument is named as a file of rows: CSV, Parquet or npy."""
+    return argument.lower().endswith(NPY) or split_name(Path(argument).name)[1] is not None
+
+
+class SquareFile:
+    """The rows of one file, each a square picture; the other columns pass through after `row`."""
+
+    files = 1
+    total: int | None = None
+    rejects = pa.schema([FILE, ROW, REASON, DETAIL])
+
+    def __init__(self, argument: str, options: SquareOptions, light_ink: bool | None) -> None:
+        self._path = Path(argument)
+        self._options = options
+        self._light_ink = light_ink
+        self.options = {"light_ink": light_ink, **options.facts()}
+        with self._opened() as reader:
+            own = [FILE, ROW, *(f for f in CELLS if f != FILE)]
+            taken = {f.name for f in own} & set(reader.others.names)
+            if taken:
+                raise UnusableInputError(
+                    f"{argument}: the column {listing(map(repr, sorted(taken)))} has the name of "
+                    "an output column; rename it"
+                )
+            self.schema = pa.schema([FILE, ROW, *reader.others, *own[2:]])
+        self.judge = JudgeSquares(argument, self.schema, light_ink)
+
+    def blocks(self) -> Iterator[SquareBlock | str]:
+        """Yield the squares, and after the last the file's digest."""
+        snapshot = Snapshot.of(self._path)
+        with self._opened() as reader, _damage_as_unusable(str(self._path)):
+            for number, block in enumerate(reader.blocks()):
+                if not number and self._options.scale is None:
+                    refuse_faint(block, str(self._path))
+                yield block
+        yield digest_file(self._path)
+        snapshot.verify(self._path)
+
+    def digest(self) -> str:
+        result = InputsDigest()
+        result.add(str(self._path), digest_file(self._path))
+        return result.text()
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Reader]:
+        name = str(self._path)
+        if name.lower().endswith(NPY):
+            yield SquareArray(_array(self._path), self._options, name)
+            return
+        _, kind, compression = split_name(self._path.name)
+        input_file = InputFile(self._path, kind or "csv", compression)
+        check_content(input_file)
+        if kind == "parquet":
+            with (
+                _damage_as_unusable(name),
+                pq.ParquetFile(self._path, page_checksum_verification=True) as file,
+            ):
+                yield SquareParquet(file, self._options, name)
+        else:
+            with closing(open_input(input_file)) as stream:
+                yield SquareText(stream, self._options, name)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSquares:
+    """Judges the squares of a block as crops; takes the file's digest too."""
+
+    file: str
+    schema: pa.Schema
+    light_ink: bool | None
+
+    def __call__(self, block: SquareBlock | str) -> Judged:
+        if isinstance(block, str):
+            return Judged(
+                pa.RecordBatch.from_pylist([], schema=self.schema), [], [(self.file, block)]
+            )
+        crops: list[Crop] = []
+        kept: list[int] = []
+        refused = list(block.rejects)
+        for i, picture in enumerate(block.pictures):
+            try:
+                crops.append(read_crop(picture, light_ink=self.light_ink))
+                kept.append(i)
+            except PictureError as error:
+                refused.append((int(block.rows[i]), error.reason, error.detail))
+        rejects = [
+            {"file": self.file, "row": row, "reason": reason, "detail": detail}
+            for row, reason, detail in sorted(refused)
+        ]
+        return Judged(self._rows(block, crops, kept), rejects, [])
+
+    def _rows(
+        self, block: SquareBlock, crops: Sequence[Crop], kept: Sequence[int]
+    ) -> pa.RecordBatch:
+        places = pa.array(kept, pa.int64())
+        columns = [
+            pa.array([self.file] * len(kept), pa.string()),
+            pa.array(block.rows[np.array(kept, np.int64)]),
+            *(column.take(places) for column in block.others.columns),
+            *crops_batch(crops).columns,
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _array(path: Path) -> Any:
+    if not read_head(path).startswith(_NPY_MAGIC):
+        raise UnusableInputError(f"{path}: is no npy file by its content; save it with numpy.save")
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _no_array(path, error) from error
+    except (ValueError, EOFError) as error:
+        raise _no_array(path, error) from error
+
+
+def _no_array(path: Path, error: Exception) -> UnusableInputError:
+    cause = " ".join(str(error).split())
+    return UnusableInputError(f"{path}: can't be read as an npy file ({cause}); make it again")
+
+
+@contextmanager
+def _damage_as_unusable(name: str) -> Iterator[None]:
+    """Turn pyarrow's exceptions for damage into one line; real I/O errors have a number."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
+        detail = " ".join(str(error).split())
+        raise UnusableInputError(
+            f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
+        ) from error

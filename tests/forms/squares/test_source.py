@@ -1,0 +1,260 @@
+"""Files of square pictures: CSV, Parquet and npy give the same rows; bad rows are rejects."""
+
+import csv
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from crops import crop, label
+from PIL import Image
+
+from batchdigits.errors import BatchdigitsError, UnusableInputError, UsageError
+from batchdigits.forms.__main__ import main
+from batchdigits.forms.crop_source import Judged
+from batchdigits.forms.squares.block import SquareOptions
+from batchdigits.forms.squares.source import SquareFile
+
+COUNT = 12
+NAMES = [f"pixel{i}" for i in range(784)]
+
+
+def square(number: int) -> np.ndarray:
+    """A digit as MNIST has it: 28x28, light on dark, uint8."""
+    image = Image.fromarray(crop(number)).resize((28, 28), Image.Resampling.BOX)
+    return 255 - np.asarray(image)
+
+
+SQUARES = np.array([square(number) for number in range(COUNT)])
+LABELS = [label(number) for number in range(COUNT)]
+
+
+def write_csv(path: Path, rows: list[list[Any]], header: bool = True) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["label", *NAMES]] * header + rows)
+    return path
+
+
+def csv_rows() -> list[list[Any]]:
+    return [[y, *x.reshape(-1).tolist()] for y, x in zip(LABELS, SQUARES, strict=True)]
+
+
+def read(path: Path, **options: Any) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """The rows and the rejects of a file, made in this process."""
+    source = SquareFile(str(path), SquareOptions(**options).checked(), None)
+    judged: list[Judged] = [source.judge(block) for block in source.blocks()]
+    rejects = [reject for part in judged for reject in part.rejects]
+    return pa.Table.from_batches([part.rows for part in judged], source.schema), rejects
+
+
+def pixels_of(table: pa.Table) -> list[list[int]]:
+    rows: list[list[int]] = table["pixels"].to_pylist()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[list[int]]:
+    path = tmp_path_factory.mktemp("squares") / "m.npy"
+    np.save(path, SQUARES)
+    return pixels_of(read(path)[0])
+
+
+def test_every_format_gives_the_same_rows(tmp_path: Path, expected: list[list[int]]) -> None:
+    write_csv(tmp_path / "m.csv", csv_rows())
+    (tmp_path / "m.csv.gz").write_bytes(gzip.compress((tmp_path / "m.csv").read_bytes()))
+    write_csv(tmp_path / "bare.csv", csv_rows(), header=False)
+    flat = SQUARES.reshape(COUNT, -1)
+    columns = {name: flat[:, i] for i, name in enumerate(NAMES)}
+    pq.write_table(pa.table({**columns, "label": LABELS}), tmp_path / "columns.parquet")
+    lists = {"pixels": pa.array(list(flat)), "label": LABELS}
+    pq.write_table(pa.table(lists), tmp_path / "lists.parquet")
+    nested = {"scan": pa.array(SQUARES.tolist()), "label": LABELS}
+    pq.write_table(pa.table(nested), tmp_path / "nested.parquet")
+    np.save(tmp_path / "flat.npy", flat.astype(np.float64))
+    np.save(tmp_path / "four.npy", SQUARES[..., np.newaxis])
+    cases = {
+        "m.csv": {},
+        "m.csv.gz": {},
+        "bare.csv": {"header": False},
+        "columns.parquet": {},
+        "lists.parquet": {},
+        "nested.parquet": {"pixels": "scan"},
+        "flat.npy": {},
+        "four.npy": {},
+    }
+    for name, options in cases.items():
+        table, rejects = read(tmp_path / name, **options)
+        assert (pixels_of(table), rejects) == (expected, []), name
+        assert table["row"].to_pylist() == list(range(1, COUNT + 1))
+        assert set(table["file"].to_pylist()) == {str(tmp_path / name)}
+
+
+def test_other_columns_pass_through(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table(
+            {"pixels": list(SQUARES.reshape(COUNT, -1)), "label": LABELS, "when": [None] * COUNT}
+        ),
+        tmp_path / "m.parquet",
+    )
+    table, _ = read(tmp_path / "m.parquet")
+    assert table.column_names[:4] == ["file", "row", "label", "when"]
+    assert table["label"].to_pylist() == LABELS
+    text, _ = read(write_csv(tmp_path / "m.csv", csv_rows()))
+    assert text["label"].to_pylist() == list(map(str, LABELS))
+    bare, _ = read(write_csv(tmp_path / "b.csv", csv_rows(), header=False), header=False)
+    assert bare["column_1"].to_pylist() == list(map(str, LABELS))
+
+
+def test_ten_columns_behind_the_pixels_are_those_of_the_digits(tmp_path: Path) -> None:
+    """As Semeion's file has them, with blanks between and at the end of a line."""
+    path = tmp_path / "semeion.data"
+    one_hot = np.eye(10, dtype=int)[LABELS]
+    lines = [
+        " ".join(map(str, [*x.reshape(-1), *y])) for x, y in zip(SQUARES, one_hot, strict=True)
+    ]
+    path.write_text(" \n".join(lines) + " \n")
+    table, rejects = read(path, header=False, delimiter=" ")
+    assert (table.num_rows, rejects) == (COUNT, [])
+    assert table["column_785"].to_pylist() == list(map(str, one_hot[:, 0]))
+
+
+def test_pixels_of_another_scale_give_nearly_the_same_rows(
+    tmp_path: Path, expected: list[list[int]]
+) -> None:
+    np.save(tmp_path / "ones.npy", SQUARES / 255)
+    np.save(tmp_path / "bits.npy", SQUARES > 127)
+    assert pixels_of(read(tmp_path / "ones.npy", scale=1)[0]) == expected
+    bits = np.array(pixels_of(read(tmp_path / "bits.npy")[0])).astype(int)
+    assert np.abs(bits - np.array(expected)).mean() < 1
+    with pytest.raises(
+        UnusableInputError, match=r"no pixel of its first 12 rows is above 1,.*--sc"
+    ):
+        read(tmp_path / "ones.npy")
+
+
+CELLS = csv_rows()[0]
+LINES = {
+    "too-few-cells": CELLS[:-1],
+    "too-many-cells": [*CELLS, 1],
+    "blank-line": [],
+    "repeated-header": ["label", *NAMES],
+    "missing": [*CELLS[:-1], ""],
+    "not-finite": [*CELLS[:-1], "nan"],
+    "not-a-number": [*CELLS[:-1], "O"],
+    "out-of-range": [*CELLS[:-1], 256],
+    "all-ink": [1, *[255] * 784],
+}
+
+
+def test_a_bad_line_is_a_reject_with_its_row_and_reason(tmp_path: Path) -> None:
+    rows = [row for bad in LINES.values() for row in (csv_rows()[0], bad)]
+    path = write_csv(tmp_path / "m.csv", [*rows, csv_rows()[1]])
+    data = path.read_bytes().replace(b"\r\n\r\n", b"\r\n \r\n") + b'7,\xff\r\n7,"\n\r\n\r\n'
+    path.write_bytes(data)
+    source = SquareFile(str(path), SquareOptions(), light_ink=True)
+    judged = [source.judge(block) for block in source.blocks()]
+    found = {reject["row"]: reject["reason"] for part in judged for reject in part.rejects}
+    wanted = {2 * (i + 1): reason for i, reason in enumerate(LINES)}
+    assert found == wanted | {20: "bad-encoding", 21: "bad-encoding"}
+    kept = [row for part in judged for row in part.rows["row"].to_pylist()]
+    assert kept == list(range(1, 20, 2))
+
+
+@pytest.mark.parametrize("value", ["1_0", "0x10", "１", "1e3"])
+def test_what_numpy_takes_for_a_number_is_judged_as_predict_does(
+    value: str, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "m.csv", [CELLS, [*CELLS[:-1], value]])
+    _, rejects = read(path)
+    assert [reject["row"] for reject in rejects] == [2]
+
+
+def test_bad_rows_of_parquet_are_rejects(tmp_path: Path) -> None:
+    lists: list[Any] = [row.tolist() for row in SQUARES.reshape(COUNT, -1)]
+    lists[2], lists[4] = None, lists[4][:-1]
+    lists[5] = [*lists[5][:-1], None]
+    lists[6] = [*lists[6][:-1], -3]
+    pq.write_table(pa.table({"pixels": lists}), tmp_path / "m.parquet")
+    table, rejects = read(tmp_path / "m.parquet")
+    assert [(reject["row"], reject["reason"]) for reject in rejects] == [
+        (3, "wrong-length"),
+        (5, "wrong-length"),
+        (6, "not-finite"),
+        (7, "out-of-range"),
+    ]
+    assert table.num_rows == COUNT - 4
+
+
+def damaged(path: Path) -> Path:
+    pq.write_table(pa.table({"pixels": list(SQUARES.reshape(COUNT, -1))}), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+def saved(path: Path, array: Any) -> Path:
+    np.save(path, array, allow_pickle=True)
+    return path
+
+
+FILES = {
+    "empty": lambda p: write_csv(p / "m.csv", [], header=False),
+    "cut Parquet": lambda p: damaged(p / "m.parquet"),
+    "rows of 8x8": lambda p: saved(p / "m.npy", np.zeros((3, 64), np.uint8)),
+    "no square": lambda p: saved(p / "m.npy", np.zeros((3, 65), np.uint8)),
+    "one axis": lambda p: saved(p / "m.npy", np.zeros(784)),
+    "objects": lambda p: saved(p / "m.npy", np.array([{}, []], object)),
+    "cut npy": lambda p: (p / "m.npy").write_bytes(b"\x93NUMPY\x01") and p / "m.npy",
+    "text in Parquet": lambda p: (
+        pq.write_table(pa.table({n: ["x"] for n in NAMES}), p / "m.parquet") or p / "m.parquet"
+    ),
+    "an output column": lambda p: (
+        pq.write_table(
+            pa.table({"pixels": list(SQUARES.reshape(COUNT, -1)), "ink": LABELS}), p / "m.parquet"
+        )
+        or p / "m.parquet"
+    ),
+    "an odd count": lambda p: write_csv(p / "m.csv", [[1] * 791], header=False),
+}
+
+
+@pytest.mark.parametrize("make", FILES.values(), ids=FILES)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(make: Any, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    with pytest.raises(UnusableInputError, match=str(path)) as caught:
+        read(path, header="odd" not in path.read_text("latin-1") and path.stat().st_size > 3000)
+    assert caught.value.exit_code == 65
+
+
+@pytest.mark.parametrize("options", [{"scale": 0}, {"scale": float("nan")}, {"delimiter": "::"}])
+def test_options_that_fit_no_file_are_usage_errors(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        SquareOptions(**options).checked()
+
+
+def test_the_command_makes_rows_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expected: list[list[int]]
+) -> None:
+    path = write_csv(tmp_path / "m.csv", [*csv_rows(), CELLS[:-1]])
+    output = tmp_path / "rows.parquet"
+    arguments = ["cells", str(path), "--output", str(output), "--workers", "1"]
+    assert main(arguments) == 3
+    assert "1 of 13 crops were rejected (1 too-few-cells)" in capsys.readouterr().err
+    assert pixels_of(pq.read_table(output)) == expected
+    assert pq.read_table(tmp_path / "rows.forms.rejects.parquet")["row"].to_pylist() == [13]
+    assert main(arguments) == 3
+    assert '"unchanged"' in capsys.readouterr().out
+    assert main([*arguments, "--delimiter", ";"]) == 65
+    assert main(["cells", str(path), str(tmp_path), "--output", str(output)]) == 2
+    assert "is a file of rows, and 2 inputs are named" in capsys.readouterr().err
+
+
+def test_a_file_that_is_absent_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(BatchdigitsError) as caught:
+        read(tmp_path / "absent.csv")
+    assert caught.value.exit_code == 66
+    with pytest.raises(BatchdigitsError) as caught:
+        read(tmp_path / "absent.npy")
+    assert caught.value.exit_code == 66
