@@ -17,6 +17,7 @@ COMMANDS = {
     "bundles": "list, check, sign, compare and promote bundles",
     "forms": "make rows for predict from pictures",
     "fields": "put the predictions of cells together as fields",
+    "review": "show doubtful cells to a person, and apply the corrections",
     "receipts": "verify the receipts of finished runs",
 }
 

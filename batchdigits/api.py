@@ -224,6 +224,8 @@ def score(
     probabilities: bool = False,
     review_below: float | str | None = None,
     strangeness: bool = False,
+    keep_pixels: bool = False,
+    row_number: bool = False,
     max_rejects: int | str = 0,
     max_drift: float | str | None = None,
     overwrite: bool = False,

@@ -114,6 +114,18 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "(letters, noise, crossed-out cells) to review; needs more time",
     )
     group.add_argument(
+        "--keep-pixels",
+        action="store_true",
+        help="write the pixels too, as the network saw them, for a review: a column of lists in "
+        "Parquet, pixel_0 … pixel_63 in CSV",
+    )
+    group.add_argument(
+        "--row-number",
+        action="store_true",
+        help="write the number of each row in the input, from 1, as rejects have it; without other "
+        "columns it is always written",
+    )
+    group.add_argument(
         "--max-rejects",
         default="0",
         metavar="N|P%",

@@ -125,6 +125,10 @@ def _may_be_predicts(path: Path) -> bool:
 
 def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:
     """Verify a receipt, print the result, and return the exit code."""
+    from batchdigits.files.commit import read_receipt
+
+    if (read_receipt(path) or {}).get("kind") == "reviewed":
+        return _verify_reviewed(path, as_json=arguments.json)
     from batchdigits.scoring.replay import verify_file
 
     verified = verify_file(
@@ -140,6 +144,36 @@ def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:
         print_json(_facts(path, verified))
     else:
         print_result(_line(path, verified))
+    return verified.exit_code
+
+
+def _verify_reviewed(path: Path, *, as_json: bool) -> int:
+    """Verify the receipt of a reviewed file, print the result, and return the exit code."""
+    from batchdigits.review.receipt import describe_certificate
+    from batchdigits.review.verify import verify_reviewed
+
+    verified = verify_reviewed(path)
+    receipt = verified.receipt
+    for problem in verified.problems:
+        _LOGGER.error("%s", problem)
+    if as_json:
+        facts = {} if receipt is None else receipt.facts()
+        names = ("predictions", "bundle", "rows", "decided_by", "cells", "certificate")
+        print_json(
+            {
+                "receipt": str(path),
+                "kind": "reviewed",
+                "exit_code": verified.exit_code,
+                **{name: facts.get(name) for name in names},
+                "problems": [str(problem) for problem in verified.problems],
+            }
+        )
+    elif receipt is None or verified.problems:
+        print_result(f"not ok {path}: {'; '.join(map(_kind, verified.problems))}")
+    else:
+        print_result(
+            f"ok {path}: {count_of(receipt.rows, 'row')} reviewed; {describe_certificate(receipt)}"
+        )
     return verified.exit_code
 
 

@@ -33,6 +33,8 @@ report/test_training_report.py | named after what it shows | training
 fields/test_fields.py | a run passes through all | __main__ allowed assemble cells columns inputs
 fields/test_fields.py | a run passes through all | job lengths options runs
 forms/test_cells.py | a run passes through all | crop_source publish __main__ commands/cells
+review/test_apply.py | journals pass through all | labelled receipt verify __main__
+review/test_make.py | predictions pass through all | choose fields predictions
 forms/squares/test_source.py | files are read by it | arrow block npy text
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe

@@ -35,7 +35,7 @@ from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.scoring import replay
 from batchdigits.scoring.one_input import Work, score_input
-from batchdigits.scoring.options import Limit, RunPolicy
+from batchdigits.scoring.options import Limit, RunPolicy, ScoreOptions
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import packaged_bundle
@@ -399,6 +399,7 @@ def test_rows_without_a_probability_keep_their_place(
     options = {"engine": "onnx", "probabilities": False, "pixels": None, "header": True}
     work = Work(
         scorer=scorer,
+        score=ScoreOptions(),
         judge=Judge(reference, Thresholds(), None),
         meter=DriftMeter(reference, scorer.labels, 0.01),
         read=ReadOptions(),

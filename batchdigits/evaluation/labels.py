@@ -99,7 +99,7 @@ def label_keys(values: Iterable[Any]) -> dict[str, int]:
 
     A label means the same as text in a CSV and typed in Parquet: 3, 3.0 and "3"; true and "True".
     """
-    places = {_as_text(value): place for place, value in enumerate(values)}
+    places = {label_text(value): place for place, value in enumerate(values)}
     for text, place in list(places.items()):
         places.setdefault(_normalised(text), place)
     return places
@@ -127,14 +127,15 @@ def _may_be_label(kind: pa.DataType) -> bool:
 def _place(value: Any, keys: Mapping[str, int]) -> int:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return UNLABELLED
-    text = _as_text(value)
+    text = label_text(value)
     place = keys.get(text, keys.get(_normalised(text)))
     if place is not None:
         return place
     return UNLABELLED if text.strip().lower() in _MISSING_TEXTS else UNKNOWN
 
 
-def _as_text(value: Any) -> str:
+def label_text(value: Any) -> str:
+    """Return a label as text, as a CSV of predictions writes it: 3 for 3.0, true for True."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -41,13 +41,13 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     """Write `data` to `path`, whole or not at all, over a file that may be there.
 
-    Of several writers at once, the last wins. Raises OutputError when the name can't be written,
-    IOFailedError when writing failed.
+    The umask takes permissions away from `mode`. Of several writers at once, the last wins. Raises
+    OutputError when the name can't be written, IOFailedError when writing failed.
     """
-    _replace(_own_temporary(path), path, data)
+    _replace(_own_temporary(path), path, data, mode)
 
 
 def replace_under_lock(path: Path, data: bytes) -> None:
@@ -70,9 +70,9 @@ def _own_temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def _replace(temporary: Path, path: Path, data: bytes) -> None:
+def _replace(temporary: Path, path: Path, data: bytes, mode: int = _MODE) -> None:
     try:
-        write_synced(temporary, path, data)
+        write_synced(temporary, path, data, mode)
         move_file(temporary, path)
     finally:
         remove_file(temporary)

@@ -11,12 +11,13 @@ from batchdigits.errors import IOFailedError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
 from batchdigits.files.targets import Targets
+from batchdigits.images import PIXELS
 from batchdigits.monitoring.drift import NOT_MEASURED
 from batchdigits.rows.contract import Source
 from batchdigits.rows.formats import find_format, open_source
+from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
-from batchdigits.scoring.outputs import output_schema
 from batchdigits.scoring.receipt import finished_receipt
 
 LEAST_ROW_BYTES = 128
@@ -37,8 +38,9 @@ def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> 
             )
         refuse_foreign(input_file, place, work)
     with closing(open_source(input_file, work.read, work.machine)) as source:
-        schema = output_schema(source, work.scorer, place, input_file.name)
-        needed = _bytes_to_write(input_file, place.targets, source, len(schema))
+        columns = PredictionColumns.of(source, work.scorer, work.score, place, input_file.name)
+        count = len(columns.schema) + (PIXELS if len(columns.pixels) == 1 else 0)
+        needed = _bytes_to_write(input_file, place.targets, source, count)
         room.take(input_file, place.targets, needed)
     return result_of(input_file, place, Counts(), NOT_MEASURED, status="ready", work=work)
 

@@ -26,10 +26,17 @@ from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.rejects import REASONS
+from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.ledger import Counts
-from batchdigits.scoring.options import RunPolicy
+from batchdigits.scoring.options import RunPolicy, ScoreOptions
 from batchdigits.scoring.outputs import Outputs
-from batchdigits.scoring.receipt import Key, Receipt, finished_receipt, why_not_finished
+from batchdigits.scoring.receipt import (
+    Key,
+    Receipt,
+    finished_receipt,
+    outdated_review,
+    why_not_finished,
+)
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.watch import Watch
 from batchdigits.text import one_line
@@ -52,6 +59,7 @@ class Work:
     """The open bundle and the options, which all input files of a run share."""
 
     scorer: Scorer
+    score: ScoreOptions
     judge: Judge
     meter: DriftMeter
     read: ReadOptions
@@ -107,15 +115,15 @@ def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
         if receipt is None:
             refuse_foreign(input_file, place, work)
             receipt, status = _score_and_publish(input_file, place, work), "scored"
+        _warn_of_review(input_file, place)
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
 
 
 def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Receipt:
     started, name = time.time(), input_file.name
-    threads = work.machine.threads
     with (
         closing(open_source(input_file, work.read, work.machine)) as source,
-        Outputs(place, source, work.scorer, name=name, threads=threads) as outputs,
+        _open_outputs(source, work, place, name) as outputs,
         _refuse_changes(source),
     ):
         watch = Watch(work.scorer, work.judge, work.meter, work.read.scale)
@@ -146,6 +154,12 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
     return receipt
 
 
+def _open_outputs(source: Source[Any], work: Work, place: Place, name: str) -> Outputs:
+    columns = PredictionColumns.of(source, work.scorer, work.score, place, name)
+    threads = work.machine.threads
+    return Outputs(columns, place, first_line=source.first_line, name=name, threads=threads)
+
+
 @contextmanager
 def _refuse_changes(source: Source[Any]) -> Iterator[None]:
     """Raise TryAgainError if the input file changed, rather than the error that this led to.
@@ -168,7 +182,7 @@ def _stream(source: Source[Any], outputs: Outputs, watch: Watch, work: Work, nam
         rows = source.check(block)
         scored = work.scorer.score(rows)
         predicted = count_predictions(scored.best, scored.confidence, classes)
-        return rows, scored, predicted, outputs.encode(scored.predictions)
+        return rows, scored, predicted, outputs.encode(scored)
 
     with closing(in_order(source.blocks(), score, work.machine.threads)) as results:
         for rows, scored, predicted, encoded in results:
@@ -197,6 +211,19 @@ def _warn(watch: Watch, drift: Drift, work: Work, name: str) -> None:
     else:
         return
     logger.warning("%s", one_line(f"{name}: {message}"))
+
+
+def _warn_of_review(input_file: InputFile, place: Place) -> None:
+    """Warn if reviewers corrected predictions that are no longer there."""
+    reviewed = outdated_review(place.targets)
+    if reviewed is not None:
+        logger.warning(
+            "%s",
+            one_line(
+                f"{input_file.name}: {reviewed} was reviewed on predictions that were replaced "
+                "since; it is left as it is: make a review of the new ones"
+            ),
+        )
 
 
 def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:

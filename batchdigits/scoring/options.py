@@ -54,11 +54,16 @@ class ScoreOptions:
     probabilities  whether to write a `proba_CLASS` column for each class
     review_below   the least confidence, 0..1, that is accepted; None: the bundle's threshold
     strangeness    whether to write how far each row is from usual digits
+    keep_pixels    whether to write the pixels as the network saw them
+    row_number     whether to write the number of each row in the input even if other columns pass
+                   through; without any it is always written
     """
 
     probabilities: bool = False
     review_below: float | None = None
     strangeness: bool = False
+    keep_pixels: bool = False
+    row_number: bool = False
 
     def check_engine(self, engine: str) -> None:
         """Raise UsageError for an engine that can't give these columns."""

@@ -9,25 +9,13 @@ import pyarrow as pa
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import OutputStream
 from batchdigits.files.written import WrittenFile
-from batchdigits.rows.contract import Sink, Source
-from batchdigits.rows.formats import check_schema, find_format
-from batchdigits.rows.pixels import refuse_reserved
-from batchdigits.rows.rejects import REJECT_COLUMNS, reject_batch
-from batchdigits.scoring.scorer import Scored, Scorer
+from batchdigits.rows.contract import Sink
+from batchdigits.rows.formats import find_format
+from batchdigits.rows.rejects import reject_batch
+from batchdigits.scoring.columns import PredictionColumns
+from batchdigits.scoring.scorer import Scored
 from batchdigits.scoring.watch import Position
 from batchdigits.threads import BackgroundWriter
-
-
-def output_schema(source: Source[Any], scorer: Scorer, place: Place, name: str) -> pa.Schema:
-    """Return the schema of the predictions of a source.
-
-    Raises UnusableInputError for a pass-through column that has the name of an output column, or
-    that the output's format can't hold.
-    """
-    refuse_reserved(source.schema.names, {*scorer.names, *REJECT_COLUMNS}, name)
-    schema = scorer.schema(source.schema)
-    check_schema(place.targets.kind, schema, name)
-    return schema
 
 
 class Outputs:
@@ -38,14 +26,20 @@ class Outputs:
     """
 
     def __init__(
-        self, place: Place, source: Source[Any], scorer: Scorer, *, name: str, threads: int
+        self,
+        columns: PredictionColumns,
+        place: Place,
+        *,
+        first_line: int | None,
+        name: str,
+        threads: int,
     ) -> None:
+        self._columns = columns
         self._place = place
-        self._source = source
+        self._first_line = first_line
         self._name = name
         self._files: dict[str, tuple[OutputStream, Sink]] = {}
-        schema = output_schema(source, scorer, place, name)
-        self._predictions = self._open("predictions", schema, scorer.few_values)
+        self._predictions = self._open("predictions", columns.schema, columns.few_values)
         self._writer = BackgroundWriter(threads)
 
     def __enter__(self) -> Self:
@@ -56,16 +50,24 @@ class Outputs:
         for stream, _ in self._files.values():
             stream.abort()
 
-    def encode(self, predictions: pa.RecordBatch) -> Any:
-        """Encode a batch for `write`; safe to call from any thread."""
-        return self._predictions.encode(predictions)
+    def encode(self, scored: Scored) -> Any:
+        """Encode a batch for `write`; safe to call from any thread.
+
+        Rows that are numbered wait for their numbers: then this returns None, and `write` encodes.
+        """
+        if self._columns.numbered:
+            return None
+        return self._predictions.encode(self._columns.batch(scored, 0))
 
     def write(self, encoded: Any, scored: Scored, position: Position) -> None:
         """Append the predictions of a batch, which `encode` returned, and its rejects."""
-        self._writer.call(self._predictions.write, encoded)
+        if self._columns.numbered:
+            self._writer.call(self._write_numbered, (scored, position.row + 1))
+        else:
+            self._writer.call(self._predictions.write, encoded)
         if not scored.rejects:
             return
-        first_line = self._source.first_line
+        first_line = self._first_line
         batch = reject_batch(
             scored.rejected,
             scored.rejects,
@@ -76,6 +78,9 @@ class Outputs:
         sink = self._files["rejects"][1] if "rejects" in self._files else None
         sink = sink or self._open("rejects", batch.schema)
         self._writer.call(sink.write, sink.encode(batch))
+
+    def _write_numbered(self, batch: tuple[Scored, int]) -> None:
+        self._predictions.write(self._predictions.encode(self._columns.batch(*batch)))
 
     def close(self) -> list[WrittenFile]:
         """Complete and fsync every temporary."""

@@ -34,7 +34,13 @@ _NOWHERE = WrittenFile(Path(), "", 0)
 
 _DECISION = "decision"
 
-_LATER_OPTIONS = {"review_below": None, "strangeness": False, **LATER_OPTIONS}
+_LATER_OPTIONS = {
+    "review_below": None,
+    "strangeness": False,
+    "keep_pixels": False,
+    "row_number": False,
+    **LATER_OPTIONS,
+}
 """Options that receipts of older versions lack, with the values that those runs had."""
 
 
@@ -202,6 +208,25 @@ def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Recei
         return None
     outputs = [output for output in (receipt.predictions, receipt.rejects) if output is not None]
     return receipt if outputs_match(targets, outputs) else None
+
+
+def outdated_review(targets: Targets) -> Path | None:
+    """Return the reviewed file beside the predictions if it was made of other predictions.
+
+    None if there is no reviewed file, or it was made of these. Raises IOFailedError if a receipt
+    can't be read.
+    """
+    stem = targets.receipt.name.removesuffix(".receipt.json")
+    path = targets.receipt.with_name(f"{stem}.reviewed.receipt.json")
+    if not path.exists():
+        return None
+    match read_receipt(path), read_receipt(targets.receipt):
+        case (
+            {"predictions": {"sha256": str(was)}, "outputs": {"predictions": {"path": str(name)}}},
+            {"outputs": {"predictions": {"sha256": str(now)}}},
+        ) if was != now:
+            return path.with_name(name)
+    return None
 
 
 def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from batchdigits.engines.open import open_checked
 from batchdigits.errors import (
     BatchdigitsError,
@@ -32,9 +30,10 @@ from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.rescore import (
     Sample,
     choose_places,
-    read_output,
     read_predictions,
+    read_rejects,
     score_again,
+    unscored_rows,
 )
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
@@ -88,11 +87,11 @@ def verify_file(
     published: Sample | None = None
     input_file: InputFile | None = None
     with _collected(problems):
-        _check_output(receipt, receipt.predictions)
+        check_output(receipt, receipt.predictions)
         _check_rejects(receipt)
         published = _check_ledger(receipt, sample)
     with _collected(problems):
-        input_file = _check_input(receipt, input_path)
+        input_file = find_input(receipt, input_path)
     worst, rescored = None, 0
     if published is not None and input_file is not None and len(published.places):
         with _collected(problems):
@@ -109,7 +108,7 @@ def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Sco
     """
     options = receipt.key.options
     choice = BundleChoice(
-        bundle=_find_bundle(receipt, store) if bundle is None else bundle,
+        bundle=find_bundle(receipt, store) if bundle is None else bundle,
         store=store,
         expect_digest=receipt.key.bundle["digest"],
         engine=options["engine"],
@@ -119,8 +118,11 @@ def _open_scorer(receipt: Receipt, bundle: str | None, store: str | None) -> Sco
     return Scorer(engine, file.manifest.classes.array(), options["probabilities"])
 
 
-def _find_bundle(receipt: Receipt, store: str | None) -> Path:
-    """Find the bundle with the receipt's digest, in the store or inside the package."""
+def find_bundle(receipt: Receipt, store: str | None) -> Path:
+    """Find the bundle with the receipt's digest, in the store or inside the package.
+
+    Raises BundleError if it is in neither.
+    """
     facts, folder = receipt.key.bundle, open_store(store)
     name, digest = facts["name"], facts["digest"]
     of_store = [folder.path(name, version) for version in folder.versions(name)]
@@ -144,7 +146,8 @@ def _collected(problems: list[BatchdigitsError]) -> Iterator[None]:
         problems.append(error)
 
 
-def _check_output(receipt: Receipt, output: WrittenFile) -> None:
+def check_output(receipt: Receipt, output: WrittenFile) -> None:
+    """Raise NoInputError for a missing output, UnusableInputError for one that was changed."""
     size = _size(output.path)
     if size is None:
         raise NoInputError(
@@ -175,7 +178,7 @@ def _size(path: Path) -> int | None:
 def _check_rejects(receipt: Receipt) -> None:
     """Check the rejects; a receipt without rejects must have no file of that name."""
     if receipt.rejects is not None:
-        _check_output(receipt, receipt.rejects)
+        check_output(receipt, receipt.rejects)
         return
     stem = receipt.path.name.removesuffix(".receipt.json")
     name = receipt.predictions.path.name
@@ -187,8 +190,11 @@ def _check_rejects(receipt: Receipt) -> None:
         )
 
 
-def _check_input(receipt: Receipt, path: Path | None) -> InputFile | None:
-    """Return the receipt's unchanged input; None for standard input without a copy in `path`."""
+def find_input(receipt: Receipt, path: Path | None) -> InputFile | None:
+    """Return the receipt's unchanged input; None for standard input without a copy in `path`.
+
+    Raises NoInputError if it is missing, UnusableInputError if it was changed.
+    """
     if path is None and receipt.input == "-":
         return None
     where = Path(receipt.input) if path is None else path
@@ -211,13 +217,8 @@ def _check_ledger(receipt: Receipt, sample: int) -> Sample:
     """Count the rows of the outputs, and read up to `sample` predictions."""
     places = choose_places(receipt.counts.rows_predicted, sample)
     predictions, predicted = read_predictions(receipt.predictions.path, places)
-    reasons: Counter[str] = Counter()
-    unscored: list[int] = []
-    if receipt.rejects is not None:
-        for batch in read_output(receipt.rejects.path, ["row", "reason"]):
-            pairs = list(zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True))
-            reasons.update(reason for _, reason in pairs)
-            unscored += [int(row) for row, reason in pairs if reason == "no-probability"]
+    rejects = list(read_rejects(receipt))
+    reasons = Counter(reason for _, reason in rejects)
     counted = (predicted, reasons.total(), dict(reasons))
     counts = receipt.counts
     stated = (counts.rows_predicted, counts.rows_rejected, dict(counts.reasons))
@@ -227,7 +228,7 @@ def _check_ledger(receipt: Receipt, sample: int) -> Sample:
             f"{count_of(counts.rows_in, 'row')} in, {_described(*stated)}; "
             f"the files hold {_described(*counted)}; run predict again"
         )
-    return Sample(places, predictions, np.array(unscored, np.int64))
+    return Sample(places, predictions, unscored_rows(rejects))
 
 
 def _described(predicted: int, rejected: int, reasons: dict[str, int]) -> str:

@@ -104,6 +104,7 @@ def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
     decision = scorer.decider is not None
     return Work(
         scorer=scorer,
+        score=options.score,
         judge=judge,
         meter=DriftMeter(reference, scorer.labels, judge.odd_share),
         read=options.read,

@@ -29,6 +29,8 @@ from batchdigits.scoring.options import ScoreOptions
 class Scored:
     """A scored batch: of its `rows`, each is in `predictions` or in `rejects`.
 
+    pixels         (n, 64), as the engine saw them
+    offsets        int64 (n,): the place of each prediction's row among `rows`
     best           int64 (n,): the index of each predicted class
     confidence     float32 (n,): as written, at most 1
     probabilities  float32 (n, k); None unless the scorer writes them
@@ -37,6 +39,8 @@ class Scored:
     """
 
     predictions: pa.RecordBatch
+    pixels: Pixels
+    offsets: NDArray[np.int64]
     best: NDArray[np.int64]
     confidence: NDArray[np.float32]
     probabilities: NDArray[np.float32] | None
@@ -163,15 +167,19 @@ class Scorer:
         """Score a batch. Rows without a finite probability become rejects."""
         results = self._results(rows.pixels)
         passthrough, rejects, rejected = rows.passthrough, rows.rejects, rows.rejected
+        pixels, offsets = rows.pixels, rows.offsets
         finite = np.isfinite(results.confidence)
         if not finite.all():
             rejects, rejected = _with_unscored(rows, finite)
             scored = np.flatnonzero(finite)
             passthrough, results = take(passthrough, scored), results.at(scored)
+            pixels, offsets = pixels[scored], offsets[scored]
         arrays = [*passthrough.columns, *(column.make(results) for column in self.columns)]
         schema = self.schema(passthrough.schema)
         return Scored(
             predictions=pa.RecordBatch.from_arrays(arrays, schema=schema),
+            pixels=pixels,
+            offsets=offsets,
             best=results.best,
             confidence=results.confidence,
             probabilities=results.probabilities,

@@ -18,6 +18,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("bundles",),
     *(("bundles", name) for name in ("list", "show", "verify", "keygen", "sign", "diff")),
     *(("bundles", name) for name in ("promote", "rollback", "history", "prune", "export")),
+    ("review",),
+    *(("review", name) for name in ("make", "serve", "apply", "rows")),
 )
 _DEFAULT = re.compile(r"\(default: (?P<value>,|[^\s,;)]+)[,;)]")
 _ELSE = re.compile(r"else (?P<value>\S+?)\)")

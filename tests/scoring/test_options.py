@@ -26,6 +26,8 @@ KEYWORDS: dict[str, Any] = {
     "probabilities": False,
     "review_below": None,
     "strangeness": False,
+    "keep_pixels": False,
+    "row_number": False,
     "max_rejects": 0,
     "max_drift": None,
     "overwrite": False,
@@ -87,6 +89,8 @@ def test_options_become_the_facts_of_a_receipt() -> None:
         "probabilities": False,
         "review_below": 0.9,
         "strangeness": False,
+        "keep_pixels": False,
+        "row_number": False,
     }
 
 

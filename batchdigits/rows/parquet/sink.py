@@ -14,6 +14,12 @@ ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 32 << 20
 
 
+def _stored_name(field: pa.Field) -> str:
+    """Return the path of a column, or of the values of a column of lists, in the file."""
+    is_list = pa.types.is_fixed_size_list(field.type)
+    return f"{field.name}.list.element" if is_list else str(field.name)
+
+
 class ParquetSink:
     """Rows as Parquet, zstd-compressed, every page with a checksum."""
 
@@ -28,7 +34,7 @@ class ParquetSink:
             write_page_checksum=True,
             # Building dictionaries of ids and confidences costs as much as all other writing.
             use_dictionary=[
-                field.name
+                _stored_name(field)
                 for field in schema
                 if field.name in few_values or pa.types.is_dictionary(field.type)
             ],
