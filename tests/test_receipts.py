@@ -30,6 +30,7 @@ from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import plan_targets
 from batchdigits.monitoring.drift import DriftMeter
 from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.pool import Pool
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
@@ -396,12 +397,14 @@ def test_rows_without_a_probability_keep_their_place(
     pq.write_table(pa.table({f"pixel_{i}": pixels[:, i] for i in range(64)}), path)
     scorer = Scorer(SometimesNothing(), pa.array(["a", "b", "c"]))
     reference = read_reference(read_bundle(packaged_bundle()))
+    meter = DriftMeter(reference, scorer.labels, 0.01)
     options = {"engine": "onnx", "probabilities": False, "pixels": None, "header": True}
     work = Work(
         scorer=scorer,
         score=ScoreOptions(),
         judge=Judge(reference, Thresholds(), None),
-        meter=DriftMeter(reference, scorer.labels, 0.01),
+        meter=meter,
+        pool=Pool(meter),
         read=ReadOptions(),
         machine=Machine(1, 30),
         policy=RunPolicy(max_rejects=Limit(400), allow_suspect=True),  # it is noise

@@ -62,12 +62,33 @@ class Drift:
     largest             the comparison that gave it: "pixels", "classes", "confidence" or "odd"
     estimated_accuracy  0..1; None for too few rows, or for rows unlike those it was measured on
     facts               all figures for the receipt; None if nothing was compared
+
+    Those of several files add up, None in receipts of older versions:
+
+    counts              the counts that were compared
+    evidence            the evidence in the sample
     """
 
     value: float | None = None
     largest: str | None = None
     estimated_accuracy: float | None = None
     facts: Mapping[str, Any] | None = None
+    counts: DriftCounts | None = None
+    evidence: Evidence | None = None
+
+    @classmethod
+    def of_facts(cls, facts: Any, accuracy: Any) -> Self:
+        """Read the figures in a receipt. Raises ValueError unless they are as they were written."""
+        match facts, accuracy:
+            case (
+                {"value": (float() | int() | None) as value, "largest": (str() | None) as largest},
+                (float() | int() | None),
+            ):
+                if "odd" not in facts:  # an older version wrote it
+                    return cls(value, largest, accuracy, facts)
+                counts, evidence = DriftCounts.of_figures(facts), Evidence.of_facts(facts["odd"])
+                return cls(value, largest, accuracy, facts, counts, evidence)
+        raise ValueError("a field of its drift is missing or of another type")
 
 
 NOT_MEASURED = Drift()
@@ -173,7 +194,10 @@ class DriftEvidence:
     def counts(self, sample: RowSample) -> DriftCounts:
         """Return the counts so far, with those of the sampled pixels."""
         shades = _shades(_level_counts(sample.levels))
-        return DriftCounts(shades, self._predicted, self._confidence, self._total / _UNIT)
+        rows = int(self._predicted.sum())
+        # As receipts hold it, so that a run that finds them gets the same sums.
+        mean = round(self._total / _UNIT / rows, _DECIMALS) if rows else 0.0
+        return DriftCounts(shades, self._predicted, self._confidence, mean * rows)
 
 
 class DriftMeter:
@@ -210,7 +234,7 @@ class DriftMeter:
             accuracy = estimate_accuracy(mean, self._reference.unseen)
         facts = {"value": value, "largest": largest, "rows": rows}
         facts |= self._facts(counts, mean, {**comparisons, "odd": odd}, evidence)
-        return Drift(value, largest, accuracy, facts)
+        return Drift(value, largest, accuracy, facts, counts, evidence)
 
     def _compare(self, counts: DriftCounts) -> dict[str, Comparison]:
         """Make every comparison of histograms for which the reference has counts."""

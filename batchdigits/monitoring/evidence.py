@@ -37,12 +37,12 @@ strokes in black and white up to 0.31; of noise and of shuffled pixels 0.97 to 1
 EMPTY_SHARE = 0.9
 """The largest share of empty boxes on forms that somebody has filled in."""
 
-MANY_ODD = 0.1
-"""A share of odd rows above this, beyond chance, is a warning. Digits of other writers, prepared
-like the training data, have up to 0.06."""
+ODD_SHARE = 0.06
+"""The share of odd rows that is usual: the most that digits of other writers have, if they are
+prepared like the training data. Those of the same writers have 0.01."""
 
-ODD_SHARE = 0.01
-"""The least share of odd rows that is usual: `train` sets its bounds for at most this."""
+MANY_ODD = 0.1
+"""A share of odd rows above this, beyond chance, is a warning."""
 
 FAINT = 0.3
 """The darkest pixel of a faint row, as a share of the training data's. Of digits scaled to 0.4 of
@@ -113,6 +113,11 @@ class Evidence:
     def drawn(self) -> int:
         """The judged rows that show a drawing."""
         return self.inked - self.faint - self.flat
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether any row counts for a finding."""
+        return bool(self.empty or self.faint or self.flat or self.rough or self.looks)
 
     def __add__(self, other: Evidence) -> Evidence:
         looks = {
@@ -216,7 +221,7 @@ class Judge:
     measure  gives the strangeness of rows; None if the engine or the bundle can't. Then the
              distance of a row is 1 - r, with r its correlation with the nearest class mean
 
-    `darkest` is the darkest pixel of the training data, `odd_share` the share of odd rows in it.
+    `darkest` is the darkest pixel of the training data, `odd_share` the usual share of odd rows.
     """
 
     def __init__(

@@ -33,6 +33,8 @@ def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> 
     if place.is_settled():
         receipt = finished_receipt(input_file, place.targets, work.key)
         if receipt is not None:
+            work.pool.judge(receipt.drift)
+            work.pool.publish(input_file.name, receipt.drift)
             return result_of(
                 input_file, place, receipt.counts, receipt.drift, status="unchanged", work=work
             )

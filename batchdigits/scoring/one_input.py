@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batchdigits.clock import utc_text
@@ -22,6 +22,7 @@ from batchdigits.monitoring.drift import (
     is_large,
 )
 from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.pool import Pool
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
@@ -62,6 +63,7 @@ class Work:
     score: ScoreOptions
     judge: Judge
     meter: DriftMeter
+    pool: Pool
     read: ReadOptions
     machine: Machine
     policy: RunPolicy
@@ -115,6 +117,9 @@ def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
         if receipt is None:
             refuse_foreign(input_file, place, work)
             receipt, status = _score_and_publish(input_file, place, work), "scored"
+        else:
+            work.pool.judge(receipt.drift)
+        work.pool.publish(input_file.name, receipt.drift)
         _warn_of_review(input_file, place)
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
 
@@ -129,6 +134,10 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
         watch = Watch(work.scorer, work.judge, work.meter, work.read.scale)
         _stream(source, outputs, watch, work, name)
         drift = watch.finish()
+        pooled = work.pool.judge(drift)
+        if pooled is not None:
+            watch.suspicion = watch.suspicion or pooled
+            drift = replace(drift, estimated_accuracy=None)
         _refuse_suspicious(watch, work, name)
         _warn(watch, drift, work, name)
         watch.counts.check(name)

@@ -181,16 +181,7 @@ class Receipt:
 def _parse_drift(facts: Mapping[str, Any]) -> Drift:
     if facts.get("drift") is None:
         return NOT_MEASURED
-    match facts:
-        case {
-            "drift": {
-                "value": (float() | int() | None) as value,
-                "largest": (str() | None) as largest,
-            } as figures,
-            "estimated_accuracy": (float() | int() | None) as accuracy,
-        }:
-            return Drift(value, largest, accuracy, figures)
-    raise ValueError("a field of its drift is missing or of another type")
+    return Drift.of_facts(facts["drift"], facts.get("estimated_accuracy"))
 
 
 def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Receipt | None:

@@ -17,9 +17,17 @@ from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
-from batchdigits.monitoring.drift import DriftMeter, exceeds
+from batchdigits.monitoring.drift import NOT_MEASURED, Drift, DriftMeter, exceeds
+from batchdigits.monitoring.evidence import Finding
+from batchdigits.monitoring.pool import Pool
 from batchdigits.scoring.ledger import Counts
-from batchdigits.scoring.one_input import InputResult, OnProgress, Work, score_input
+from batchdigits.scoring.one_input import (
+    TOO_MUCH_DRIFT,
+    InputResult,
+    OnProgress,
+    Work,
+    score_input,
+)
 from batchdigits.scoring.options import RunOptions, RunPolicy
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
@@ -38,6 +46,9 @@ class RunSummary(Counts):
 
     inputs_without_decision  the unchanged input files whose predictions an older version wrote,
                              without the columns `decision` and `cause`
+    suspicion                what the rows of all input files together look like instead of digits
+    suspect_inputs           the published input files that look so; they stay
+    drift                    of the published rows of all input files together, as of one input file
     """
 
     exit_code: int
@@ -45,6 +56,9 @@ class RunSummary(Counts):
     rows_per_second: float
     bundle: dict[str, Any] | None
     inputs_without_decision: int
+    suspicion: str | None
+    suspect_inputs: tuple[str, ...]
+    drift: Drift
     inputs: tuple[InputResult, ...]
 
     def __repr__(self) -> str:
@@ -63,6 +77,11 @@ class RunSummary(Counts):
             "bundle": self.bundle,
             **Counts.facts(self),
             "inputs_without_decision": self.inputs_without_decision,
+            "suspicion": self.suspicion,
+            "suspect_inputs": list(self.suspect_inputs),
+            "drift": self.drift.value,
+            "drift_of": self.drift.largest,
+            "estimated_accuracy": self.drift.estimated_accuracy,
             "inputs": [result.facts() for result in self.inputs],
         }
 
@@ -101,12 +120,14 @@ def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
     engine = open_checked(file, options.bundle.engine)
     scorer, reference = Scorer.of(file, engine, options.score), read_reference(file)
     judge = make_judge(file, engine, reference)
+    meter = DriftMeter(reference, scorer.labels, judge.odd_share)
     decision = scorer.decider is not None
     return Work(
         scorer=scorer,
         score=options.score,
         judge=judge,
-        meter=DriftMeter(reference, scorer.labels, judge.odd_share),
+        meter=meter,
+        pool=Pool(meter),
         read=options.read,
         machine=options.machine,
         policy=options.policy,
@@ -183,12 +204,48 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
     scored = sum(result.rows_in for result in results if result.status == "scored")
     unchanged = [result for result in results if result.status == "unchanged"]
     decides = work is not None and work.scorer.decider is not None
+    finding, suspects, drift = _together(results, work)
+    codes = [result.exit_code for result in results]
+    if work is not None and exceeds(drift.value, work.policy.max_drift):
+        codes.append(TOO_MUCH_DRIFT)
     return RunSummary(
         **total.values(),
-        exit_code=worst_exit_code(result.exit_code for result in results),
+        exit_code=worst_exit_code(codes),
         seconds=round(seconds, 3),
         rows_per_second=round(scored / max(seconds, 1e-9), 1),
         bundle=None if work is None else dict(work.key.bundle),
         inputs_without_decision=sum(decides and result.causes is None for result in unchanged),
+        suspicion=None if finding is None else finding.words,
+        suspect_inputs=tuple(suspects),
+        drift=drift,
         inputs=results,
     )
+
+
+def _together(
+    results: tuple[InputResult, ...], work: Work | None
+) -> tuple[Finding | None, Sequence[str], Drift]:
+    """Judge all input files together, and log what none of them was logged for by itself.
+
+    Returns what they look like, the names of the published files that do, and their drift.
+    """
+    if work is None:
+        return None, (), NOT_MEASURED
+    finding, drift, limit = work.pool.finding, work.pool.measure(), work.policy.max_drift
+    suspects = [] if finding is None else work.pool.suspects(finding)
+    if finding is not None and suspects and not work.policy.allow_suspect:
+        logger.error(
+            "%s",
+            one_line(
+                f"{listing(suspects)}: published before it was known: with the other inputs it "
+                f"{finding.words}; move the outputs away unless the data are right"
+            ),
+        )
+    if exceeds(drift.value, limit) and not any(exceeds(r.drift, limit) for r in results):
+        logger.error(
+            "%s",
+            f"drift {drift.value:.3f} ({drift.largest}) of all inputs together is more than "
+            f"--max-drift {limit:g}: the rows differ from the bundle's training data; the "
+            "predictions are published",
+        )
+    return finding, suspects, drift

@@ -303,10 +303,13 @@ def test_other_pens_and_cuts_are_not_suspicious(pen: str, usual: Judge) -> None:
         assert judge(images[places], usual)[1] is None, len(places)
 
 
+LABEL_AS_PIXEL = {"header": False, "pixels": "column_{1..64}"}
+
+
 @pytest.mark.parametrize(
     ("name", "read", "says"),
     [
-        ("label-first.csv", {"header": False}, "looks shifted by one pixel to the right"),
+        ("label-first.csv", LABEL_AS_PIXEL, "looks shifted by one pixel to the right"),
         ("785-columns.csv", {"header": False, "pixels": "column_{2..65}"}, "looks blank"),
         ("785-columns.csv", {"header": False, "pixels": "column_{1..64}", "scale": 255}, "scaled"),
         ("785-columns.csv", {"header": False, "pixels": "column_{1..64}", "scale": 1}, "scaled"),
