@@ -12,7 +12,7 @@ from paths import PACKAGE
 # `__main__` is a command, on the commands' floor.
 FLOORS = [
     {"text", "images", "clock", "_version", "html", "threads", "cpus", "binomial"},
-    {"errors"},
+    {"errors", "bitmaps"},
     {"files", "cli"},
     {"rows"},
     {"archive"},

@@ -1,10 +1,4 @@
-"""One cell: its ink as a 32x32 bitmap, and the 64 counts of that bitmap.
-
-The recipe is the second-generation normalisation of NIST's form-based recognition system (Garris
-and others, NISTIR 5469, 1994; its programs `norm_2nd_gen2`, `zoom` and `shear_char`), with which
-the digits of UCI's "Optical Recognition of Handwritten Digits", scikit-learn's `load_digits`, were
-made.
-"""
+"""One cell: its ink, as a 32x32 bitmap and as the 64 counts of that bitmap."""
 
 from __future__ import annotations
 
@@ -13,25 +7,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.images import PIXELS, SIDE
+from batchdigits.bitmaps.recipe import Ink, bitmaps_of, counts_of
 
-Ink: TypeAlias = NDArray[np.bool_]
 Grey: TypeAlias = NDArray[np.uint8]
-
-BITMAP = 32
-"""Pixels along each side of a bitmap."""
-
-BODY = 20
-"""The columns of a bitmap that a character is stretched to; the others are margins to shear in."""
-
-BLOCK = BITMAP // SIDE
-"""Pixels along each side of the blocks whose ink is counted."""
-
-_MARGIN = (BITMAP - BODY) // 2
-_ERODE_ABOVE = (412, 560)
-_DILATE_BELOW = (256, 108)
-_NOISY_ROWS = 2  # at the top and the bottom of a character, where no edge is trusted
-_LEAST_HEIGHT = 6  # rows of ink with which a character is sheared
 
 _LEAST_CONTRAST = 0.12  # of the paper's brightness, between ink and paper
 _LEAST_STEPS = 3.0  # of the paper's own deviation; noise that is cut in two reaches 2.7
@@ -50,23 +28,9 @@ def normalise(ink: Ink) -> NDArray[np.uint8]:
 
 
 def bitmap_of(ink: Ink) -> Ink:
-    """Make a bitmap of a character, bool (32, 32): stretch it, even out its strokes, straighten it.
-
-    The tight bounding box is stretched to 20x32 without keeping its aspect and placed in columns
-    6 to 25. Strokes are then made thinner or thicker until about a third of it is ink, and rows
-    are shifted until the character's left edge is upright.
-    """
-    body = _stretched(_cropped(ink))
-    bitmap = np.zeros((BITMAP, BITMAP), np.bool_)
-    bitmap[:, _MARGIN : _MARGIN + BODY] = body
-    return _sheared(_with_even_strokes(bitmap))
-
-
-def counts_of(bitmap: Ink) -> NDArray[np.uint8]:
-    """Count the ink of a bitmap (32, 32) in its 64 blocks of 4x4: uint8 (64,), 0..16."""
-    blocks = bitmap.reshape(SIDE, BLOCK, SIDE, BLOCK)
-    counts: NDArray[np.uint8] = blocks.sum(axis=(1, 3), dtype=np.uint8)
-    return counts.reshape(PIXELS)
+    """Make a bitmap of a character, bool (32, 32), as `bitmaps_of` makes many."""
+    bitmap: Ink = bitmaps_of(ink[np.newaxis])[0]
+    return bitmap
 
 
 def binarise(grey: Grey) -> Ink:
@@ -123,62 +87,3 @@ def _otsu(brightness: NDArray[np.float32]) -> float:
     between = (sums * below[-1] - sums[-1] * below) ** 2 / parts
     best = np.flatnonzero(between == between.max())
     return float(edges[1:][best].mean())
-
-
-def _cropped(ink: Ink) -> Ink:
-    """Return the tight bounding box of the ink, (1, 1) of paper without any."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        return np.zeros((1, 1), np.bool_)
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _stretched(ink: Ink) -> Ink:
-    height, width = ink.shape
-    return ink[np.ix_(_sources(height, BITMAP), _sources(width, BODY))]
-
-
-def _sources(old: int, new: int) -> NDArray[np.int64]:
-    """Return which of `old` pixels each of `new` shows: the nearest, as NIST's `zoom` rounds.
-
-    Shrinking picks pixels from the first on, enlarging repeats each about its middle.
-    """
-    places = np.arange(new)
-    if old > new:
-        return (2 * places * old + new) // (2 * new)
-    return ((2 * places + 1) * old - 1) // (2 * new)
-
-
-def _with_even_strokes(bitmap: Ink) -> Ink:
-    ink = int(np.count_nonzero(bitmap))
-    for _ in range(sum(ink > limit for limit in _ERODE_ABOVE)):
-        bitmap = ~_grown(~bitmap, outside=True)
-    for _ in range(sum(ink < limit for limit in _DILATE_BELOW)):
-        bitmap = _grown(bitmap, outside=False)
-    return bitmap
-
-
-def _grown(area: Ink, *, outside: bool) -> Ink:
-    """Return the area with its four neighbours in each direction; `outside` is beyond the edge."""
-    padded = np.pad(area, 1, constant_values=outside)
-    beside = padded[1:-1, :-2] | padded[1:-1, 2:]
-    return area | beside | padded[:-2, 1:-1] | padded[2:, 1:-1]
-
-
-def _sheared(bitmap: Ink) -> Ink:
-    """Shift rows until the leftmost ink near the top and near the bottom is in one column."""
-    rows = np.flatnonzero(bitmap.any(axis=1))
-    if not len(rows) or rows[-1] - rows[0] + 1 < _LEAST_HEIGHT:
-        return bitmap
-    top, bottom = rows[0] + _NOISY_ROWS, rows[-1] - _NOISY_ROWS
-    if not (bitmap[top].any() and bitmap[bottom].any()):
-        return bitmap
-    slope = (int(bitmap[top].argmax()) - int(bitmap[bottom].argmax())) / (bottom - top)
-    sources = np.arange(BITMAP) - _rounded((np.arange(BITMAP) - BITMAP // 2) * slope)[:, np.newaxis]
-    inside = (sources >= 0) & (sources < BITMAP)
-    return inside & np.take_along_axis(bitmap, sources.clip(0, BITMAP - 1), axis=1)
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Round halves away from zero, so that rows above and below the middle mirror each other."""
-    return (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.box_lines import without_box_lines
-from batchdigits.forms.cell import Grey, Ink, binarise, normalise
+from batchdigits.forms.cell import Grey, binarise, normalise
 from batchdigits.forms.components import label_pieces
 from batchdigits.forms.pictures import PictureError, pillow
 
