@@ -60,8 +60,8 @@ def bitmaps_of(ink: Ink) -> Ink:
 def _stretched(ink: Ink) -> Ink:
     """Return the bounding boxes, stretched to (n, 32, 20)."""
     height, width = ink.shape[1:]
-    rows: Ink = ink.any(axis=2)
-    columns: Ink = ink.any(axis=1)
+    rows = np.asarray(ink.any(axis=2))
+    columns = np.asarray(ink.any(axis=1))
     top, bottom = rows.argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
     left, right = columns.argmax(axis=1), width - columns[:, ::-1].argmax(axis=1)
     down = top[:, np.newaxis] + _sources(bottom - top, BITMAP)
@@ -103,7 +103,7 @@ def _grown(area: Ink, *, outside: bool) -> Ink:
 def _sheared(bitmaps: Ink) -> Ink:
     """Shift rows until the leftmost ink near the top and near the bottom is in one column."""
     each = np.arange(len(bitmaps))
-    rows: Ink = bitmaps.any(axis=2)
+    rows = np.asarray(bitmaps.any(axis=2))
     first, last = rows.argmax(axis=1), BITMAP - 1 - rows[:, ::-1].argmax(axis=1)
     top = np.minimum(first + _NOISY_ROWS, BITMAP - 1)
     bottom = np.maximum(last - _NOISY_ROWS, 0)
@@ -118,4 +118,5 @@ def _sheared(bitmaps: Ink) -> Ink:
 
 def _rounded(values: NDArray[Any]) -> Places:
     """Round halves away from zero, so that rows above and below the middle mirror each other."""
-    return (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)
+    rounded: Places = (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)
+    return rounded

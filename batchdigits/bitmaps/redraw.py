@@ -39,7 +39,7 @@ def blurred(pictures: NDArray[Any], down: float, right: float) -> Floats:
     return result
 
 
-def _with_counts(pictures: Floats, wanted: NDArray[Any]) -> Ink:
+def _with_counts(pictures: NDArray[Any], wanted: NDArray[Any]) -> Ink:
     """Keep the brightest points (n, 32, 32) of each block, as many as are wanted (n, 8, 8)."""
     blocks = pictures.reshape(-1, SIDE, BLOCK, SIDE, BLOCK).swapaxes(2, 3)
     points = blocks.reshape(-1, SIDE, SIDE, BLOCK * BLOCK)
