@@ -123,6 +123,8 @@ def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
     prefix = f"{where}: " if where else ""
     if isinstance(error, OSError):
         return IOFailedError(f"{prefix}{error.strerror or error}")
+    if is_impossible_name(error):
+        return UsageError(f"{prefix}no file can have that name ({error})")
     if isinstance(error, MemoryError):
         return InternalError(f"{prefix}{OUT_OF_MEMORY}")
     return InternalError(
@@ -133,6 +135,12 @@ def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
 
 class BatchdigitsWarning(UserWarning):
     """Rows were scored in memory that do not look like digits."""
+
+
+def is_impossible_name(error: Exception) -> bool:
+    """Return whether Python refused a file name with a NUL, or with half a character in it."""
+    words = ("embedded null ", "surrogates not allowed")
+    return isinstance(error, ValueError) and any(word in str(error) for word in words)
 
 
 # A run over several inputs ends with the first of these codes that is present.

@@ -284,3 +284,22 @@ def test_digits_give_no_warning_and_scale_reads_them_in_another_range(
         bundle.predict(rows, scale=1)
     with pytest.raises(UsageError, match="scale"):
         bundle.predict(rows, scale=0)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", f"{SAMPLE_DATA}/a\0.csv"])
+@pytest.mark.parametrize("keyword", ["inputs", "output", "store", "bundle"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str, keyword: str) -> None:
+    """As our error, not as one of Python's."""
+    given = {"inputs": SAMPLE_DATA / "digits.csv", "output": tmp_path / "o.csv", keyword: name}
+    if keyword == "store":
+        given["bundle"] = "digits"
+    with pytest.raises(BatchdigitsError) as raised:
+        batchdigits.score(**given)
+    assert raised.value.exit_code in (2, 66, 73, 78)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), 10**39])
+def test_a_share_of_any_size_is_refused_as_one(value: float) -> None:
+    for keyword in ("review_below", "max_drift"):
+        with pytest.raises(UsageError, match=f"^{keyword}.*expected a (confidence|number)"):
+            batchdigits.score(SAMPLE_DATA / "digits.csv", **{keyword: value})

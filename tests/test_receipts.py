@@ -409,7 +409,7 @@ def test_rows_without_a_probability_keep_their_place(
         machine=Machine(1, 30),
         policy=RunPolicy(max_rejects=Limit(400), allow_suspect=True),  # it is noise
         key=Key(
-            {"name": "n", "version": "1", "digest": "sha256:0"},
+            {"name": "n", "version": "1", "digest": "sha256:" + "0" * 64},
             {**options, "delimiter": ",", "scale": None, "keep": None, "decision": False},
         ),
         on_progress=lambda _rows, _part, _name: None,
@@ -466,3 +466,39 @@ def test_a_folder_without_receipts_is_refused(run: Run, tmp_path: Path) -> None:
     code, out, err = run(str(tmp_path))
     assert (code, out) == (66, "")
     assert "no receipt of predict in this folder" in err
+
+
+ODD_FACTS: dict[str, tuple[tuple[str, ...], object]] = {
+    "a count of 39 digits": (("rows_in",), 10**38),
+    "a count that is a fraction": (("rows_predicted",), 20.5),
+    "a negative count": (("rows_rejected",), -16),
+    "true for a format": (("format",), True),
+    "a bundle's name with a NUL": (("bundle", "name"), "a\0"),
+    "a bundle's name that is a path": (("bundle", "name"), "../../etc/passwd"),
+    "half a character in a name": (("bundle", "name"), "\ud800"),
+    "a version that is no number": (("bundle", "version"), "/proc/kmsg"),
+    "a digest that is none": (("bundle", "digest"), "sha256:0"),
+    "a key that is no digest": (("bundle", "signed_by"), [["x"]]),
+    "a scale that no float32 holds": (("options", "scale"), 1e300),
+    "a delimiter of two characters": (("options", "delimiter"), ";;"),
+    "an encoding that Python lacks": (("options", "encoding"), "sha256"),
+    "half a character for comments": (("options", "comment"), "\ud800"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_FACTS)
+def test_a_receipt_with_what_predict_never_writes_is_refused(
+    run: Run, folder: Path, odd: str
+) -> None:
+    """As damaged (65), never as a fault in batchdigits (70)."""
+    path = folder / "bad.receipt.json"
+    document = json.loads(path.read_text())
+    names, value = ODD_FACTS[odd]
+    inner = document if len(names) == 1 else document[names[0]]
+    inner[names[-1]] = value
+    path.write_text(json.dumps(document))
+    code, out, err = run("bad.receipt.json", "--json")
+    assert code == 65, err
+    assert json.loads(out)["exit_code"] == 65
+    summary = batchdigits.score("bad.csv", max_rejects=16)
+    assert summary.exit_code in (0, 73), "such a receipt proves nothing"

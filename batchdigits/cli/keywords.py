@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from batchdigits.cli.quiet import in_command
-from batchdigits.errors import BatchdigitsError
+from batchdigits.errors import BatchdigitsError, as_ours, is_impossible_name
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -73,6 +73,10 @@ def _spelled() -> Iterator[None]:
         logger.addFilter(log_filter)
     try:
         yield
+    except ValueError as error:
+        if is_impossible_name(error):
+            raise as_ours(error) from error
+        raise
     except BatchdigitsError as error:
         error.args = tuple(as_keywords(str(part)) for part in error.args)
         raise

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batchdigits.errors import UsageError
+from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.evaluation.groups import may_group
 from batchdigits.evaluation.options import LabelledOptions
 from batchdigits.files.inputs import check_content, expand_inputs
@@ -45,7 +45,7 @@ class LabelledRows:
 
     def labels_of(self, rows: Rows) -> pa.Array | None:
         """Return the labels of a batch's scorable rows; None if the file has no labels."""
-        return None if self.label is None else named_column(rows, self.label)
+        return None if self.label is None else named_column(rows, self.label, f"{self.name}: ")
 
 
 @contextmanager
@@ -88,10 +88,25 @@ def find_file(path: str) -> InputFile:
     return expanded.inputs[0]
 
 
-def named_column(rows: Rows, name: str) -> pa.Array:
-    """Return a pass-through column of a batch's scorable rows."""
+def named_column(rows: Rows, name: str, where: str = "") -> pa.Array:
+    """Return a pass-through column of a batch's scorable rows.
+
+    Raises UnusableInputError, beginning with `where`, for text that is not UTF-8.
+    """
     # By the name `a.b` pyarrow may look for the field b of a struct a.
-    return rows.passthrough.column(rows.passthrough.schema.names.index(name))
+    column = rows.passthrough.column(rows.passthrough.schema.names.index(name))
+    check_utf8(column, f"{where}column {name!r}")
+    return column
+
+
+def check_utf8(column: pa.Array | pa.ChunkedArray, where: str) -> None:
+    """Raise UnusableInputError for text that is not UTF-8: Parquet and its readers don't check."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise UnusableInputError(
+            f"{where} holds text that is not UTF-8; write the file again in UTF-8"
+        ) from error
 
 
 def label_keys(values: Iterable[Any]) -> dict[str, int]:

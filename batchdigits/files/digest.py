@@ -65,9 +65,14 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def is_digest(text: str) -> bool:
+    """Return whether `text` is "sha256:" and 64 lower-case hexadecimal digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def parse_digest(text: str) -> str:
     """Return `text` if it is a digest. Raises UsageError for anything else."""
-    if not _DIGEST.fullmatch(text):
+    if not is_digest(text):
         raise UsageError(
             f"expected digest {text!r}: give sha256: and the 64 lower-case hexadecimal digits that "
             "sha256sum prints"

@@ -145,7 +145,7 @@ def _share(flag: str, value: float | str | None, expected: str) -> float | None:
         text = str(value).strip()
         # A plain number may be spelled in any way that float() reads, or be a float already.
         share = float(parse_share(text) if text.endswith("%") else value)
-    except ValueError:
+    except (ValueError, OverflowError):
         share = -1.0
     if not 0 <= share <= 1:
         raise UsageError(f"{flag} {value}: expected {expected}")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from batchdigits._version import __version__
-from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.archive.manifest import is_bundle_name
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.commit import (
     MAX_RECEIPT_BYTES,
     named_outputs,
     outputs_match,
     read_receipt,
 )
-from batchdigits.files.digest import digest_file
+from batchdigits.files.digest import digest_file, is_digest
 from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
@@ -138,7 +140,7 @@ class Receipt:
                 f"{path}: a receipt of kind {facts['kind']!r}, expected one of predict; give the "
                 ".receipt.json that predict wrote"
             )
-        if facts.get("format") != RECEIPT_FORMAT:
+        if facts.get("format") is True or facts.get("format") != RECEIPT_FORMAT:
             raise UnusableInputError(
                 f"{path}: receipt format {facts.get('format')!r}, this batchdigits reads "
                 f"{RECEIPT_FORMAT}; use the version that wrote it"
@@ -161,7 +163,8 @@ class Receipt:
                 "bundle": {"name": str(), "version": str(), "digest": str()} as bundle,
                 "options": {"engine": str(), "probabilities": bool()} as options,
             }:
-                ReadOptions.of_facts(options)
+                _check_options(options)
+                _check_bundle(bundle)
                 return cls(
                     input=name,
                     input_digest=digest,
@@ -176,6 +179,24 @@ class Receipt:
                     rejects=outputs[1] if len(outputs) > 1 else None,
                 )
         raise ValueError("a field is missing or of another type")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for options with which predict could not have run."""
+    try:
+        ReadOptions.of_facts(options).checked()
+    except UsageError as error:
+        raise ValueError(f"its options are not those of predict ({error})") from error
+
+
+def _check_bundle(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError unless name, version and digest, and a signing key, can be a bundle's."""
+    name, version, key = facts["name"], facts["version"], facts.get("signed_by")
+    digests = [facts["digest"]] if key is None else [facts["digest"], key]
+    if not is_bundle_name(name) or not re.fullmatch("[1-9][0-9]{0,9}", version):
+        raise ValueError("its bundle has no name and version that a bundle can have")
+    if not all(isinstance(digest, str) and is_digest(digest) for digest in digests):
+        raise ValueError("the digest of its bundle, or its signing key, is not a digest")
 
 
 def _parse_drift(facts: Mapping[str, Any]) -> Drift:

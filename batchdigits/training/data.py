@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.errors import UnusableInputError
-from batchdigits.evaluation.labels import find_file
+from batchdigits.evaluation.labels import check_utf8, find_file
 from batchdigits.evaluation.options import LabelledOptions
 from batchdigits.packing.card import TUTORIAL_DIGITS
 from batchdigits.rows.contract import Source
@@ -23,6 +24,9 @@ from batchdigits.rows.formats import find_format, open_source
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.rejects import REASONS, Reject
 from batchdigits.text import count_of
+
+MAX_LABEL = 200
+"""Characters of a label at most; a class has a name, not a page."""
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
@@ -105,6 +109,11 @@ def _labelled(
     if len(binarizer.classes_) < 2:
         only = binarizer.classes_.tolist()[0]
         raise UnusableInputError(f"{source}: every label is {only!r}, expected two classes or more")
+    if len(binarizer.classes_) > MAX_CLASSES:
+        raise UnusableInputError(
+            f"{source}: has {len(binarizer.classes_)} different labels, expected at most "
+            f"{MAX_CLASSES}; name the column of labels with --label"
+        )
     if (pixels == pixels[0]).all():
         raise UnusableInputError(
             f"{source}: all {len(pixels)} rows have the same pixels, expected a digit in each; "
@@ -157,11 +166,18 @@ def _label_values(
     if pa.types.is_dictionary(labels.type):
         labels = labels.cast(labels.type.value_type)
     kind = labels.type
+    check_utf8(labels, f"{path}: column {label!r}")
     is_missing = pc.is_null(labels, nan_is_null=True).to_numpy()
     _refuse_unlabelled(np.flatnonzero(is_missing), label, path)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         texts = labels.to_pylist()
         _refuse_blank(texts, label, path, is_text_file=is_text_file)
+        longest = max(texts, key=len)
+        if len(longest) > MAX_LABEL:  # NumPy makes every text as wide as the longest
+            raise UnusableInputError(
+                f"{path}: column {label!r} has a label of {len(longest)} characters, expected at "
+                f"most {MAX_LABEL}; name the column of labels with --label"
+            )
         if is_text_file and all(map(_is_int64, texts)):
             return np.array([int(text) for text in texts], np.int64)
         return np.array(texts, dtype=str)

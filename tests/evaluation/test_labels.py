@@ -6,9 +6,11 @@ import math
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from labelled_rows import compared, write
 
+from batchdigits.api import evaluate
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.evaluation.labels import UNKNOWN, UNLABELLED, label_keys, label_places
 
@@ -71,3 +73,18 @@ def test_files_that_judge_nothing_are_refused(tmp_path: Path) -> None:
         compared(tmp_path / "none.parquet")
     with pytest.raises(UsageError, match="name one"):
         compared(Path("-"))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_text_that_is_no_text_is_refused_as_labels_and_groups(
+    tmp_path: Path, kind: pa.DataType
+) -> None:
+    """Arrow and Parquet do not check it."""
+    broken = pa.array([b"\xff", b"2"] * 30).view(pa.string()).cast(kind)
+    pixels = {f"pixel_{n}": [0, 16] * 30 for n in range(64)}
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({**pixels, "label": broken, "good": ["1"] * 60}), path)
+    with pytest.raises(UnusableInputError, match=r"rows\.parquet: column 'label' holds text"):
+        evaluate(path)
+    with pytest.raises(UnusableInputError, match="column 'label' holds text that is not UTF-8"):
+        evaluate(path, label="good", by=["label"])

@@ -136,8 +136,18 @@ def test_rows_that_predict_would_reject_are_counted_and_the_first_shown(tmp_path
 
 def test_scaled_pixels_come_as_0_to_16(tmp_path: Path) -> None:
     pixels = np.full((2, 64), 255)
+    pixels[1] = 51
     path = write_csv(tmp_path / "rows.csv", ["1", "2"], pixels)
-    assert (read_labelled(path, "digit", ReadOptions(scale=255)).pixels == 16).all()
+    scaled = read_labelled(path, "digit", ReadOptions(scale=255)).pixels
+    assert np.array_equal(scaled, np.full((2, 64), [[16], [np.float32(3.2)]]))
+
+
+def test_rows_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    """Nothing can be learnt from them; training ended with a fault of its own."""
+    for value in (0, 16):
+        path = write_csv(tmp_path / "rows.csv", ["1", "2"] * 9, np.full((18, 64), value))
+        with pytest.raises(UnusableInputError, match="all 18 rows have the same pixels"):
+            read_labelled(path, "digit", ReadOptions())
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
@@ -155,3 +165,33 @@ def test_the_digest_is_the_files(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", ["1", "2"])
     expected = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert read_labelled(path, "digit", ReadOptions()).digest == f"sha256:{expected}"
+
+
+def not_utf8(count: int, kind: pa.DataType) -> pa.Array:
+    """Text whose bytes are no UTF-8, which Arrow and Parquet do not check."""
+    return pa.array([b"\xff", b"a"] * (count // 2)).view(pa.string()).cast(kind)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_labels_that_are_no_text_are_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    path = write_parquet(tmp_path / "rows.parquet", not_utf8(6, kind))
+    with pytest.raises(UnusableInputError, match=r"rows\.parquet: column 'digit'.*not UTF-8"):
+        read_labelled(path, "digit", ReadOptions())
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["a", "b" * 201], "a label of 201 characters"),
+        (["a", "b" * 1_000_000], "a label of 1000000 characters"),
+        ([f"row {n}" for n in range(1001)], "has 1001 different labels, expected at most 1000"),
+        ([str(n) for n in range(2000)], "has 2000 different labels"),
+    ],
+)
+def test_a_column_of_other_texts_is_not_learnt(
+    tmp_path: Path, labels: list[str], told: str
+) -> None:
+    """A long text would be copied for every row, and every class is an output of the network."""
+    path = write_csv(tmp_path / "rows.csv", labels)
+    with pytest.raises(UnusableInputError, match=told):
+        read_labelled(path, "digit", ReadOptions())

@@ -30,9 +30,12 @@ class Session:
         runtime = import_runtime()
         self._errors = _errors_of(runtime)
         self._session = _open(runtime, model, self._errors)
-        self.inputs = _ports(self._session.get_inputs())
-        self.optional_inputs = _ports(self._session.get_overridable_initializers())
-        self.outputs = _ports(self._session.get_outputs())
+        try:
+            self.inputs = _ports(self._session.get_inputs())
+            self.optional_inputs = _ports(self._session.get_overridable_initializers())
+            self.outputs = _ports(self._session.get_outputs())
+        except UnicodeDecodeError as error:
+            raise unsound_bundle(f"model.onnx has a name that is not UTF-8 ({error})") from error
 
     def run(self, names: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the outputs of these names. Raises BundleError if the model fails."""

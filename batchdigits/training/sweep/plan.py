@@ -184,7 +184,7 @@ def _dimension(where: str, name: str, value: Any) -> Dimension:
 def _value(where: str, kind: type, value: Any) -> Any:
     if type(value) is kind:
         return value
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     raise UsageError(f"{where} has {value!r}, expected {_EXPECTED[kind]}")
 

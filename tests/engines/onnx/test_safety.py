@@ -186,6 +186,25 @@ def test_a_model_that_is_also_in_the_runtimes_own_format_is_refused(
         Session(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "odd"), [(b"pixels", b"pix\xffls"), (b"probabilities", b"\xff" * 13)]
+)
+def test_names_of_ports_that_are_no_text_are_refused(
+    model_maker: Any, name: bytes, odd: bytes
+) -> None:
+    """ONNX Runtime takes them, and Python can't read them."""
+    model = model_maker(3).SerializeToString().replace(name, odd)
+    with pytest.raises(BundleError, match="a name that is not UTF-8"):
+        OnnxEngine(model, 3)
+
+
+@pytest.mark.parametrize("name", [b"\0" * 6, b"\x1b[2J.a", b"hidden"])
+def test_names_of_ports_that_are_others_are_refused(model_maker: Any, name: bytes) -> None:
+    model = model_maker(3).SerializeToString().replace(b"pixels", name)
+    with pytest.raises(BundleError, match="model.onnx"):
+        OnnxEngine(model, 3)
+
+
 def test_a_model_that_can_not_be_loaded_prints_nothing(
     model_maker: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
