@@ -55,7 +55,7 @@ INNER_FLOORS = {
         {"scorer"},
         {"batches", "columns", "rescore", "watch"},
         {"outputs", "replay"},
-        {"one_input"},
+        {"one_input", "published"},
         {"dry_run"},
         {"run"},
     ],

@@ -16,7 +16,7 @@ from batchdigits.text import parse_share
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from batchdigits.review.apply import Applied, Opened
-    from batchdigits.review.predictions import Predictions
+    from batchdigits.scoring.published import Predictions
 
 EXAMPLES = (
     "{program} make scored/forms.predictions.parquet --output review/",
@@ -244,7 +244,7 @@ def _make(arguments: argparse.Namespace) -> int:
 
 def _open_all(names: Sequence[str]) -> list[Predictions]:
     from batchdigits.errors import NoInputError
-    from batchdigits.review.predictions import open_predictions
+    from batchdigits.scoring.published import open_predictions
 
     paths = []
     for name in names:

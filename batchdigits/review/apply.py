@@ -25,10 +25,10 @@ from batchdigits.review.certificate import Certificate, certify
 from batchdigits.review.document import DOCUMENT, Review
 from batchdigits.review.journal import CANT_TELL, NOT_A_DIGIT, SUFFIX, Journal, read_journal
 from batchdigits.review.merge import Merged, Settled, merge
-from batchdigits.review.predictions import Predictions, open_predictions
 from batchdigits.review.receipt import ReviewedReceipt
 from batchdigits.rows.formats import find_format
 from batchdigits.rows.pixels import refuse_reserved
+from batchdigits.scoring.published import Predictions, open_predictions
 
 DECIDED = ("decided_by", "decided_who", "decided_at")
 """The columns that a reviewed file has besides those of the predictions."""

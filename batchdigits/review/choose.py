@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.evaluation.labels import label_places
 from batchdigits.review.document import DOUBTFUL, PLANTED, SAMPLE
-from batchdigits.review.predictions import Predictions
+from batchdigits.scoring.published import Predictions
 from batchdigits.text import count_of
 
 MOST_CELLS = 100_000

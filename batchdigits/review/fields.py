@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batchdigits.review.predictions import Predictions
+from batchdigits.scoring.published import Predictions
 
 LONGEST_FIELD = 32
 """Cells of a field that are shown; of a longer one those around the cell in question."""

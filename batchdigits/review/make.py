@@ -30,8 +30,8 @@ from batchdigits.review.document import (
 )
 from batchdigits.review.fields import FieldPlaces, find_fields
 from batchdigits.review.page import build_page
-from batchdigits.review.predictions import Predictions
 from batchdigits.rows.arrow import is_any
+from batchdigits.scoring.published import Predictions
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.replay import find_bundle
 from batchdigits.store.choice import BundleChoice

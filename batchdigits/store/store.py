@@ -54,7 +54,9 @@ class Store:
         return f"it has {listing(names)}" if names else "it is empty"
 
     def versions(self, name: str) -> list[int]:
-        """Return the versions of `name`, ascending; none for an unknown name."""
+        """Return the versions of `name`, ascending; none for one that is unknown or not a name."""
+        if not is_bundle_name(name):  # such as a path, from a forged receipt
+            return []
         pattern = re.compile(rf"{re.escape(name)}-({_VERSION.pattern})\.bundle")
         matches = map(pattern.fullmatch, _entries(self.folder / name))
         return sorted(int(match.group(1)) for match in matches if match)

@@ -269,3 +269,8 @@ def test_a_counter_that_is_no_small_number_is_refused(
     plant(counter)
     with pytest.raises(OutputError, match=r"\.highest: .*write that number into it"):
         store.publish("digits", content)
+
+
+@pytest.mark.parametrize("name", ["../digits", "a\0b", "\ud800", "", "/etc"])
+def test_what_can_not_be_a_name_has_no_versions(tmp_path: Path, name: str) -> None:
+    assert Store(tmp_path).versions(name) == []

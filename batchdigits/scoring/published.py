@@ -89,8 +89,9 @@ class Predictions:
             return self._pixels_of_input(places, input_path)
         numbers = ["row"] if "row" in self.schema.names else []
         table = self.take([*kept, *numbers], places)
-        rows = np.array([int(row) for row in table["row"].to_pylist()], np.int64)
-        return _matrix(table, kept), rows if numbers else None
+        if not numbers:
+            return _matrix(table, kept), None
+        return _matrix(table, kept), np.array([int(n) for n in table["row"].to_pylist()], np.int64)
 
     def _pixel_columns(self) -> tuple[str, ...] | None:
         names = set(self.schema.names)
