@@ -18,6 +18,7 @@ COMMANDS = {
     "forms": "make rows for predict from pictures",
     "fields": "put the predictions of cells together as fields",
     "review": "show doubtful cells to a person, and apply the corrections",
+    "report": "write a page about finished runs",
     "receipts": "verify the receipts of finished runs",
 }
 

@@ -13,6 +13,7 @@ from batchdigits.cli.flags import (
     add_bundle_options,
     add_common_options,
     add_json_option,
+    add_report_option,
     add_row_options,
     column_names,
     make_parser,
@@ -105,6 +106,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "(default: 0); with more it is 3, and the figures of the other rows are still reported",
     )
     group.add_argument("--output", metavar="FILE", help="also write the JSON to this file")
+    add_report_option(group)
     group.add_argument(
         "--overwrite", action="store_true", help="replace the file that --output names"
     )
@@ -116,6 +118,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from batchdigits.api import evaluate
     from batchdigits.files.atomic import check_output, write_output
     from batchdigits.files.inputs import expand_inputs
+    from batchdigits.report.page import check_page, write_page
     from batchdigits.rows.options import ReadOptions
     from batchdigits.scoring.options import Limit
     from batchdigits.store.choice import BundleChoice
@@ -128,6 +131,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if output is not None:
         output = check_output(output, overwrite=overwrite, suffix=".json")
         _refuse_input(output, expand_inputs(arguments.inputs).inputs)
+    page = check_page(arguments.report)
     # NumPy's matrix products are not used: its threads would only reserve memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with pandas_kept_out():
@@ -153,6 +157,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if output is not None:
         write_output(output, f"{json.dumps(facts)}\n".encode(), overwrite=overwrite)
     print_summary(facts, lambda: "", as_json=arguments.json)
+    if page is not None:
+        from batchdigits.report.quality import evaluation_page
+
+        write_page(page, evaluation_page(evaluation))
     return code
 
 

@@ -13,6 +13,7 @@ from batchdigits.cli.flags import (
     add_bundle_options,
     add_common_options,
     add_json_option,
+    add_report_option,
     add_row_options,
     column_names,
     keywords_of,
@@ -20,9 +21,12 @@ from batchdigits.cli.flags import (
     whole_number,
 )
 from batchdigits.cli.terminal import Progress, print_summary
+from batchdigits.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchdigits.scoring.run import RunSummary
 
 EXAMPLES = (
@@ -138,6 +142,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="the most drift of an input from the training data, 0..1 (default: any); with more "
         "the exit code is 4, and the outputs are published anyway",
     )
+    add_report_option(group)
     group.add_argument(
         "--overwrite",
         action="store_true",
@@ -180,14 +185,30 @@ def _predict(arguments: argparse.Namespace) -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.api import score
 
+    keywords = keywords_of(arguments)
+    page = _checked_page(keywords.pop("report"), check=arguments.check)
     progress = Progress()
     with pandas_kept_out() if lean else nullcontext():
         try:
-            summary = score(**keywords_of(arguments), on_progress=progress)
+            summary = score(**keywords, on_progress=progress)
         finally:
             progress.finish()
-    print_summary(summary.as_dict(), lambda: _text(summary), as_json=arguments.json)
+        print_summary(summary.as_dict(), lambda: _text(summary), as_json=arguments.json)
+        if page is not None:
+            from batchdigits.report.receipts import write_run_page
+
+            write_run_page(page, summary, arguments.store)
     return summary.exit_code
+
+
+def _checked_page(path: str | None, *, check: bool) -> Path | None:
+    if path is None:
+        return None
+    if check:
+        raise UsageError("--report and --check: a dry run writes no page; leave one out")
+    from batchdigits.report.page import check_page
+
+    return check_page(path)
 
 
 def _text(summary: RunSummary) -> str:

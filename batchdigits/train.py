@@ -10,6 +10,7 @@ from batchdigits.cli.flags import (
     Parser,
     add_common_options,
     add_json_option,
+    add_report_option,
     add_row_options,
     make_parser,
 )
@@ -144,6 +145,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite", action="store_true", help="replace the file that --output names"
     )
+    add_report_option(group)
 
 
 def _share(text: str) -> float:
@@ -155,7 +157,10 @@ def _share(text: str) -> float:
 
 def _train(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
+    from batchdigits.report.page import check_page, write_page
     from batchdigits.training.job import train
+
+    page = check_page(arguments.report)
 
     line = StatusLine()
     try:
@@ -163,7 +168,13 @@ def _train(arguments: argparse.Namespace) -> int:
     finally:
         line.clear()
     _report(result)
-    print_summary(_summary(result), lambda: "", as_json=arguments.json)
+    summary = _summary(result)
+    print_summary(summary, lambda: "", as_json=arguments.json)
+    if page is not None:
+        from batchdigits.report.quality import training_page
+
+        sweep = () if result.sweep is None else result.sweep.lines()
+        write_page(page, training_page(result.contents.scores, summary, sweep))
     return 0
 
 

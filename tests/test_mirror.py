@@ -29,12 +29,13 @@ monitoring/test_suspicion.py | the verdict rests on them | evidence looks ranges
 rows/csv/test_csv_rows.py | rows are read by it | layout
 packing/test_onnx_export.py | every export is tidied | onnx_tidy
 report/test_run_report.py | named after what it shows | run
+report/test_night.py | a page needs all of them | choice digits page receipts works __main__
 report/test_training_report.py | named after what it shows | training
 fields/test_fields.py | a run passes through all | __main__ allowed assemble cells columns inputs
 fields/test_fields.py | a run passes through all | job lengths options runs
 forms/test_cells.py | a run passes through all | crop_source publish __main__ commands/cells
 review/test_apply.py | journals pass through all | labelled receipt verify __main__
-review/test_make.py | predictions pass through all | choose fields predictions
+review/test_make.py | predictions pass through all | choose fields ../scoring/published
 forms/squares/test_source.py | files are read by it | arrow block npy text
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchdigits.bundles.common import REFERENCE, add_command, add_data_options, open_data
 from batchdigits.cli.boundary import pandas_kept_out
-from batchdigits.cli.flags import add_trust_options
+from batchdigits.cli.flags import add_report_option, add_trust_options
 from batchdigits.cli.terminal import print_json, print_text
 from batchdigits.errors import UsageError
 from batchdigits.store.choice import BundleChoice
@@ -31,6 +31,7 @@ def add_diff(commands: Any) -> None:
         help="rows that flip to list at most; all are counted (default: 20)",
     )
     add_trust_options(command)
+    add_report_option(command)
     command.add_argument("--json", action="store_true", help="one object of JSON")
 
 
@@ -41,6 +42,9 @@ def _diff(arguments: argparse.Namespace) -> int:
     from batchdigits.evaluation.compare import compare_bundles
     from batchdigits.evaluation.evaluator import Evaluator
     from batchdigits.report.comparison import format_comparison
+    from batchdigits.report.page import check_page, write_page
+
+    page = check_page(arguments.report)
 
     old = BundleChoice.of_flags(arguments, bundle=arguments.old).load()
     new = BundleChoice.of_flags(arguments, bundle=arguments.new).load()
@@ -51,4 +55,8 @@ def _diff(arguments: argparse.Namespace) -> int:
         print_json(comparison.as_facts(old.facts, new.facts))
     else:
         print_text(format_comparison(comparison, old, new))
+    if page is not None:
+        from batchdigits.report.quality import comparison_page
+
+        write_page(page, comparison_page(comparison, old, new))
     return 0

@@ -121,6 +121,15 @@ def keywords_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return keywords
 
 
+def add_report_option(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the flag for a page about the result."""
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="also write a page about the result, which opens offline; an older one is replaced",
+    )
+
+
 def whole_number(text: str) -> int:
     """Parse the value of a flag that takes a whole number, 1 or more."""
     if not re.fullmatch("[0-9]{1,9}", text):

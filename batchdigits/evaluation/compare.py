@@ -33,6 +33,7 @@ class Flip:
     row      1-based, counted over all rows of the file
     columns  the row's other columns
     label    its true label as the file has it; None without one
+    pixels   64 ink counts 0..16
     """
 
     row: int
@@ -42,6 +43,13 @@ class Flip:
     new: ClassValue
     old_confidence: float
     new_confidence: float
+    pixels: tuple[int, ...]
+
+    def as_facts(self) -> dict[str, Any]:
+        """The flip as plain JSON values, without its pixels."""
+        facts = asdict(self)
+        del facts["pixels"]
+        return facts
 
 
 class BundleComparison:
@@ -99,6 +107,7 @@ class BundleComparison:
             new=self._classes[1].values[new.places[at]],
             old_confidence=float(old.confidence[at]),
             new_confidence=float(new.confidence[at]),
+            pixels=tuple(np.rint(batch.pixels[at]).astype(int).tolist()),
         )
 
     @property
@@ -128,7 +137,7 @@ class BundleComparison:
             "improved": self.improved if self.label else None,
             "worsened": self.worsened if self.label else None,
             "flip_matrix": self.matrix.tolist() if is_small else None,
-            "flips": [asdict(flip) for flip in self.flips],
+            "flips": [flip.as_facts() for flip in self.flips],
         }
 
 

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchdigits.archive.bundle_file import BundleFile
+from batchdigits.archive.classes import ClassValue
 from batchdigits.archive.reference import read_reference
 from batchdigits.engines.contract import Engine
 from batchdigits.engines.open import open_checked
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from batchdigits.scoring.one_input import OnProgress
 
 SHOWN_CONFUSIONS = 10
+SHOWN_WRONG = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,21 @@ class InputTally:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongRow:
+    """A row whose prediction is not its label.
+
+    pixels      64 ink counts 0..16
+    label       its class, None if the bundle lacks it
+    prediction  None without a probability
+    """
+
+    pixels: tuple[int, ...]
+    label: ClassValue | None
+    prediction: ClassValue | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The figures of a bundle on the labelled rows of all input files.
 
@@ -81,6 +99,7 @@ class Evaluation:
     confidence  the labelled rows by confidence
     decisions   the labelled rows by decision; None if nothing sends a row to review
     by          the columns that rows are grouped by, if any; `groups` has the worst first
+    wrong       the wrong rows with the highest confidence, at most 36, the surest first
     """
 
     bundle: Mapping[str, str]
@@ -92,6 +111,7 @@ class Evaluation:
     decisions: DecisionCounts | None
     by: tuple[str, ...]
     groups: tuple[Group, ...]
+    wrong: tuple[WrongRow, ...] = ()
 
     def __repr__(self) -> str:
         accuracy = "unknown" if self.total.accuracy is None else f"{self.total.accuracy:.4f}"
@@ -235,6 +255,7 @@ class _LabelledCounts:
         self._groups = Groups(options.keep or ())
         self._size = len(bundle.manifest.classes) + 2
         self._matrix = np.zeros((self._size, self._size), np.int64)
+        self._wrong: list[WrongRow] = []
 
     def add(self, batch: Rows, outcomes: Outcomes) -> None:
         """Count the labelled rows of a batch."""
@@ -252,9 +273,24 @@ class _LabelledCounts:
             # predict rejects a row without a probability: no threshold may accept it here.
             known = np.where(places == UNSCORED, np.float32(np.nan), confidence)
             self._decisions.add(batch.pixels[labelled], known, is_right)
+        self._keep_wrong(batch, outcomes, labelled[~is_right])
         if self._groups.names:
             columns = [named_column(batch, name) for name in self._groups.names]
             self._groups.add(columns, labelled, ~is_right, confidence)
+
+    def _keep_wrong(self, batch: Rows, outcomes: Outcomes, wrong: NDArray[np.int64]) -> None:
+        """Keep the surest of the wrong rows, whose places in the batch are given."""
+        values = self.bundle.manifest.classes.values
+        surest = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")[:SHOWN_WRONG]]
+        for at in surest.tolist():
+            truth, place = int(outcomes.truth[at]), int(outcomes.places[at])
+            pixels = np.rint(batch.pixels[at]).astype(int).tolist()
+            label = None if truth == UNKNOWN else values[truth]
+            prediction = None if place == UNSCORED else values[place]
+            confidence = float(outcomes.confidence[at])
+            self._wrong.append(WrongRow(tuple(pixels), label, prediction, confidence))
+        self._wrong.sort(key=lambda row: -row.confidence)
+        del self._wrong[SHOWN_WRONG:]
 
     def evaluation(self, label: str, inputs: tuple[InputTally, ...], total: Tally) -> Evaluation:
         """Return the figures of everything that was counted."""
@@ -268,4 +304,5 @@ class _LabelledCounts:
             decisions=self._decisions,
             by=self._groups.names,
             groups=tuple(self._groups.worst_first()),
+            wrong=tuple(self._wrong),
         )

@@ -9,17 +9,18 @@ from batchdigits.cli.boundary import end, pandas_kept_out, run_command
 from batchdigits.cli.flags import (
     Parser,
     add_common_options,
+    add_json_option,
     column_names,
     make_parser,
     whole_number,
 )
-from batchdigits.cli.terminal import Progress, print_json
+from batchdigits.cli.terminal import Progress, print_summary
 
 EXAMPLES = (
-    "python -m batchdigits.fields cells.predictions.parquet --group form_id --output ids.parquet",
-    "python -m batchdigits.fields ids.reviewed.csv --group form_id --check luhn --output ids.csv",
-    "python -m batchdigits.fields a.csv --group page,field --template form.json --output b.csv",
-    "python -m batchdigits.fields a.csv --group page --values known.txt --output b.csv",
+    "{program} cells.predictions.parquet --group form_id --output ids.parquet",
+    "{program} ids.reviewed.csv --group form_id --check luhn --output ids.csv",
+    "{program} a.csv --group page,field --template form.json --output b.csv",
+    "{program} a.csv --group page --values known.txt --output b.csv",
 )
 
 
@@ -79,6 +80,7 @@ def parser() -> Parser:
         action="store_true",
         help="replace fields of other predictions or options",
     )
+    add_json_option(result)
     add_common_options(result)
     return result
 
@@ -127,7 +129,7 @@ def _fields(arguments: argparse.Namespace) -> int:
             )
         finally:
             progress.finish()
-    print_json(result.as_dict())
+    print_summary(result.as_dict(), result.as_text, as_json=arguments.json)
     return 0
 
 

@@ -59,6 +59,16 @@ class FieldsResult:
             **{name: self.facts.get(name) for name in (*names, "to_review")},
         }
 
+    def as_text(self) -> str:
+        """Return the summary for people."""
+        facts = self.facts
+        causes = listing(f"{count:,} {cause}" for cause, count in facts["to_review"].items())
+        return (
+            f"{self.output}: {self.status}\n"
+            f"{facts['fields']:,} fields of {facts['cells']:,} cells\n"
+            f"accepted {facts['accepted']:,}; to review: {causes or 'none'}"
+        )
+
 
 def assemble_fields(
     paths: Sequence[Path],

@@ -121,15 +121,17 @@ def write_output(
         raise _taken(path, fix) from error
 
 
-def check_output(name: str, *, overwrite: bool, suffix: str, fix: str = OVERWRITE) -> Path:
-    """Check, before work begins, that `write_output` can write the file of `--output`.
+def check_output(
+    name: str, *, overwrite: bool, suffix: str, fix: str = OVERWRITE, flag: str = "--output"
+) -> Path:
+    """Check, before work begins, that `write_output` can write the file that `flag` names.
 
     Returns its path. Raises UsageError for a name that lacks `suffix`, OutputError if its folder is
     missing, if it is a folder, or if it exists and `overwrite` is false.
     """
     if not name.endswith(suffix):
-        raise UsageError(f"--output {name!r}: expected a file name that ends in {suffix}")
-    path = check_parent(name, "--output")
+        raise UsageError(f"{flag} {name!r}: expected a file name that ends in {suffix}")
+    path = check_parent(name, flag)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
     if not overwrite:

@@ -12,7 +12,7 @@ from batchdigits.text import count_of, listing, printable, table
 
 WIDEST_CELL = 40
 
-_FIGURES = (
+FIGURES = (
     ("balanced accuracy", "balanced_accuracy", "{:.4f}"),
     ("macro F1", "macro_f1", "{:.4f}"),
     ("Cohen's kappa", "cohen_kappa", "{:.4f}"),
@@ -74,7 +74,7 @@ def _figures(evaluation: Evaluation) -> str:
         ("errors", f"{total.labelled - total.right:,}"),
     ]
     figures += [
-        (name, style.format(facts[key])) for name, key, style in _FIGURES if facts[key] is not None
+        (name, style.format(facts[key])) for name, key, style in FIGURES if facts[key] is not None
     ]
     return table(figures)
 
