@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support import hostile_inputs
+from support import hostile_bundles, hostile_inputs
 from support.measure import MEGABYTE, finish, make_parser, make_ready, show, table
 
 Generator = Callable[[Path], list[str]]
 
 # A line for each module of generators.
-KINDS: tuple[Generator, ...] = (*hostile_inputs.KINDS,)
+KINDS: tuple[Generator, ...] = (*hostile_inputs.KINDS, *hostile_bundles.KINDS)
 
 MOST_SECONDS = 20
 MOST_MB = 500
