@@ -15,7 +15,7 @@ TYPE_CHECKING = False  # importing `typing` takes a tenth of the time of --help
 if TYPE_CHECKING:
     from typing import Any
 
-    from batchdigits.api import Bundle, normalise, open_bundle, rows_from_images, score
+    from batchdigits.api import Bundle, normalise, open_bundle, pack, rows_from_images, score
     from batchdigits.errors import BatchdigitsWarning
     from batchdigits.scoring.run import RunSummary
 
@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "normalise",
     "open_bundle",
+    "pack",
     "rows_from_images",
     "score",
 ]

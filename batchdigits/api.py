@@ -1,4 +1,4 @@
-"""The Python interface: `open_bundle`, `Bundle` and `score`. The commands call it too."""
+"""The Python interface: `open_bundle`, `Bundle`, `score` and `pack`. The commands call it too."""
 
 from __future__ import annotations
 
@@ -318,6 +318,57 @@ def normalise(image: Any) -> NDArray[np.uint8]:
     from batchdigits.forms.arrays import crop_of
 
     return crop_of(image).pixels
+
+
+@with_keywords
+def pack(
+    model: Any,
+    *,
+    data: Any,
+    scaler: Any = None,
+    scaler_divide: float | None = None,
+    label_binarizer: Any = None,
+    labels: Sequence[Any] | None = None,
+    name: str = "digits",
+    store: PathLike | None = None,
+    label: str = DEFAULT_LABEL,
+    logits: bool = False,
+    calibrate: bool = False,
+    min_accuracy: float | str = "90%",
+) -> Bundle:
+    """Pack a model that was trained elsewhere, publish it as the next version, and open it.
+
+    model            a Keras model, an MLPClassifier or LogisticRegression of scikit-learn, or a
+                     Pipeline of scalers and one of these; or the path of a saved one
+    data             (pixels, labels) that prove the model: pixels (n, 64), (n, 8, 8) or a data
+                     frame, 0..16 and not scaled, and n labels; or the path of a labelled file
+    scaler           its fitted scaler, or the path of one; None for a model without
+    scaler_divide    the number that pixels are divided by, before the scaler if there is one
+    label_binarizer  the LabelBinarizer, LabelEncoder or OneHotEncoder of its labels, or the path
+                     of one; a classifier of scikit-learn has its own labels
+    labels           the labels in the order of its outputs, instead of a label_binarizer
+    store            the folder of bundles; None: $BATCHDIGITS_STORE, else ./bundles
+    label            the column of labels, if `data` is a path
+    logits           the last layer has no softmax: it gives logits
+    calibrate        fit a temperature after the proof
+    min_accuracy     the least share of the rows that must be right, 0..1 or such as "90%"
+
+    The model is saved, read back as data and rewritten; what is published answers like it: the same
+    label where the two best classes differ by more than 1e-4, and probabilities within 1e-4. Raises
+    UsageError for arguments of other kinds, UnusableInputError for a model that can't be rewritten
+    or that the rows do not prove, with the likely cause, MissingExtraError without the train extra,
+    OutputError for a store that can't be written.
+    """
+    from batchdigits.training.importing.job import import_objects
+    from batchdigits.training.importing.options import Terms
+    from batchdigits.training.importing.parts import InMemory
+
+    given = InMemory(model, scaler, scaler_divide, label_binarizer, labels)
+    folder = None if store is None else os.fspath(store)
+    terms = Terms(name, folder, logits, calibrate, min_accuracy)
+    result = import_objects(given, data, label, terms)
+    # Nobody can have signed it yet.
+    return open_bundle(result.path, require_signature=False)
 
 
 def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:

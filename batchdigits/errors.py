@@ -38,7 +38,7 @@ class UsageError(BatchdigitsError):
 
 
 class UnusableInputError(BatchdigitsError):
-    """An input file that can't be scored as a whole."""
+    """An input file that can't be scored as a whole, or a model that can't be rewritten."""
 
     exit_code = 65
 
@@ -80,7 +80,7 @@ class TryAgainError(BatchdigitsError):
 
 
 class BundleError(BatchdigitsError):
-    """A bundle that is missing, damaged or untrusted, or that fails its golden rows."""
+    """A bundle that is missing, damaged or untrusted, or a file to import that is hostile."""
 
     exit_code = 78
 

@@ -33,7 +33,13 @@ def process_of(test: str) -> str:
     """Tests for which this is equal run in one process, where pytest-xdist has several."""
     if test.startswith("tests/pins"):
         return "what the commands do now is recorded once"
-    if test.startswith(("tests/training", "tests/packing", "tests/test_train")) or "keras" in test:
+    frameworks = (
+        "tests/training",
+        "tests/packing",
+        "tests/test_train",
+        "tests/bundles/test_import",
+    )
+    if test.startswith((*frameworks, "tests/docs/test_import")) or "keras" in test:
         return "TensorFlow takes seconds to import"
     if test.startswith("tests/files/test_commit_crashes.py"):
         return "a fork is slow in a process as large as TensorFlow makes it"

@@ -65,12 +65,12 @@ INNER_FLOORS = {
         {"fit"},
         {"calibration"},
         {"cross_validation"},
-        {"sweep"},
+        {"importing", "sweep"},
         {"job"},
     ],
     "bundles": [
         {"common"},
-        {"aliases", "contents", "diff", "export", "signatures"},
+        {"aliases", "contents", "diff", "export", "importing", "signatures"},
         {"__main__"},
     ],
 }
@@ -212,13 +212,13 @@ def _is_typing_only(tree: ast.Module, node: ast.AST) -> bool:
 
 
 def test_few_functions_take_many_parameters() -> None:
-    """At most eight, but for the public `score`, whose keywords are the flags of predict."""
-    many = []
+    """At most eight, but for the public `score` and `pack`, whose keywords are their flags."""
+    many, public = [], {("api.py", "score"), ("api.py", "pack")}
     for path in MODULES:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 count = len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs)
-                if count > 8 and (path.name, node.name) != ("api.py", "score"):
+                if count > 8 and (path.name, node.name) not in public:
                     many.append(f"{path.relative_to(PACKAGE)}: {node.name} takes {count}")
     assert not many
 

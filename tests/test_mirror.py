@@ -17,7 +17,7 @@ bundles/test_bundles.py | subcommands are run as people type them | __main__ com
 bundles/test_promote.py | each of its subcommands has a test file | aliases
 bundles/test_signing_commands.py | subcommands are run as people type them | signatures
 cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
-engines/keras/test_keras_engine.py | only the engine reads model files | model_file
+engines/keras/test_keras_engine.py | only the engine reads model files | hdf5 model_file
 engines/onnx/test_onnx_engine.py | a model passes through all of these | protobuf session
 engines/test_open.py | every engine keeps it | contract
 exports/test_export.py | the subcommand is run as people type it | ../bundles/export
@@ -51,7 +51,7 @@ test_receipts.py | the command replays them | scoring/replay scoring/rescore
 training/sweep/test_sweep.py | a small sweep passes through all | picture result search study
 training/test_train_job.py | a training passes through all | cross_validation data job networks
 training/test_train_job.py | a training passes through all | ../packing/frameworks
-training/test_train_job.py | a training passes through all | ../packing/pack
+training/test_train_job.py | a training passes through all | ../packing/pack ../packing/publish
 """
 MODULES = {
     str(path.relative_to(PACKAGE).with_suffix("")): path.relative_to(PACKAGE)

@@ -1,4 +1,4 @@
-"""`python -m batchdigits.bundles`: list, show, check, sign and promote bundles."""
+"""`python -m batchdigits.bundles`: list, show, check, sign, promote and import bundles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from batchdigits.bundles.aliases import add_history, add_promote, add_rollback
 from batchdigits.bundles.contents import add_list, add_prune, add_show
 from batchdigits.bundles.diff import add_diff
 from batchdigits.bundles.export import add_export
+from batchdigits.bundles.importing import add_import
 from batchdigits.bundles.signatures import add_keygen, add_sign, add_verify
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import add_version, make_parser
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of `bundles` and its subcommands."""
     top = make_parser(
         "bundles",
-        "List, show, check, sign and promote bundles.",
+        "List, show, check, sign, promote and import bundles.",
         [
             "{program} list",
             "{program} show digits@production",
@@ -33,13 +34,14 @@ def parser() -> argparse.ArgumentParser:
             "{program} promote digits@3 --alias production",
             "{program} rollback digits --alias production",
             "{program} export digits@3 --onnx digits.onnx",
+            "{program} import --sklearn model.joblib --data labelled.csv",
         ],
     )
     add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         *(add_list, add_show, add_verify, add_keygen, add_sign, add_diff),
-        *(add_promote, add_rollback, add_history, add_prune, add_export),
+        *(add_promote, add_rollback, add_history, add_prune, add_export, add_import),
     ):
         add(commands)
     return top

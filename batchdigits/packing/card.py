@@ -20,6 +20,10 @@ _DATA_LIMITS = """\
 - The held-out rows come from the same source as the training rows. Expect a lower accuracy for
   rows of another source (other writers, another scanner): first measure it on labelled rows of that
   source."""
+_IMPORTED_LIMITS = """\
+- The model was trained elsewhere. Nothing here says which rows it learned from: if the labelled
+  rows given to import were among them, the accuracy above is too high. Measure it on rows that
+  nobody trained on."""
 _LIMITS = """\
 - Images are 8x8 with pixels 0..16 of ink: much of the difference between a 1 and a 7 is lost before
   the model sees it. Cells with no digit, two digits or a stain still get a label."""
@@ -38,7 +42,7 @@ def write_card(manifest: Manifest, scores: Scores, members: Mapping[str, bytes])
     """
     calibration = manifest.metrics.get("calibration")
     limits = [
-        _TUTORIAL_LIMITS if manifest.data.get("source") == TUTORIAL_DIGITS else _DATA_LIMITS,
+        _source_limits(manifest),
         _LIMITS,
         _CALIBRATED if calibration else _NOT_CALIBRATED,
     ]
@@ -56,6 +60,18 @@ def write_card(manifest: Manifest, scores: Scores, members: Mapping[str, bytes])
     return ("\n\n".join(parts) + "\n").encode()
 
 
+def is_imported(manifest: Manifest) -> bool:
+    """Return whether the model was trained elsewhere, and import packed it."""
+    return manifest.recipe.get("origin") == "imported"
+
+
+def _source_limits(manifest: Manifest) -> str:
+    if is_imported(manifest):
+        return _IMPORTED_LIMITS
+    is_tutorial = manifest.data.get("source") == TUTORIAL_DIGITS
+    return _TUTORIAL_LIMITS if is_tutorial else _DATA_LIMITS
+
+
 def _purpose(manifest: Manifest) -> str:
     labels = ", ".join(printable(str(label)) for label in manifest.classes.values[:20])
     more = len(manifest.classes) - 20
@@ -71,7 +87,9 @@ def _purpose(manifest: Manifest) -> str:
 
 def _data(manifest: Manifest) -> str:
     data, split = manifest.data, manifest.split
-    if split["kind"] == "holdout":
+    if is_imported(manifest):
+        how = "They prove the model; what it learned from is not known."
+    elif split["kind"] == "holdout":
         how = (
             f"{split['train']} rows trained the model and {split['held_out']} were held out "
             f"(random_state {split['random_state']}"
@@ -83,12 +101,13 @@ def _data(manifest: Manifest) -> str:
 
 
 def _accuracy(manifest: Manifest, scores: Scores) -> str:
-    seen = manifest.metrics["seen_in_training"]
-    text = (
-        f"**{scores.accuracy:.4f}** on {scores.measured_on}. On the {seen['rows']} rows that it "
-        f"was trained on it is {seen['accuracy']:.4f}; rows seen in training promise nothing."
-        f"{_choosing(manifest)}"
-    )
+    text = f"**{scores.accuracy:.4f}** on {scores.measured_on}."
+    if "seen_in_training" in manifest.metrics:
+        seen = manifest.metrics["seen_in_training"]
+        text += (
+            f" On the {seen['rows']} rows that it was trained on it is {seen['accuracy']:.4f}; "
+            f"rows seen in training promise nothing.{_choosing(manifest)}"
+        )
     tables = [markdown(scores.matrix.score_lines())]
     if matrix := scores.matrix.matrix_lines():
         tables.append("Confusion matrix (rows: true class, columns: predicted class):")
@@ -142,9 +161,10 @@ def _review(manifest: Manifest) -> str:
         )
     else:
         lines.append("The bundle has no confidence threshold (`train --max-error` finds one).")
+    rows = "labelled" if is_imported(manifest) else "training"
     lines.append(
         "Rows that do not look like a digit go to review too, for one of the causes below. Judged "
-        f"by the look of the other rows, so would {facts['false_alarm']:.2%} of the training rows."
+        f"by the look of the other rows, so would {facts['false_alarm']:.2%} of the {rows} rows."
     )
     far = f"it is further than {facts['strange_above']:g} from the nearest of "
     far += f"{facts['strange_centres']} centroids (`predict --strangeness`)"
@@ -173,17 +193,39 @@ def _choosing(manifest: Manifest) -> str:
 
 
 def _making(manifest: Manifest) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in manifest.recipe.items())
     versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
+    if is_imported(manifest):
+        made = f"Created {manifest.created}. {_origin(manifest)}\n\nLibraries: {versions}."
+    else:
+        facts = ", ".join(f"{name} {value}" for name, value in manifest.recipe.items())
+        made = (
+            f"Created {manifest.created}. Settings: {facts}. Libraries: {versions}. The same "
+            "command with the same libraries on the same machine gives the same weights."
+        )
     agreement = manifest.metrics["onnx_agreement"]
     return (
-        f"    {manifest.command}\n\n"
-        f"Created {manifest.created}. Settings: {facts}. Libraries: {versions}. The same command "
-        "with the same libraries on the same machine gives the same weights.\n\n"
+        f"    {manifest.command}\n\n{made}\n\n"
         "The ONNX graph holds both scaler and network. Its probabilities differ from those of "
         f"scikit-learn and Keras by at most {agreement['data_worst']:.2g} on "
         f"{agreement['data_rows']} rows of the data and {agreement['random_worst']:.2g} on "
         f"{agreement['random_rows']} random ones."
+    )
+
+
+def _origin(manifest: Manifest) -> str:
+    """The files that an imported model came from."""
+    files = [["part", "file", "digest", "written by"]]
+    for facts in manifest.recipe["files"]:
+        if "digest" in facts:
+            files.append(
+                [facts["part"], facts["name"], f"`{facts['digest']}`", facts["written_by"]]
+            )
+        else:
+            files.append([facts["part"], f"pixels divided by {facts['divides_by']:g}", "", ""])
+    layers = ", ".join(manifest.architecture["hyperparameters"]["layers"])
+    return (
+        "Origin: imported. The model was trained elsewhere, and its files were rewritten as this "
+        f"scaler and network: {layers}.\n\n{markdown(files)}"
     )
 
 

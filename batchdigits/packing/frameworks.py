@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Mapping
 
-from batchdigits.engines.keras.engine import import_keras
+from batchdigits.engines.keras.engine import check_versions, import_keras
 from batchdigits.errors import missing_extra
 
 # Import names, and the names that pip installs them by.
@@ -24,10 +24,11 @@ _PACKAGES = {
 _VERSIONS_OF = ("joblib", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn", "tf2onnx")
 
 
-def prepare_frameworks() -> None:
+def prepare_frameworks(*, repeatable: bool = True) -> None:
     """Import the packages of the train extra without output; from then on results repeat.
 
-    Raises MissingExtraError as `require_training` does.
+    Without `repeatable`, TensorFlow keeps its settings: they are those of the whole process. Raises
+    MissingExtraError as `require_training` does.
     """
     require_training()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -41,12 +42,17 @@ def prepare_frameworks() -> None:
 
     absl.logging.set_verbosity(absl.logging.ERROR)
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    tf.config.experimental.enable_op_determinism()
+    if repeatable:
+        tf.config.experimental.enable_op_determinism()
 
 
-def require_training() -> None:
-    """Raise MissingExtraError, which names the missing packages, before any is imported."""
-    require_packages("training", _PACKAGES, "train")
+def require_training(who: str = "training") -> None:
+    """Raise MissingExtraError, which names the missing packages, before any is imported.
+
+    It names those that are too old for the allow-lists too. `who` is what needs them.
+    """
+    require_packages(who, _PACKAGES, "train")
+    check_versions()
 
 
 def require_packages(who: str, packages: Mapping[str, str], extra: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,24 +110,39 @@ def check_agreement(
     random rows, and on the label of every row whose two best classes are 1e-4 apart.
     """
     engine = OnnxEngine(onnx, reference.model.output_shape[1])
-    data_worst, data_labels = _compare(reference, engine, pixels)
-    random_worst, random_labels = _compare(reference, engine, _random_rows(seed))
-    agreement = Agreement(
-        len(pixels), data_worst, RANDOM_ROWS, random_worst, data_labels + random_labels
-    )
+    agreement = measure_agreement(reference.probabilities, engine, pixels, seed)
     if not agreement.holds:
         raise InternalError(
-            f"the ONNX graph differs from scaler and Keras by {data_worst:.3g} on "
-            f"{len(pixels)} rows (allowed {LARGEST_ON_DATA:g}) and {random_worst:.3g} on "
+            f"the ONNX graph differs from scaler and Keras by {agreement.data_worst:.3g} on "
+            f"{len(pixels)} rows (allowed {LARGEST_ON_DATA:g}) and {agreement.random_worst:.3g} on "
             f"{RANDOM_ROWS} random rows (allowed {LARGEST_ON_RANDOM:g}), in "
             f"{agreement.labels_differ} labels; nothing was packed; report this with the command"
         )
     return agreement
 
 
-def _compare(reference: ScaledModel, engine: OnnxEngine, pixels: NDArray[Any]) -> tuple[float, int]:
+def measure_agreement(
+    original: Callable[[NDArray[Any]], NDArray[Any]],
+    engine: OnnxEngine,
+    pixels: NDArray[Any],
+    seed: int,
+) -> Agreement:
+    """Compare an engine with the original's probabilities, on `pixels` and on random rows.
+
+    original  gives probabilities (n, k) for pixels (n, 64) in 0..16
+    """
+    data_worst, data_labels = _compare(original, engine, pixels)
+    random_worst, random_labels = _compare(original, engine, _random_rows(seed))
+    return Agreement(
+        len(pixels), data_worst, RANDOM_ROWS, random_worst, data_labels + random_labels
+    )
+
+
+def _compare(
+    original: Callable[[NDArray[Any]], NDArray[Any]], engine: OnnxEngine, pixels: NDArray[Any]
+) -> tuple[float, int]:
     """The largest difference, and the number of labels that differ beyond `DECIDED`."""
-    expected = reference.probabilities(pixels)
+    expected = original(pixels)
     actual = engine.probabilities(pixels.astype(np.float32))
     second, best = np.sort(expected, axis=1)[:, -2:].T
     differs = actual.argmax(axis=1) != expected.argmax(axis=1)

@@ -72,7 +72,7 @@ def load_tutorial_digits() -> Labelled:
 
     pixels, labels = load_digits(return_X_y=True)
     digest = hashlib.sha256(pixels.astype("<f8").tobytes() + labels.astype("<i8").tobytes())
-    return _labelled(
+    return label_rows(
         pixels,
         labels,
         "scikit-learn's load_digits: the test part of UCI's Optical Recognition of Handwritten "
@@ -95,14 +95,18 @@ def read_labelled(path: str, label: str, options: ReadOptions) -> Labelled:
         pixels, labels = _read(source, path)
     source.verify_unchanged()
     values = _label_values(labels, label, path, is_text_file=find_format(input_file.kind).is_text)
-    return _labelled(
+    return label_rows(
         pixels, values, f"labelled rows of {path}, column {label}", source.digest(), path
     )
 
 
-def _labelled(
+def label_rows(
     pixels: NDArray[Any], labels: NDArray[Any], description: str, digest: str, source: str
 ) -> Labelled:
+    """Rows (n, 64) with a label each, (n,): int64, float64, bool or text.
+
+    Raises UnusableInputError if every label is the same.
+    """
     from sklearn.preprocessing import LabelBinarizer
 
     binarizer = LabelBinarizer(neg_label=0, pos_label=1).fit(labels)
@@ -178,7 +182,7 @@ def _label_values(
                 f"{path}: column {label!r} has a label of {len(longest)} characters, expected at "
                 f"most {MAX_LABEL}; name the column of labels with --label"
             )
-        if is_text_file and all(map(_is_int64, texts)):
+        if is_text_file and all(map(is_int64, texts)):
             return np.array([int(text) for text in texts], np.int64)
         return np.array(texts, dtype=str)
     if pa.types.is_boolean(kind):
@@ -199,7 +203,8 @@ def _label_values(
     )
 
 
-def _is_int64(text: str) -> bool:
+def is_int64(text: str) -> bool:
+    """Return whether a text is a plain whole number of 64 bits, such as `7`."""
     return _WHOLE_NUMBER.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
 
 

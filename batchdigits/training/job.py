@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from batchdigits.packing.golden_rows import choose_golden
 from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.packing.onnx_strangeness import check_strangeness
 from batchdigits.packing.pack import pack_bundle
-from batchdigits.store.choice import open_store
+from batchdigits.packing.publish import check_store, publish_bundle
 from batchdigits.training.calibration import fold_in
 from batchdigits.training.cross_validation import (
     OnProgress,
@@ -193,10 +192,7 @@ def _golden_pixels(data: Labelled, rows: NDArray[np.int64], onnx: bytes) -> NDAr
 def _check_destination(options: TrainOptions) -> None:
     """Refuse a destination that can't be written, or must not be, before minutes of training."""
     if options.output is None:
-        folder = open_store(options.store).folder
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise OutputError(f"{existing}: is not a writable folder; give another --store")
+        check_store(options.store)
         return
     if (Path(options.output).parent / ".highest").exists():
         raise UsageError(
@@ -224,12 +220,4 @@ def _publish(contents: Contents, options: TrainOptions) -> tuple[Path, int, str]
         path, data = Path(options.output), pack_bundle(contents, options.name, 1)
         write_output(path, data, overwrite=options.overwrite, fix=_FIX)
         return path, 1, digest_bytes(data)
-    packed: dict[int, bytes] = {}
-
-    def build(version: int) -> bytes:
-        packed[version] = pack_bundle(contents, options.name, version)
-        return packed[version]
-
-    path = open_store(options.store).publish(options.name, build)
-    version, data = max(packed.items())
-    return path, version, digest_bytes(data)
+    return publish_bundle(contents, options.name, options.store)

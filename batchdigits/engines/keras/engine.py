@@ -89,8 +89,7 @@ def import_keras() -> Any:
     Raises MissingExtraError where Keras, TensorFlow, scikit-learn or joblib is missing, or so old
     that the allow-lists are not safe.
     """
-    for package, oldest in OLDEST.items():
-        _check_version(package, oldest)
+    check_versions()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
@@ -102,6 +101,12 @@ def import_keras() -> Any:
         raise missing_extra(f"{package} is not installed", "train") from error
     tf.get_logger().setLevel(logging.ERROR)
     return keras
+
+
+def check_versions() -> None:
+    """Raise MissingExtraError where a package is missing, or so old that allow-lists leak."""
+    for package, oldest in OLDEST.items():
+        _check_version(package, oldest)
 
 
 def _check_version(package: str, oldest: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
+from batchdigits.engines.keras.hdf5 import open_hdf5
 from batchdigits.errors import BundleError, naming
 from batchdigits.text import listing
 
@@ -108,48 +109,18 @@ def _values(layer: Any) -> int:
     return max((math.prod(size or 1 for size in shape) for shape in shapes), default=0)
 
 
-# h5py raises these for a file that HDF5 did not write.
-_H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
-
-
 def check_keras_weights(data: bytes) -> None:
     """Raise BundleError unless `model.keras` stores all of its weights itself, in full.
 
-    HDF5 can declare gigabytes that it stores in a few bytes, and Keras accepts up to four of them;
-    HDF5 can also point at other files. Call `check_keras_archive` first.
+    Call `check_keras_archive` first.
     """
-    import h5py
-
-    bombs: list[str] = []
-    pointers: list[str] = []
-
-    def look(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset):
-            if node.external:
-                pointers.append(name)
-            elif node.nbytes > node.id.get_storage_size():
-                bombs.append(name)
-        elif isinstance(node, h5py.Group):
-            links = {entry: node.get(entry, getlink=True) for entry in node}
-            odd = (entry for entry, link in links.items() if not isinstance(link, h5py.HardLink))
-            pointers.extend(f"{name}/{entry}".lstrip("/") for entry in odd)
-
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            weights = io.BytesIO(archive.read(WEIGHTS))
-        with h5py.File(weights) as file:
-            look("", file)
-            file.visititems(look)  # all but the root
-    except (*_H5_ERRORS, zipfile.BadZipFile, EOFError) as error:
+            weights = archive.read(WEIGHTS)
+    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise BundleError(f"model.keras has weights that can't be read ({error})") from error
-    if pointers:
-        raise BundleError(
-            f"model.keras has weights that are links or lie in other files: {listing(pointers)}"
-        )
-    if bombs:
-        raise BundleError(
-            f"model.keras has weights that are larger than what is stored of them: {listing(bombs)}"
-        )
+    with open_hdf5(weights, "model.keras"):
+        pass
 
 
 def _read_config(data: bytes) -> Any:

@@ -7,6 +7,7 @@ inside object arrays through `find_class` only since 1.6.0; object arrays are re
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import pickle
@@ -23,10 +24,10 @@ from batchdigits.text import listing
 
 _SCALER = ("sklearn.preprocessing._data", "StandardScaler")
 _BINARIZER = ("sklearn.preprocessing._label", "LabelBinarizer")
-_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 
 # NumPy writes "numpy._core" since 2.0, "numpy.core" before.
-_SCALARS = {("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar")}
+SCALARS = {("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar")}
 
 _DTYPE_CODE = re.compile(r"b1|[iuf][1248]|U[1-9][0-9]{0,5}")
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap"}
@@ -52,7 +53,7 @@ def _load(data: bytes, member: str, expected: tuple[str, str]) -> Any:
             estimator = unpickler.load()
     except BundleError as error:
         raise BundleError(f"{member}: {error}") from error
-    except _PICKLE_ERRORS as error:
+    except PICKLE_ERRORS as error:
         raise BundleError(f"{member} can't be read ({type(error).__name__}: {error})") from error
     kind = type(estimator)
     if kind.__name__ != expected[1]:
@@ -67,45 +68,77 @@ def _load(data: bytes, member: str, expected: tuple[str, str]) -> Any:
 
 
 # Hostile or damaged bytes can make the unpickler raise nearly anything but SystemExit.
-_PICKLE_ERRORS = (
+PICKLE_ERRORS = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
     *(AttributeError, ImportError, NotImplementedError, RecursionError, MemoryError),
     *(AssertionError, OverflowError, NameError, OSError, struct.error),
 )
 
 
-def _make_unpickler(data: bytes, expected: tuple[str, str]) -> Any:
-    """Make an unpickler of `data` that knows the class `expected` and NumPy arrays only."""
+def unpickler_class() -> Any:
+    """Return the unpickler that knows NumPy's arrays and numbers; subclasses add names.
+
+    A subclass says in `known(module, name)` what stands for another name, and in
+    `check_state(target, state)` whether an object may get a state. Both raise BundleError.
+    """
     from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
     class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no type hints
         dispatch = NumpyUnpickler.dispatch.copy()
+        objects = False  # whether arrays may hold objects
+
+        def __init__(self, file: io.BytesIO, size: int) -> None:
+            super().__init__("", file, ensure_native_byte_order=True)
+            self.size = size
 
         def find_class(self, module: str, name: str) -> Any:
             key = (module, name)
-            if key == expected:
-                return super().find_class(module, name)
-            if key == _WRAPPER:
+            if key == WRAPPER:
                 return NumpyArrayWrapper
-            if key in _SCALARS:
+            if key in SCALARS:
                 return _make_scalar
-            if key in _STAND_INS:
-                return _STAND_INS[key]
-            raise BundleError(f"names {module}.{name}, which no scaler or binarizer needs: refused")
+            return _STAND_INS[key] if key in _STAND_INS else self.known(module, name)
 
         def load_build(self) -> None:
             state, target = self.stack[-1], self.stack[-2]
             if isinstance(target, NumpyArrayWrapper):
-                _check_wrapper(state, len(data))
+                _check_wrapper(state, self.size, objects=self.objects)
             elif isinstance(target, np.dtype):
                 _check_dtype(target, state)
-            elif type(target).__name__ != expected[1] or not isinstance(state, dict):
-                raise BundleError(f"sets the state of a {type(target).__name__}: refused")
+            else:
+                self.check_state(target, state)
             super().load_build()
 
         dispatch[pickle.BUILD[0]] = load_build
 
-    return AllowListUnpickler("", io.BytesIO(data), ensure_native_byte_order=True)
+        def load_bytearray8(self) -> None:
+            # Python's own makes as many zeros as the pickle says before it reads one byte.
+            (size,) = struct.unpack("<Q", self.read(8))
+            if size > self.size:
+                raise BundleError(f"has {size} bytes in a file of {self.size}: refused")
+            self.append(bytearray(self.read(size)))
+
+        dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+    return AllowListUnpickler
+
+
+def _make_unpickler(data: bytes, expected: tuple[str, str]) -> Any:
+    """Make an unpickler of `data` that knows the class `expected` and NumPy arrays only."""
+
+    class MemberUnpickler(unpickler_class()):  # type: ignore[misc]  # as above
+        def known(self, module: str, name: str) -> Any:
+            if (module, name) != expected:
+                raise BundleError(
+                    f"names {module}.{name}, which no scaler or binarizer needs: refused"
+                )
+            return getattr(importlib.import_module(module), name)
+
+        def check_state(self, target: Any, state: Any) -> None:
+            if type(target).__name__ != expected[1] or not isinstance(state, dict):
+                raise BundleError(f"sets the state of a {type(target).__name__}: refused")
+
+    return MemberUnpickler(io.BytesIO(data), len(data))
 
 
 class _ArrayType:
@@ -115,7 +148,7 @@ class _ArrayType:
         raise BundleError("builds a NumPy array by hand: refused")
 
 
-def _make_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
+def make_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     """Do as `numpy.dtype` does, for plain numbers, booleans and text only."""
     if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code) or align or copy is not True:
         raise BundleError(f"has an array of dtype {str(code)[:40]!r}: refused")
@@ -131,7 +164,7 @@ def _make_scalar(dtype: Any, data: Any) -> Any:
 
 _STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _ArrayType,
-    ("numpy", "dtype"): _make_dtype,
+    ("numpy", "dtype"): make_dtype,
 }
 
 
@@ -147,13 +180,13 @@ def _check_dtype(dtype: np.dtype[Any], state: Any) -> None:
         raise BundleError("has an array dtype with a state of its own: refused")
 
 
-def _check_wrapper(state: Any, size: int) -> None:
+def _check_wrapper(state: Any, size: int, *, objects: bool) -> None:
     """Refuse an array that is not plain, or is larger than the member that holds it."""
     if not isinstance(state, dict) or set(state) - {_ALIGNMENT} != _WRAPPER_STATE:
         raise BundleError("has an array header of another kind: refused")
     shape, dtype, alignment = state["shape"], state["dtype"], state.get(_ALIGNMENT)
     plain_shape = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-    if not plain_shape or not isinstance(dtype, np.dtype) or dtype.hasobject:
+    if not plain_shape or not isinstance(dtype, np.dtype) or dtype.hasobject > objects:
         raise BundleError("has an array of objects: refused")
     if math.prod(shape) * dtype.itemsize > size:
         raise BundleError(f"has an array of shape {shape}, more than its {size} bytes hold")

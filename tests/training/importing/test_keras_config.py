@@ -1,0 +1,163 @@
+"""The config of a Keras model, read by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from saved_models import DENSE, layer_config, sequential
+
+from batchdigits.errors import BundleError, UnusableInputError
+from batchdigits.training.importing.keras_config import read_config, read_layers
+
+KERNEL = [np.ones((64, 3), np.float32), np.ones(3, np.float32)]
+
+
+def inbound(name: str, **kwargs: Any) -> list[Any]:
+    """A layer's inputs as Keras 3 writes them."""
+    history = {"keras_history": [name, 0, 0]}
+    tensor = {"class_name": "__keras_tensor__", "config": history}
+    return [{"args": [tensor], "kwargs": kwargs}]
+
+
+def functional(*layers: tuple[dict[str, Any], Any], output: str = "dense") -> dict[str, Any]:
+    first = layer_config("InputLayer", "input", batch_shape=[None, 8, 8])
+    nodes = [
+        {**layer, "name": layer["config"]["name"], "inbound_nodes": into}
+        for layer, into in ((first, []), *layers)
+    ]
+    ends = {"input_layers": [["input", 0, 0]], "output_layers": [[output, 0, 0]]}
+    return {"class_name": "Functional", "config": {"layers": nodes, **ends}}
+
+
+FLATTEN = layer_config("Flatten", "flat", data_format="channels_last")
+
+
+def test_a_sequential_model_is_its_layers_without_what_only_training_needs() -> None:
+    dropout = layer_config("Dropout", "drop", rate=0.5, seed=None, noise_shape=None)
+    config = read_config(sequential(dropout, DENSE))
+    assert config.shape == (64,)
+    layers = read_layers(config, [[], [], KERNEL], "3.15.1")
+    assert [layer.words for layer in layers] == ["Dense 3", "Activation softmax"]
+
+
+@pytest.mark.parametrize(
+    "into", [inbound("flat"), [[["flat", 0, 0, {}]]]], ids=["Keras 3", "Keras 2"]
+)
+def test_a_functional_model_is_followed_from_its_output(into: Any) -> None:
+    """Whatever the order of its layers in the file."""
+    config = read_config(functional((DENSE, into), (FLATTEN, inbound("input"))))
+    assert [layer.name for layer in config.chain] == ["input", "flat", "dense"]
+    assert config.shape == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {
+            "class_name": "Sequential",
+            "config": [
+                {"class_name": "Dense", "config": {"units": 3, "batch_input_shape": [None, 64]}}
+            ],
+        },
+        {"class_name": "Sequential", "config": {"layers": [DENSE], "build_input_shape": [2, 64]}},
+        {
+            "class_name": "Sequential",
+            "config": {"layers": [DENSE]},
+            "build_config": {"input_shape": [None, 64]},
+        },
+    ],
+)
+def test_the_input_is_found_wherever_a_version_wrote_it(document: Any) -> None:
+    assert read_config(document).shape == (64,)
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "told"),
+    [
+        (sequential(layer_config("Lambda", "f", function="x")), BundleError, "a Lambda, which hol"),
+        (sequential(layer_config("TFOpLambda", "f")), BundleError, "TFOpLambda, which holds code"),
+        (sequential(layer_config("LSTM", "f")), UnusableInputError, "'f' is a LSTM, which import"),
+        (
+            sequential({**DENSE, "class_name": "Mine", "registered_name": "my>Mine"}),
+            UnusableInputError,
+            "Mine of your own",
+        ),
+        (sequential({**DENSE, "registered_name": "my>Dense"}), UnusableInputError, "of your own"),
+        (sequential(sequential(DENSE)), UnusableInputError, "a model inside the model"),
+        ({"class_name": "MyModel", "config": {}}, UnusableInputError, "is of the class MyModel"),
+        (sequential(*[DENSE] * 300), UnusableInputError, "has 301 layers"),
+        ({"class_name": "Sequential", "config": {"layers": [DENSE]}}, UnusableInputError, "Input"),
+        ([], BundleError, "Keras did not write"),
+        ({"class_name": "Sequential"}, BundleError, "Keras did not write"),
+        ({"class_name": "Sequential", "config": {"layers": [3]}}, BundleError, "did not write"),
+        ({"class_name": "Sequential", "config": {"layers": []}}, BundleError, "did not write"),
+        (
+            functional((FLATTEN, inbound("input")), (DENSE, inbound("flat") + inbound("input"))),
+            UnusableInputError,
+            "has 2 layers before it, expected one",
+        ),
+        (
+            functional((FLATTEN, inbound("input")), (DENSE, inbound("input"))),
+            UnusableInputError,
+            "'flat' is beside the way",
+        ),
+        (
+            functional((FLATTEN, inbound("dense")), (DENSE, inbound("flat"))),
+            UnusableInputError,
+            "chain without branches",
+        ),
+        (
+            functional((FLATTEN, inbound("input", training=True)), (DENSE, inbound("flat"))),
+            UnusableInputError,
+            "drawn by chance",
+        ),
+        (functional((DENSE, inbound("gone"))), BundleError, "Keras did not write"),
+    ],
+)
+def test_what_is_no_chain_of_known_layers_is_refused(document: Any, error: Any, told: str) -> None:
+    with pytest.raises(error, match=told):
+        read_config(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "told"),
+    [
+        ("Dense", {"units": "3"}, "units=3, which is not known"),
+        ("Dense", {"units": 3, "lora_rank": 4}, "lora_rank=4, which import does not know"),
+        ("Dense", {"units": 3, "dtype": "mixed_float16"}, "computes in mixed_float16"),
+        (
+            "Dense",
+            {"units": 3, "dtype": {"class_name": "Policy", "config": {"name": "bfloat16"}}},
+            "computes in bfloat16",
+        ),
+        ("Dense", {"units": 3, "activation": "my_own"}, "the activation my_own; import knows elu"),
+        (
+            "Dense",
+            {"units": 3, "activation": {"class_name": "function", "config": "f"}},
+            "the activation f",
+        ),
+        ("Activation", {"activation": "hard_sigmoid"}, "hard_sigmoid of Keras 2"),
+        ("Conv2D", {"filters": 3, "kernel_size": [3, 3], "groups": 2}, "groups=2, expected 1"),
+        ("MaxPooling2D", {"data_format": "channels_first"}, "expected channels_last"),
+        ("MaxPooling2D", {"pool_size": [2, 2, 2]}, "pool_size"),
+        ("BatchNormalization", {"axis": [1, 2]}, "axis=.1, 2."),
+        ("BatchNormalization", {"renorm": True}, "renorm=True"),
+        ("Normalization", {"axis": [-1]}, "never adapted"),
+        ("Normalization", {"axis": [-1], "invert": True}, "invert=True"),
+        ("Softmax", {"axis": 1}, "axis=1, expected -1"),
+    ],
+)
+def test_an_option_that_changes_what_a_layer_computes_is_known_or_refused(
+    kind: str, options: Any, told: str
+) -> None:
+    config = read_config(sequential(layer_config(kind, "odd", **options)))
+    with pytest.raises(UnusableInputError, match=told):
+        read_layers(config, [[], []], "2.15.0")
+
+
+def test_a_lambda_as_activation_is_code() -> None:
+    odd = layer_config("Dense", "odd", units=3, activation={"class_name": "__lambda__"})
+    with pytest.raises(BundleError, match="has a lambda as its activation"):
+        read_layers(read_config(sequential(odd)), [[], []], "3.15.1")
