@@ -15,7 +15,7 @@ from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
 from batchdigits.errors import UnusableInputError
 from batchdigits.evaluation.options import DEFAULT_LABEL, LabelledOptions
 from batchdigits.files.digest import short_digest
-from batchdigits.files.inputs import expand_inputs
+from batchdigits.files.inputs import expand_inputs, scorable_inputs
 from batchdigits.files.targets import plan_targets
 from batchdigits.images import PIXELS
 from batchdigits.rows.options import BATCH_ROWS, ReadOptions
@@ -229,7 +229,10 @@ def score(
     max_rejects: int | str = 0,
     max_drift: float | str | None = None,
     overwrite: bool = False,
+    on_other: str | None = None,
     allow_suspect: bool = False,
+    allow_empty: bool = False,
+    lock: bool = True,
     check: bool = False,
     batch_size: int = BATCH_ROWS,
     workers: int | None = None,
@@ -238,13 +241,14 @@ def score(
     """Score files as `python -m batchdigits.predict` does, with its flags, files and exit codes.
 
     The summary lists refused inputs with their one-line error. With `check` nothing is scored or
-    written, and the summary tells the results as far as they are known. `on_progress` is called
+    written, and the summary tells the results as far as they are known. `on_other` is "fail",
+    "keep" or "replace", which `overwrite` is short for. `on_progress` is called
     with the rows done, the share done (0..1 or None) and the name of the current input. Raises
     UsageError, NoInputError or BundleError for an error that concerns the whole run.
     """
     # Every keyword is a field of one of the five option records.
     given = dict(locals())
-    input_files = expand_inputs(_paths(inputs))
+    input_files = scorable_inputs(_paths(inputs), allow_empty=allow_empty)
     targets = plan_targets(input_files, None if output is None else os.fspath(output))
     options = RunOptions.of(given)
 

@@ -6,6 +6,7 @@ A message says what, where, what was found and expected, and then the fix.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +21,10 @@ OUT_OF_MEMORY = (
     "out of memory, nothing was published; give the run more memory, fewer --workers or a smaller "
     "--batch-size"
 )
+
+_OPEN_FILES = {errno.EMFILE, errno.ENFILE}
+_NO_THREAD = ("can't start new thread", "Failed to launch worker thread", "pthread_create")
+"""What Python, Arrow and C libraries say when the system gives them no thread."""
 
 
 class BatchdigitsError(Exception):
@@ -114,19 +119,23 @@ class InterruptedRunError(BatchdigitsError):
 def as_ours(error: Exception, where: str = "") -> BatchdigitsError:
     """Return the exception as one of ours, with a message and an exit code.
 
-    `where` names the file in work, for exceptions that don't name one.
+    `where` names the file in work, for exceptions that don't name one. A resource that ran out is
+    named as such, whatever could not be read or written without it.
     """
-    if isinstance(error, BatchdigitsError):
-        return error
     if isinstance(error, OSError) and error.filename:
         where = os.fsdecode(error.filename)
     prefix = f"{where}: " if where else ""
+    scarce = _scarcity(error, prefix)
+    if scarce is not None:
+        return scarce
+    if isinstance(error, BatchdigitsError):
+        return error
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return InternalError(f"{prefix}{OUT_OF_MEMORY}")
     if isinstance(error, OSError):
         return IOFailedError(f"{prefix}{error.strerror or error}")
     if is_impossible_name(error):
         return UsageError(f"{prefix}no file can have that name ({error})")
-    if isinstance(error, MemoryError):
-        return InternalError(f"{prefix}{OUT_OF_MEMORY}")
     return InternalError(
         f"{prefix}internal error: {type(error).__name__}: {error}; please report it with the "
         "traceback that --debug shows"
@@ -143,18 +152,38 @@ def is_impossible_name(error: Exception) -> bool:
     return isinstance(error, ValueError) and any(word in str(error) for word in words)
 
 
+def _scarcity(error: BaseException, prefix: str) -> BatchdigitsError | None:
+    """Return the error for a thread, process or open file that could not be had, else None."""
+    if isinstance(error, (InterruptedRunError, TryAgainError)):
+        return None
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number in _OPEN_FILES:
+            return IOFailedError(
+                f"{prefix}{os.strerror(number or 0)}: the limit on open files is reached; raise it "
+                "(ulimit -n), then run again"
+            )
+        # Of a wrapped OSError only its owner knows what there was too little of.
+        if (cause is error and number == errno.EAGAIN) or (
+            number is None and any(words in str(cause) for words in _NO_THREAD)
+        ):
+            return TryAgainError(
+                f"{prefix}no thread or process could be started: the limit of this user or "
+                "container on processes is reached; run it again when fewer run, raise the limit "
+                "(ulimit -u, pids.max), or give --workers 1"
+            )
+        cause = cause.__cause__
+    return None
+
+
 # A run over several inputs ends with the first of these codes that is present.
-PRECEDENCE = (130, 143, 70, 78, 74, 73, 66, 65, 75, 3, 4, 0)
+PRECEDENCE = (130, 143, 129, 70, 69, 78, 74, 73, 2, 66, 65, 75, 3, 4, 0)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the exit code of a run over several inputs: the first of `PRECEDENCE`, else 0.
-
-    A code that is not listed there concerns the whole run and comes first.
-    """
-    present = set(codes)
-    unlisted = present.difference(PRECEDENCE)
-    return max(unlisted) if unlisted else next((c for c in PRECEDENCE if c in present), 0)
+    """Return the exit code of a run over several inputs: the first of `PRECEDENCE`, else 0."""
+    return min(codes, key=PRECEDENCE.index, default=0)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 
-from batchdigits.cli.boundary import end, pandas_kept_out, run_command
+from batchdigits.cli.boundary import end, one_blas_thread, pandas_kept_out, run_command
 from batchdigits.cli.flags import (
     Parser,
     add_bundle_options,
@@ -132,8 +131,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         output = check_output(output, overwrite=overwrite, suffix=".json")
         _refuse_input(output, expand_inputs(arguments.inputs).inputs)
     page = check_page(arguments.report)
-    # NumPy's matrix products are not used: its threads would only reserve memory.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    one_blas_thread()
     with pandas_kept_out():
         progress = Progress()
         try:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from batchdigits.cli.boundary import end, pandas_kept_out, run_command
+from batchdigits.cli.boundary import end, one_blas_thread, pandas_kept_out, run_command
 from batchdigits.cli.flags import (
     Parser,
     add_bundle_options,
@@ -51,7 +51,8 @@ def parser() -> Parser:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="a file, a folder or a glob; - reads CSV from standard input",
+        help="a file, a folder or a glob; - reads CSV from standard input; outputs that a receipt "
+        "names are left out",
     )
     _add_bundle_options(result)
     _add_input_options(result)
@@ -91,6 +92,15 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         type=column_names,
         metavar="COL,…",
         help="the other columns to keep, in this order (default: all; '' for none)",
+    )
+    _add_empty_option(group)
+
+
+def _add_empty_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="end with 0 if the folders and globs have no input; without this flag it is 66",
     )
 
 
@@ -146,7 +156,22 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace outputs that came from another input, bundle or options",
+        help="replace outputs that came from another input, bundle or options; short for "
+        "--on-other replace",
+    )
+    group.add_argument(
+        "--on-other",
+        metavar="ACTION",
+        help="what to do with outputs that came from another input, bundle or options: fail (73, "
+        "the default), keep (leave complete outputs of the same content as they are, exit code 0) "
+        "or replace",
+    )
+    group.add_argument(
+        "--no-lock",
+        dest="lock",
+        action="store_false",
+        help="don't keep other runs away from the outputs, where the file system has no locks; "
+        "never start two runs at once then",
     )
     group.add_argument(
         "--allow-suspect",
@@ -181,8 +206,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     kind = ENGINES.get(arguments.engine)
     lean = kind is None or kind.lean
     if lean:
-        # Threads of NumPy's matrix products would only reserve memory: we use none of them.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        one_blas_thread()
     from batchdigits.api import score
 
     keywords = keywords_of(arguments)

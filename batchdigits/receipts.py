@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchdigits.cli.boundary import end, run_command
+from batchdigits.cli.boundary import end, one_blas_thread, run_command
 from batchdigits.cli.flags import Parser, add_common_options, add_version, make_parser
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import (
@@ -34,6 +34,7 @@ EXAMPLES = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    one_blas_thread()
     return run_command(parser(), lambda arguments: arguments.body(arguments), argv)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, TypeVar
 
 BlockT = TypeVar("BlockT")
@@ -101,4 +102,19 @@ class BackgroundWriter:
             function(value)
         except BaseException:
             self._failed = True
+            raise
+
+
+def require_threads(count: int) -> None:
+    """Raise RuntimeError, as starting a thread does, unless `count` threads can be started now.
+
+    A library in C that gets only some of its threads may wait for ever, or crash.
+    """
+    with ThreadPoolExecutor(count) as pool:
+        together = Barrier(count)
+        try:
+            for _ in range(count):
+                pool.submit(together.wait)
+        except RuntimeError:
+            together.abort()
             raise

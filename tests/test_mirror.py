@@ -45,7 +45,7 @@ test_api.py | its keywords become these | rows/memory rows/options
 test_main.py | the console script runs it | __main__
 test_predict.py | every run uses them | _version images
 test_predict.py | the steps of a run are seen from outside | scoring/one_input scoring/outputs
-test_predict.py | the steps of a run are seen from outside | scoring/receipt scoring/run
+test_predict.py | the steps of a run are seen from outside | scoring/receipt
 test_predict.py | the steps of a run are seen from outside | scoring/watch
 test_receipts.py | the command replays them | scoring/replay scoring/rescore
 training/sweep/test_sweep.py | a small sweep passes through all | picture result search study

@@ -13,6 +13,7 @@ from batchdigits.threads import (
     BackgroundWriter,
     in_order,
     prefetch,
+    require_threads,
 )
 
 
@@ -159,3 +160,23 @@ def test_closing_a_prefetch_leaves_no_thread() -> None:
     next(ahead)
     ahead.close()
     assert threading.active_count() == before
+
+
+def test_threads_that_are_required_are_started_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of them are not enough; those that were started end."""
+    require_threads(8)
+    started: list[threading.Thread] = []
+    really = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if len(started) == 5:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        really(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        require_threads(8)
+    for thread in started:
+        thread.join(timeout=10)
+    assert (len(started), any(thread.is_alive() for thread in started)) == (5, False)

@@ -11,12 +11,13 @@ from batchdigits.bundles.diff import add_diff
 from batchdigits.bundles.export import add_export
 from batchdigits.bundles.importing import add_import
 from batchdigits.bundles.signatures import add_keygen, add_sign, add_verify
-from batchdigits.cli.boundary import end, run_command
+from batchdigits.cli.boundary import end, one_blas_thread, run_command
 from batchdigits.cli.flags import add_version, make_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
+    one_blas_thread()
     return run_command(parser(), lambda arguments: arguments.body(arguments), argv)
 
 

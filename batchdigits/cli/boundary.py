@@ -60,6 +60,14 @@ def _unseen(*_warning: object, **_more: object) -> None:
     pass
 
 
+def one_blas_thread() -> None:
+    """Keep NumPy to one thread for matrix products, which we don't use; call it before its import.
+
+    Its threads would only reserve memory. Where they can't be started it interrupts the process.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def run_command(
     parser: argparse.ArgumentParser, body: Body, argv: Sequence[str] | None = None
 ) -> int:

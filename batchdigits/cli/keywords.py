@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 _FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z]+(?:-[a-z]+)*)(?P<value> (?=[\d.'\"]|-\d))?")
 _LOGGERS = ("batchdigits", "batchdigits.scoring")
 
-_WORDS: dict[str, str] = {"no-header": "header=False"}
+_WORDS: dict[str, str] = {"no-header": "header=False", "no-lock": "lock=False"}
 """Each flag that is a keyword too, with its spelling; filled by `with_keywords`."""
 
 

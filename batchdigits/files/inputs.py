@@ -8,26 +8,66 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from batchdigits.errors import NoInputError, UsageError
+from batchdigits.errors import IOFailedError, NoInputError, UsageError
+from batchdigits.files.commit import named_outputs, read_receipt
 from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
 from batchdigits.files.names import DATA_SUFFIXES, STANDARD_INPUT, InputFile, InputFiles, split_name
 from batchdigits.files.streams import open_input, read_first
+from batchdigits.files.targets import OUTPUT_ROLES
 from batchdigits.text import count_of
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 
 
-def expand_inputs(arguments: Sequence[str]) -> InputFiles:
+def scorable_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> InputFiles:
+    """Expand arguments as `expand_inputs` does, without outputs that a receipt of predict names.
+
+    So `*.csv` means the same after a run as before. With `allow_empty` folders and globs may have
+    no input file. Raises NoInputError if nothing else is left.
+    """
+    found = expand_inputs(arguments, allow_empty=allow_empty)
+    outputs = {
+        input_file.name: receipt
+        for input_file in found.inputs
+        if (receipt := _receipt_naming(input_file)) is not None
+    }
+    left = tuple(i for i in found.inputs if i.name not in outputs)
+    if outputs and not left and not allow_empty:
+        name, receipt = next(iter(outputs.items()))
+        raise NoInputError(
+            f"{name}: is an output that {receipt.name} names, and no input is left; name the files "
+            "to score"
+        )
+    return InputFiles(left, found.several)
+
+
+def _receipt_naming(input_file: InputFile) -> Path | None:
+    """The receipt of predict that names the file as its output, if there is one."""
+    if input_file.path is None:
+        return None
+    stems = [input_file.stem, *(input_file.stem.removesuffix(role) for role in OUTPUT_ROLES)]
+    for stem in dict.fromkeys(stems):
+        path = input_file.path.with_name(f"{stem}.receipt.json")
+        with suppress(IOFailedError):  # it concerns its own input, in its turn
+            receipt = read_receipt(path) or {}
+            outputs = named_outputs(path.parent, receipt) or []
+            if "kind" not in receipt and input_file.path in [output.path for output in outputs]:
+                return path
+    return None
+
+
+def expand_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> InputFiles:
     """Expand files, folders (not recursive), globs, or `-` alone for standard input.
 
     Folders and globs are sorted by name. Hidden names, names that begin with `_` and our own
     outputs are left out. A named file that is missing or can't be read is an input file too:
     check_content refuses it in its turn, so that it does not stop the others. Two names of one file
-    are two input files. Raises NoInputError for a folder or glob without an input file, UsageError
-    for `-` among others.
+    are two input files. Raises NoInputError for a folder or glob without an input file, unless
+    `allow_empty` lets it have none, and UsageError for `-` among others.
     """
     if list(arguments) == ["-"]:
         return InputFiles((InputFile(None, STANDARD_INPUT),), several=False)
@@ -39,7 +79,8 @@ def expand_inputs(arguments: Sequence[str]) -> InputFiles:
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
         raise NoInputError("no input, or an empty name; name files, folders, globs or -")
     several = len(arguments) > 1 or _means_several(arguments[0])
-    return InputFiles(tuple(chain.from_iterable(map(_expand, arguments))), several)
+    expand = partial(_expand, allow_empty=allow_empty)
+    return InputFiles(tuple(chain.from_iterable(map(expand, arguments))), several)
 
 
 def check_content(input_file: InputFile) -> None:
@@ -57,22 +98,22 @@ def check_content(input_file: InputFile) -> None:
             refuse_decompressed(read_first(stream), input_file)
 
 
-def _expand(argument: str) -> Iterator[InputFile]:
+def _expand(argument: str, *, allow_empty: bool) -> Iterator[InputFile]:
     if not _means_several(argument):
         yield _named_file(Path(argument))
     elif _is_folder(argument):
-        yield from _in_folder(Path(argument))
+        yield from _in_folder(Path(argument), allow_empty=allow_empty)
     else:
-        yield from _matching(argument)
+        yield from _matching(argument, allow_empty=allow_empty)
 
 
-def _in_folder(folder: Path) -> list[InputFile]:
+def _in_folder(folder: Path, *, allow_empty: bool) -> list[InputFile]:
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError as error:
         raise NoInputError(f"{folder}: can't be read: {error.strerror or error}") from error
     wanted = [n for n in names if n.lower().endswith(DATA_SUFFIXES) and not _is_skipped(n)]
-    if not wanted:
+    if not wanted and not allow_empty:
         raise NoInputError(
             f"{folder}: no input among its {count_of(len(names), 'file')}; expected "
             f"{' '.join(DATA_SUFFIXES)}; hidden names, _* and outputs don't count"
@@ -80,10 +121,10 @@ def _in_folder(folder: Path) -> list[InputFile]:
     return [_named_file(folder / name) for name in wanted]
 
 
-def _matching(pattern: str) -> list[InputFile]:
+def _matching(pattern: str, *, allow_empty: bool) -> list[InputFile]:
     paths = [Path(match) for match in sorted(glob.glob(pattern)) if not Path(match).is_dir()]
     wanted = [path for path in paths if not _is_skipped(path.name)]
-    if not wanted:
+    if not wanted and not allow_empty:
         raise NoInputError(
             f"{pattern}: matches no input among {count_of(len(paths), 'file')}; hidden names, _* "
             "and outputs don't count"

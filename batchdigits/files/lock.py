@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -9,8 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from batchdigits.errors import InterruptedRunError, OutputError, TryAgainError
+from batchdigits.errors import (
+    BatchdigitsError,
+    InterruptedRunError,
+    IOFailedError,
+    OutputError,
+    TryAgainError,
+)
 
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 # A process that only tests the lock shares it for an instant: that is no reason to give up.
 _TRIES = 10
 _PAUSE = 0.01  # seconds
@@ -20,8 +29,8 @@ _PAUSE = 0.01  # seconds
 def hold_lock(path: Path) -> Iterator[None]:
     """Hold `.NAME.lock` beside `path`, which need not exist; never wait for another run.
 
-    Raises TryAgainError when another process holds the lock, OutputError when its folder is absent
-    or can't be written.
+    Raises TryAgainError when another process holds the lock, OutputError when its folder is absent,
+    can't be written or knows no locks, IOFailedError when the disk is full.
     """
     lock = lock_name(path)
     try:
@@ -113,6 +122,9 @@ def _open_and_lock(lock: Path, path: Path) -> int:
         raise busy from error
     except OSError as error:
         os.close(descriptor)
+        if error.errno in _NO_LOCKS:  # nobody can hold it, and nobody would remove it
+            with suppress(OSError):
+                lock.unlink()
         raise _unlockable(lock, path, error) from error
     except BaseException:
         os.close(descriptor)
@@ -138,12 +150,16 @@ def _busy(path: Path, descriptor: int) -> TryAgainError:
     )
 
 
-def _unlockable(lock: Path, path: Path, error: OSError) -> OutputError:
-    cause = error.strerror or error
-    return OutputError(
-        f"{path}: {lock.name} beside it can't be locked: {cause}; choose a folder that this user "
-        "can write"
-    )
+def _unlockable(lock: Path, path: Path, error: OSError) -> BatchdigitsError:
+    problem = f"{path}: {lock.name} beside it can't be locked: {error.strerror or error}"
+    if error.errno in _NO_LOCKS:
+        return OutputError(
+            f"{problem}: the file system of {path.parent} has no locks (flock); choose a folder "
+            "that has, or, if never two runs write there at once, predict with --no-lock"
+        )
+    if error.errno in _NO_ROOM:
+        return IOFailedError(f"{problem}; free or check the disk, then run again")
+    return OutputError(f"{problem}; choose a folder that this user can write")
 
 
 def _is_still_named(descriptor: int, lock: Path) -> bool:

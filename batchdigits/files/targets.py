@@ -21,7 +21,7 @@ from batchdigits.files.names import (
 )
 from batchdigits.text import listing
 
-_PREDICTIONS, _REJECTS = ".predictions", ".rejects"
+OUTPUT_ROLES = _PREDICTIONS, _REJECTS = ".predictions", ".rejects"
 """What the stem of an output ends with."""
 
 

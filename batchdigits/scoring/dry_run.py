@@ -17,27 +17,28 @@ from batchdigits.rows.contract import Source
 from batchdigits.rows.formats import find_format, open_source
 from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.ledger import Counts
-from batchdigits.scoring.one_input import InputResult, Work, refuse_foreign, result_of
-from batchdigits.scoring.receipt import finished_receipt
+from batchdigits.scoring.one_input import (
+    InputResult,
+    Work,
+    finished_result,
+    refuse_foreign,
+    result_of,
+)
 
 LEAST_ROW_BYTES = 128
 """A CSV row has at least 64 digits and 64 delimiters or line ends."""
 
 
 def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> InputResult:
-    """Return the expected result of an input file whose paths were checked: ready or unchanged.
+    """Return the expected result of an input file with checked paths: ready, unchanged or kept.
 
     Checks headers, footers, outputs, locks and free disk space. Raises BatchdigitsError as scoring
     would. An interrupted commit is left to the run, which completes or discards it.
     """
     if place.is_settled():
-        receipt = finished_receipt(input_file, place.targets, work.key)
-        if receipt is not None:
-            work.pool.judge(receipt.drift)
-            work.pool.publish(input_file.name, receipt.drift)
-            return result_of(
-                input_file, place, receipt.counts, receipt.drift, status="unchanged", work=work
-            )
+        finished = finished_result(input_file, place, work)
+        if finished is not None:
+            return finished
         refuse_foreign(input_file, place, work)
     with closing(open_source(input_file, work.read, work.machine)) as source:
         columns = PredictionColumns.of(source, work.scorer, work.score, place, input_file.name)

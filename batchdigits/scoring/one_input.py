@@ -75,7 +75,8 @@ class Work:
 class InputResult(Counts):
     """The result of one input file in the summary.
 
-    status  scored, unchanged, ready (in a dry run) or refused; `error` is the reason for that
+    status  scored, unchanged, kept (as another bundle or other options left it), ready (in a dry
+            run) or refused; `error` is the reason for that
     """
 
     input: str
@@ -113,14 +114,31 @@ def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
     Raises BatchdigitsError; then nothing was published.
     """
     with place.held():
-        receipt, status = finished_receipt(input_file, place.targets, work.key), "unchanged"
-        if receipt is None:
+        finished = finished_result(input_file, place, work)
+        if finished is None:
             refuse_foreign(input_file, place, work)
-            receipt, status = _score_and_publish(input_file, place, work), "scored"
-        else:
-            work.pool.judge(receipt.drift)
-        work.pool.publish(input_file.name, receipt.drift)
+            receipt = _score_and_publish(input_file, place, work)
+            work.pool.publish(input_file.name, receipt.drift)
         _warn_of_review(input_file, place)
+    if finished is not None:
+        return finished
+    return result_of(input_file, place, receipt.counts, receipt.drift, status="scored", work=work)
+
+
+def finished_result(input_file: InputFile, place: Place, work: Work) -> InputResult | None:
+    """Return the result of an input file with complete outputs: unchanged, or kept; else None.
+
+    What is unchanged is evidence for the run; what is kept was measured with other thresholds.
+    """
+    receipt, status = finished_receipt(input_file, place.targets, work.key), "unchanged"
+    if receipt is not None:
+        work.pool.judge(receipt.drift)
+        work.pool.publish(input_file.name, receipt.drift)
+    elif work.policy.keep:
+        receipt = finished_receipt(input_file, place.targets, work.key, other=True)
+        status = "kept"
+    if receipt is None:
+        return None
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
 
 
@@ -240,9 +258,11 @@ def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
     targets = place.targets
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
     if present and not work.policy.overwrite:
+        fix = "move it away, or replace it with --overwrite"
+        if work.policy.keep:
+            fix = f"only what is complete and of the same content is kept; {fix}"
         raise OutputError(
-            f"{present[0]}: exists already {why_not_finished(input_file, targets, work.key)}; "
-            "move it away, or replace it with --overwrite"
+            f"{present[0]}: exists already {why_not_finished(input_file, targets, work.key)}; {fix}"
         )
 
 
@@ -277,7 +297,8 @@ def result_of(
         rejects=str(targets.rejects) if counts.rows_rejected else None,
         receipt=str(targets.receipt),
         status=status,
-        exit_code=_exit_code(counts, drift, work.policy),
+        # The limits are for the work of this bundle with these options.
+        exit_code=0 if status == "kept" else _exit_code(counts, drift, work.policy),
         drift=drift.value,
         drift_of=drift.largest,
         estimated_accuracy=drift.estimated_accuracy,

@@ -15,7 +15,10 @@ from batchdigits.engines.open import ENGINES, check_engine
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.store.choice import BundleChoice
-from batchdigits.text import parse_share
+from batchdigits.text import listing, parse_share
+
+ON_OTHER = ("fail", "keep", "replace")
+"""What a run may do with finished outputs that it would write in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,24 @@ class RunPolicy:
 
     max_rejects    the most rejects of an input file; with more the exit code is 3
     max_drift      the most drift of an input file, 0..1; with more the exit code is 4. None: any
-    overwrite      whether to replace outputs of another input, bundle or options
+    on_other       what to do with outputs of another input, bundle or options: one of `ON_OTHER`
     allow_suspect  whether to score data that look scaled, inverted, turned or blank
+    lock           whether to keep other runs away from the outputs
     """
 
     max_rejects: Limit = field(default_factory=Limit)
     max_drift: float | None = None
-    overwrite: bool = False
+    on_other: str = "fail"
     allow_suspect: bool = False
+    lock: bool = True
+
+    @property
+    def overwrite(self) -> bool:
+        return self.on_other == "replace"
+
+    @property
+    def keep(self) -> bool:
+        return self.on_other == "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,8 @@ class RunOptions:
         """
         limit = Limit.parse(str(given["max_rejects"]))
         drift = _share("--max-drift", given["max_drift"], "a number from 0 to 1, such as 0.25")
-        policy = _record(RunPolicy, given, max_rejects=limit, max_drift=drift)
+        other = _on_other(given.get("on_other"), overwrite=given["overwrite"])
+        policy = _record(RunPolicy, given, max_rejects=limit, max_drift=drift, on_other=other)
         read = _record(ReadOptions, given, keep=_names(given["keep"])).checked()
         bundle = _record(BundleChoice, given)  # checked when it is loaded, if it is
         check_engine(bundle.engine)
@@ -127,15 +141,31 @@ class RunOptions:
         return {"engine": self.bundle.engine, **self.read.facts(), **self.score.facts()}
 
 
+def _on_other(value: str | None, *, overwrite: bool) -> str:
+    """Parse `--on-other` and `--overwrite`, which is short for one of its values."""
+    if value is None:
+        return "replace" if overwrite else "fail"
+    if value not in ON_OTHER:
+        raise UsageError(f"--on-other {value!r}: expected one of {listing(ON_OTHER)}")
+    if overwrite:
+        raise UsageError(
+            f"--overwrite and --on-other {value}: --overwrite is --on-other replace; give one of "
+            "the two"
+        )
+    return value
+
+
 def parse_review_below(value: float | str | None) -> float | None:
     """Parse the value of `--review-below`. Raises UsageError unless it is in 0..1."""
     return _share("--review-below", value, "a confidence in 0..1, such as 0.95 or 95%")
 
 
 def _record(kind: Any, given: Mapping[str, Any], **parsed: Any) -> Any:
-    """Make a record whose fields have their values in `parsed`, else in `given`."""
-    names = (record_field.name for record_field in fields(kind))
-    return kind(**{name: parsed.get(name, given[name]) for name in names})
+    """Make a record whose fields have their values in `parsed`, in `given`, or their defaults."""
+    values = {**given, **parsed}
+    return kind(
+        **{entry.name: values[entry.name] for entry in fields(kind) if entry.name in values}
+    )
 
 
 def _share(flag: str, value: float | str | None, expected: str) -> float | None:

@@ -205,16 +205,20 @@ def _parse_drift(facts: Mapping[str, Any]) -> Drift:
     return Drift.of_facts(facts["drift"], facts.get("estimated_accuracy"))
 
 
-def finished_receipt(input_file: InputFile, targets: Targets, key: Key) -> Receipt | None:
+def finished_receipt(
+    input_file: InputFile, targets: Targets, key: Key, *, other: bool = False
+) -> Receipt | None:
     """Return the receipt if it is of the same work and its outputs are complete, else None.
+
+    With `other` the bundle and the options may be others, but not the content of the input file.
 
     Returns None also for a receipt that is damaged or of another format, or whose counts don't add
     up. Raises IOFailedError if the receipt, the input file or an output can't be read.
     """
     receipt = _readable(targets.receipt)
-    if input_file.path is None or receipt is None or not key.is_same(receipt.key):
+    if input_file.path is None or receipt is None or not receipt.counts.add_up:
         return None
-    if not receipt.counts.add_up:
+    if not other and not key.is_same(receipt.key):
         return None
     if receipt.input_digest != digest_file(input_file.path):
         return None

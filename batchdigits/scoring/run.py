@@ -105,7 +105,8 @@ def score_inputs(
         from batchdigits.scoring.dry_run import Room, check_input  # scoring must not wait for it
 
         step = partial(check_input, room=Room())
-    places = [(input_file, LocalFolder(targets)) for input_file, targets in planned]
+    lock = options.policy.lock
+    places = [(input_file, LocalFolder(targets, lock=lock)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress) if None in results else None
     for i, (input_file, place) in enumerate(places):
@@ -164,6 +165,8 @@ def _result(step: Step, input_file: InputFile, place: Place, work: Work) -> Inpu
 
 
 def _beyond_limits(result: InputResult, policy: RunPolicy) -> Iterator[str]:
+    if result.status == "kept":
+        return
     if not policy.max_rejects.allows(result.rows_rejected, result.rows_in):
         reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
         yield (

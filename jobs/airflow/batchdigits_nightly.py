@@ -25,7 +25,7 @@ OWN_OUTPUTS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json
 REJECTS = 3  # published, with more rejects than allowed
 DRIFT = 4  # published, with more drift than allowed
 ALLOWED = {REJECTS: "on_rejects", DRIFT: "on_drift"}
-TRANSIENT = frozenset({70, 74, 75, 130, 143})  # a second try of the others changes nothing
+TRANSIENT = frozenset({70, 74, 75, 129, 130, 143})  # a second try of the others changes nothing
 
 PARAMS = {
     "folder": Param(
@@ -65,6 +65,14 @@ PARAMS = {
     "on_drift": Param(
         "warn", enum=["fail", "warn"], description="what more drift than that does to the task"
     ),
+    "on_other": Param(
+        "keep",
+        enum=["keep", "fail", "replace"],
+        description="what to do with outputs that another bundle or other options wrote",
+    ),
+    "on_empty": Param(
+        "fail", enum=["fail", "skip"], description="what a folder without files does to the run"
+    ),
 }
 
 logger = logging.getLogger("batchdigits")
@@ -88,13 +96,14 @@ def batchdigits_nightly() -> None:
 
 @task
 def list_files() -> list[str]:
-    """List the folder's inputs. An empty folder fails, as in predict."""
-    folder = get_current_context()["params"]["folder"]
+    """List the folder's inputs. An empty folder fails, as in predict, or skips the scoring."""
+    params = get_current_context()["params"]
+    folder = params["folder"]
     try:
         files = inputs_of(folder)
     except OSError as error:
         raise AirflowFailException(f"{folder}: can't be read: {error.strerror}") from None
-    if not files:
+    if not files and params["on_empty"] == "fail":
         raise AirflowFailException(f"{folder}: no input; looked for {' '.join(SUFFIXES)}")
     return files
 
@@ -124,6 +133,8 @@ def score(file: str) -> dict[str, Any]:
 
 def codes_above(code: int, result: dict[str, Any], params: dict[str, Any]) -> list[int]:
     """Return the limits that a published file exceeds: predict's exit code names only the first."""
+    if result["status"] == "kept":
+        return []
     has_drifted = result["drift"] is not None and result["drift"] > float(params["max_drift"])
     drifted = [DRIFT] if has_drifted and code != DRIFT else []
     return [*([code] if code else []), *drifted]
@@ -169,6 +180,7 @@ def command(file: str, params: dict[str, Any]) -> list[str]:
         f"--bundle={params['bundle']}",
         f"--max-rejects={params['max_rejects']}",
         f"--max-drift={params['max_drift']}",
+        f"--on-other={params['on_other']}",
         f"--output={params['output']}/",
         "--log-format=text",
         *("--", file),

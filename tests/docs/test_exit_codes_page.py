@@ -18,7 +18,7 @@ def test_exit_codes_are_those_of_the_classes() -> None:
     known = {
         (cls.exit_code, cls.__name__) for cls in classes if issubclass(cls, errors.BatchdigitsError)
     }
-    known |= {(errors.InterruptedRunError(n).exit_code, "InterruptedRunError") for n in (2, 15)}
+    known |= {(errors.InterruptedRunError(n).exit_code, "InterruptedRunError") for n in (1, 2, 15)}
     rows = table(EXIT_CODES, "code")
     assert {(int(number), code(name)) for number, name, _ in rows if name} == known
     assert [int(number) for number, name, _ in rows if not name] == [0, 3, 4]

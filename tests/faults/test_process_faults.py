@@ -6,7 +6,11 @@ import json
 import random
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from fault_codes import ENDINGS, prepare
 from fault_data import csv_bytes, digit_rows
 from fault_kills import AIMS, kill_and_heal
 from fault_runs import (
+    HANGS,
     PUBLISHED,
     TIMES,
     Job,
@@ -30,6 +35,7 @@ from fault_runs import (
     wait_for,
 )
 from fault_strace import at_each_call, slowed
+from paths import ROOT, SAMPLE_DATA
 
 PREDICTIONS = "x.predictions.csv"
 """What a run on x.csv writes into a folder."""
@@ -227,6 +233,48 @@ def test_28_two_ways_to_one_name_never_lose_a_run_in_silence(
             == "unchanged"
         )
         shutil.rmtree(out)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_35_a_limit_on_processes_is_for_another_time_or_no_matter(
+    open_folder: Path, processes: int, suffix: str
+) -> None:
+    """As a container sets it. No library crashes, hangs, or blames the bundle."""
+    shutil.copy(SAMPLE_DATA / f"digits{suffix}", open_folder)
+    limits = few_processes(processes)
+    out = open_folder / f"out{suffix}"
+    arguments = (open_folder / f"digits{suffix}", "--output", out)
+    many = predict(*arguments, "--workers", "4", before=limits)
+    assert (many.code == 75) == ("no thread or process could be started" in many.stderr)
+    assert many.code in (0, 75)
+    one = predict(*arguments, "--workers", "1", before=limits)
+    assert one.code == 0, one.stderr
+    command = [*limits, sys.executable, "-m", "batchdigits.receipts", "verify"]
+    receipt = str(out.with_name("out.receipt.json"))
+    verified = subprocess.run(
+        [*command, receipt], cwd=ROOT, capture_output=True, check=False, timeout=HANGS
+    )
+    assert verified.returncode in (0, 75), verified.stderr
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may write; pytest's own are in one of root alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+def few_processes(limit: int) -> list[str]:
+    """The command that starts a run as a user who may have so many processes and threads.
+
+    The limit is not for root. The user reads what root may read: Python may be in its home.
+    """
+    may_read = "+dac_override,+dac_read_search"
+    user = ["--reuid=54321", "--clear-groups", f"--inh-caps={may_read}"]
+    return ["setpriv", *user, f"--ambient-caps={may_read}", "prlimit", f"--nproc={limit}"]
 
 
 @pytest.mark.parametrize(("arguments", "code"), ENDINGS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.errors import OutputError, TryAgainError
+from batchdigits.errors import IOFailedError, OutputError, TryAgainError
 from batchdigits.files.lock import hold_lock, refuse_held
 
 HOLDER = """
@@ -129,3 +131,34 @@ def test_a_lock_that_is_a_link_is_told_by_who_only_looks(tmp_path: Path) -> None
     (tmp_path / ".out.csv.lock").symlink_to("elsewhere")
     with pytest.raises(OutputError, match="can't be locked"):
         refuse_held(tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_is_full_or_broken_is_no_fault_of_the_folder(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", full)
+    with (
+        pytest.raises(IOFailedError, match=r"out\.csv: .* free or check the disk"),
+        hold_lock(tmp_path / "out.csv"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named_and_no_lock_file_stays(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with (
+        pytest.raises(OutputError, match=r"has no locks \(flock\).*--no-lock"),
+        hold_lock(tmp_path / "out.csv"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

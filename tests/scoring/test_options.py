@@ -31,7 +31,9 @@ KEYWORDS: dict[str, Any] = {
     "max_rejects": 0,
     "max_drift": None,
     "overwrite": False,
+    "on_other": None,
     "allow_suspect": False,
+    "lock": True,
     "batch_size": 32_768,
     "workers": None,
 }
@@ -113,3 +115,32 @@ def test_options_become_the_facts_of_a_receipt() -> None:
 def test_values_that_no_run_could_use_are_refused(change: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         RunOptions.of({**KEYWORDS, **change})
+
+
+@pytest.mark.parametrize(
+    ("on_other", "overwrite", "policy"),
+    [
+        (None, False, "fail"),
+        (None, True, "replace"),
+        ("fail", False, "fail"),
+        ("keep", False, "keep"),
+        ("replace", False, "replace"),
+    ],
+)
+def test_overwrite_is_short_for_one_value_of_on_other(
+    on_other: str | None, overwrite: bool, policy: str
+) -> None:
+    options = RunOptions.of({**KEYWORDS, "on_other": on_other, "overwrite": overwrite})
+    assert options.policy.on_other == policy
+
+
+@pytest.mark.parametrize("on_other", ["fail", "keep", "replace"])
+def test_overwrite_and_on_other_are_one_too_many(on_other: str) -> None:
+    with pytest.raises(UsageError, match=f"--overwrite and --on-other {on_other}"):
+        RunOptions.of({**KEYWORDS, "on_other": on_other, "overwrite": True})
+
+
+@pytest.mark.parametrize("on_other", ["", "Keep", "skip"])
+def test_an_unknown_value_of_on_other_lists_the_known(on_other: str) -> None:
+    with pytest.raises(UsageError, match="expected one of fail, keep, replace"):
+        RunOptions.of({**KEYWORDS, "on_other": on_other})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from batchdigits.files.written import WrittenFile
 class LocalFolder:
     """The place of one input file's outputs in a folder, which `held` creates, as `Place` promises.
 
-    Raises OutputError or IOFailedError where the folder can't be written, TryAgainError where
-    another run holds the lock.
+    Without `lock` it keeps nobody away: the caller promises that no other run is there. Raises
+    OutputError or IOFailedError where the folder can't be written, TryAgainError where another run
+    holds the lock.
     """
 
-    def __init__(self, targets: Targets) -> None:
+    def __init__(self, targets: Targets, *, lock: bool = True) -> None:
         self.targets = targets
+        self._lock = lock
 
     def check(self) -> None:
         check_targets(self.targets)
@@ -31,7 +33,7 @@ class LocalFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         make_folder(self.targets)
-        with hold_lock(self.targets.receipt):
+        with hold_lock(self.targets.receipt) if self._lock else nullcontext():
             try:
                 recover(self.targets)
                 yield
@@ -48,5 +50,6 @@ class LocalFolder:
         publish(self.targets, written, receipt, overwrite=overwrite)
 
     def is_settled(self) -> bool:
-        refuse_held(self.targets.receipt)
+        if self._lock:
+            refuse_held(self.targets.receipt)
         return not check_commit(self.targets)

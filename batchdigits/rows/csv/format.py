@@ -14,10 +14,13 @@ from batchdigits.files.streams import open_input
 from batchdigits.rows.arrow import BYTES, is_any
 from batchdigits.rows.contract import Format, Sink, Source, Stream
 from batchdigits.rows.options import Machine, ReadOptions
+from batchdigits.threads import require_threads
 
 # Bytes read at once of an output file. No record is longer: its text columns come from an input
 # record of at most 1 MiB.
 BLOCK_BYTES = 1 << 24
+# Arrow's reader of CSV reads ahead. With fewer threads than these it may wait for ever.
+ARROW_THREADS = 8
 
 
 def _open_source(input_file: InputFile, options: ReadOptions, _machine: Machine) -> Source[Any]:
@@ -64,11 +67,12 @@ def _opened(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     """Open some columns of an output file, all of them without any names, as text."""
     import pyarrow.csv as pc
 
+    require_threads(ARROW_THREADS)
     compression = {"gz": "gzip", "zst": "zstd"}.get(split_name(path.name)[2] or "")
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as stream:
         yield pc.open_csv(
             stream,
-            read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
+            read_options=pc.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             parse_options=pc.ParseOptions(newlines_in_values=True),
             convert_options=pc.ConvertOptions(
                 include_columns=columns, column_types=dict.fromkeys(columns, pa.string())

@@ -26,8 +26,10 @@ def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) 
 
 
 def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True) as file:
-        yield from file.iter_batches(columns=columns)
+    with pq.ParquetFile(
+        pa.OSFile(os.fsencode(path)), pre_buffer=False, page_checksum_verification=True
+    ) as file:
+        yield from file.iter_batches(columns=columns, use_threads=False)
 
 
 def _read_schema(path: Path) -> pa.Schema:

@@ -1,0 +1,228 @@
+"""A run over several inputs: what is left out, refused alone, kept, or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
+
+import batchdigits
+from batchdigits.errors import NoInputError
+from batchdigits.predict import main
+
+Run = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `predict` in an empty folder; gives the exit code, the summary and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        workers = [] if "--workers" in arguments else ["--workers", "1"]
+        code = main([*arguments, *workers])
+        captured = capsys.readouterr()
+        return code, json.loads(captured.out or "{}"), captured.err
+
+    return run
+
+
+def deliver(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        suffix = ".parquet" if name.endswith(".parquet") else ".csv"
+        shutil.copy(SAMPLE_DATA / f"digits{suffix}", name)
+
+
+def statuses(summary: dict[str, Any]) -> dict[str, str]:
+    return {entry["input"]: entry["status"] for entry in summary["inputs"]}
+
+
+def names() -> list[str]:
+    """What the shell makes of `*`."""
+    return sorted(path.name for path in Path().iterdir() if not path.name.startswith("."))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--output", "scored.csv"), ("--output", "day.v2.csv.gz")]
+)
+def test_the_same_star_twice_scores_nothing_anew(arguments: tuple[str, ...], run: Run) -> None:
+    """The shell's `*` finds the outputs, the rejects and the receipts of the first run."""
+    shutil.copy(SAMPLE_DATA / "bad.csv", "day.csv")
+    assert run("day.csv", *arguments, "--max-rejects", "100%")[0] == 0
+    found = [name for name in names() if not name.endswith(".json")]
+    assert len(found) == 3
+    code, summary, err = run(*found, "--output", "out/", "--max-rejects", "100%")
+    assert (code, statuses(summary), err) == (0, {"day.csv": "scored"}, "")
+    code, summary, err = run(".", "--output", "out/", "--max-rejects", "100%")
+    assert (code, statuses(summary), err) == (0, {"day.csv": "unchanged"}, "")
+
+
+def test_what_a_receipt_of_another_kind_names_is_an_input(run: Run) -> None:
+    """`forms` writes rows for predict, and says so in a receipt of its own kind."""
+    deliver("day.csv", "cells.csv")
+    assert run("day.csv")[0] == 0
+    receipt = json.loads(Path("day.receipt.json").read_text())
+    receipt["outputs"]["predictions"]["path"] = "cells.csv"
+    Path("cells.receipt.json").write_text(json.dumps({**receipt, "kind": "forms"}))
+    code, summary, _ = run("cells.csv", "--output", "out/")
+    assert (code, statuses(summary)) == (0, {"cells.csv": "scored"})
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", None])
+def test_a_bad_receipt_stops_no_other_input(damage: str | None, run: Run) -> None:
+    deliver("a.csv", "b.csv", "c.parquet")
+    receipt = Path("a.receipt.json")
+    receipt.mkdir() if damage is None else receipt.write_text(damage)
+    code, summary, _ = run(".")
+    assert code in (73, 74)
+    assert sorted(statuses(summary).values()) == ["refused", "scored", "scored"]
+
+
+def test_with_nothing_but_outputs_there_is_no_input(run: Run) -> None:
+    deliver("day.csv")
+    assert run("day.csv")[0] == 0
+    code, _, err = run("day.predictions.csv")
+    assert (code, "is an output that day.receipt.json names" in err) == (66, True)
+    assert run("day.predictions.csv", "--allow-empty")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "colliding",
+    [
+        ("day.csv", "day.parquet"),
+        ("a/day.csv", "b/day.csv", "c/day.parquet"),
+        ("day.csv", "./day.csv"),
+    ],
+)
+def test_inputs_that_would_write_one_name_are_refused_alone(
+    colliding: tuple[str, ...], run: Run
+) -> None:
+    deliver(*colliding, "ok.csv")
+    code, summary, err = run(*colliding, "ok.csv", "--output", "out/")
+    refused = [entry for entry in summary["inputs"] if entry["status"] == "refused"]
+    assert (code, len(refused), len(err.splitlines())) == (2, len(colliding), len(colliding))
+    assert all("write out/day." in entry["error"] for entry in refused)
+    assert statuses(summary)["ok.csv"] == "scored"
+    assert not list(Path("out").glob("day.*"))
+
+
+def test_a_worse_fault_than_a_collision_decides_the_exit_code(run: Run) -> None:
+    deliver("day.csv", "day.parquet", "old.csv", "ok.csv")
+    Path("old.predictions.csv").write_text("somebody's own")
+    Path("empty.csv").touch()
+    assert run("day.csv", "day.parquet", "ok.csv", "empty.csv")[0] == 2
+    assert run("day.csv", "day.parquet", "ok.csv", "empty.csv", "old.csv")[0] == 73
+
+
+@pytest.fixture
+def scored(run: Run) -> Run:
+    """Two inputs that were scored before another bundle was promoted."""
+    deliver("in/a.csv", "in/b.parquet")
+    assert run("in", "--output", "out")[0] == 0
+    return run
+
+
+PROMOTED = ("--bundle", str(FORMAT_1_BUNDLE))
+
+
+@pytest.mark.parametrize("changed", [PROMOTED, ("--probabilities",), ("--keep", "form_id")])
+def test_what_another_bundle_or_other_options_finished_can_be_kept(
+    changed: tuple[str, ...], scored: Run
+) -> None:
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    deliver("in/new.csv")
+    code, summary, _ = scored("in", "--output", "out", *changed)
+    assert (code, sorted(statuses(summary).values())) == (73, ["refused", "refused", "scored"])
+    for check in (("--check",), ()):
+        code, summary, err = scored("in", "--output", "out", *changed, "--on-other", "keep", *check)
+        assert (code, err) == (0, "")
+        assert sorted(statuses(summary).values()) == ["kept", "kept", "unchanged"]
+    assert summary["inputs"][0]["rows_in"] == 1797
+    assert before.items() <= {p.name: p.read_bytes() for p in Path("out").iterdir()}.items()
+    code, summary, _ = scored("in", "--output", "out", *changed, "--on-other", "replace")
+    assert sorted(statuses(summary).values()) == ["scored", "scored", "unchanged"]
+
+
+def test_limits_of_this_run_are_not_for_what_is_kept(run: Run) -> None:
+    shutil.copy(SAMPLE_DATA / "bad.csv", "day.csv")
+    assert run("day.csv", "--max-rejects", "100%")[0] == 0
+    assert run("day.csv")[0] == 3
+    code, summary, err = run("day.csv", "--on-other", "keep", "--probabilities")
+    assert (code, statuses(summary), err) == (0, {"day.csv": "kept"}, "")
+
+
+@pytest.mark.parametrize("spoil", ["input", "output", "receipt"])
+def test_only_complete_outputs_of_the_same_content_are_kept(spoil: str, scored: Run) -> None:
+    """Else new rows of a file that was delivered again would be left out in silence."""
+    if spoil == "input":
+        lines = Path("in/a.csv").read_text().splitlines(keepends=True)
+        Path("in/a.csv").write_text("".join(lines[:-1]))
+    elif spoil == "output":
+        Path("out/a.predictions.csv").write_text("cut")
+    else:
+        Path("out/a.receipt.json").unlink()
+    code, summary, err = scored("in", "--output", "out", *PROMOTED, "--on-other", "keep")
+    assert (code, statuses(summary)) == (73, {"in/a.csv": "refused", "in/b.parquet": "kept"})
+    assert "only what is complete and of the same content is kept" in err
+
+
+@pytest.mark.parametrize("argument", ["in", "in/*.csv", "in/"])
+def test_a_day_without_deliveries_can_be_a_good_day(argument: str, run: Run) -> None:
+    Path("in").mkdir()
+    assert run(argument, "--output", "out")[0] == 66
+    code, summary, err = run(argument, "--output", "out", "--allow-empty")
+    assert (code, summary["inputs"], summary["rows_in"], err) == (0, [], 0, "")
+    assert batchdigits.score(argument, allow_empty=True).exit_code == 0
+    with pytest.raises(NoInputError):
+        batchdigits.score(argument)
+
+
+@pytest.mark.parametrize("argument", ["gone.csv", "gone", "gone/"])
+def test_a_name_that_is_missing_is_no_empty_day(argument: str, run: Run) -> None:
+    assert run(argument, "--allow-empty")[0] == 66
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_a_file_system_without_locks_is_named_and_can_be_used_by_one_run_at_a_time(
+    number: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    deliver("day.csv", "day2.csv")
+    for check in ((), ("--check",)):
+        Path(".day.receipt.json.lock").touch()  # as a killed run leaves it
+        code, _, err = run("day.csv", "day2.csv", *check)
+        assert (code, "has no locks (flock)" in err, "--no-lock" in err) == (73, True, True)
+        Path(".day.receipt.json.lock").unlink(missing_ok=True)
+    code, _, err = run("day.csv", "day2.csv", "--no-lock")
+    assert (code, err) == (0, "")
+    assert batchdigits.score("day.csv", lock=False).inputs[0].status == "unchanged"
+    assert not list(Path().glob(".*"))
+
+
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_a_thread_that_can_not_be_started_is_for_another_time(
+    workers: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    deliver("a.csv", "b.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        code, summary, err = run("a.csv", "b.parquet", "--workers", workers)
+        assert (code, statuses(summary)) == (75, {"a.csv": "refused", "b.parquet": "refused"})
+        assert "a.csv: no thread or process could be started" in err
+        assert not list(Path().glob("*.predictions.*"))
+        assert run("a.csv", "b.parquet")[0] == 0, "one worker needs no other thread"
