@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,17 @@ prepared like the training data. Those of the same writers have 0.01."""
 MANY_ODD = 0.1
 """A share of odd rows above this, beyond chance, is a warning."""
 
-FAINT = 0.3
-"""The darkest pixel of a faint row, as a share of the training data's. Of digits scaled to 0.4 of
-their ink 96 % are read right, to 0.3 88 %, to 0.2 28 %."""
+FAINT = 0.32
+"""The contrast of a faint row, as a share of the training data's darkest pixel. Of digits scaled to
+0.4 of their ink 96 % are read right, to 0.3 88 %, to 0.2 28 %."""
+
+HEAVY = 2.2
+"""The ink of a bold row, by the mean ink of the training data. If the strokes of a scan are six of
+its 32 pixels wider, 2 % of the digits have more, and 88 % are read right; if ink spreads to all
+eight neighbours of a pixel, 75 % have more, and 63 % are read right."""
+
+HEAVY_SHARE = 0.5
+"""The largest share of digits that may be bold."""
 
 EMPTY = 1 / 12
 """The ink of an empty row, as a share of the mean ink of the training data."""
@@ -69,8 +77,7 @@ Measure = Callable[[Any], NDArray[np.float32]]
 Sample = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A count that digits don't give: what the rows look like, and what to do.
 
     name    the count in `Evidence`, or the look
@@ -88,7 +95,8 @@ class Evidence:
 
     rows   judged rows
     empty  rows with next to no ink
-    faint  digits that are far too light
+    faint  digits of far too little contrast
+    heavy  rows of far too much ink
     flat   rows of a single shade
     rough  rows whose neighbouring pixels have little in common, as in noise
     odd    rows with ink that are strange, or have less or more ink than a digit has
@@ -100,6 +108,7 @@ class Evidence:
     empty: int = 0
     faint: int = 0
     flat: int = 0
+    heavy: int = 0
     rough: int = 0
     odd: int = 0
     looks: Mapping[str, int] = field(default_factory=dict)
@@ -117,7 +126,8 @@ class Evidence:
     @property
     def is_odd(self) -> bool:
         """Whether any row counts for a finding."""
-        return bool(self.empty or self.faint or self.flat or self.rough or self.looks)
+        counts = (self.empty, self.faint, self.flat, self.heavy, self.rough)
+        return any(counts) or bool(self.looks)
 
     def __add__(self, other: Evidence) -> Evidence:
         looks = {
@@ -149,7 +159,9 @@ class Evidence:
             return self.empty, self.rows
         if name in ("faint", "flat"):
             return getattr(self, name), self.inked
-        return (self.rough if name == "rough" else self.looks.get(name, 0)), self.drawn
+        if name in ("rough", "heavy"):
+            return getattr(self, name), self.drawn
+        return self.looks.get(name, 0), self.drawn
 
     def finding(self) -> Finding | None:
         """Return what proves that the rows are not upright digits; None without proof."""
@@ -185,15 +197,21 @@ _OTHER_FINDINGS = (
     Finding(
         "faint",
         FAR_SHARE,
-        "looks faint: {count:,} of {rows:,} sampled rows with ink are digits far lighter than the "
-        "training data, as if scaled wrongly; give the largest value that a pixel can have with "
-        "--scale MAX",
+        "looks faint: {count:,} of {rows:,} sampled rows with ink are digits of far less contrast "
+        "than the training data, as if scaled wrongly; give the largest value that a pixel can "
+        "have with --scale MAX",
     ),
     Finding(
         "flat",
         FAR_SHARE,
         "looks like no digits: {count:,} of {rows:,} sampled rows with ink are of a single shade; "
         "check how the cells were cut out, and which columns hold the pixels (--pixels)",
+    ),
+    Finding(
+        "heavy",
+        HEAVY_SHARE,
+        "looks too bold: {count:,} of {rows:,} sampled rows with ink have more than twice the ink "
+        "of the training data; check how cells were made black and white, and cut out",
     ),
     Finding(
         "rough",
@@ -236,6 +254,7 @@ class Judge:
         self._faint = FAINT * reference.darkest
         levels = reference.pixel_counts.sum(axis=0) @ np.arange(DARKEST + 1)
         self._empty = EMPTY * float(levels) / reference.rows
+        self._heavy = HEAVY * float(levels) / reference.rows
         limit = thresholds.strange_above
         self._looks: Collection[Look] = LOOKS
         if measure is None or limit is None:
@@ -272,11 +291,11 @@ class Judge:
 
     def _judge(self, rows: Sample) -> Evidence:
         ink, darkest = rows.sum(axis=1, dtype=np.int64), rows.max(axis=1, initial=0)
-        is_light = darkest <= self._faint
-        is_faint = is_light & (darkest > 0)
+        contrast = darkest - rows.min(axis=1, initial=DARKEST)
+        is_faint = (contrast <= self._faint) & (contrast > 0)
         is_faint[is_faint] = self._correlation(rows[is_faint]) >= SIMILAR
         is_empty = (ink <= self._empty) & ~is_faint
-        is_flat = ~is_empty & (darkest == rows.min(axis=1, initial=DARKEST))
+        is_flat = ~is_empty & (contrast == 0)
         drawn = rows[~(is_empty | is_faint | is_flat)]
         distances = self._distances(drawn)
         breaks_bounds = self._breaks_bounds(ink, darkest) & ~is_empty
@@ -287,6 +306,7 @@ class Judge:
             empty=int(is_empty.sum()),
             faint=int(is_faint.sum()),
             flat=int(is_flat.sum()),
+            heavy=int((ink > self._heavy)[~(is_empty | is_faint | is_flat)].sum()),
             rough=int((_smoothness(drawn) < SMOOTH).sum()),
             odd=int(is_odd.sum()),
             looks=self._count_looks(drawn, distances),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,10 @@ _OTHER_COLUMN = (
     "columns with --pixels"
 )
 _CUT = "check how the cells were cut out"
+_INK = "write 16 for ink and 0 for paper"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A look of images (n, 8, 8).
 
     corrected     the function that makes upright images of them
@@ -53,14 +52,17 @@ class Look:
 
 
 def _shifted(images: Images, down: int, right: int) -> Images:
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    return padded[:, 1 - down : 1 - down + SIDE, 1 - right : 1 - right + SIDE]
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    return padded[:, 2 - down : 2 - down + SIDE, 2 - right : 2 - right + SIDE]
 
 
 def _shift(name: str, down: int, right: int) -> Look:
     """Return the look of images that stand this far down and right of where they should."""
     corrected = lambda images: _shifted(images, -down, -right)  # noqa: E731
-    name = f"shifted by one pixel {name}"
+    far = max(abs(down), abs(right)) == 2
+    name = f"shifted by {'two pixels' if far else 'one pixel'} {name}"
+    if far:
+        return Look(name, corrected, _CUT, SHIFTED_SHARE)
     if not down:
         return Look(name, corrected, _OTHER_COLUMN, SIDEWAYS_SHARE)
     if right:
@@ -78,7 +80,17 @@ _SORTED = Look(
     "sort the pixel columns by number, or name them with --pixels",
 )
 
-LOOKS = (
+
+def _inverted(images: Images) -> Images:
+    """Swap ink and paper, and let the result have ink from 0 to 16, as faint images have not."""
+    lightest = images.min(axis=(1, 2), keepdims=True)
+    darkest = images.max(axis=(1, 2), keepdims=True).astype(np.float32)
+    ink = (darkest - images) * (DARKEST / np.maximum(darkest - lightest, 1))
+    inverted: Images = np.rint(ink).astype(images.dtype)
+    return inverted
+
+
+_TURNED = (
     Look("transposed (column by column)", lambda images: images.transpose(0, 2, 1)),
     Look("turned by 90 degrees counter-clockwise", lambda i: np.rot90(i, 3, (1, 2))),
     Look("turned by 180 degrees", lambda i: np.rot90(i, 2, (1, 2))),
@@ -86,11 +98,23 @@ LOOKS = (
     Look("mirrored left to right", lambda images: images[:, :, ::-1]),
     Look("mirrored top to bottom", lambda images: images[:, ::-1]),
     Look("mirrored on its rising diagonal", lambda i: np.rot90(i, 2, (1, 2)).transpose(0, 2, 1)),
-    Look(
-        "inverted (white on black)",
-        lambda images: DARKEST - images,
-        "write 16 for ink and 0 for paper",
+)
+
+_INVERTED = (
+    Look("inverted (white on black)", _inverted, _INK),
+    *(
+        Look(
+            f"inverted (white on black) and {look.name}",
+            lambda images, look=look: look.corrected(_inverted(images)),  # type: ignore[misc]
+            f"{_INK}, and {look.fix}",
+        )
+        for look in _TURNED
     ),
+)
+
+LOOKS = (
+    *_TURNED,
+    *_INVERTED,
     _SORTED,
     _shift("to the right", 0, 1),
     _shift("to the left", 0, -1),
@@ -100,6 +124,8 @@ LOOKS = (
     _shift("down and to the left", 1, -1),
     _shift("up and to the right", -1, 1),
     _shift("up and to the left", -1, -1),
+    _shift("to the right", 0, 2),
+    _shift("to the left", 0, -2),
 )
 
 

@@ -17,6 +17,7 @@ class Pool:
         self._judged = self._published = Evidence()
         self._files = 0
         self._counts: DriftCounts | None = None
+        self._only: Drift | None = None
         self._suspects: list[tuple[str, Evidence]] = []
 
     def judge(self, drift: Drift) -> str | None:
@@ -38,6 +39,7 @@ class Pool:
         """Add what was published of a file, in this run or before; it was judged already."""
         if drift.evidence is None or drift.counts is None:
             return
+        self._only = drift if self._counts is None else None
         self._published += drift.evidence
         self._counts = drift.counts if self._counts is None else self._counts + drift.counts
         if drift.evidence.is_odd:
@@ -56,5 +58,7 @@ class Pool:
         """Measure the drift of all published files together."""
         if self._counts is None:
             return NOT_MEASURED
+        if self._only is not None:
+            return self._only
         is_usual = self.finding is None
         return self._meter.measure(self._counts, self._published, is_usual=is_usual)

@@ -56,6 +56,14 @@ LOOKS: dict[str, tuple[Look, str]] = {
     "shifted by one pixel up and to the right": (lambda x: shifted(x, -1, 1), "cut out"),
     "shifted by one pixel up and to the left": (lambda x: shifted(x, -1, -1), "cut out"),
     "noise": (lambda x: noise(len(x)), "in which order"),
+    "too bold": (lambda x: spread(spread(x, np.maximum), np.maximum), "how cells were made"),
+    "inverted (white on black) and transposed": (
+        lambda x: 16 - x.transpose(0, 2, 1),
+        "write 16 for ink and 0 for paper, and write the pixels row by row",
+    ),
+    "inverted (white": (lambda x: 8 - x / 2, "write 16 for ink"),
+    "shifted by two pixels to the left": (lambda x: shifted(x, 0, -2), "cut out"),
+    "faint": (lambda x: 6 + x / 4, "--scale MAX"),
     "of a single shade": (lambda x: x * 0 + 7, "how the cells were cut out"),
     "scaled to 0..1:": (lambda x: x / 16, "add --scale 1;"),
     "scaled to 0..255": (lambda x: np.rint(x * 255 / 16), "add --scale 255;"),
@@ -70,8 +78,8 @@ def noise(rows: int) -> Images:
 
 
 def shifted(x: Images, down: int, right: int) -> Images:
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    return padded[:, 1 - down : 9 - down, 1 - right : 9 - right]
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2)))
+    return padded[:, 2 - down : 10 - down, 2 - right : 10 - right]
 
 
 def packaged_judge() -> Judge:
