@@ -88,7 +88,7 @@ class Bundle:
         strangeness: bool = False,
         pixels: str | None = None,
         scale: float | None = None,
-    ) -> pa.Table:
+    ) -> pa.Table | pd.DataFrame:
         """Score rows in memory. The result has the same number of rows, in the same order.
 
         rows           an Arrow table or record batch or a pandas DataFrame with pixel columns of a
@@ -101,7 +101,8 @@ class Bundle:
         scale          the largest value that a pixel can have, if that is not 16
 
         Returns the other columns, `prediction` (of the labels' type), `confidence` (float32, 0..1),
-        and `decision` and `cause` (text), unless the bundle knows neither ink nor threshold. Warns
+        and `decision` and `cause` (text), unless the bundle knows neither ink nor threshold: as a
+        DataFrame with the same index for a DataFrame, else as an Arrow table. Warns
         with BatchdigitsWarning if the rows as a whole do not look like digits. Raises
         UnusableInputError, naming the first 20 rows, if any row can't be scored; UsageError for a
         threshold outside 0..1; UsageError or BundleError if strangeness can't be measured.
@@ -109,7 +110,7 @@ class Bundle:
         import pyarrow as pa
 
         from batchdigits.monitoring.suspicion import Suspicion
-        from batchdigits.rows.memory import WHERE, check_table, to_table
+        from batchdigits.rows.memory import WHERE, as_given, check_table, to_table
         from batchdigits.rows.pixels import refuse_reserved
         from batchdigits.scoring.batches import warn_of
 
@@ -124,7 +125,8 @@ class Bundle:
         for batch in batches:
             suspicion.add(batch)
         warn_of(suspicion)
-        return pa.Table.from_batches(predictions, schema=scorer.schema(schema))
+        table = pa.Table.from_batches(predictions, schema=scorer.schema(schema))
+        return as_given(rows, table)
 
     @with_keywords
     def score_batches(
@@ -167,6 +169,22 @@ class Bundle:
         threshold = parse_review_below(review_below)
         options = ScoreOptions(probabilities, threshold, strangeness)
         return Scorer.of(self.file, self.engine, options)
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        from batchdigits.html import facts_table
+
+        facts, engine = self.manifest, self._engine
+        return facts_table(
+            f"bundle {facts.name}@{facts.version}",
+            {
+                "classes": listing(str(label) for label in facts.classes.values),
+                "digest": short_digest(self.digest),
+                "signed by": self.signed_by or "no key was asked for",
+                "engine": engine if isinstance(engine, str) else type(engine).__name__,
+                "file": self.path,
+            },
+        )
 
     def __repr__(self) -> str:
         facts, digest = self.manifest, short_digest(self.digest)

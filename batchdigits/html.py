@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 
@@ -21,8 +21,22 @@ def element(name: str, *children: str, **attributes: object) -> str:
     return f"<{name}{written}>{''.join(children)}</{name}>"
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+def table(
+    header: Sequence[object], rows: Iterable[Sequence[object]], *, caption: object = ""
+) -> str:
     """Return rows as a table under a header, every cell escaped."""
+    above = element("caption", escaped(caption)) if caption else ""
     titles = (element("th", escaped(cell), scope="col") for cell in header)
     lines = (element("tr", *(element("td", escaped(cell)) for cell in row)) for row in rows)
-    return element("table", element("thead", element("tr", *titles)), element("tbody", *lines))
+    return element(
+        "table", above, element("thead", element("tr", *titles)), element("tbody", *lines)
+    )
+
+
+def facts_table(caption: object, facts: Mapping[str, object]) -> str:
+    """Return names and values as a table of two columns, every cell escaped."""
+    lines = (
+        element("tr", element("th", escaped(name), scope="row"), element("td", escaped(value)))
+        for name, value in facts.items()
+    )
+    return element("table", element("caption", escaped(caption)), element("tbody", *lines))

@@ -4,10 +4,12 @@ import json
 import pydoc
 import re
 import warnings
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +25,7 @@ from batchdigits.errors import (
     UsageError,
 )
 from batchdigits.evaluate import main
+from batchdigits.scoring.receipt import Receipt
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +53,46 @@ def test_every_kind_of_rows_gets_the_same_predictions(
         pixels.astype(np.float64),
         np.asfortranarray(pixels),
         table.to_batches()[0],
-        table.to_pandas(),
     ):
         assert bundle.predict(rows).select(["prediction", "confidence"]).equals(expected)
+    frame = bundle.predict(table.to_pandas())
+    assert frame["prediction"].tolist() == expected["prediction"].to_pylist()
+    assert frame["confidence"].tolist() == expected["confidence"].to_pylist()
+
+
+@pytest.mark.parametrize("index", ["text", "multi", "repeated"])
+def test_a_data_frame_comes_back_as_one_with_its_index(
+    bundle: batchdigits.Bundle, table: pa.Table, index: str
+) -> None:
+    frame = table.slice(0, 6).to_pandas()
+    frame.index = {
+        "text": pd.Index([f"r{row}" for row in range(6)], name="key"),
+        "multi": pd.MultiIndex.from_product([["a", "b"], [1, 2, 3]]),
+        "repeated": pd.Index([7, 7, 7, 1, 1, 0]),
+    }[index]
+    result = bundle.predict(frame)
+    assert isinstance(result, pd.DataFrame)
+    assert result.index.equals(frame.index)
+    assert list(result.columns[-4:]) == ["prediction", "confidence", "decision", "cause"]
+    assert result["decision"].tolist() == ["accept"] * 6
+    assert not isinstance(result["decision"].dtype, pd.CategoricalDtype)
+    assert bundle.predict(frame.iloc[:0]).index.equals(frame.index[:0])
+
+
+def test_bundle_summary_and_receipt_show_themselves_as_tables(
+    bundle: batchdigits.Bundle, table: pa.Table, tmp_path: Path
+) -> None:
+    source = tmp_path / "<i>forms.parquet"
+    pq.write_table(table, source)
+    summary = batchdigits.score(source)
+    receipt = Receipt.read(Path(str(summary.inputs[0].receipt)))
+    shown = [each._repr_html_() for each in (bundle, summary, receipt)]
+    for text in shown:
+        ET.fromstring(text)  # noqa: S314  # our own text
+    assert "digits@2" in shown[0]
+    assert "<td>100</td>" in shown[1]
+    assert "&lt;i&gt;forms.parquet" in shown[1]
+    assert "&lt;i&gt;forms.parquet" in shown[2]
 
 
 def test_other_columns_come_back_in_order(bundle: batchdigits.Bundle, table: pa.Table) -> None:

@@ -28,8 +28,9 @@ class BundleModel:
 
         Raises UnusableInputError, naming the rows, if any row can't be scored.
         """
-        scored = self.bundle.predict(model_input).select(COLUMNS).to_pandas()
-        return scored.set_axis(getattr(model_input, "index", scored.index))
+        scored = self.bundle.predict(model_input)
+        frame = scored.to_pandas() if hasattr(scored, "to_pandas") else scored
+        return frame[list(COLUMNS)]
 
 
 def _load_pyfunc(data_path: str) -> BundleModel:

@@ -41,6 +41,17 @@ def to_table(rows: Any) -> pa.Table:
     )
 
 
+def as_given(rows: Any, table: pa.Table) -> Any:
+    """Return the results for rows: a DataFrame with the same index for a DataFrame, else a table.
+
+    Columns of few texts become plain text, not categories that the next comparison would trip on.
+    """
+    if isinstance(rows, (pa.Table, pa.RecordBatch, np.ndarray)):
+        return table
+    frame = table.to_pandas(strings_to_categorical=False)
+    return frame.set_axis(rows.index, axis="index")
+
+
 def layout_of(schema: pa.Schema, options: ReadOptions, where: str) -> ArrowLayout:
     """Find the pixels and the pass-through columns of record batches with a schema.
 

@@ -102,6 +102,25 @@ class Receipt:
     def read_options(self) -> ReadOptions:
         return ReadOptions.of_facts(self.key.options)
 
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        from batchdigits.html import facts_table
+
+        counts = self.counts
+        return facts_table(
+            f"receipt of {self.input}",
+            {
+                "bundle": f"{self.key.bundle['name']}@{self.key.bundle['version']}",
+                "rows in": f"{counts.rows_in:,}",
+                "predicted": f"{counts.rows_predicted:,}",
+                "rejected": f"{counts.rows_rejected:,}",
+                "to review": "" if counts.rows_to_review is None else f"{counts.rows_to_review:,}",
+                "drift": "" if self.drift.value is None else self.drift.value,
+                "finished": self.times.get("finished", ""),
+                "predictions": self.predictions.path,
+            },
+        )
+
     def facts(self) -> dict[str, Any]:
         """Return the receipt as its file holds it, without `outputs`, which the commit adds."""
         counts = self.counts.facts()

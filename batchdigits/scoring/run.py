@@ -32,7 +32,7 @@ from batchdigits.scoring.options import RunOptions, RunPolicy
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.scoring.watch import make_judge
-from batchdigits.text import count_of, listing, one_line
+from batchdigits.text import SHOWN_PROBLEMS, count_of, listing, one_line
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -67,6 +67,28 @@ class RunSummary(Counts):
             f"{count_of(self.rows_in, 'row')} in, {self.rows_predicted} predicted, "
             f"{self.rows_rejected} rejected>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        from batchdigits.html import table
+
+        shown = self.inputs[:SHOWN_PROBLEMS]
+        header = ["input", "status", "rows in", "predicted", "rejected", "to review", "error"]
+        rows = [
+            [
+                each.input,
+                each.status,
+                each.rows_in,
+                each.rows_predicted,
+                each.rows_rejected,
+                "" if each.rows_to_review is None else each.rows_to_review,
+                each.error or "",
+            ]
+            for each in shown
+        ]
+        left = len(self.inputs) - len(shown)
+        more = f"; {left} more inputs" if left else ""
+        return table(header, rows, caption=f"exit code {self.exit_code}{more}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as the JSON line holds it."""
