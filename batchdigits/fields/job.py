@@ -166,10 +166,9 @@ class _Run:
         except BaseException:
             stream.abort()
             raise
-        return (
-            WrittenFile(targets.predictions, stream.digest(), stream.bytes_written),
-            self._ledger(cells, counts),
-        )
+        path, digest = targets.predictions, stream.digest()
+        written = WrittenFile(path, digest, stream.bytes_written, stream.inode)
+        return written, self._ledger(cells, counts)
 
     def _runs(self, wanted: Wanted, *, first: bool = False) -> Iterator[Runs]:
         for file in self._files:

@@ -161,19 +161,18 @@ class _Work:
             wanted = self._receipt(Counter(), started)
             if old is not None and old.is_same_work(wanted) and old.output_matches():
                 return Applied(output, old, "unchanged")
-            if not overwrite:
+            is_there = output.exists() or self._targets.receipt.exists()
+            if is_there and not overwrite:
                 self._refuse_foreign(old)
             counts: Counter[str] = Counter()
             written = self._write(counts)
             receipt = self._receipt(counts, started)
-            self._place.publish([written], receipt.facts())
+            self._place.publish([written], receipt.facts(), overwrite=overwrite or is_there)
         return Applied(output, receipt, "reviewed")
 
     def _refuse_foreign(self, old: ReviewedReceipt | None) -> None:
         """Refuse to replace a file unless all that went into it goes into the new one too."""
         output = self._targets.predictions
-        if not (output.exists() or self._targets.receipt.exists()):
-            return
         fix = "move it away, or replace it with --overwrite"
         if old is None:
             raise OutputError(f"{output}: exists, and no receipt says what it came from; {fix}")
@@ -224,7 +223,8 @@ class _Work:
         except BaseException:
             stream.abort()
             raise
-        return WrittenFile(self._targets.predictions, stream.digest(), stream.bytes_written)
+        path, digest = self._targets.predictions, stream.digest()
+        return WrittenFile(path, digest, stream.bytes_written, stream.inode)
 
     def _reviewed(self, schema: pa.Schema, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
         """Yield the predictions with the decisions in them."""
