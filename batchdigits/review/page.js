@@ -335,12 +335,16 @@ async function readOthers() {
 }
 
 async function finish() {
-  looking = false;
-  await readOthers();
-  disputed = disagreements();
-  if (!disputed.length) disputed = null;
-  single = false;
+  looking = single = false;
+  const known = disagreements();
+  disputed = known.length ? known : null;
   draw();
+  await readOthers();
+  const found = disagreements();
+  if (!disputed && found.length && !element("end").hidden) {
+    disputed = found;
+    draw();
+  }
 }
 
 // ---- drawing
