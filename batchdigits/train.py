@@ -73,8 +73,10 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
     group.add_argument(
         "--data",
+        action="append",
         metavar="FILE",
-        help="CSV or Parquet file of labelled rows (default: scikit-learn's digits)",
+        help="CSV or Parquet file of labelled rows, a folder or a glob; give it again for more "
+        "(default: scikit-learn's digits)",
     )
     group.add_argument(
         "--label", default="label", metavar="COLUMN", help="column of labels (default: label)"
@@ -197,6 +199,8 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     }
     names = (option.name for option in fields(TrainOptions))
     others = {name: given[name] for name in names if given.get(name) is not None}
+    if "data" in others:
+        others["data"] = tuple(others["data"])
     rows = ReadOptions.of_flags(arguments)
     return TrainOptions(settings=settings, rows=rows, **others).checked()
 
@@ -205,6 +209,7 @@ def _report(result: TrainResult) -> None:
     """Log the scores as a table, and what was done in one line."""
     import logging
 
+    from batchdigits.packing.card import describe_chosen
     from batchdigits.report.training import format_scores, format_sweep
 
     logger = logging.getLogger("batchdigits")
@@ -218,6 +223,8 @@ def _report(result: TrainResult) -> None:
         *(contents.split["train"], contents.data["rows"], result.fit_seconds),
         *(contents.scores.accuracy, result.path),
     )
+    if "chosen" in contents.data:
+        logger.warning("%s", describe_chosen(contents.data))
     review = contents.thresholds.facts
     if "review_below" in review:
         logger.info(

@@ -232,9 +232,15 @@ def _evaluate_input(
             on_progress(tally.counts.rows_in, rows.source.progress(), rows.name)
     if tally.counts.rows_in:
         refuse_useless(rows.name, rows.label, [tally])
-    digest = counts.bundle.manifest.data.get("digest")
-    trained_on = digest is not None and digest == rows.source.digest()
+    trained_on = rows.source.digest() in _digests(counts.bundle.manifest.data)
     return InputTally(rows.name, tally, suspicion.verdict(suspicion.evidence()), trained_on)
+
+
+def _digests(data: Mapping[str, Any]) -> set[object]:
+    """Return the digests of the files that a bundle learnt from."""
+    files = data.get("files")
+    parts = [part for part in files if isinstance(part, dict)] if isinstance(files, list) else []
+    return {data.get("digest"), *(part.get("digest") for part in parts)} - {None}
 
 
 class _LabelledCounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +86,24 @@ def find_file(path: str) -> InputFile:
         raise UsageError(f"--data {path}: name one CSV or Parquet file")
     check_content(expanded.inputs[0])
     return expanded.inputs[0]
+
+
+def find_files(names: Sequence[str]) -> list[InputFile]:
+    """Return the input files that `--data` names, each content checked.
+
+    Raises UsageError for `-` and for a file that is named twice, and as `check_content`.
+    """
+    files = list(expand_inputs(names).inputs)
+    seen: dict[tuple[int, int], str] = {}
+    for file in files:
+        if file.path is None:
+            raise UsageError("--data -: name CSV or Parquet files, not standard input")
+        check_content(file)
+        facts = file.path.stat()
+        first = seen.setdefault((facts.st_dev, facts.st_ino), file.name)
+        if first is not file.name:
+            raise UsageError(f"{file.name}: is the same file as {first}; name it once")
+    return files
 
 
 def named_column(rows: Rows, name: str, where: str = "") -> pa.Array:

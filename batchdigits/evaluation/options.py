@@ -12,6 +12,10 @@ from batchdigits.text import listing
 
 DEFAULT_LABEL = "label"
 
+CHOSEN, CHANCE = "chosen", "chance"
+"""The columns of labelled rows that come from a review: why it chose a row, and with what
+probability."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledOptions(ReadOptions):

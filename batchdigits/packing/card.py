@@ -8,7 +8,7 @@ from typing import Any
 from batchdigits.archive.manifest import Manifest
 from batchdigits.files.digest import digest_bytes
 from batchdigits.packing.contents import Scores
-from batchdigits.text import markdown, printable
+from batchdigits.text import count_of, markdown, printable
 
 TUTORIAL_DIGITS = "sklearn.datasets.load_digits"
 """The manifest's `data.source` of a model that learned scikit-learn's digits."""
@@ -97,7 +97,24 @@ def _data(manifest: Manifest) -> str:
         )
     else:
         how = f"All {split['train']} rows trained the model; none were held out."
-    return f"{data['description']}. {data['rows']} rows, digest `{data['digest']}`. {how}"
+    chosen = f" {_sentence(describe_chosen(data))}" if "chosen" in data else ""
+    return f"{data['description']}. {data['rows']} rows, digest `{data['digest']}`. {how}{chosen}"
+
+
+def describe_chosen(data: Mapping[str, Any]) -> str:
+    """Say what it means that a review chose some of the rows, from the manifest's `data`."""
+    chosen = data["chosen"]
+    rows = sum(chosen.values())
+    return (
+        f"{rows} of {count_of(data['rows'], 'row')} were chosen by a review, "
+        f"{chosen.get('doubtful', 0)} of them because the network was unsure: they are not a fair "
+        "sample, so on all rows of their source the accuracy is higher than measured here, and a "
+        "threshold for --max-error could accept more"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _accuracy(manifest: Manifest, scores: Scores) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from batchdigits.errors import UsageError
+from batchdigits.evaluation.options import CHANCE, CHOSEN, DEFAULT_LABEL
 from batchdigits.files.atomic import check_output, replace_file
 from batchdigits.files.names import split_name
 from batchdigits.images import PIXELS
@@ -16,10 +17,7 @@ from batchdigits.review.apply import Opened
 from batchdigits.review.document import DOUBTFUL, SAMPLE
 from batchdigits.rows.formats import find_format
 
-CHOSEN = "chosen"
-"""The column that says how a row was chosen: `doubtful` or `sample`."""
-
-COLUMNS = ("label", CHOSEN, "chance", "decided_who", "decided_at", "source", "row")
+COLUMNS = (DEFAULT_LABEL, CHOSEN, CHANCE, "decided_who", "decided_at", "source", "row")
 """The columns after the pixels."""
 
 
@@ -41,17 +39,17 @@ def labelled_rows(opened: Opened) -> pa.Table:
     pixels = [cell.pixels for cell, _ in rows]
     flat = np.concatenate([np.zeros(0, np.float32), *pixels]).astype(np.float32)
     values = {
-        "label": [opened.review.labels[decision.value] for _, decision in rows],
+        DEFAULT_LABEL: [opened.review.labels[decision.value] for _, decision in rows],
         CHOSEN: [cell.kind for cell, _ in rows],
-        "chance": [chance[cell.kind] for cell, _ in rows],
+        CHANCE: [chance[cell.kind] for cell, _ in rows],
         "decided_who": [",".join(decision.by) for _, decision in rows],
         "decided_at": [decision.at for _, decision in rows],
         "source": [Path(opened.review.files[cell.file].path).name for cell, _ in rows],
         "row": [cell.row for cell, _ in rows],
     }
-    kinds = {"chance": pa.float64(), "row": pa.int64()}
+    kinds = {CHANCE: pa.float64(), "row": pa.int64()}
     columns = {name: pa.array(values[name], kinds.get(name, pa.string())) for name in COLUMNS}
-    columns["label"] = _typed(columns["label"], opened.review.labels)
+    columns[DEFAULT_LABEL] = _typed(columns[DEFAULT_LABEL], opened.review.labels)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(flat), PIXELS)
     return pa.table({"pixels": lists, **columns})
 
@@ -77,7 +75,7 @@ def write_rows(table: pa.Table, path: Path) -> None:
         pixels = {f"pixel_{i}": pa.array(np.ascontiguousarray(flat[:, i])) for i in range(PIXELS)}
         table = pa.table({**pixels, **{name: table[name] for name in COLUMNS}})
     stream = io.BytesIO()
-    sink = find_format(str(kind)).open_sink(stream, table.schema, ("label", CHOSEN))
+    sink = find_format(str(kind)).open_sink(stream, table.schema, (DEFAULT_LABEL, CHOSEN))
     for batch in table.to_batches():
         sink.write(sink.encode(batch))
     sink.close()

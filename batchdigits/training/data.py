@@ -1,11 +1,13 @@
-"""Labelled rows: scikit-learn's digits, or a CSV or Parquet file with a column of labels."""
+"""Labelled rows: scikit-learn's digits, or CSV and Parquet files with a column of labels."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,17 @@ from numpy.typing import NDArray
 
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.errors import UnusableInputError
-from batchdigits.evaluation.labels import check_utf8, find_file
-from batchdigits.evaluation.options import LabelledOptions
+from batchdigits.evaluation.labels import check_utf8, find_files
+from batchdigits.evaluation.options import CHANCE, CHOSEN, LabelledOptions
+from batchdigits.files.digest import digest_bytes
+from batchdigits.files.names import InputFile
 from batchdigits.packing.card import TUTORIAL_DIGITS
 from batchdigits.rows.contract import Source
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.formats import find_format, open_source
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.rejects import REASONS, Reject
-from batchdigits.text import count_of
+from batchdigits.text import count_of, listing
 
 MAX_LABEL = 200
 """Characters of a label at most; a class has a name, not a page."""
@@ -39,9 +43,12 @@ class Labelled:
     targets      int64 (n,): the number of each row's class, its place in `binarizer.classes_`
     binarizer    LabelBinarizer(neg_label=0, pos_label=1) fitted on all labels
     description  the data in one line
-    digest       "sha256:…" of the file; for scikit-learn's digits that of the pixels as
+    digest       "sha256:…" of the file; of several files that of their digests, a line each;
+                 for scikit-learn's digits that of the pixels as
                  little-endian float64 followed by the labels as little-endian int64
-    source       the file's path as given, or "sklearn.datasets.load_digits"
+    source       the files' paths as given, or "sklearn.datasets.load_digits"
+    parts        of several files: the path, digest and number of rows of each
+    chosen       rows that a review chose, by why it did: `doubtful` or `sample`
     """
 
     pixels: NDArray[np.float64]
@@ -50,6 +57,8 @@ class Labelled:
     description: str
     digest: str
     source: str
+    parts: tuple[tuple[str, str, int], ...] = ()
+    chosen: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -59,7 +68,14 @@ class Labelled:
     def as_facts(self) -> dict[str, Any]:
         """The data as plain JSON values, for the manifest."""
         names = ("description", "digest", "source")
-        return {"rows": len(self.targets), **{name: getattr(self, name) for name in names}}
+        facts = {"rows": len(self.targets), **{name: getattr(self, name) for name in names}}
+        if self.parts:
+            facts["files"] = [
+                {"path": path, "digest": digest, "rows": rows} for path, digest, rows in self.parts
+            ]
+        if self.chosen:
+            facts["chosen"] = dict(self.chosen)
+        return facts
 
     def part(self, rows: NDArray[np.int64]) -> Labelled:
         """Some of the rows."""
@@ -82,21 +98,71 @@ def load_tutorial_digits() -> Labelled:
     )
 
 
-def read_labelled(path: str, label: str, options: ReadOptions) -> Labelled:
-    """The rows of a CSV or Parquet file and the labels in its column `label`.
+def read_labelled(names: Sequence[str], label: str, options: ReadOptions) -> Labelled:
+    """The rows of CSV and Parquet files, folders and globs, with their labels in column `label`.
 
     Labels are whole numbers, floats that are whole, booleans or text; a CSV's are text, unless all
-    are plain whole numbers. Raises NoInputError, or UnusableInputError for a missing column, a row
-    that predict would reject, a row without a label, or fewer than two classes.
+    are plain whole numbers. Raises UsageError for a file that is named twice or for standard input,
+    NoInputError, or UnusableInputError for a missing column, a row that predict would reject, a row
+    without a label, labels of several kinds, or fewer than two classes.
     """
-    input_file = find_file(path)
-    wanted = LabelledOptions(**{**asdict(options), "keep": ()}, label=label)
+    files = [_read_file(file, label, options) for file in find_files(names)]
+    where = listing(file.name for file in files)
+    pixels = np.concatenate([file.pixels for file in files])
+    labels = _joined([file.labels for file in files], label, where)
+    digest = files[0].digest
+    if len(files) > 1:
+        digest = digest_bytes("\n".join(file.digest for file in files).encode())
+    data = label_rows(pixels, labels, f"labelled rows of {where}, column {label}", digest, where)
+    chosen = sum((file.chosen for file in files), start=Counter[str]())
+    parts = tuple((file.name, file.digest, len(file.labels)) for file in files)
+    return replace(data, parts=parts if len(parts) > 1 else (), chosen=dict(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of labelled rows; `chosen` counts those that a review chose, by why it did."""
+
+    name: str
+    digest: str
+    pixels: NDArray[np.float64]
+    labels: NDArray[Any]
+    chosen: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _FileOptions(LabelledOptions):
+    """The column of labels, and the one that says why a review chose a row, where there is one."""
+
+    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
+        wanted = LabelledOptions.select(self, names, where)
+        is_of_review = {CHOSEN, CHANCE} <= set(names)
+        return [*wanted, CHOSEN] if is_of_review and CHOSEN not in wanted else wanted
+
+
+def _read_file(input_file: InputFile, label: str, options: ReadOptions) -> _File:
+    name = input_file.name
+    wanted = _FileOptions(**{**asdict(options), "keep": ()}, label=label)
     with closing(open_source(input_file, wanted)) as source:
-        pixels, labels = _read(source, path)
+        pixels, columns = _read(source, name)
     source.verify_unchanged()
-    values = _label_values(labels, label, path, is_text_file=find_format(input_file.kind).is_text)
-    return label_rows(
-        pixels, values, f"labelled rows of {path}, column {label}", source.digest(), path
+    is_text_file = find_format(input_file.kind).is_text
+    values = _label_values(columns[0], label, name, is_text_file=is_text_file)
+    chosen = Counter(columns[1].to_pylist() if len(columns) > 1 else [])
+    return _File(name, source.digest(), pixels, values, chosen)
+
+
+def _joined(parts: Sequence[NDArray[Any]], label: str, where: str) -> NDArray[Any]:
+    """Labels of several files as one array: 3, 3.0 and "3" are the same label."""
+    kinds = {part.dtype.kind for part in parts}
+    if len(kinds) == 1:
+        return np.concatenate(parts)
+    if "b" not in kinds:
+        with suppress(ValueError):  # a text that is no whole number
+            return np.concatenate([part.astype(np.int64) for part in parts])
+    raise UnusableInputError(
+        f"{where}: the labels in column {label!r} are of different kinds, numbers in one file and "
+        "text or booleans in another; write them alike"
     )
 
 
@@ -127,10 +193,10 @@ def label_rows(
     return Labelled(pixels.astype(np.float64), targets, binarizer, description, digest, source)
 
 
-def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], pa.ChunkedArray]:
-    """All pixels and the column of labels; UnusableInputError if any row can't be scored."""
+def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], list[pa.ChunkedArray]]:
+    """All pixels and the other columns; UnusableInputError if any row can't be scored."""
     pixels: list[NDArray[Any]] = []
-    labels: list[pa.Array] = []
+    columns: list[list[pa.Array]] = [[] for _ in source.schema]
     row, line, rejected, first = 1, source.first_line or 0, 0, ""
     for block in source.blocks():
         rows = source.check(block)
@@ -138,7 +204,8 @@ def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], pa.Chunk
             first = _described(rows.rejects[0], row, line)
         rejected += len(rows.rejects)
         pixels.append(rows.pixels)
-        labels.append(rows.passthrough.column(0))
+        for parts, column in zip(columns, rows.passthrough.columns, strict=True):
+            parts.append(column)
         row += rows.rows
         line += rows.lines
     if rejected:
@@ -147,7 +214,7 @@ def _read(source: Source[Any], path: str) -> tuple[NDArray[np.float64], pa.Chunk
         )
     if not sum(map(len, pixels)):
         raise UnusableInputError(f"{path}: no rows, expected labelled rows")
-    return np.concatenate(pixels).astype(np.float64), pa.chunked_array(labels)
+    return np.concatenate(pixels).astype(np.float64), [pa.chunked_array(parts) for parts in columns]
 
 
 def _described(reject: Reject, first_row: int, first_line: int) -> str:

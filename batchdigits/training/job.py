@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -201,12 +202,12 @@ def _check_destination(options: TrainOptions) -> None:
         )
     path = check_output(options.output, overwrite=options.overwrite, suffix=".bundle", fix=_FIX)
     if path.exists():
-        _check_replaceable(path, options.data)
+        _check_replaceable(path, options.data or ())
 
 
-def _check_replaceable(path: Path, data: str | None) -> None:
+def _check_replaceable(path: Path, data: Sequence[str]) -> None:
     """Refuse to replace anything but a bundle."""
-    if data is not None and Path(data).exists() and path.samefile(data):
+    if any(Path(name).exists() and path.samefile(name) for name in data):
         raise UsageError(f"--output {path}: is the file to learn from; name another")
     try:
         read_bundle(path)

@@ -19,7 +19,7 @@ class TrainOptions:
     """The flags of `python -m batchdigits.train`.
 
     settings    values by name that differ from the recipe's (`settings.Settings`)
-    data        a labelled CSV or Parquet file; None: scikit-learn's digits
+    data        labelled CSV and Parquet files, folders and globs; None: scikit-learn's digits
     label       its label column
     rows        how its rows are read
     test_share  share of the rows held out, 0..1; with 0 all rows train, and the accuracy comes from
@@ -34,7 +34,7 @@ class TrainOptions:
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
-    data: str | None = None
+    data: tuple[str, ...] | None = None
     label: str = "label"
     rows: ReadOptions = field(default_factory=ReadOptions)
     test_share: float = 0.3
@@ -120,5 +120,7 @@ def command_line(options: TrainOptions) -> str:
     words = ["python", "-m", "batchdigits.train"]
     for name in dict.fromkeys(_ORDER):
         if name in values:
-            words += [f"--{name.replace('_', '-')}", str(values[name]).removesuffix(".0")]
+            several = values[name] if isinstance(values[name], tuple) else (values[name],)
+            for value in several:
+                words += [f"--{name.replace('_', '-')}", str(value).removesuffix(".0")]
     return shlex.join(words + options.rows.words())

@@ -56,7 +56,7 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:
     options = TrainOptions(
         settings={"arch": "cnn", "epochs": 3},
-        data="my rows.csv",
+        data=("my rows.csv",),
         test_share=0,
         folds=5,
         rows=replace(TrainOptions().rows, scale=255, header=False, delimiter=";"),
@@ -72,12 +72,12 @@ def test_the_command_line_names_the_network_and_every_setting_that_was_given() -
     """In the order of the flags, whatever the order in which they were given."""
     options = TrainOptions(
         settings={"copies": 0, "epochs": 3, "dropout": 0.0, "recipe": "article", "seed": 7},
-        data="rows.csv",
+        data=("rows.csv", "more/"),
         max_error="5%",
         name="forms",
         folds=5,
     )
     assert command_line(options) == (
-        "python -m batchdigits.train --arch mlp --recipe article --data rows.csv --dropout 0 "
-        "--epochs 3 --copies 0 --seed 7 --max-error 5% --name forms"
+        "python -m batchdigits.train --arch mlp --recipe article --data rows.csv --data more/ "
+        "--dropout 0 --epochs 3 --copies 0 --seed 7 --max-error 5% --name forms"
     )

@@ -189,7 +189,7 @@ def test_without_held_out_rows_folds_judge(tmp_path: Path) -> None:
 def test_labels_of_every_kind_come_back(tmp_path: Path, labels: list[Any], class_type: str) -> None:
     """Two classes have two outputs, whatever the binarizer's one column says."""
     options = TrainOptions(
-        data=write_labelled(tmp_path / "rows.parquet", labels, 90),
+        data=(write_labelled(tmp_path / "rows.parquet", labels, 90),),
         label="digit",
         output=str(tmp_path / "own.bundle"),
         settings={"units": 16, "epochs": 20, "batch_size": 8, "copies": 2, "calibration_folds": 2},
@@ -234,7 +234,7 @@ def test_overwrite_replaces_nothing_but_a_bundle(tmp_path: Path) -> None:
     rows.write_text("label,pixel_0\n")
     twin = tmp_path / "twin.bundle"
     twin.hardlink_to(rows)
-    options = replace(SMALL, data=str(rows), overwrite=True)
+    options = replace(SMALL, data=(str(rows),), overwrite=True)
     with pytest.raises(UsageError, match="is the file to learn from"):
         train(replace(options, output=str(twin)))
     with pytest.raises(OutputError, match="is not a sound bundle"):

@@ -29,7 +29,7 @@ def options(tmp_path: Path) -> TrainOptions:
     columns = {f"pixel_{i}": pixels[:, i] for i in range(64)}
     pq.write_table(pa.table({**columns, "label": dark}), tmp_path / "rows.parquet")
     return TrainOptions(
-        data=str(tmp_path / "rows.parquet"),
+        data=(str(tmp_path / "rows.parquet"),),
         output=str(tmp_path / "small.bundle"),
         settings={"units": 8, "epochs": 4, "copies": 0, "calibration_folds": 2},
         max_error="5%",

@@ -46,7 +46,7 @@ def folder(digits: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options_of(folder: Path, output: str = "swept.bundle") -> TrainOptions:
     return TrainOptions(
-        data=str(folder / "rows.parquet"),
+        data=(str(folder / "rows.parquet"),),
         sweep=str(folder / "sweep.toml"),
         output=str(folder / output),
         overwrite=True,
