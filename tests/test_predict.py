@@ -152,7 +152,7 @@ def test_bad_rows_are_rejected_with_their_reasons_and_the_others_go_on(tmp_path:
         (18, 19, "not-finite"),
         (20, 21, "not-a-number"),
         (22, 23, "not-a-number"),
-        (24, 25, "not-a-number"),
+        (24, 25, "out-of-range"),
         (26, 27, "not-a-number"),
         (28, 29, "out-of-range"),
         (30, 31, "out-of-range"),
