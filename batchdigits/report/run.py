@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchdigits.scoring.one_input import InputResult
 from batchdigits.scoring.run import RunSummary
-from batchdigits.text import count_of, table
+from batchdigits.text import count_of, listing, printable, table
 
 SHOWN_INPUTS = 20
 
@@ -24,7 +24,14 @@ def format_run(summary: RunSummary) -> str:
     bundle = summary.bundle
     made = f"by {bundle['name']}@{bundle['version']}, " if bundle else ""
     speed = f"{summary.rows_per_second:,.0f} rows/s" if summary.rows_per_second else "no row scored"
-    return f"{table(lines)}\n{made}{summary.seconds:.1f} s, {speed}; exit code {summary.exit_code}"
+    text = f"{table(lines)}\n{made}{summary.seconds:.1f} s, {speed}; exit code {summary.exit_code}"
+    if summary.suspect_inputs:
+        names = listing(map(printable, summary.suspect_inputs))
+        text += f"\npublished, but together they look wrong: {names}"
+    if summary.inputs_without_decision:
+        older = count_of(summary.inputs_without_decision, "unchanged input")
+        text += f"\n{older} without a decision: an older version wrote the predictions"
+    return text
 
 
 def _line(result: InputResult) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,19 @@ def test_evaluate_leaves_json_out_on_a_terminal(
     out, err = capsys.readouterr()
     assert out.startswith('{"exit_code"') == bool(flags)
     assert "accuracy" in err
+
+
+def test_what_the_table_can_not_show_is_said_below_it(tmp_path: Path) -> None:
+    """Published inputs that look wrong together, and those that an older version finished."""
+    path = tmp_path / "older.csv"
+    path.write_bytes((SAMPLE_DATA / "digits.csv").read_bytes())
+    batchdigits.score(path)
+    receipt = tmp_path / "older.receipt.json"
+    facts = json.loads(receipt.read_text())
+    del facts["options"]["decision"], facts["causes"]
+    receipt.write_text(json.dumps(facts))
+    summary = batchdigits.score(path)
+    lines = format_run(replace(summary, suspect_inputs=("a\n.csv", "b.csv"))).splitlines()
+    assert lines[-2] == "published, but together they look wrong: a\\n.csv, b.csv"
+    assert lines[-1].startswith("1 unchanged input without a decision: an older version")
+    assert len(format_run(summary).splitlines()) == len(lines) - 1
