@@ -17,9 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.images import DARKEST, PIXELS
+from batchdigits.images import DARKEST, PIXELS, SIDE
 from batchdigits.rows.arrow import batch_of, is_any, take
 from batchdigits.rows.contract import Pixels, Rows
+from batchdigits.rows.naming import other_images
 from batchdigits.rows.options import ReadOptions
 from batchdigits.rows.pixels import PixelColumns
 from batchdigits.rows.rejects import BY_RANK, FINE, RANKS, Reject
@@ -149,14 +150,34 @@ def _list_matrix(
     column: pa.Array,
 ) -> tuple[Numbers, NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
     """The lists that hold 64 values, a mask of their nulls, and one of their rows (None: all)."""
-    import pyarrow.compute as pc
-
-    lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
-    fits = None if (lengths == PIXELS).all() else lengths == PIXELS
-    flat = _plain((column if fits is None else column.filter(pa.array(fits))).flatten())
+    lists, fits = _with_length(_stored(column), PIXELS)
+    if _is_list(lists.type.value_type):  # rows of an image
+        lists, fits = _with_length(_stored(column), SIDE)
+        inner, inner_fits = _with_length(_stored(lists.flatten()), SIDE)
+        if inner_fits is not None:
+            whole = inner_fits.reshape(-1, SIDE).all(axis=1)
+            inner = _stored(lists.filter(pa.array(whole)).flatten())
+            fits = np.ones(len(column), bool) if fits is None else fits
+            fits[fits] = whole
+        lists = inner
+    flat = _plain(lists.flatten())
     nulls = flat.is_null().to_numpy(zero_copy_only=False) if flat.null_count else None
     matrix = _to_numpy(flat).reshape(-1, PIXELS)
     return matrix, None if nulls is None else nulls.reshape(-1, PIXELS), fits
+
+
+def _with_length(lists: pa.Array, length: int) -> tuple[pa.Array, NDArray[np.bool_] | None]:
+    """The lists of a length, and a mask of them (None: all)."""
+    import pyarrow.compute as pc
+
+    lengths = pc.fill_null(pc.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
+    fits = lengths == length
+    return (lists, None) if fits.all() else (lists.filter(pa.array(fits)), fits)
+
+
+def _stored(column: pa.Array) -> pa.Array:
+    """A tensor as the list that it is stored as."""
+    return column.storage if isinstance(column, pa.ExtensionArray) else column
 
 
 def _ranks(
@@ -196,7 +217,7 @@ def _value_reject(
     first = int(ranks.argmin())
     if pixels.is_list:
         column = f"{pixels.names[0]}[{first}]"
-        cells = list(batch.column(pixels.names[0])[row].as_py())
+        cells = _cells_of_list(_stored(batch.column(pixels.names[0]))[row].as_py())
     else:
         column = pixels.names[first]
         cells = [batch.column(name)[row].as_py() for name in pixels.names]
@@ -207,13 +228,22 @@ def _value_reject(
 
 def _list_reject(batch: pa.RecordBatch, pixels: PixelColumns, row: int) -> Reject:
     name = pixels.names[0]
-    cells = batch.column(name)[row].values
+    cells = _stored(batch.column(name))[row].values
     if cells is None:
         return Reject(row=row, reason="missing", column=name)
+    if _is_list(cells.type):
+        lengths = [None if each.values is None else len(each.values) for each in cells[:PIXELS]]
+        value = f"{len(cells)} lists of {listing(map(str, dict.fromkeys(lengths)))} values"
+        return Reject(row=row, reason="wrong-length", column=name, value=value)
     # A list may have millions of values, which would be gigabytes as Python objects.
     raw = _json(cells[: 2 * PIXELS].to_pylist())
     value = f"{len(cells)} values"
     return Reject(row=row, reason="wrong-length", column=name, value=value, raw=raw)
+
+
+def _cells_of_list(values: list[Any]) -> list[Any]:
+    """The pixels in a list of 64, or of eight lists."""
+    return [c for each in values for c in each] if isinstance(values[0], list) else values
 
 
 def _json(cells: list[object]) -> str:
@@ -244,16 +274,33 @@ def _is_number(kind: pa.DataType) -> bool:
     return is_any(values, "integer", "floating", "decimal")
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    return is_any(kind, "list", "large_list", "fixed_size_list")
+
+
 def _check_list_type(field: pa.Field, where: str) -> None:
-    kind = field.type
-    fixed = pa.types.is_fixed_size_list(kind)
-    if not (fixed or is_any(kind, "list", "large_list")) or not _is_number(kind.value_type):
+    """Take lists of 64 numbers, lists of eight lists, and tensors of these shapes."""
+    stored = kind = field.type
+    shape = getattr(kind, "shape", None)
+    if isinstance(kind, pa.BaseExtensionType):
+        stored = kind.storage_type
+    lengths: list[int | None] = []
+    while _is_list(stored):
+        lengths.append(stored.list_size if pa.types.is_fixed_size_list(stored) else None)
+        stored = stored.value_type
+    if not lengths or not _is_number(stored):
         raise UnusableInputError(
             f"{where}: the pixel column {field.name!r} is {kind}, expected a list of numbers such "
             "as fixed_size_list<uint8>[64]; name other columns with --pixels"
         )
-    if fixed and kind.list_size != PIXELS:
+    sizes = list(shape) if shape is not None else lengths
+    wanted = {1: (PIXELS,), 2: (SIDE, SIDE)}.get(len(sizes), ())
+    if any(size not in (None, want) for size, want in zip(sizes, wanted, strict=False)) or (
+        not wanted or getattr(kind, "permutation", None) not in (None, list(range(len(sizes))))
+    ):
+        count = math.prod(size or 1 for size in sizes)
+        images = other_images(count) if None not in sizes else None
         raise UnusableInputError(
-            f"{where}: the pixel column {field.name!r} holds lists of {kind.list_size} values, "
-            f"expected {PIXELS}; make rows of other images with batchdigits forms cells"
+            f"{where}: the pixel column {field.name!r} is {kind}, expected {PIXELS} values, or "
+            f"{SIDE} lists of {SIDE}; " + (f"its values {images}" if images else "reshape it")
         )

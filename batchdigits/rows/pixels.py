@@ -19,6 +19,7 @@ from batchdigits.rows.naming import (
 from batchdigits.text import listing
 
 LIST_COLUMN = "pixels"
+MOST_COLUMNS = 2_000  # that pass through
 
 Select = Callable[[Sequence[str], str], Sequence[str]]
 """Chooses pass-through columns of these, besides the pixels, of the input file named second."""
@@ -117,12 +118,18 @@ def select_passthrough(
     """Positions in `names` of the pass-through columns, in the order they are written.
 
     `select` chooses among the names besides the pixels, as `ReadOptions.select` does, and raises
-    UnusableInputError for a name that is not there.
+    UnusableInputError for a name that is not there, and so does this for too many columns.
     """
     position = {name: i for i, name in enumerate(names)}
     pixel_names = set(pixels.names)
     others = [name for name in names if name not in pixel_names]
-    return [position[name] for name in select(others, where)]
+    chosen = select(others, where)
+    if len(chosen) > MOST_COLUMNS:
+        raise UnusableInputError(
+            f"{where}: {len(chosen):,} columns besides the pixels, at most {MOST_COLUMNS:,} can "
+            "pass through; choose them with --keep COL,…"
+        )
+    return [position[name] for name in chosen]
 
 
 def refuse_reserved(names: Sequence[str], reserved: Collection[str], where: str) -> None:

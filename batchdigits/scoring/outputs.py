@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from batchdigits.errors import UnusableInputError
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import OutputStream
 from batchdigits.files.written import WrittenFile
@@ -57,7 +58,7 @@ class Outputs:
         """
         if self._columns.numbered:
             return None
-        return self._predictions.encode(self._columns.batch(scored, 0))
+        return self._encoded(self._predictions, self._columns.batch(scored, 0))
 
     def write(self, encoded: Any, scored: Scored, position: Position) -> None:
         """Append the predictions of a batch, which `encode` returned, and its rejects."""
@@ -77,10 +78,16 @@ class Outputs:
         )
         sink = self._files["rejects"][1] if "rejects" in self._files else None
         sink = sink or self._open("rejects", batch.schema)
-        self._writer.call(sink.write, sink.encode(batch))
+        self._writer.call(sink.write, self._encoded(sink, batch))
+
+    def _encoded(self, sink: Sink, batch: pa.RecordBatch) -> Any:
+        try:
+            return sink.encode(batch)
+        except UnusableInputError as error:
+            raise UnusableInputError(f"{self._name}: {error}") from error
 
     def _write_numbered(self, batch: tuple[Scored, int]) -> None:
-        self._predictions.write(self._predictions.encode(self._columns.batch(*batch)))
+        self._predictions.write(self._encoded(self._predictions, self._columns.batch(*batch)))
 
     def close(self) -> list[WrittenFile]:
         """Complete and fsync every temporary."""

@@ -11,7 +11,7 @@ import batchdigits
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
-from batchdigits.rows.parquet.source import LONGEST_CELL
+from batchdigits.rows.parquet.chunks import LONGEST_CELL
 from batchdigits.rows.rejects import RAW_LIMIT
 from batchdigits.text import SHOWN_PROBLEMS
 

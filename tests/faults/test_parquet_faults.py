@@ -142,7 +142,7 @@ def test_22_rows_that_differ_from_the_footer_refuse_the_file(tmp_path: Path, pla
     assert ran.code in (0, 65), "the ledger balances, or nothing is published"
     if place == 0:
         assert ran.code == 65
-        assert "read 1000 rows where the Parquet footer promises 1001" in ran.error
+        assert "1000 rows where the Parquet footer promises 1001" in ran.error
 
 
 def test_23_no_rows_give_a_valid_output_of_no_rows(tmp_path: Path) -> None:

@@ -209,3 +209,65 @@ def test_bytes_stay_columns_beside_a_reject() -> None:
     assert [reject.row for reject in checked.rejects] == [7]
     assert checked.pixels.flags.fnc
     assert checked.pixels[:, 3].tolist() == [i % 17 for i in range(40) if i != 7]
+
+
+def _images(values: np.ndarray, kind: str) -> pa.Array:
+    """Images (n, 64) as an array of lists of lists, or as tensors."""
+    nested = values.reshape(-1, 8, 8).tolist()
+    if kind == "tensor":
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(values.reshape(-1, 8, 8))
+    if kind == "flat tensor":
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(values)
+    types = {
+        "list": pa.list_(pa.list_(pa.uint8())),
+        "fixed": pa.list_(pa.list_(pa.uint8(), 8), 8),
+        "mixed": pa.large_list(pa.list_(pa.float64(), 8)),
+    }
+    return pa.array(nested, types[kind])
+
+
+@pytest.mark.parametrize("kind", ["list", "fixed", "mixed", "tensor", "flat tensor"])
+@pytest.mark.parametrize("start", [0, 2])
+def test_images_of_eight_rows_are_read(kind: str, start: int) -> None:
+    values = np.arange(6 * 64).reshape(6, 64).astype(np.uint8) % 17
+    batch = pa.record_batch({"id": range(6), "pixels": _images(values, kind)}).slice(start)
+    checked = check(batch)
+    assert np.array_equal(checked.pixels, values[start:])
+    assert (checked.rejects, checked.rows) == ((), 6 - start)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_images_with_faults_are_rejects_and_the_others_stay(fixed: bool) -> None:
+    good = [[1] * 8] * 8
+    bad: list[object] = [[*good[:7], [1, 2, None, *[1] * 5]], None, [*good[:7], [17, *[1] * 7]]]
+    reasons = ["missing", "missing", "out-of-range"]
+    if not fixed:
+        bad += [good[:7], [*good[:7], [1] * 7], [*good[:7], None], [], [*good, [1] * 8]]
+        reasons += ["wrong-length"] * 5
+    rows = [row for each in bad for row in (each, good)]
+    kind = pa.list_(pa.list_(pa.int16(), 8), 8) if fixed else pa.list_(pa.list_(pa.int16()))
+    checked = check(pa.record_batch({"pixels": pa.array(rows, kind)}))
+    assert [reject.reason for reject in checked.rejects] == reasons
+    assert [reject.row for reject in checked.rejects] == list(range(0, len(rows), 2))
+    assert checked.pixels.tolist() == [[1] * 64] * len(bad)
+    assert checked.rejects[0].column == "pixels[58]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (pa.list_(pa.list_(pa.uint8(), 28), 28), "images of 28x28 pixels"),
+        (pa.list_(pa.uint8(), 784), "images of 28x28 pixels"),
+        (pa.list_(pa.list_(pa.uint8(), 16), 4), "expected 64 values, or 8 lists of 8"),
+        (pa.list_(pa.list_(pa.list_(pa.uint8(), 8), 8), 1), "expected 64 values, or 8 lists of 8"),
+        (pa.fixed_shape_tensor(pa.uint8(), (28, 28)), "images of 28x28 pixels"),
+        (pa.fixed_shape_tensor(pa.uint8(), (8, 8), permutation=[1, 0]), "expected 64 values"),
+        (pa.list_(pa.list_(pa.string())), "expected a list of numbers"),
+        (pa.binary(64), "expected a list of numbers"),
+    ],
+    ids=str,
+)
+def test_lists_of_other_shapes_are_refused(kind: pa.DataType, message: str) -> None:
+    schema = pa.schema([("pixels", kind)])
+    with pytest.raises(UnusableInputError, match=message):
+        check_types(schema, find_pixels(["pixels"], None, "t"), "t")

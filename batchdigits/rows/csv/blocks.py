@@ -14,11 +14,12 @@ import numpy as np
 
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT, CsvLayout
 from batchdigits.rows.csv.lines import count_line_ends, line_end, line_start, next_line
-from batchdigits.rows.csv.records import Quotes, read_line, spanning_record
+from batchdigits.rows.csv.records import Effort, Quotes, read_line, spanning_record
 from batchdigits.rows.rejects import RAW_LIMIT
 
 HELD_LIMIT = 1 << 20  # bytes of blank lines that are kept unchanged; further ones are only counted
 BLOCK_LINES = 1 << 14  # about; each line may become a reject, which is a Python object
+BLOCK_CELLS = 1 << 21  # about; each line may have a cell for each column that passes through
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +163,20 @@ class BlockCutter:
 
 
 def _by_lines(block: CsvBlock, layout: CsvLayout) -> Iterator[CsvBlock]:
-    """The block as blocks of about `BLOCK_LINES` lines, cut where no record spans."""
+    """The block in parts of about `BLOCK_LINES` lines or `BLOCK_CELLS` cells, no record cut."""
     data = block.data
-    if block.overlong or count_line_ends(data) <= BLOCK_LINES:
+    most = min(BLOCK_LINES, BLOCK_CELLS // (len(layout.text_columns) + 1) + 1)
+    if block.overlong or count_line_ends(data) <= most:
         yield block
         return
     b = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero((b == 10) | (b == 13)) + 1
-    start, lines = 0, BLOCK_LINES
+    start, lines = 0, most
     while (last := int(np.searchsorted(ends, start, "right")) + lines - 1) < len(ends) - 1:
         cut = certain_cut(data[start : ends[last]], layout)
         if cut:
             yield CsvBlock(data[start : start + cut])
-        start, lines = start + cut, BLOCK_LINES if cut else 2 * lines
+        start, lines = start + cut, most if cut else 2 * lines
     yield CsvBlock(data[start:])
 
 
@@ -224,12 +226,14 @@ def _quotes_of_lines(buffer: bytes, start: int, stop: int, layout: CsvLayout) ->
 def _serial_cut(buffer: bytes, cut: int, stop: int, layout: CsvLayout) -> int:
     """`cut`, or the start of the record that spans it or can't be decided yet."""
     at = 0
+    effort = Effort(len(buffer), layout.name)
     while (quote := buffer.find(b'"', at, cut)) >= 0:
         begin, end = line_start(buffer, quote), line_end(buffer, quote)
         line = read_line(buffer, begin, end, layout.delimiter)
         at = end
         if line.quotes is Quotes.OPEN:
             record = spanning_record(buffer, (begin, end), line.end, stop, layout)
+            effort.spend(record.end - line.end)
             if record.quotes is Quotes.UNDECIDED:
                 return begin
             if record.quotes is Quotes.CLOSED:

@@ -197,6 +197,7 @@ def _layout(
         header=header,
         decimal_comma=options.decimal == ",",
         one_line=options.delimiter == WHITESPACE,
+        name=name,
     )
     cells = [column.encode() for column in names]
     return replace(layout, header_is_row=header is not None and acceptable(cells, layout))

@@ -29,6 +29,7 @@ class CsvLayout:
     one_line       whether no record spans lines
     empty_end      whether each line ends with a delimiter that the header lacks: the last of the
                    names is not a column, and its cells must be empty
+    name           the file in messages
     """
 
     delimiter: bytes
@@ -42,6 +43,7 @@ class CsvLayout:
     decimal_comma: bool = False
     one_line: bool = False
     empty_end: bool = False
+    name: str = ""
 
     @property
     def cells(self) -> int:

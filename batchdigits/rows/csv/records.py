@@ -16,12 +16,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.errors import UnusableInputError
 from batchdigits.rows.csv.cells import inside_quotes
 from batchdigits.rows.csv.layout import RECORD_LIMIT, CsvLayout
 from batchdigits.rows.csv.lines import lines_between, next_line
 from batchdigits.rows.csv.values import acceptable
 
 QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
+MOST_READINGS = 80  # how often the bytes of a block may be read in vain behind open quotes
 QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
 
 
@@ -125,9 +127,11 @@ def spanning_record(
     a letter, is complete as well: otherwise the first column could not hold text of several lines.
     """
     start, first_end = first
-    record = Record(Quotes.STRAY, first_end)
-    if not layout.one_line:
-        record = read_spanning(data, quote, stop, layout.delimiter)
+    far = min(stop, quote + RECORD_LIMIT)
+    more = _more_cells(layout.delimiter, layout.cells).match(data, start, far)
+    if layout.one_line or more:
+        return Record(Quotes.STRAY, more.end() if more else first_end)
+    record = read_spanning(data, quote, stop, layout.delimiter)
     if record.quotes is not Quotes.CLOSED:
         return record
     stray = Record(Quotes.STRAY, record.end)
@@ -137,13 +141,41 @@ def spanning_record(
     if any(_complete(data, *line, layout) for line in inner[:-1]):
         return stray
     last = inner[-1]
-    if not _complete(data, *last, layout):
-        return record
-    if _has_letters(data, *last, layout.delimiter) and not _complete_as_letter(
-        data, start, first_end, quote, layout
-    ):
-        return record
-    return stray
+    is_text = not _complete(data, *last, layout) or (
+        _has_letters(data, *last, layout.delimiter)
+        and not _complete_as_letter(data, start, first_end, quote, layout)
+    )
+    return record if is_text else stray
+
+
+class Effort:
+    """The bytes that may be read in vain behind open quotes, for each block that is cut or read.
+
+    Every line may leave a quote open, and each of these is read on for up to `RECORD_LIMIT` bytes.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._left = MOST_READINGS * size + 16 * RECORD_LIMIT
+        self._name = name
+
+    def spend(self, size: int) -> None:
+        """Take some bytes. Raises UnusableInputError if there are none left."""
+        self._left -= size
+        if self._left < 0:
+            raise UnusableInputError(
+                f"{self._name}: too many of its lines leave a quote open to read it as a CSV; "
+                'write a quote inside a cell twice, in quotes: "say ""no"""'
+            )
+
+
+@cache
+def _more_cells(delimiter: bytes, cells: int) -> re.Pattern[bytes]:
+    """The beginning of a record that has more than `cells` cells."""
+    quoted = rb'"(?:[^"]++|"")*+"'
+    plain = rb'[^"\r\n' + re.escape(delimiter) + rb"][^\r\n" + re.escape(delimiter) + rb"]*+"
+    return re.compile(
+        rb"(?:(?:" + quoted + rb"|" + plain + rb"|)" + re.escape(delimiter) + rb"){%d}+" % cells
+    )
 
 
 def cells_of(data: bytes, start: int, stop: int, delimiter: bytes) -> list[bytes]:
@@ -263,6 +295,7 @@ def _rewritten(data: bytes, layout: CsvLayout) -> RegularText:
     pieces: list[bytes] = []
     specials: list[Special] = []
     size = done = 0
+    effort = Effort(len(data), layout.name)
     for start, end in _irregular_lines(data, layout.delimiter):
         if start < done:
             continue
@@ -270,7 +303,9 @@ def _rewritten(data: bytes, layout: CsvLayout) -> RegularText:
         size += len(before)
         record = read_line(data, start, end, layout.delimiter)
         if record.quotes is Quotes.OPEN:
-            record = spanning_record(data, (start, end), record.end, len(data), layout)
+            quote = record.end
+            record = spanning_record(data, (start, end), quote, len(data), layout)
+            effort.spend(record.end - quote)
         stray = record.quotes is not Quotes.CLOSED
         stop = end if stray else record.end
         text = b"" if stray else _in_regular_form(data, start, stop, layout)

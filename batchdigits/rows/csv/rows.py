@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -282,35 +282,37 @@ def _rejected(
     `in_grid` is the line of each reject in the grid, -1 where it is not there.
     """
     present = in_grid >= 0
-    batch = _passthrough(table, layout, schema, in_grid[present])
-    places = np.cumsum(present) - 1
-    suspects = [
-        int(place)
-        for place, here, reject in zip(places, present, rejects, strict=True)
-        if here and reject.reason == "bad-encoding"
-    ]
-    columns = [without_undecodable(column, suspects) for column in batch.columns]
-    short = [i for i, reject in enumerate(rejects) if reject.reason == "too-few-cells"]
-    if short and columns:
-        places[short] = len(batch) + np.arange(len(short))
-        present[short] = True
-        cells = _cells_that_are_there(table, layout, [rejects[i].row for i in short])
-        columns = [
-            pa.concat_arrays([column, pa.array(more, pa.string())])
-            for column, more in zip(columns, cells, strict=True)
+    columns = [pa.nulls(len(rejects), pa.string())] * len(schema)
+    if present.any():
+        places = np.cumsum(present) - 1
+        suspects = [
+            int(place)
+            for place, here, reject in zip(places, present, rejects, strict=True)
+            if here and reject.reason == "bad-encoding"
         ]
-    taken = [column.take(positions(places, present)) for column in columns]
-    return batch_of(taken, len(rejects), schema)
+        batch = _passthrough(table, layout, schema, in_grid[present])
+        columns = [
+            without_undecodable(column, suspects).take(positions(places, present))
+            for column in batch.columns
+        ]
+    short = [i for i, reject in enumerate(rejects) if reject.reason == "too-few-cells"]
+    if short:
+        _fill_in(columns, table, layout, {i: rejects[i].row for i in short})
+    return batch_of(columns, len(rejects), schema)
 
 
-def _cells_that_are_there(
-    table: _Table, layout: CsvLayout, records: Sequence[int]
-) -> list[list[str | None]]:
-    """For each pass-through column its text in records with too few cells, None if it lacks it."""
-    columns: list[list[str | None]] = [[] for _ in layout.text_columns]
-    for record in records:
+def _fill_in(
+    columns: list[pa.Array], table: _Table, layout: CsvLayout, records: Mapping[int, int]
+) -> None:
+    """Put the cells that are there into the columns; `records` by their place in the columns."""
+    cells = {}
+    for place, record in records.items():
         raw = table.raw(record)
-        cells = cells_of(raw, 0, len(raw), layout.delimiter)
-        for column, place in zip(columns, layout.text_columns, strict=True):
-            column.append(cell_text(cells[place]) if place < len(cells) else None)
-    return columns
+        cells[place] = cells_of(raw, 0, len(raw), layout.delimiter)
+    most = max(map(len, cells.values()))
+    for i, position in enumerate(layout.text_columns):
+        if position < most:
+            texts = columns[i].to_pylist()
+            for place, row in cells.items():
+                texts[place] = cell_text(row[position]) if position < len(row) else None
+            columns[i] = pa.array(texts, pa.string())

@@ -5,17 +5,21 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchdigits.errors import UnusableInputError
 from batchdigits.rows.arrow import is_any
 from batchdigits.rows.contract import Stream
 
 NEEDS_QUOTES = b'",\r\n'
+TEXTS = ("string", "large_string", "string_view")
+MOST_TEXT = 128 << 20  # bytes of text in a batch that its dictionaries hold once
+_NO_TEXT = "<value out of range"  # what Arrow writes for a time that has no text
 
 
 class CsvSink:
     """A `Sink` for CSV: UTF-8, commas, a line feed after each record, quotes where they are needed.
 
     A float is the shortest text that reads back as the same float32 or float64; a null is an empty
-    cell.
+    cell. `encode` raises UnusableInputError for a value that no text stands for.
     """
 
     def __init__(self, stream: Stream, schema: pa.Schema) -> None:
@@ -25,7 +29,11 @@ class CsvSink:
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
         if batch.num_rows == 0:
             return b""
-        cells = [_as_text(column) for column in batch.columns]
+        _refuse_giants(batch)
+        cells = [
+            _as_text(column, name)
+            for column, name in zip(batch.columns, batch.schema.names, strict=True)
+        ]
         cells[-1] = _join(cells[-1], _text("\n"))
         return _text_bytes(_join(*cells, between=","))
 
@@ -43,14 +51,43 @@ class CsvSink:
             self._write_header = []
 
 
-def _as_text(column: pa.Array) -> pa.Array:
+def _refuse_giants(batch: pa.RecordBatch) -> None:
+    """Refuse texts that dictionaries hold once, if all rows together would fill the memory."""
+    size = 0
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and is_any(column.type.value_type, *TEXTS):
+            lengths = pc.binary_length(column.dictionary).take(column.indices)
+            size += pc.sum(lengths).as_py() or 0
+    if size > MOST_TEXT:
+        raise UnusableInputError(
+            f"{batch.num_rows} rows would take {size:,} bytes as CSV, since long texts repeat; "
+            "leave their columns out with --keep, or write Parquet with --output NAME.parquet"
+        )
+
+
+def _as_text(column: pa.Array, name: str) -> pa.Array:
     # large_string: the joined lines of a batch may exceed 2 GiB where text columns are long.
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    text = column.cast(pa.large_string())
+    try:
+        text = column.cast(pa.large_string())
+        if is_any(column.type, *TEXTS):
+            text.validate(full=True)
+    except pa.ArrowException as error:
+        detail = " ".join(str(error).split())
+        raise _unwritable(name, column.type, detail) from error
+    if is_any(column.type, "temporal") and pc.any(pc.starts_with(text, _NO_TEXT)).as_py():
+        raise _unwritable(name, column.type, "a date beyond the years 1 to 9999")
     if text.null_count:
         text = pc.fill_null(text, "")
     return text if is_any(column.type, "integer", "floating", "boolean") else _quoted(text)
+
+
+def _unwritable(name: str, kind: pa.DataType, detail: str) -> UnusableInputError:
+    return UnusableInputError(
+        f"a value of the column {name!r} ({kind}) can't be written as CSV ({detail}); leave the "
+        "column out with --keep, or write Parquet with --output NAME.parquet"
+    )
 
 
 def _quoted(text: pa.Array) -> pa.Array:

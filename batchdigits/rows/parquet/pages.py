@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _HEADER_OF = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_V2: 8}
@@ -22,13 +22,25 @@ _DEEPEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its values, empty cells included, and whether it stores each of them in full."""
+    """A page: its values, empty cells included, and whether it stores each of them in full.
+
+    size        the bytes of its content without compression
+    dictionary  whether its values are those that other pages refer to
+    """
 
     values: int
     plain: bool
+    size: int = 0
+    dictionary: bool = False
 
 
-def pages_of(data: memoryview, column: Any) -> Iterator[Page]:
+class Bytes(Protocol):
+    """The bytes of a file by their place. Raises a LookupError behind the end."""
+
+    def __getitem__(self, at: int, /) -> int: ...
+
+
+def pages_of(data: Bytes, column: Any) -> Iterator[Page]:
     """Yield the pages of a column chunk in `data`, a whole file, until its values are complete.
 
     column  its `ColumnChunkMetaData`
@@ -42,19 +54,20 @@ def pages_of(data: memoryview, column: Any) -> Iterator[Page]:
     while left > 0:
         try:
             header, offset = _struct(data, offset, 0)
-            kind, stored = header[1], header[3]
+            kind, size, stored = header[1], header[2], header[3]
             facts = header[_HEADER_OF[kind]]
             values, encoding = facts[1], facts[_ENCODING_OF[kind]]
         except (LookupError, TypeError) as error:
             raise ValueError("damaged page headers") from error
-        if stored < 0 or values < 0:
+        if min(stored, values, size) < 0:
             raise ValueError("damaged page headers")
-        yield Page(values, kind == _DATA_PAGE and encoding == _PLAIN)
+        plain, dictionary = kind == _DATA_PAGE and encoding == _PLAIN, kind == _DICTIONARY_PAGE
+        yield Page(values, plain, size, dictionary)
         offset += stored
         left -= 0 if kind == _DICTIONARY_PAGE else max(values, 1)
 
 
-def _struct(data: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
+def _struct(data: Bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
     """Decode the struct at `at`: its numbers and inner structs by field, and where it ends."""
     if depth > _DEEPEST:
         raise ValueError("damaged page headers")
@@ -71,7 +84,7 @@ def _struct(data: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]
     return fields, at + 1
 
 
-def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _value(data: Bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind in (1, 2):  # true and false, without a byte of their own
         return kind == 1, at
     if kind in (4, 5, 6):
@@ -84,13 +97,13 @@ def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     raise ValueError("damaged page headers")
 
 
-def _whole(data: memoryview, at: int) -> tuple[int, int]:
+def _whole(data: Bytes, at: int) -> tuple[int, int]:
     """Decode a signed number, which is stored as 0, -1, 1, -2, …."""
     value, at = _varint(data, at)
     return value >> 1 ^ -(value & 1), at
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def _varint(data: Bytes, at: int) -> tuple[int, int]:
     value = 0
     for place in range(10):
         byte = data[at + place]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,15 @@ from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.arrow import is_any, joined
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.options import ONE_THREAD, Machine, ReadOptions
+from batchdigits.rows.parquet.chunks import (
+    MOST_GROWTH,
+    PIECE_ROWS,
+    Leaf,
+    check_counts,
+    int96_unit,
+    leaves_of,
+    piece_rows,
+)
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import prefetch
 
@@ -29,13 +39,13 @@ READ_BUFFER = 1 << 16
 SMALL_GROUP_BYTES = 32 << 20
 # Of a file with larger groups each column holds its current page and the page's decoded values.
 LARGE_GROUP_BATCH_ROWS = 8192
-# Rows read at once of columns of any length: a page may repeat a long cell often in few bytes,
-# and nothing in the file says how many bytes its rows become.
-PIECE_ROWS = 1024
-BLOCK_BYTES = 4 << 20  # of such columns, or of columns of numbers, after which a block ends
-# Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
-# them, compressed, would fill all memory.
-LONGEST_CELL = 16 << 20
+BLOCK_BYTES = (
+    4 << 20
+)  # of columns of any length, or of columns of numbers, after which a block ends
+VIEWS = ("string_view", "binary_view")
+LEAST_REFUSED = 1 << 30  # bytes of such columns: less is never too much
+LEAST_ROWS = 128  # of a block of numbers, however many columns there are
+CELL_BYTES = 8  # that a cell which passes through costs at least: some formats write it as text
 
 
 class ParquetSource:
@@ -57,23 +67,55 @@ class ParquetSource:
         self._options = options
         self._machine = machine
         self._read = 0
+        self._int96 = "ns"
+        self._decoded = 0
         self._numbers: Generator[pa.RecordBatch, None, None] | None = None
         with _damage_as_unusable(name):
             self._stored = pa.OSFile(os.fsencode(path))
             self._file = _opened(self._stored, pq.read_metadata(self._stored))
             schema = self._file.schema_arrow
-        self.expected_rows = self._file.metadata.num_rows
-        pixels = find_pixels(schema.names, options.pixels, name)
-        check_types(schema, pixels, name)
-        kept = select_passthrough(schema.names, pixels, options.select, name)
-        self._columns = [*(schema.names[i] for i in kept), *pixels.names]
-        _check_cells(self._file, self._columns, name)
-        self.schema = pa.schema([schema.field(i) for i in kept])
+            names = schema.names
+            self.expected_rows = self._file.metadata.num_rows
+            pixels = find_pixels(names, options.pixels, name)
+            check_types(schema, pixels, name)
+            kept = select_passthrough(names, pixels, options.select, name)
+            self._columns = [*(names[i] for i in kept), *pixels.names]
+            leaves = leaves_of(self._file.schema, self._columns)
+            self._check_chunks(leaves)
+            fields = list(
+                self._file.schema_arrow
+            )  # schema.field(i) takes longer the more there are
+        place = {column: i for i, column in enumerate(names)}
+        self.schema = pa.schema([fields[i] for i in kept])
         self._layout = ArrowLayout(
             pixels,
             tuple(range(len(kept))),
-            pa.schema([schema.field(column) for column in self._columns]),
+            pa.schema([fields[place[column]] for column in self._columns]),
         )
+
+    def _check_chunks(self, leaves: list[Leaf]) -> None:
+        metadata, name = self._file.metadata, self._name
+        check_counts(metadata, leaves, name)
+        _refuse_lossy(self._file.schema, leaves, name)
+        int96 = [leaf.column for leaf in leaves if _is_int96(self._file.schema, leaf)]
+        if int96:
+            self._int96 = self._unit_of(list(dict.fromkeys(int96)))
+            self._file = _opened(self._stored, metadata, self._int96)
+        self._long = [leaf for leaf in leaves if leaf.repeated or leaf.long]
+
+    def _unit_of(self, columns: list[str]) -> str:
+        """The unit in which INT96 timestamps can be read; UnusableInputError if there is none."""
+        metadata = self._file.metadata
+        units = (_opened(self._stored, metadata, unit) for unit in ("ns", "us", "ms"))
+        readers = [_batches(file, columns, PIECE_ROWS) for file in units]
+        unit = int96_unit(zip(*readers, strict=True))
+        if unit is None:
+            raise UnusableInputError(
+                f"{self._name}: the column {columns[0]!r} holds INT96 timestamps that no type can "
+                "hold: beyond the year 2262 and with nanoseconds, or no times at all; leave it out "
+                "with --keep, or write it as TIMESTAMP"
+            )
+        return unit
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Record batches of about `batch_rows` rows, fewer of long cells, in the file's order."""
@@ -92,26 +134,43 @@ class ParquetSource:
         widths = {field.name: _fixed_bytes(field.type) for field in self._layout.schema}
         fixed = [name for name, width in widths.items() if width is not None]
         long = [name for name, width in widths.items() if width is None]
-        width = sum(filter(None, widths.values()))
-        rows = min(self._machine.batch_rows, max(PIECE_ROWS, BLOCK_BYTES // max(width, 1)))
+        width = sum(filter(None, widths.values())) + CELL_BYTES * len(self.schema)
+        rows = min(self._machine.batch_rows, max(LEAST_ROWS, BLOCK_BYTES // max(width, 1)))
         if _has_large_groups(self._file.metadata):
             rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
             yield from _batches(self._file, self._columns, rows)
             return
-        pieces = _Pieces(_batches(self._file, long, min(rows, PIECE_ROWS)))
+        few = piece_rows(self._stored, self._file.metadata, self._long, self._name)
+        pieces = _Pieces(_batches(self._file, long, min(rows, few)))
         if not fixed:
-            while (piece := pieces.next(rows)) is not None:
+            while (piece := self._counted(pieces.next(rows))) is not None:
                 yield piece.select(self._columns)
             return
         # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
-        numbers = _batches(_opened(self._stored, self._file.metadata), fixed, rows)
+        numbers = _batches(_opened(self._stored, self._file.metadata, self._int96), fixed, rows)
         self._numbers = prefetch(numbers) if self._machine.threads > 1 else numbers
         for batch in self._numbers:
             at = 0
-            while at < batch.num_rows and (piece := pieces.next(batch.num_rows - at)) is not None:
+            while at < batch.num_rows:
+                piece = self._counted(pieces.next(batch.num_rows - at))
+                if piece is None:
+                    break
                 yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
                 at += piece.num_rows
+
+    def _counted(self, piece: pa.RecordBatch | None) -> pa.RecordBatch | None:
+        """Refuse a file of which a few bytes become gigabytes: its rows would never end."""
+        columns = [] if piece is None else piece.columns
+        # A view refers to bytes that its neighbours have too.
+        self._decoded += sum(c.nbytes for c in columns if not is_any(c.type, *VIEWS))
+        if self._decoded > max(LEAST_REFUSED, MOST_GROWTH * self._stored.size()):
+            raise UnusableInputError(
+                f"{self._name}: its columns of text and lists take {self._decoded:,} bytes after "
+                f"{self._read:,} rows, from a file of {self._stored.size():,}; leave out those "
+                "that repeat long cells with --keep"
+            )
+        return piece
 
     def check(self, block: pa.RecordBatch) -> Rows:
         return check_batch(block, self._layout, self._options)
@@ -180,10 +239,11 @@ def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
+def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData, int96: str = "ns") -> pq.ParquetFile:
     return pq.ParquetFile(
         stored,
         metadata=metadata,
+        coerce_int96_timestamp_unit=int96,
         buffer_size=READ_BUFFER if _has_large_groups(metadata) else 0,
         pre_buffer=False,
         page_checksum_verification=True,
@@ -195,25 +255,21 @@ def _has_large_groups(metadata: pq.FileMetaData) -> bool:
     return max(sizes, default=0) > SMALL_GROUP_BYTES
 
 
-def _check_cells(file: pq.ParquetFile, columns: list[str], name: str) -> None:
-    """Raise UnusableInputError if the footer states cells too long for memory."""
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        most = LONGEST_CELL * max(group.num_rows, 1)
-        if group.total_byte_size <= most:
-            continue
-        for place in range(group.num_columns):
-            chunk = group.column(place)
-            path = chunk.path_in_schema
-            if chunk.total_uncompressed_size > most and any(
-                path == column or path.startswith(f"{column}.") for column in columns
-            ):
-                raise UnusableInputError(
-                    f"{name}: row group {number + 1} of {group.num_rows} rows holds "
-                    f"{chunk.total_uncompressed_size:,} bytes of column {path}, more than "
-                    f"{LONGEST_CELL:,} a cell; leave the column out with --keep, or re-create the "
-                    "file without such cells"
-                )
+def _is_int96(schema: Any, leaf: Leaf) -> bool:
+    return bool(schema.column(leaf.place).physical_type == "INT96")
+
+
+def _refuse_lossy(schema: Any, leaves: list[Leaf], name: str) -> None:
+    """Refuse columns of a type that Arrow reads as something else: their values would change."""
+    for leaf in leaves:
+        column = schema.column(leaf.place)
+        kinds = {column.logical_type.type, column.converted_type}
+        lossy = kinds.intersection(("INTERVAL", "GEOMETRY", "GEOGRAPHY", "VARIANT", "BSON"))
+        if lossy:
+            raise UnusableInputError(
+                f"{name}: the column {leaf.column!r} is {lossy.pop()}, which would become plain "
+                "bytes; leave it out with --keep, or write it as another type"
+            )
 
 
 def _fixed_bytes(kind: pa.DataType) -> int | None:

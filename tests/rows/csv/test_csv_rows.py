@@ -92,3 +92,49 @@ def test_the_value_of_a_reject_is_not_cut_off_behind_its_blanks(cell):
     row = ",".join(["a", cell.format(" " * 4100), *["1"] * 63])
     ((_, reason, column, value),) = scored(f"{HEADER}\n{row}\n")[2]
     assert (reason, column, value) == ("out-of-range", "pixel_0", "17")
+
+
+def test_rows_with_too_few_cells_keep_the_cells_that_are_there():
+    names = ["id", *PIXELS, "note", "end"]
+    lines = [",".join(names), ",".join(["a", *["1"] * 64, "n"]), '"b, ""c""",1', "x", "é"]
+    lines.append(",".join(["d", *["1"] * 64, '"m, m"']))
+    lines.append(",".join(["good", *["1"] * 64, "n", "e"]))
+    source = source_of("\n".join(lines) + "\n")
+    (rows,) = read(source)
+    assert [reject.reason for reject in rows.rejects] == ["too-few-cells"] * 5
+    assert rows.rejected.to_pylist() == [
+        {"id": "a", "note": "n", "end": None},
+        {"id": 'b, "c"', "note": None, "end": None},
+        {"id": "x", "note": None, "end": None},
+        {"id": "é", "note": None, "end": None},
+        {"id": "d", "note": "m, m", "end": None},
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_lines_that_end_with_a_delimiter_are_read(delimiter):
+    header = HEADER.replace(",", delimiter)
+    lines = [line(f"r{i}", "2", delimiter) + delimiter for i in range(4)]
+    ids, pixels, rejects = scored("\n".join([header, *lines, lines[0] + "x"]), delimiter=delimiter)
+    assert ids == ["r0", "r1", "r2", "r3"]
+    assert pixels == [[2] * 64] * 4
+    assert [reject[:2] for reject in rejects] == [(6, "too-many-cells")]
+
+
+@pytest.mark.parametrize("names", [['"1"', '"2"', '"3"'], ["form-a", "form-b", "form-c"]])
+def test_names_of_rows_that_r_writes_come_first(names):
+    rows = [",".join([name, *[str(i)] * 64, "x"]) for i, name in enumerate(names)]
+    source = source_of("\n".join([",".join([*PIXELS, "label"]), *rows]) + "\n")
+    (read_rows,) = read(source)
+    assert read_rows.pixels.tolist() == [[i] * 64 for i in range(3)]
+    assert read_rows.passthrough.to_pydict() == {
+        "row_name": [name.strip('"') for name in names],
+        "label": ["x"] * 3,
+    }
+
+
+def test_one_cell_too_many_in_some_rows_is_their_fault():
+    lines = [line("a"), line("b") + ",1", line("c")]
+    for rows in (lines, lines[::-1], [lines[1]] * 3, [lines[1]]):
+        _, _, rejects = scored("\n".join([HEADER, *rows]) + "\n")
+        assert {reason for _, reason, _, _ in rejects} == {"too-many-cells"}

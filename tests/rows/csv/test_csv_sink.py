@@ -7,9 +7,12 @@ import datetime
 import io
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sinks import written
+
+from batchdigits.errors import UnusableInputError
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.text("a,\"\r\n'"))))
@@ -52,3 +55,28 @@ def test_batches_and_slices_join_without_a_seam() -> None:
     empty = batch.slice(0, 0)
     parts = [batch.slice(0, 1), empty, batch.slice(1, 3)]
     assert written("csv", parts) == written("csv", [batch]) == b"id\na\nb\nc\nd\n"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"\xff\xfe", b"a"], pa.binary()).view(pa.string()),
+        pa.array([b"a", b"\xe9"], pa.large_binary()).cast(pa.large_string(), safe=False),
+        pa.array([0, 1], pa.timestamp("us", "Mars/Olympus_Mons")),
+        pa.array([2_000_000_000, 0], pa.int32()).view(pa.date32()),
+        pa.array([0, -(2**62)], pa.timestamp("us")),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_what_no_text_stands_for_is_refused_by_its_column(column: pa.Array) -> None:
+    with pytest.raises(UnusableInputError, match="column 'odd'.* --keep, or write Parquet"):
+        written("csv", [pa.record_batch({"id": ["a", "b"], "odd": column})])
+
+
+def test_texts_that_a_dictionary_holds_once_are_measured_before_they_are_written() -> None:
+    text = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 20_000, pa.int32()), pa.array(["x" * (1 << 20)])
+    )
+    with pytest.raises(UnusableInputError, match="20000 rows would take 20,971,520,000 bytes"):
+        written("csv", [pa.record_batch({"note": text})])
+    assert len(written("csv", [pa.record_batch({"note": text.slice(0, 3)})])) > 3 << 20

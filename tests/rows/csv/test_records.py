@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from csv_sources import HEADER, MIB, PIXELS, line, read, scored, source_of
 
+from batchdigits.errors import UnusableInputError
+from batchdigits.rows.csv import records
+
 
 @pytest.mark.parametrize(("size", "fits"), [((1 << 16) - 1, True), (1 << 16, False)])
 def test_a_quote_closes_within_64_kib_or_is_stray(size, fits):
@@ -55,3 +58,33 @@ def test_text_of_several_lines_works_in_every_column():
             ] * 50
             assert sum(b.lines for b in batches) == 250
             assert not any(b.rejects for b in batches)
+
+
+def test_lines_that_open_a_quote_for_the_next_one_take_time_in_proportion(monkeypatch):
+    """Each of 20,000 lines would else be read on for 64 KiB: the bytes read are counted."""
+    read_on = []
+    read_spanning = records.read_spanning
+
+    def counted(data, quote, stop, delimiter):
+        read_on.append(min(stop - quote, records.RECORD_LIMIT))
+        return read_spanning(data, quote, stop, delimiter)
+
+    monkeypatch.setattr(records, "read_spanning", counted)
+    text = HEADER + "\n" + line("a") + "\n" + 'a","c\n' * 20_000 + line("b") + "\n"
+    ids, _, rejects = scored(text)
+    assert ids == ["a", "b"]
+    assert len(rejects) == 20_000
+    assert {reason for _, reason, _, _ in rejects} == {"stray-quote"}
+    assert sum(read_on) < 5 * len(text)
+
+
+@pytest.mark.parametrize("piece", ['a","c\n', '"a\n', 'a,"b""c\n', 'x,"' + "y" * 300 + "\n"])
+def test_many_open_quotes_under_many_columns_are_rejects_or_refused(piece):
+    names = ",".join([HEADER, *(f"c{i}" for i in range(1900))])
+    text = names + "\n" + piece * (100_000 // len(piece))
+    if piece == 'a","c\n':
+        with pytest.raises(UnusableInputError, match="too many of its lines leave a quote open"):
+            scored(text)
+        return
+    _, _, rejects = scored(text)
+    assert {reason for _, reason, _, _ in rejects} <= {"stray-quote", "too-few-cells"}

@@ -1,0 +1,239 @@
+"""The column chunks of a Parquet file, looked through before any of them is decoded.
+
+A few bytes can stand for gigabytes: a run in a list, a long text that a dictionary holds once. So
+what a chunk becomes in memory is worked out first, as values times bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchdigits.errors import UnusableInputError
+from batchdigits.rows.parquet.pages import pages_of
+
+# Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
+# them, compressed, would fill all memory.
+LONGEST_CELL = 16 << 20
+LARGEST_PAGE = 256 << 20
+PIECE_BYTES = 32 << 20  # of decoded values that are read at once, at most
+PIECE_ROWS = 1024  # of columns of any length, at most
+SMALL_DICTIONARY = 1 << 14  # bytes; PIECE_ROWS times its longest entry are no danger
+MOST_GROWTH = 512  # how many bytes in memory one byte of a list column may become
+
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A column of the file that is stored as such.
+
+    place     its number in the file
+    column    the top-level column that it belongs to
+    repeated  whether a row may have several of its values
+    long      whether its values have no fixed length
+    """
+
+    place: int
+    column: str
+    repeated: bool
+    long: bool
+
+
+def leaves_of(schema: Any, columns: Iterable[str]) -> list[Leaf]:
+    """The leaves of some top-level columns of a ParquetSchema."""
+    wanted = set(columns)
+    leaves = []
+    for place in range(len(schema)):
+        leaf = schema.column(place)
+        column = _top(leaf.path, wanted)
+        if column is not None:
+            long = leaf.physical_type == "BYTE_ARRAY"
+            leaves.append(Leaf(place, column, leaf.max_repetition_level > 0, long))
+    return leaves
+
+
+def _top(path: str, wanted: set[str]) -> str | None:
+    """The wanted column that a path belongs to; names may hold dots themselves."""
+    if path in wanted:
+        return path
+    stops = (at for at, char in enumerate(path) if char == ".")
+    return next((path[:at] for at in stops if path[:at] in wanted), None)
+
+
+def check_counts(metadata: pq.FileMetaData, leaves: list[Leaf], name: str) -> None:
+    """Raise UnusableInputError unless every chunk has a value for each row of its row group.
+
+    A footer whose counts of rows are too small would else hide rows. Nor may its cells be too long
+    for memory.
+    """
+    rows = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows += group.num_rows
+        most = LONGEST_CELL * max(group.num_rows, 1)
+        for leaf in leaves:
+            chunk = group.column(leaf.place)
+            values = chunk.num_values
+            if values != group.num_rows and not (leaf.repeated and values > group.num_rows):
+                raise UnusableInputError(
+                    f"{name}: row group {number + 1} has {group.num_rows} rows, but {values} "
+                    f"values of column {chunk.path_in_schema}: the file is damaged; restore or "
+                    "re-create it"
+                )
+            if chunk.total_uncompressed_size > most:
+                raise UnusableInputError(
+                    f"{name}: row group {number + 1} of {group.num_rows} rows holds "
+                    f"{chunk.total_uncompressed_size:,} bytes of column {chunk.path_in_schema}, "
+                    f"more than {LONGEST_CELL:,} a cell; leave the column out with --keep, or "
+                    "re-create the file without such cells"
+                )
+    if rows != metadata.num_rows:
+        raise UnusableInputError(
+            f"{name}: its row groups have {rows} rows where the Parquet footer promises "
+            f"{metadata.num_rows}: the file is damaged; restore or re-create it"
+        )
+
+
+def piece_rows(
+    stored: pa.NativeFile, metadata: pq.FileMetaData, leaves: list[Leaf], name: str
+) -> int:
+    """The rows to read at once of columns whose cells have any length.
+
+    Raises UnusableInputError for a chunk that would become far more in memory than it is on disk.
+    """
+    rows = PIECE_ROWS
+    data = _Window(stored.fileno())
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for leaf in leaves:
+            chunk = group.column(leaf.place)
+            shape = _shape(data, chunk)
+            if shape.largest > LARGEST_PAGE:
+                raise _too_large(name, number, chunk, shape.largest)
+            unit = _WIDTHS.get(chunk.physical_type, 8) + 4
+            if leaf.long:
+                unit = 8
+                if shape.dictionary > SMALL_DICTIONARY:
+                    unit += _longest(_dictionary(stored, metadata, number, leaf), shape)
+            size = shape.values * unit
+            growth = MOST_GROWTH * max(chunk.total_compressed_size, 1)
+            if leaf.repeated and size > max(growth, PIECE_BYTES):
+                raise _too_large(name, number, chunk, size)
+            a_row = size // max(group.num_rows, 1) + 1
+            rows = min(rows, max(PIECE_BYTES // a_row, 1))
+    return rows
+
+
+def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputError:
+    return UnusableInputError(
+        f"{name}: column {chunk.path_in_schema} of row group {number + 1} is "
+        f"{chunk.total_compressed_size:,} bytes in the file and would take {size:,} in memory; "
+        "leave the column out with --keep, or re-create the file with shorter cells"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The values of a chunk's pages, and the bytes of its dictionary and of its largest page."""
+
+    values: int
+    dictionary: int
+    largest: int
+
+
+def _shape(data: _Window, chunk: Any) -> _Shape:
+    try:
+        pages = list(pages_of(data, chunk))
+    except ValueError as error:
+        raise pa.ArrowInvalid(str(error)) from error
+    return _Shape(
+        values=sum(page.values for page in pages if not page.dictionary),
+        dictionary=max((page.size for page in pages if page.dictionary), default=0),
+        largest=max((page.size for page in pages), default=0),
+    )
+
+
+def _dictionary(
+    stored: pa.NativeFile, metadata: pq.FileMetaData, number: int, leaf: Leaf
+) -> pa.RecordBatch:
+    """The first row of a leaf in a row group, with the dictionary that its text refers to."""
+    path = metadata.row_group(number).column(leaf.place).path_in_schema
+    file = pq.ParquetFile(stored, metadata=metadata, read_dictionary=[path], pre_buffer=False)
+    return next(file.iter_batches(1, [number], [leaf.column], use_threads=False))
+
+
+def _longest(batch: pa.RecordBatch, shape: _Shape) -> int:
+    """The bytes of the longest value in the dictionaries of a batch.
+
+    Other values are stored in full: they take no more memory than their page.
+    """
+    arrays = [a for column in batch.columns for a in leaf_arrays(column)]
+    texts = [array.dictionary for array in arrays if pa.types.is_dictionary(array.type)]
+    lengths = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts]
+    return max(lengths, default=shape.dictionary)
+
+
+def leaf_arrays(array: pa.Array) -> Iterator[pa.Array]:
+    """The arrays of plain values in a nested array."""
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from leaf_arrays(array.storage)
+    elif pa.types.is_struct(kind):
+        for field in array.flatten():
+            yield from leaf_arrays(field)
+    elif pa.types.is_map(kind):
+        yield from leaf_arrays(array.keys)
+        yield from leaf_arrays(array.items)
+    elif pa.types.is_nested(kind):
+        yield from leaf_arrays(array.flatten())
+    else:
+        yield array
+
+
+class _Window:
+    """The bytes of a file, a few kilobytes of which are in memory at a time."""
+
+    SIZE = 1 << 12
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._start = 0
+        self._bytes = b""
+
+    def __getitem__(self, at: int, /) -> int:
+        place = at - self._start
+        if not 0 <= place < len(self._bytes):
+            if at < 0:
+                raise IndexError(at)
+            self._bytes, self._start = os.pread(self._descriptor, self.SIZE, at), at
+            place = 0
+        return self._bytes[place]
+
+
+def int96_unit(batches: Iterable[tuple[pa.RecordBatch, ...]]) -> str | None:
+    """The unit in which INT96 timestamps can be read without a loss; None if there is none.
+
+    batches  the same rows read in nanoseconds, microseconds and milliseconds
+
+    Nanoseconds and microseconds wrap around beyond the years 2262 and 294247.
+    """
+    beyond = finer = False
+    for columns in batches:
+        leaves = ([a for c in batch.columns for a in leaf_arrays(c)] for batch in columns)
+        for arrays in zip(*leaves, strict=True):
+            values = (a.view(pa.int64()).drop_null().to_numpy(zero_copy_only=False) for a in arrays)
+            nano, micro, milli = values
+            rest = nano - micro * np.int64(1000)
+            if ((rest < 0) | (rest > 999)).any() or (micro // 1000 != milli).any():
+                return None
+            finer |= bool(rest.any())
+            beyond |= bool((nano // 1000 != micro).any())
+    return None if beyond and finer else "us" if beyond else "ns"
