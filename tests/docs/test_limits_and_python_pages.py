@@ -10,10 +10,14 @@ from pages import code, codes, reference, table
 import batchdigits
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
+from batchdigits.engines.keras.model_file import LARGEST_LAYER
+from batchdigits.files.strict_json import MOST_DECODED
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
+from batchdigits.rows.options import LARGEST_SCALE, LEAST_SCALE
 from batchdigits.rows.parquet.chunks import LONGEST_CELL
 from batchdigits.rows.rejects import RAW_LIMIT
 from batchdigits.text import SHOWN_PROBLEMS
+from batchdigits.training.data import MAX_LABEL
 
 
 def test_limits_are_those_of_the_code() -> None:
@@ -26,6 +30,10 @@ def test_limits_are_those_of_the_code() -> None:
         f"{LONGEST_CELL >> 20} MiB on average",
         f"{MAX_FILE_BYTES >> 20} MiB",
         f"2 to {MAX_CLASSES}",
+        f"{MAX_LABEL} characters",
+        f"{MOST_DECODED >> 20} MiB, estimated from its text",
+        f"{LARGEST_LAYER:,}",
+        f"{LEAST_SCALE:f} to {LARGEST_SCALE:,.0f}",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from paths import FORMAT_1_BUNDLE
+from paths import FORMAT_1_BUNDLE, ROOT
 
 from batchdigits.archive.bundle_file import BundleFile, read_bundle
 from batchdigits.engines.open import open_checked, replay_bundle
@@ -42,6 +42,26 @@ def test_the_confidence_of_the_packaged_one_is_honest() -> None:
     calibration = read_bundle(packaged_bundle()).manifest.metrics["calibration"]
     assert calibration["after"]["calibration_error"] <= 0.01
     assert calibration["after"]["log_loss"] < calibration["before"]["log_loss"]
+
+
+def test_the_pages_tell_the_figures_of_its_card() -> None:
+    """The changelog and the page about accuracy, and the card itself."""
+    kept, packaged = (read_bundle(path) for path in (FORMAT_1_BUNDLE, packaged_bundle()))
+    errors = packaged.manifest.metrics["calibration"]
+    after, before = (errors[when]["calibration_error"] for when in ("after", "before"))
+    accuracy = packaged.manifest.accuracy
+    assert f"**{accuracy:.4f}** on all 1797 rows" in packaged.members["card.md"].decode()
+    changes = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
+    assert f"version 2, {accuracy:.2%}".replace("%", " %") in changes
+    assert f"(version 1: {kept.manifest.accuracy:.2%}".replace("%", " %") in changes
+    assert f"out of fold of {after:.2%} ({before:.2%}".replace("%", " %") in changes
+    page = " ".join((ROOT / "docs" / "accuracy.md").read_text("utf-8").split())
+    assert (
+        f"Its accuracy, {accuracy:.2%}, and its calibration error, {after:.2%}, come".replace(
+            "%", " %"
+        )
+        in page
+    )
 
 
 def test_it_reads_the_tutorials_digits(bundle: BundleFile) -> None:
