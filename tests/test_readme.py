@@ -96,6 +96,13 @@ def test_the_examples_in_the_help_are_commands_we_have(command: str) -> None:
         parser.parse_args(arguments)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_runs_what_others_deliver(page: Path) -> None:
+    """`python -m` looks for modules in the current folder first; the console script does not."""
+    if "decisions" not in page.parts:
+        assert "python -m batchdigits" not in page.read_text(encoding="utf-8")
+
+
 def test_the_commands_in_the_readme_are_found() -> None:
     """Otherwise the two tests above would check nothing."""
     found = [name for line in shell_lines(README) for name, _ in our_commands(line)]

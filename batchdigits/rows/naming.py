@@ -37,7 +37,7 @@ def other_images(columns: int) -> str | None:
         if side > SIDE and side * side == count:
             return (
                 f"look like images of {side}x{side} pixels, expected {SIDE}x{SIDE}; make rows of "
-                "them with python -m batchdigits.forms cells, or name 64 columns with --pixels"
+                "them with batchdigits forms cells, or name 64 columns with --pixels"
             )
     return None
 
