@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from batchdigits.engines.contract import Engine
     from batchdigits.evaluation.files import Evaluation
-    from batchdigits.monitoring.evidence import Judge
+    from batchdigits.monitoring.judge import Judge
     from batchdigits.rows.contract import Rows
     from batchdigits.scoring.batches import ScoredBatch
     from batchdigits.scoring.one_input import OnProgress

@@ -25,8 +25,10 @@ from support.measure import finish, make_parser, make_ready, show, table
 
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.reference import Reference, Unseen
-from batchdigits.monitoring.drift import Drift, DriftEvidence, DriftMeter, count_predictions
-from batchdigits.monitoring.evidence import ODD_SHARE, Evidence
+from batchdigits.monitoring.counts import DriftEvidence, count_predictions
+from batchdigits.monitoring.drift import Drift, DriftMeter
+from batchdigits.monitoring.evidence import Evidence
+from batchdigits.monitoring.judge import ODD_SHARE
 from batchdigits.monitoring.sample import RowSample
 from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.training.calibration import fold_in

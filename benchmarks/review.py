@@ -51,7 +51,8 @@ from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import UnusableInputError
-from batchdigits.monitoring.drift import NOT_MEASURED, DriftEvidence, DriftMeter
+from batchdigits.monitoring.counts import DriftEvidence
+from batchdigits.monitoring.drift import NOT_MEASURED, DriftMeter
 from batchdigits.packing.frameworks import prepare_frameworks
 from batchdigits.scoring import one_input
 from batchdigits.scoring.decision import CAUSES

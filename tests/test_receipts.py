@@ -29,7 +29,7 @@ from batchdigits.files.inputs import expand_inputs
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import plan_targets
 from batchdigits.monitoring.drift import DriftMeter
-from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.pool import Pool
 from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from batchdigits.monitoring.drift import NOT_MEASURED, Drift, DriftCounts, DriftMeter
+from batchdigits.monitoring.counts import DriftCounts
+from batchdigits.monitoring.drift import NOT_MEASURED, Drift, DriftMeter
 from batchdigits.monitoring.evidence import Evidence, Finding
 
 

@@ -8,7 +8,8 @@ from bisect import bisect_left
 import numpy as np
 
 from batchdigits.images import DARKEST
-from batchdigits.monitoring.evidence import FAINT, FAR_SHARE, is_proof
+from batchdigits.monitoring.evidence import FAR_SHARE, is_proof
+from batchdigits.monitoring.judge import FAINT
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.rejects import Reject
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.monitoring.evidence import MANY_ROWS, Evidence, Judge
+from batchdigits.monitoring.evidence import Evidence
+from batchdigits.monitoring.judge import MANY_ROWS, Judge
 from batchdigits.monitoring.ranges import RangeEvidence
 from batchdigits.monitoring.sample import RowSample
 from batchdigits.rows.contract import Pixels, Rows

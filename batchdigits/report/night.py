@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.reference import Reference
 from batchdigits.html import escaped
 from batchdigits.images import PIXELS, SIDE
-from batchdigits.monitoring.drift import SHADES, DriftCounts
+from batchdigits.monitoring.counts import SHADES, DriftCounts
 from batchdigits.report import charts
 from batchdigits.report.digits import Digits, digits_section
 from batchdigits.report.page import cut, figure, page, paragraph, rows_table, section, source

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from batchdigits.cli.keywords import spelled
 from batchdigits.errors import BatchdigitsWarning
-from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.arrays import check_batch
 from batchdigits.rows.memory import layout_of

@@ -13,15 +13,9 @@ from batchdigits.clock import utc_text
 from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
-from batchdigits.monitoring.drift import (
-    Drift,
-    DriftMeter,
-    PredictionCounts,
-    count_predictions,
-    exceeds,
-    is_large,
-)
-from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.counts import PredictionCounts, count_predictions
+from batchdigits.monitoring.drift import Drift, DriftMeter, exceeds, is_large
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.pool import Pool
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source

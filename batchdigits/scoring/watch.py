@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import Reference
 from batchdigits.engines.contract import Engine, as_measuring
-from batchdigits.monitoring.drift import Drift, DriftEvidence, DriftMeter, PredictionCounts
-from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.counts import DriftEvidence, PredictionCounts
+from batchdigits.monitoring.drift import Drift, DriftMeter
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.contract import Rows
 from batchdigits.scoring.ledger import Counts

@@ -150,7 +150,7 @@ def _nothing(*_arguments: object) -> None:
 
 _REPLACED: dict[str, Any] = {
     "batchdigits.scoring.one_input.open_source": _open,
-    "batchdigits.monitoring.evidence.Judge.judge": lambda *_: Evidence(),
+    "batchdigits.monitoring.judge.Judge.judge": lambda *_: Evidence(),
     "batchdigits.monitoring.ranges.RangeEvidence.add": _nothing,
     "batchdigits.files.digest.hashlib": SimpleNamespace(sha256=_NoHash),
     "batchdigits.rows.parquet.sink.pq.ParquetWriter": _without_checksums,

@@ -11,7 +11,7 @@ from pages import code, codes, reference, section, table
 
 import batchdigits
 from batchdigits.files.names import COMPRESSIONS, DATA_SUFFIXES, FORMATS
-from batchdigits.monitoring import evidence, suspicion
+from batchdigits.monitoring import evidence, judge, suspicion
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 
 PAGE = reference("inputs")
@@ -42,7 +42,7 @@ def test_spellings_of_pixel_columns_are_all_there() -> None:
 def test_suspicion_begins_where_the_page_says() -> None:
     text = section(PAGE, "Suspicious inputs")
     assert f"first {suspicion.JUDGED_ROWS:,} rows" in text
-    assert f"{evidence.FEW_ROWS} rows, or of {evidence.MANY_ROWS:,}" in text
+    assert f"{judge.FEW_ROWS} rows, or of {judge.MANY_ROWS:,}" in text
     enough = next(n for n in range(1, 99) if evidence.is_proof(n, n, evidence.FAR_SHARE))
     assert enough == 11
     assert "eleven rows" in text

@@ -21,7 +21,7 @@ import batchdigits
 from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.reference import read_reference
 from batchdigits.engines.open import open_checked
-from batchdigits.monitoring.evidence import Judge
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import JUDGED_ROWS, Suspicion
 from batchdigits.rows.memory import check_table, to_table
 from batchdigits.rows.options import ReadOptions
