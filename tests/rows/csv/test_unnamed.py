@@ -46,7 +46,7 @@ def test_larger_images_are_named_as_what_they_are(side, others, header):
     text = lines([["7", *["0"] * (side * side + others - 1)]] * 3)
     _, message = refusal(text, header=header)
     assert f"images of {side}x{side} pixels" in message
-    assert "python -m batchdigits.forms cells" in message
+    assert "with batchdigits forms cells" in message
 
 
 def test_columns_beside_the_pixels_make_no_image():
