@@ -40,7 +40,7 @@ from batchdigits.files.digest import digest_file
 from batchdigits.files.names import split_name
 from batchdigits.files.plain import NOT_SMALL, read_plain, read_small
 from batchdigits.files.strict_json import parse_strict
-from batchdigits.files.targets import Targets
+from batchdigits.files.targets import Targets, commit_name
 from batchdigits.files.written import (
     WrittenFile,
     entry_of,
@@ -115,6 +115,11 @@ def publish(
         _refuse_taken(path, overwrite=overwrite)
     outputs = sorted(written, key=lambda output: output.path != targets.predictions)
     record = {**receipt, "outputs": _described(targets, outputs)}
+    if len(as_json(record)) > MAX_RECEIPT_BYTES:
+        raise OutputError(
+            f"{targets.receipt}: would have more than the {MAX_RECEIPT_BYTES} bytes that are read; "
+            "nothing was published; name fewer columns (--keep, --pixels)"
+        )
     commit = _Commit(record, outputs, replaced, overwrite)
     replace_under_lock(targets.commit, as_json(commit.facts()))
     try:
@@ -149,6 +154,14 @@ def read_receipt(path: Path) -> Record | None:
     record = _read_json(path)
     if isinstance(record, dict) and isinstance(record.get("outputs"), dict):
         return record
+    return None
+
+
+def read_planned(path: Path) -> Record | None:
+    """Read the receipt that a commit which was cut off will write at `path`; None for none."""
+    match _read_json(commit_name(path)):
+        case {"receipt": dict(receipt)}:
+            return receipt
     return None
 
 
@@ -342,7 +355,7 @@ def _read_commit(targets: Targets) -> _Commit | None:
     """
     path = targets.commit
     try:
-        data, facts = read_plain(path, MAX_RECEIPT_BYTES)
+        data, facts = read_plain(path, 2 * MAX_RECEIPT_BYTES)  # it holds the receipt, and more
         if facts.st_uid != os.geteuid():
             raise _not_ours(path, f"belongs to user {facts.st_uid}, this is {os.geteuid()}")
         document = parse_strict(data)

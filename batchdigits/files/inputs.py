@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from batchdigits.errors import IOFailedError, NoInputError, UsageError
-from batchdigits.files.commit import named_outputs, read_receipt
+from batchdigits.files.commit import named_outputs, read_planned, read_receipt
 from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
 from batchdigits.files.names import DATA_SUFFIXES, STANDARD_INPUT, InputFile, InputFiles, split_name
 from batchdigits.files.streams import open_input, read_first
@@ -53,10 +53,11 @@ def _receipt_naming(input_file: InputFile) -> Path | None:
     for stem in dict.fromkeys(stems):
         path = input_file.path.with_name(f"{stem}.receipt.json")
         with suppress(IOFailedError):  # it concerns its own input, in its turn
-            receipt = read_receipt(path) or {}
-            outputs = named_outputs(path.parent, receipt) or []
-            if "kind" not in receipt and input_file.path in [output.path for output in outputs]:
-                return path
+            for receipt in (read_receipt(path), read_planned(path)):
+                outputs = named_outputs(path.parent, receipt or {}) or []
+                names = [output.path for output in outputs]
+                if receipt and "kind" not in receipt and input_file.path in names:
+                    return path
     return None
 
 

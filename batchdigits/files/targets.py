@@ -54,7 +54,7 @@ class Targets:
 
         It is named after the receipt, as the lock is: other outputs may share both.
         """
-        return self.receipt.with_name(f".{self.receipt.name}.commit")
+        return commit_name(self.receipt)
 
     @property
     def finals(self) -> tuple[Path, Path, Path]:
@@ -68,6 +68,11 @@ class Targets:
     def reads(self, path: Path) -> bool:
         """Whether the file is an input file of the run, under this name or another."""
         return _identity(path) in self.inputs
+
+
+def commit_name(receipt: Path) -> Path:
+    """`.NAME.commit` beside the receipt."""
+    return receipt.with_name(f".{receipt.name}.commit")
 
 
 def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:

@@ -541,3 +541,12 @@ def test_in_a_sticky_folder_the_file_of_another_user_is_refused_before_the_commi
         publish(targets, written, {})
     discard(targets)
     assert contents(targets) == {"forms.predictions.csv": b"theirs"}
+
+
+def test_a_receipt_that_nobody_could_read_again_is_not_published(targets: Targets) -> None:
+    with pytest.raises(OutputError, match="would have more than the 4194304 bytes that are read"):
+        run(targets, b"new", keep=["x" * 2**12] * 2**10)
+    discard(targets)
+    assert contents(targets) == {}
+    run(targets, b"new", keep=["x" * 2**12] * (2**10 - 10))
+    assert matches(targets, read_receipt(targets.receipt))

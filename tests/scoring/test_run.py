@@ -15,7 +15,7 @@ import pytest
 from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 
 import batchdigits
-from batchdigits.errors import NoInputError
+from batchdigits.errors import IOFailedError, NoInputError
 from batchdigits.predict import main
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
@@ -64,6 +64,24 @@ def test_the_same_star_twice_scores_nothing_anew(arguments: tuple[str, ...], run
     assert (code, statuses(summary), err) == (0, {"day.csv": "scored"}, "")
     code, summary, err = run(".", "--output", "out/", "--max-rejects", "100%")
     assert (code, statuses(summary), err) == (0, {"day.csv": "unchanged"}, "")
+
+
+def test_the_same_star_completes_a_run_that_was_killed_while_it_published(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then no receipt names the outputs yet, but the `.commit` does."""
+    shutil.copy(SAMPLE_DATA / "bad.csv", "day.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr("batchdigits.files.commit.create_under_lock", failing)
+        patch.setattr("batchdigits.files.places.local.discard", lambda _targets: None)
+        assert run("day.csv", "--max-rejects", "100%")[0] == 74
+    assert names() == ["day.csv", "day.predictions.csv", "day.rejects.csv"]
+    code, summary, err = run(*names(), "--max-rejects", "100%")
+    assert (code, statuses(summary), err) == (0, {"day.csv": "unchanged"}, "")
+
+
+def failing(*_arguments: object) -> None:
+    raise IOFailedError("the power went")
 
 
 def test_what_a_receipt_of_another_kind_names_is_an_input(run: Run) -> None:
