@@ -3,16 +3,19 @@
 1,797 digits of 13 people show little of how people write. A copy that is turned, stretched,
 slanted, moved, thickened and darkened a little is still the same digit. Training on such copies:
 Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual
-document analysis", 2003.
+document analysis", 2003. Other copies are drawn once more from the middle lines of their strokes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
+from batchdigits.bitmaps.redraw import redrawn
+from batchdigits.bitmaps.strokes import Strokes
 from batchdigits.images import DARKEST, PIXELS, SIDE
 
 ROTATION = np.deg2rad(12)
@@ -45,10 +48,15 @@ def copies_for(rows: int, copies: int) -> int:
     return min(copies, max(1, MOST_ROWS // rows - 1))
 
 
-def with_copies(pixels: Pixels, copies: int, generator: np.random.Generator) -> Pixels:
+def with_copies(
+    pixels: Pixels, copies: int, generator: np.random.Generator, redrawn: float = 0.0
+) -> Pixels:
     """Pixels (n, 64) in 0..16, followed by `copies` times a changed copy of all n.
 
-    Returns float64 (n * (copies + 1), 64) in 0..16, not rounded. Each copy has its own affine map
+    redrawn  the share of the copies that other hands and pens draw, as `Strokes.drawn` does, and
+             that become rows by NIST's recipe; for rows that were made by it too
+
+    Returns float64 (n * (copies + 1), 64) in 0..16, not rounded. Each other copy has its own map
     about the centre, drawn uniformly: rotated by up to 12 degrees, each axis scaled by up to
     `exp(0.12)`, sheared by up to 0.2, shifted by up to 0.75 pixels; bilinear, with paper (0)
     outside. Then `16 (x / 16) ** exp(g)` with g up to 0.4, times `exp(i)` with i up to 0.2, cut off
@@ -57,12 +65,27 @@ def with_copies(pixels: Pixels, copies: int, generator: np.random.Generator) -> 
     if not copies:
         return pixels
     originals = pixels.astype(np.float32)
+    by_hand = round(copies * redrawn)
     made = [
         _changed(originals[begin : begin + _BLOCK_ROWS], generator)
-        for _ in range(copies)
+        for _ in range(copies - by_hand)
         for begin in range(0, len(originals), _BLOCK_ROWS)
     ]
-    return np.concatenate([pixels, *made])
+    return np.concatenate([pixels, *made, *_drawn(pixels, by_hand, generator)])
+
+
+def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Pixels]:
+    """Yield so many redrawn copies of all rows, in blocks of rows."""
+    if not copies:
+        return
+    counts = np.round(pixels).astype(np.int64)
+    blocks = [
+        Strokes.of(redrawn(counts[begin : begin + _BLOCK_ROWS]))
+        for begin in range(0, len(counts), _BLOCK_ROWS)
+    ]
+    for _ in range(copies):
+        for strokes in blocks:
+            yield counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float64)
 
 
 def _changed(pixels: Floats, generator: np.random.Generator) -> Floats:

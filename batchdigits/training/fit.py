@@ -67,7 +67,8 @@ def fit(
     train, held = _validation_split(len(targets), settings)
     copies = copies_for(len(train), settings.copies)
     started = time.perf_counter()
-    seen = with_copies(pixels[train], copies, np.random.default_rng(settings.seed))
+    generator = np.random.default_rng(settings.seed)
+    seen = with_copies(pixels[train], copies, generator, settings.redrawn)
     scaler = StandardScaler().fit(seen)
     if settings.teachers:
         wanted = _ask_teachers(pixels[train], targets[train], classes, settings, seen)
@@ -115,7 +116,7 @@ def _ask_teachers(
     total = np.zeros((len(seen), classes), np.float32)
     for number in range(settings.teachers):
         seed = (settings.seed + 1 + number) % 2**32
-        teacher = make_settings(copies=settings.copies, seed=seed)
+        teacher = make_settings(copies=settings.copies, redrawn=settings.redrawn, seed=seed)
         total += fit(pixels, targets, classes, teacher).probabilities(seen)
     mean: Floats = total / np.float32(settings.teachers)
     return mean

@@ -212,6 +212,13 @@ class Settings:
         flag=("N", "learn from N changed copies of each row as well as from the row, {limits}"),
         sweep=True,
     )
+    redrawn: float = _entry(
+        0.0,
+        limits=(lambda value: 0 <= value <= 1, "0 to 1"),
+        flag=("P", "share of the copies that other hands and pens draw, {limits}"),
+        share=True,
+        sweep=True,
+    )
     calibration_folds: int = _entry(
         3,
         {"article": 0},

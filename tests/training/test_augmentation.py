@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from batchdigits.training import augmentation
 from batchdigits.training.augmentation import MOST_ROWS, copies_for, with_copies
@@ -53,3 +54,20 @@ def test_very_many_rows_get_fewer_copies() -> None:
     assert copies_for(MOST_ROWS // 10, 60) == 9
     assert copies_for(10 * MOST_ROWS, 60) == 1
     assert copies_for(10 * MOST_ROWS, 0) == 0
+
+
+def test_a_share_of_the_copies_is_redrawn_by_the_recipe() -> None:
+    """Those come last, and hold whole counts; the others are the same as without."""
+    pixels = load_digits().data[:20]
+    changed = with_copies(pixels, 2, np.random.default_rng(4))
+    both = with_copies(pixels, 4, np.random.default_rng(4), redrawn=0.5)
+    assert both.shape == (100, 64)
+    assert np.array_equal(both[:60], changed)
+    last = both[60:]
+    assert np.array_equal(last, np.round(last))
+    assert not np.array_equal(last[:20], last[20:])
+    assert (last.reshape(-1, 8, 8)[:, 0].sum(axis=1) > 0).all()  # stretched to the top
+
+
+def test_paper_is_redrawn_as_paper() -> None:
+    assert not with_copies(np.zeros((3, 64)), 2, np.random.default_rng(0), redrawn=1).any()

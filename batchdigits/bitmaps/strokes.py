@@ -1,0 +1,193 @@
+"""Characters as the middle lines of their strokes, which other hands and pens can draw again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.bitmaps.recipe import BITMAP, BODY, Ink
+from batchdigits.bitmaps.redraw import blurred
+
+Floats: TypeAlias = NDArray[np.float32]
+
+ASPECT = (0.35, 1.1)
+"""Least and most of the width that a bitmap gives back to a character that it was stretched to."""
+
+SLANT = 0.4
+TURN = np.deg2rad(12)
+TAPER = 0.3
+WOBBLE = 5.0
+"""The largest changes: of the slant, of the angle in radians, of the logarithm of the width at the
+top and the bottom, and of the standard deviation, in points, of how far strokes are displaced."""
+
+GAPS = 0.2
+"""The share of characters with a gap in a stroke."""
+
+PEN = (0.5, 3.0)
+"""Least and largest radius of the pen, in points of the canvas."""
+
+CANVAS = 48
+"""Points along each side of what a character is drawn on."""
+
+_FINER = 2  # points of a middle line to a point of the bitmap
+_SMOOTHING = 0.6  # the width, in points of the bitmap, by which edges are smoothed before thinning
+_KNOTS = 4  # along each side, of the field that displaces strokes
+_REACH = 0.6  # the width, in knots, of what a knot displaces
+_FILLED = 1.15  # points of the canvas to a point of the bitmap
+_LARGEST_GAP = (0.5, 2.2)  # the radius, in points of the bitmap
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """The points of the middle lines of n characters.
+
+    count  n
+    owner  int64 (p,): the character of each point, ascending
+    x, y   float32 (p,): its place in points of the bitmap, from the middle of the bitmap
+    """
+
+    count: int
+    owner: NDArray[np.int64]
+    x: Floats
+    y: Floats
+
+    @classmethod
+    def of(cls, bitmaps: Ink) -> Strokes:
+        """Find the middle lines of bitmaps (n, 32, 32)."""
+        finer = bitmaps.repeat(_FINER, axis=1).repeat(_FINER, axis=2)
+        width = _FINER * _SMOOTHING
+        owner, down, right = np.nonzero(thinned(blurred(finer, width, width) > 0.5))
+        x, y = ((place + 0.5) / _FINER - BITMAP / 2 for place in (right, down))
+        return cls(len(bitmaps), owner, x.astype(np.float32), y.astype(np.float32))
+
+    def drawn(self, generator: np.random.Generator) -> Ink:
+        """Draw every character once more, as another hand with another pen: (n, 48, 48).
+
+        Strokes are displaced smoothly, the character gets a width, a taper, a slant and an angle,
+        and a pen; some get a gap. All are drawn at random and evenly within their limits.
+        """
+        x, y = self._displaced(generator)
+        x = x * np.exp(self._each(generator, -TAPER, TAPER) * y * (2 / BITMAP))
+        x = x * np.exp(self._each(generator, *np.log(ASPECT)))
+        x = x + self._each(generator, -SLANT, SLANT) * y
+        angle = self._each(generator, -TURN, TURN)
+        cos, sin = np.cos(angle), np.sin(angle)
+        x, y = x * cos - y * sin, x * sin + y * cos
+        kept = ~self._in_gaps(x, y, generator)
+        lines = np.zeros((self.count, CANVAS, CANVAS), np.bool_)
+        column, row = (_on_canvas(place[kept]) for place in (x, y))
+        lines[self.owner[kept], row, column] = True
+        return _thickened(lines, generator.uniform(*PEN, self.count))
+
+    def _each(self, generator: np.random.Generator, low: float, high: float) -> Floats:
+        """Draw a number for each character; return it for each of its points."""
+        drawn: Floats = generator.uniform(low, high, self.count).astype(np.float32)
+        return drawn[self.owner]
+
+    def _displaced(self, generator: np.random.Generator) -> tuple[Floats, Floats]:
+        across, down = _weights(self.x, BODY + 4), _weights(self.y, BITMAP)
+        most = generator.uniform(0, WOBBLE, (self.count, 1, 1)).astype(np.float32)
+        moved = []
+        for place in (self.x, self.y):
+            knots = generator.standard_normal((self.count, _KNOTS, _KNOTS), np.float32) * most
+            moved.append(place + np.einsum("pa,pab,pb->p", down, knots[self.owner], across))
+        return moved[0], moved[1]
+
+    def _in_gaps(self, x: Floats, y: Floats, generator: np.random.Generator) -> NDArray[np.bool_]:
+        """Return the points near one that is taken at random, in a share of the characters."""
+        if not len(x):
+            return np.zeros(0, np.bool_)
+        counts = np.bincount(self.owner, minlength=self.count)
+        first = np.cumsum(counts) - counts
+        taken = first + (generator.random(self.count) * counts).astype(np.int64)
+        taken = taken.clip(0, len(x) - 1)
+        radius = generator.uniform(*_LARGEST_GAP, self.count)
+        radius *= generator.random(self.count) < GAPS
+        middle = taken[self.owner]
+        near: NDArray[np.bool_] = np.hypot(x - x[middle], y - y[middle]) < radius[self.owner]
+        return near
+
+
+def thinned(ink: Ink) -> Ink:
+    """Thin characters (n, height, width) to lines of one point that keep them connected.
+
+    Zhang and Suen, "A fast parallel algorithm for thinning digital patterns", 1984.
+    """
+    padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
+    active = np.arange(len(padded))
+    while len(active):
+        part = padded[active]
+        changed = np.zeros(len(active), np.bool_)
+        for half in (0, 1):
+            removable = _removable(part.astype(np.int8), half)
+            part[:, 1:-1, 1:-1] &= ~removable
+            changed |= removable.any(axis=(1, 2))
+        padded[active] = part
+        active = active[changed]
+    return padded[:, 1:-1, 1:-1]
+
+
+def _removable(padded: NDArray[np.int8], half: int) -> Ink:
+    """Return the points that a half step of thinning removes."""
+    height, width = padded.shape[1:]
+    places = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
+    around = [padded[:, y : y + height - 2, x : x + width - 2] for y, x in places]
+    neighbours = sum(around[1:], around[0])
+    begins = [
+        (one == 0) & (after == 1)
+        for one, after in zip(around, [*around[1:], around[0]], strict=True)
+    ]
+    runs = sum((begin.astype(np.int8) for begin in begins[1:]), begins[0].astype(np.int8))
+    north, east, south, west = around[0::2]
+    if half:
+        sides = (north * east * west == 0) & (north * south * west == 0)
+    else:
+        sides = (north * east * south == 0) & (east * south * west == 0)
+    inside = padded[:, 1:-1, 1:-1] == 1
+    removable: Ink = inside & (neighbours >= 2) & (neighbours <= 6) & (runs == 1) & sides
+    return removable
+
+
+def _weights(places: Floats, extent: int) -> Floats:
+    """Return how much each knot displaces a point: (p, knots), squares that add up to 1."""
+    knots = (places / extent + 0.5).clip(0, 1) * (_KNOTS - 1)
+    weights = np.exp(-0.5 * ((knots[:, np.newaxis] - np.arange(_KNOTS)) / _REACH) ** 2)
+    scaled: Floats = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
+    return scaled
+
+
+def _on_canvas(places: NDArray[Any]) -> NDArray[np.int64]:
+    """Return rows or columns of the canvas, with room for the pen."""
+    margin = int(PEN[1]) + 1
+    rounded = np.round(places * _FILLED + CANVAS / 2).astype(np.int64)
+    return rounded.clip(margin, CANVAS - 1 - margin)
+
+
+def _thickened(lines: Ink, radii: NDArray[np.float64]) -> Ink:
+    """Draw lines (n, side, side) with pens of these radii (n,), rounded to half points."""
+    steps = np.round(2 * radii).astype(np.int64)
+    result = np.empty_like(lines)
+    for step in np.unique(steps):
+        of_pen = steps == step
+        area = lines[of_pen]
+        for number in range(step // 2):
+            area = _grown(area, corners=number % 2 == 1)
+        if step % 2:  # a pen of an even width
+            area[:, 1:] |= area[:, :-1]
+            area[:, :, 1:] |= area[:, :, :-1]
+        result[of_pen] = area
+    return result
+
+
+def _grown(area: Ink, *, corners: bool) -> Ink:
+    """Return areas with their four neighbours in each direction, or with all eight."""
+    grown = area.copy()
+    grown[:, 1:] |= area[:, :-1]
+    grown[:, :-1] |= area[:, 1:]
+    across = grown.copy() if corners else area
+    grown[:, :, 1:] |= across[:, :, :-1]
+    grown[:, :, :-1] |= across[:, :, 1:]
+    return grown

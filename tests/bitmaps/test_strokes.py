@@ -1,0 +1,71 @@
+"""Middle lines of strokes, and characters drawn from them by other hands and pens."""
+
+import numpy as np
+import pytest
+from crops import label, rows_and_labels
+
+import batchdigits
+from batchdigits.bitmaps import strokes
+from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
+from batchdigits.bitmaps.redraw import redrawn
+from batchdigits.bitmaps.strokes import CANVAS, Strokes, thinned
+from batchdigits.forms.components import label_pieces
+
+COUNT = 60
+BITMAPS = redrawn(rows_and_labels()[0][:COUNT])
+STROKES = Strokes.of(BITMAPS)
+
+
+def drawn(seed: int) -> np.ndarray:
+    return STROKES.drawn(np.random.default_rng(seed))
+
+
+def test_thinning_keeps_pieces_and_holes_and_leaves_lines() -> None:
+    """A line has no square of four points."""
+    lines = thinned(BITMAPS)
+    assert (lines <= BITMAPS).all()
+    for before, after in zip(BITMAPS, lines, strict=True):
+        assert label_pieces(before)[1] == label_pieces(after)[1]
+    squares = lines[:, 1:, 1:] & lines[:, :-1, 1:] & lines[:, 1:, :-1] & lines[:, :-1, :-1]
+    assert squares.mean() < 0.001
+    assert lines.sum() < 0.2 * BITMAPS.sum()
+
+
+def test_a_bar_is_thinned_to_its_middle() -> None:
+    bar = np.zeros((1, 20, 20), np.bool_)
+    bar[0, 2:18, 7:12] = True
+    columns = np.nonzero(thinned(bar)[0])[1]
+    assert set(columns.tolist()) == {9}
+
+
+def test_with_nothing_to_change_a_character_is_drawn_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SLANT", "TURN", "TAPER", "WOBBLE", "GAPS"):
+        monkeypatch.setattr(strokes, name, 0.0)
+    monkeypatch.setattr(strokes, "ASPECT", (1.0, 1.0))
+    monkeypatch.setattr(strokes, "PEN", (2.5, 2.5))
+    again = bitmaps_of(drawn(0))
+    assert (again == bitmaps_of(BITMAPS)).mean() > 0.88
+
+
+def test_the_same_seed_draws_the_same_and_another_draws_otherwise() -> None:
+    assert (drawn(1) == drawn(1)).all()
+    assert drawn(1).shape == (COUNT, CANVAS, CANVAS)
+    different = (drawn(1) != drawn(2)).any(axis=(1, 2))
+    assert different.all()
+
+
+def test_digits_that_are_drawn_once_more_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the packaged bundle, which learned from none of these: most of them."""
+    monkeypatch.setattr(strokes, "WOBBLE", 1.0)
+    rows = np.concatenate([counts_of(bitmaps_of(drawn(seed))) for seed in range(5)])
+    predicted = batchdigits.open_bundle().predict(rows)["prediction"].to_pylist()
+    right = sum(p == label(i % COUNT) for i, p in enumerate(predicted))
+    assert right > 0.8 * len(predicted)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_characters_without_ink_have_no_strokes(count: int) -> None:
+    blank = Strokes.of(np.zeros((count, 32, 32), np.bool_))
+    assert not blank.drawn(np.random.default_rng(0)).any()
