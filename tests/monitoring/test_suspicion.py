@@ -253,7 +253,7 @@ def test_a_single_row_of_another_kind_in_ten_is_no_proof(
     for change, _ in LOOKS.values():
         images = digits[0].copy()
         changed = change(images)
-        for n in (1, 3, 10, 50, 1_000):
+        for n in (3, 10, 1_000):
             mixed = images[:n].copy()
             mixed[::10] = changed[:n:10]
             assert judge(mixed, usual)[1] is None
@@ -362,7 +362,7 @@ def test_the_first_rows_are_judged_separately(digits: tuple[Images, Any], usual:
     expected = judge(images, usual)
     assert "looks inverted" in str(expected[0])
     assert expected[1] is None
-    for cuts in ([JUDGED_ROWS], [JUDGED_ROWS - 1, JUDGED_ROWS + 1], range(7_000, 600_000, 70_000)):
+    for cuts in ([JUDGED_ROWS], [JUDGED_ROWS - 1, JUDGED_ROWS + 1], range(7_000, 600_000, 150_000)):
         assert judge(images, usual, cuts=cuts) == expected
 
 
