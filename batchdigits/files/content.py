@@ -44,6 +44,28 @@ _FOREIGN = {
         "a NumPy array",
         "save it as Parquet, or make rows with batchdigits forms cells",
     ),
+    b"ORC": ("an ORC file", _CONVERT),
+    b"\x1f\x9d": ("compress data (.Z)", "decompress it with uncompress, or gzip -d"),
+    b"\x1f\xa0": ("pack data (.z)", "decompress it with gzip -d"),
+    b"\x04\x22\x4d\x18": ("LZ4 data", "decompress it with lz4 -d"),
+    b"\xff\x06\0\0sNaP": ("Snappy data", _CONVERT),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it"),
+    b"Rar!": ("a RAR archive", "unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", _CONVERT),
+    b"SQLite f": ("an SQLite database", _CONVERT),
+    b"MATLAB 5": ("a MATLAB file", _CONVERT),
+    b"RDX": ("an R data file", _CONVERT),
+    b"$FL2": ("an SPSS file", _CONVERT),
+    b"<stata_d": ("a Stata file", _CONVERT),
+    b"HEADER R": ("a SAS transport file", _CONVERT),
+    b"CDF\x01": ("a NetCDF file", _CONVERT),
+    b"\x80\x04\x95": ("a Python pickle", _CONVERT),
+    b"\x80\x03": ("a Python pickle", _CONVERT),
+    b"<?xml": ("an XML file", _CONVERT),
+    b"<!DOCTYP": ("a web page", "fetch the data themselves"),
+    b"<!doctyp": ("a web page", "fetch the data themselves"),
+    b"<html": ("a web page", "fetch the data themselves"),
+    b"version ": ("a pointer of Git LFS", "fetch the file with git lfs pull"),
     b"PARE": ("an encrypted Parquet file", "write it without encryption"),
     b"PK\x03\x04": ("a ZIP archive or an Excel workbook", _CONVERT),
     b"BZh": ("bzip2 data", _CONVERT),
@@ -52,6 +74,7 @@ _FOREIGN = {
     b"\x89HDF": ("an HDF5 file", _CONVERT),
     b"Obj\x01": ("an Avro file", _CONVERT),
 }
+_JSON = (b'{"', b"[{", b"[[", b'["')
 
 
 def read_head(path: Path) -> bytes:
@@ -79,9 +102,7 @@ def refuse_content(head: bytes, input_file: InputFile) -> None:
     if (kind, compression) == (PLAIN_TEXT, None):
         if head[:2] == b"BM" and head[6:] == b"\0\0":  # a header may begin with BM, too
             _refuse(input_file, "is a BMP picture", _PICTURE)
-        for magic, (content, fix) in _FOREIGN.items():
-            if head.startswith(magic):
-                _refuse(input_file, f"is {content}", fix)
+        _refuse_foreign(head, input_file)
     if (kind, compression) != (input_file.kind, input_file.compression):
         if input_file.path is None:
             fix = "decompress it before the pipe" if compression else "give it as a file"
@@ -94,6 +115,15 @@ def refuse_content(head: bytes, input_file: InputFile) -> None:
         _refuse_wide_text(head, input_file)
 
 
+def _refuse_foreign(head: bytes, input_file: InputFile) -> None:
+    for magic, (content, fix) in _FOREIGN.items():
+        if head.startswith(magic):
+            _refuse(input_file, f"is {content}", fix)
+    text = b"".join(head.removeprefix(b"\xef\xbb\xbf").split())
+    if text.startswith(_JSON):
+        _refuse(input_file, "is JSON, or lines of JSON", f"{_CONVERT}, for example with pandas")
+
+
 def refuse_decompressed(head: bytes, input_file: InputFile) -> None:
     """Raise UnusableInputError when the first decompressed bytes contradict a file's name."""
     _refuse_empty(head, input_file)
@@ -101,6 +131,7 @@ def refuse_decompressed(head: bytes, input_file: InputFile) -> None:
     if (kind, compression) != (input_file.kind, None):
         content = _describe(kind, compression)
         _refuse(input_file, f"holds {content} inside its compression", "decompress it once")
+    _refuse_foreign(head, input_file)
     _refuse_wide_text(head, input_file)
 
 

@@ -15,7 +15,13 @@ from pathlib import Path
 from batchdigits.errors import IOFailedError, NoInputError, UsageError
 from batchdigits.files.commit import named_outputs, read_planned, read_receipt
 from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
-from batchdigits.files.names import DATA_SUFFIXES, STANDARD_INPUT, InputFile, InputFiles, split_name
+from batchdigits.files.names import (
+    SEARCHED_SUFFIXES,
+    STANDARD_INPUT,
+    InputFile,
+    InputFiles,
+    split_name,
+)
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.files.targets import OUTPUT_ROLES
 from batchdigits.text import count_of
@@ -110,14 +116,17 @@ def _expand(argument: str, *, allow_empty: bool) -> Iterator[InputFile]:
 
 def _in_folder(folder: Path, *, allow_empty: bool) -> list[InputFile]:
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
+        entries = list(os.scandir(folder))
     except OSError as error:
         raise NoInputError(f"{folder}: can't be read: {error.strerror or error}") from error
-    wanted = [n for n in names if n.lower().endswith(DATA_SUFFIXES) and not _is_skipped(n)]
+    names = sorted(entry.name for entry in entries if not entry.is_dir())
+    wanted = [n for n in names if n.lower().endswith(SEARCHED_SUFFIXES) and not _is_skipped(n)]
     if not wanted and not allow_empty:
+        folders = len(entries) - len(names)
+        inside = f", nor in its {count_of(folders, 'subfolder')}: name those" if folders else ""
         raise NoInputError(
-            f"{folder}: no input among its {count_of(len(names), 'file')}; expected "
-            f"{' '.join(DATA_SUFFIXES)}; hidden names, _* and outputs don't count"
+            f"{folder}: no input among its {count_of(len(names), 'file')}{inside}; expected "
+            f"{' '.join(SEARCHED_SUFFIXES)}; hidden names, _* and outputs don't count"
         )
     return [_named_file(folder / name) for name in wanted]
 

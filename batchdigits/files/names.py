@@ -35,7 +35,7 @@ FORMATS: dict[str, FileFormat] = {
     "csv": FileFormat(
         "CSV", (".csv", ".tsv", ".txt", ".data"), compressions=("gz", "zst"), standard_input=True
     ),
-    "parquet": FileFormat("Parquet", (".parquet",), magic=b"PAR1"),
+    "parquet": FileFormat("Parquet", (".parquet", ".parq", ".pq"), magic=b"PAR1"),
 }
 PLAIN_TEXT = next(name for name, facts in FORMATS.items() if not facts.magic)
 STANDARD_INPUT = next(name for name, facts in FORMATS.items() if facts.standard_input)
@@ -93,7 +93,10 @@ DATA_SUFFIXES = tuple(
     for kind, facts in FORMATS.items()
     for compression in (None, *facts.compressions)
 )
-"""The suffixes that a folder is searched for, and that an output may have."""
+"""The suffixes that an output may have."""
+
+SEARCHED_SUFFIXES = (*DATA_SUFFIXES, *FORMATS["parquet"].suffixes[1:])
+"""The suffixes that a folder is searched for."""
 
 
 def _split_compression(name: str) -> tuple[str, Compression]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pages import code, codes, reference, section, table
 
 import batchdigits
-from batchdigits.files.names import COMPRESSIONS, DATA_SUFFIXES, FORMATS
+from batchdigits.files.names import COMPRESSIONS, FORMATS, SEARCHED_SUFFIXES
 from batchdigits.monitoring import evidence, judge, suspicion
 from batchdigits.rows.pixels import LIST_COLUMN, SPELLINGS
 
@@ -30,7 +30,7 @@ def test_suffixes_are_read_as_the_table_says() -> None:
             expected[f"{facts.title}, {COMPRESSIONS[compression]}"] = (f".{compression}",)
     assert rows == expected
     (folder,) = (row[1] for row in table(FILES, "argument") if row[0] == "a folder")
-    assert codes(folder) == list(DATA_SUFFIXES)
+    assert codes(folder) == list(SEARCHED_SUFFIXES)
 
 
 def test_spellings_of_pixel_columns_are_all_there() -> None:

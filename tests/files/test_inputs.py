@@ -70,7 +70,7 @@ def test_a_known_suffix_names_the_format(
         ("optdigits.tra", b"0,1\n", "csv", None, "optdigits.tra"),
         ("optdigits.tra.gz", gzip.compress(b"0,1\n", mtime=0), "csv", "gz", "optdigits.tra"),
         ("forms", b"\x28\xb5\x2f\xfd0", "csv", "zst", "forms"),
-        ("forms.pq", b"PAR1....PAR1", "parquet", None, "forms.pq"),
+        ("forms.pqt", b"PAR1....PAR1", "parquet", None, "forms.pqt"),
     ],
 )
 def test_an_unknown_suffix_leaves_the_format_to_the_content(

@@ -14,7 +14,7 @@ from batchdigits.files.names import FORMATS, data_suffix, split_name
         ("FORMS.TSV.GZ", ("FORMS", "csv", "gz")),
         ("night.v2.parquet", ("night.v2", "parquet", None)),
         ("forms.parquet.gz", ("forms.parquet", None, "gz")),
-        ("forms.pq", ("forms.pq", None, None)),
+        ("forms.pqt", ("forms.pqt", None, None)),
         (".csv", (".csv", None, None)),
         (".gz", (".gz", None, None)),
     ],
