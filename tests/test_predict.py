@@ -510,9 +510,37 @@ def test_a_file_of_which_no_row_can_be_scored_is_refused(tmp_path: Path) -> None
     ran = predict(path)
     assert ran.code == 65
     assert "none of the 5 rows can be scored, 5 are out-of-range" in ran.error
-    assert names(tmp_path) == ["dark.parquet"]
+    assert "the first in row 1, pixel_0 is '99'" in ran.error
+    kept = "dark.rejects.parquet"
+    assert f"nothing was published but {tmp_path / kept}" in ran.error
+    assert names(tmp_path) == ["dark.parquet", kept]
+    assert pq.read_table(tmp_path / kept)["reason"].to_pylist() == ["out-of-range"] * 5
     pq.write_table(table.slice(0, 1), path)
     assert "its only row can't be scored, 1 is out-of-range" in predict(path).error
+    assert pq.read_table(tmp_path / kept).num_rows == 1
+
+
+def test_rejects_that_were_kept_give_way_to_the_run_with_the_right_flags(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"pixel_{i}" for i in range(64)) + "\n" + ",".join(["x"] * 64) + "\n")
+    ran = predict(path)
+    assert ran.code == 65
+    assert "the first in line 2, pixel_0 is 'x'" in ran.error
+    assert names(tmp_path) == ["a.csv", "a.rejects.csv"]
+    assert predict(path, "--check").code == 0
+    rows = (SAMPLE_DATA / "digits.csv").read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[:50]))
+    assert predict(path).code == 0
+    assert names(tmp_path) == ["a.csv", "a.predictions.csv", "a.receipt.json"]
+
+
+def test_a_file_of_another_origin_is_never_taken_for_rejects_that_were_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("".join((SAMPLE_DATA / "digits.csv").read_text().splitlines(keepends=True)[:9]))
+    for text in ("mine\n1\n", "", "input,row,reason\n"):
+        (tmp_path / "a.rejects.csv").write_text(text)
+        ran = predict(path)
+        assert (ran.code, (tmp_path / "a.rejects.csv").read_text()) == (73, text)
 
 
 def test_a_corrupt_gzip_commits_nothing(tmp_path: Path) -> None:

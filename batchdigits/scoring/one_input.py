@@ -13,6 +13,7 @@ from batchdigits.clock import utc_text
 from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
+from batchdigits.files.written import WrittenFile
 from batchdigits.monitoring.counts import PredictionCounts, count_predictions
 from batchdigits.monitoring.drift import Drift, DriftMeter, exceeds, is_large
 from batchdigits.monitoring.judge import Judge
@@ -24,7 +25,7 @@ from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.options import RunPolicy, ScoreOptions
-from batchdigits.scoring.outputs import Outputs
+from batchdigits.scoring.outputs import Outputs, is_kept
 from batchdigits.scoring.receipt import (
     Key,
     Receipt,
@@ -111,6 +112,8 @@ def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
         finished = finished_result(input_file, place, work)
         if finished is None:
             refuse_foreign(input_file, place, work)
+            if is_kept(place.targets):
+                place.drop(place.targets.rejects)
             receipt = _score_and_publish(input_file, place, work)
             work.pool.publish(input_file.name, receipt.drift)
         _warn_of_review(input_file, place)
@@ -155,7 +158,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
         watch.counts.check(name)
         source.verify(watch.counts.rows_in, watch.lines)
         written = outputs.close()
-        _refuse_hopeless(name, watch.counts)
+        _refuse_hopeless(name, watch.counts, outputs, written, place)
         digest = source.digest()
     receipt = Receipt(
         input=name,
@@ -251,7 +254,7 @@ def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
     """Raise OutputError for outputs of another input, bundle or options, without --overwrite."""
     targets = place.targets
     present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
-    if present and not work.policy.overwrite:
+    if present and not work.policy.overwrite and not is_kept(targets):
         fix = "move it away, or replace it with --overwrite"
         if work.policy.keep:
             fix = f"only what is complete and of the same content is kept; {fix}"
@@ -260,17 +263,34 @@ def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
         )
 
 
-def _refuse_hopeless(name: str, counts: Counts) -> None:
-    """Raise UnusableInputError if no row could be scored: then the file is bad, not its rows."""
+def _refuse_hopeless(
+    name: str, counts: Counts, outputs: Outputs, written: list[WrittenFile], place: Place
+) -> None:
+    """Raise UnusableInputError if no row could be scored: then the file is bad, not its rows.
+
+    The rejects are kept, if they replace nothing.
+    """
     if not counts.rows_in or counts.rows_predicted:
         return
     reason, count = max(counts.reasons.items(), key=lambda pair: pair[1])
     rows = "its only row can't" if counts.rows_in == 1 else f"none of the {counts.rows_in} rows can"
     verb = "is" if count == 1 else "are"
+    kept = "nothing was published"
+    if not any(path.exists() for path in place.targets.finals):
+        place.keep(next(output for output in written if output.path == place.targets.rejects))
+        kept = f"nothing was published but {place.targets.rejects}"
     raise UnusableInputError(
-        f"{name}: {rows} be scored, {count} {verb} {reason} ({REASONS[reason]}); nothing was "
-        "published; check the file and the flags it needs (--scale, --delimiter, --pixels)"
+        f"{name}: {rows} be scored, {count} {verb} {reason} ({REASONS[reason]}), the first in "
+        f"{outputs.example(reason)}; {kept}; {_FIXES.get(reason, _ANY_FIX)}"
     )
+
+
+_ANY_FIX = "check the file and the flags it needs (--scale, --delimiter, --pixels)"
+_FIXES = {
+    "bad-encoding": "name the encoding of its text with --encoding, such as cp1252",
+    "not-a-number": "check the flags it needs (--decimal, --delimiter, --pixels)",
+    "too-many-cells": "check --delimiter, and quote cells that hold it",
+}
 
 
 def _exit_code(counts: Counts, drift: Drift, policy: RunPolicy) -> int:

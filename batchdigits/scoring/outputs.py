@@ -9,14 +9,36 @@ import pyarrow as pa
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import OutputStream
+from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.contract import Sink
 from batchdigits.rows.formats import find_format
-from batchdigits.rows.rejects import reject_batch
+from batchdigits.rows.rejects import REJECT_COLUMNS, Reject, reject_batch
 from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.scorer import Scored
 from batchdigits.scoring.watch import Position
 from batchdigits.threads import BackgroundWriter
+
+SHOWN = 60  # characters of a cell in a message
+
+
+def is_kept(targets: Targets) -> bool:
+    """Return whether the rejects are those of an input file of which no row could be scored.
+
+    They have neither predictions nor a receipt, and the columns of rejects.
+    """
+    if targets.predictions.exists() or targets.receipt.exists() or not targets.rejects.is_file():
+        return False
+    columns = [name for name in REJECT_COLUMNS if name != "line"]
+    try:
+        next(find_format(targets.kind).read_columns(targets.rejects, columns))
+    except (pa.ArrowException, OSError, ValueError, KeyError, StopIteration):
+        return False
+    return True
+
+
+def _shortened(text: str | None) -> str:
+    return repr(text if text is None or len(text) <= SHOWN else f"{text[:SHOWN]} …")
 
 
 class Outputs:
@@ -42,6 +64,7 @@ class Outputs:
         self._files: dict[str, tuple[OutputStream, Sink]] = {}
         self._predictions = self._open("predictions", columns.schema, columns.few_values)
         self._writer = BackgroundWriter(threads)
+        self._examples: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +102,21 @@ class Outputs:
         sink = self._files["rejects"][1] if "rejects" in self._files else None
         sink = sink or self._open("rejects", batch.schema)
         self._writer.call(sink.write, self._encoded(sink, batch))
+        for reject in scored.rejects:
+            if reject.reason not in self._examples:
+                self._examples[reject.reason] = self._described(reject, position)
+
+    def example(self, reason: str) -> str:
+        """Describe the first reject with a reason that was written."""
+        return self._examples[reason]
+
+    def _described(self, reject: Reject, position: Position) -> str:
+        place = f"row {position.row + reject.row + 1}"
+        if self._first_line is not None:
+            place = f"line {self._first_line + position.line + (reject.line or 0)}"
+        if reject.column is not None:
+            return f"{place}, {reject.column} is {_shortened(reject.value)}"
+        return place if reject.raw is None else f"{place}, {_shortened(reject.raw)}"
 
     def _encoded(self, sink: Sink, batch: pa.RecordBatch) -> Any:
         try:

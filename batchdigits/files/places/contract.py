@@ -22,6 +22,9 @@ class Place(Protocol):
     their final names, whole or not at all, and writes the receipt last; with `overwrite` false it
     replaces nothing that has appeared since.
 
+    `keep()` gives one temporary alone its final name, where nothing may be: the rejects of an input
+    file of which no row can be scored. `drop()` removes such a file.
+
     `is_settled()` is for a dry run: it raises TryAgainError where another run holds the place, and
     tells whether no commit was cut off there; it raises OutputError for one that is not ours. It
     writes nothing.
@@ -38,5 +41,9 @@ class Place(Protocol):
     def publish(
         self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
     ) -> None: ...
+
+    def keep(self, output: WrittenFile) -> None: ...
+
+    def drop(self, path: Path) -> None: ...
 
     def is_settled(self) -> bool: ...

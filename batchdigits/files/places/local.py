@@ -7,12 +7,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from batchdigits.files.atomic import temporary_name
+from batchdigits.errors import OutputError
+from batchdigits.files.atomic import fsync_folder, name_new, remove_file, temporary_name
 from batchdigits.files.commit import check_commit, discard, publish, recover
 from batchdigits.files.lock import hold_lock, refuse_held
 from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.targets import Targets, check_targets, make_folder
-from batchdigits.files.written import WrittenFile
+from batchdigits.files.written import WrittenFile, verify_written
 
 
 class LocalFolder:
@@ -48,6 +49,17 @@ class LocalFolder:
         self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
     ) -> None:
         publish(self.targets, written, receipt, overwrite=overwrite)
+
+    def keep(self, output: WrittenFile) -> None:
+        verify_written(output)
+        try:
+            name_new(temporary_name(output.path), output.path)
+        except FileExistsError as error:
+            raise OutputError(f"{output.path}: appeared while the run was scoring") from error
+        fsync_folder(output.path.parent)
+
+    def drop(self, path: Path) -> None:
+        remove_file(path)
 
     def is_settled(self) -> bool:
         if self._lock:

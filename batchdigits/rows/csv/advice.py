@@ -25,7 +25,7 @@ empty if it can but none of the first rows can be scored."""
 
 DELIMITERS = (",", ";", "\t", "|", " ", WHITESPACE)
 COMMENTS = "#%/!;*>"
-SAMPLED = 60  # lines
+SAMPLED = 300  # lines
 NEARLY_ALL = PIXELS - 2
 SHOWN = 40  # characters of a line
 

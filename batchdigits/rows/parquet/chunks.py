@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchdigits.errors import UnusableInputError
@@ -175,6 +174,8 @@ def _longest(batch: pa.RecordBatch, shape: _Shape) -> int:
 
     Other values are stored in full: they take no more memory than their page.
     """
+    import pyarrow.compute as pc  # most files need none of it
+
     arrays = [a for column in batch.columns for a in leaf_arrays(column)]
     texts = [array.dictionary for array in arrays if pa.types.is_dictionary(array.type)]
     lengths = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts]
