@@ -24,7 +24,7 @@ FIELD = shared_data() / "field"
 
 # For each shared file what its refusal says, None if it is scored as it is.
 SHARED = {
-    "785-columns.csv": "images of 28x28 pixels.*python -m batchdigits.forms cells",
+    "785-columns.csv": ": its 785 columns look like images of 28x28 .*batchdigits forms cells",
     "aligned.txt": "use --delimiter whitespace --no-header$",
     "array-8x8.parquet": None,
     "comment-lines.csv": "use --comment '#'$",

@@ -53,7 +53,7 @@ def read_header(read: Callable[[int], bytes], options: ReadOptions, name: str) -
         header = _header(head, read, options, name)
     except UnusableInputError as error:
         advice = advise(head, options, _trial, sure=False)
-        if advice is None:
+        if advice is None or str(error).removeprefix(f"{name}: ") in advice:
             raise
         raise UnusableInputError(f"{name}: {advice}") from error
     if not _fit(header) and (advice := advise(head, options, _trial, sure=True)) is not None:
