@@ -25,7 +25,7 @@ exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_
 files/test_commit.py | receipts and commits name it | written
 files/test_streams.py | only streams use it | compression
 files/places/test_local.py | the only place there is | contract
-monitoring/test_suspicion.py | the verdict rests on them | evidence judge looks ranges
+monitoring/test_suspicion.py | the verdict rests on them | judge looks ranges
 monitoring/test_drift.py | drift is measured by them | counts
 rows/csv/test_csv_rows.py | rows are read by it | layout
 packing/test_onnx_export.py | every export is tidied | onnx_tidy

@@ -6,6 +6,7 @@ count is beyond its share; the chance that it is wrong about clean digits is bel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
@@ -192,5 +193,19 @@ _OTHER_FINDINGS = (
 
 
 def is_proof(count: int, rows: int, share: float) -> bool:
-    """Tell whether so many of so many rows are beyond a share, by the exact binomial test."""
-    return count > share * rows and tail(rows - count, rows, 1 - share) <= CHANCE
+    """Tell whether so many of so many rows are beyond a share, by the exact binomial test.
+
+    The tail is summed only near the limit. Elsewhere its bounds decide: it is at most e^-nD, and
+    at least e^-nD / (n + 1), with D the relative entropy of the two shares (Cover and Thomas,
+    "Elements of information theory", 11.1).
+    """
+    if count <= share * rows:
+        return False
+    seen = count / rows
+    entropy = seen * math.log(seen / share)
+    if count < rows:
+        entropy += (1 - seen) * math.log((1 - seen) / (1 - share))
+    bound = rows * entropy + math.log(CHANCE)
+    if bound >= 0:
+        return True
+    return bound > -math.log(rows + 1) and tail(rows - count, rows, 1 - share) <= CHANCE
