@@ -18,7 +18,7 @@ import numpy as np
 
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
-from batchdigits.engines.keras.hdf5 import open_hdf5
+from batchdigits.engines.keras.hdf5 import open_hdf5, read_texts
 from batchdigits.engines.keras.model_file import MEMBERS, WEIGHTS
 from batchdigits.errors import BundleError, UnusableInputError
 from batchdigits.text import listing
@@ -28,7 +28,7 @@ from batchdigits.training.importing.keras_config import (
     read_config,
     read_layers,
 )
-from batchdigits.training.importing.network import Floats, Network, make_network
+from batchdigits.training.importing.network import Floats, Network, as_floats, make_network
 from batchdigits.training.importing.saved import Saved
 
 _ZIP = b"PK\x03\x04"
@@ -113,21 +113,22 @@ def _stored(file: Any, path: str, layer: LayerConfig) -> list[Floats]:
     group = file.get(f"{path}/vars")
     if group is None:
         return []
-    written = _text(group.attrs.get("name", layer.name))  # since Keras 3.7
-    if written != layer.name:
-        raise BundleError(f"its weights of layer {layer.name!r} are those of {written!r}: damaged")
+    written = read_texts(group, "name") or [layer.name]  # since Keras 3.7
+    if written != [layer.name]:
+        raise BundleError(f"its weights of layer {layer.name!r} are those of {written}: damaged")
     return [_floats(group[str(number)], layer) for number in range(len(group))]
 
 
 def _read_h5(saved: Saved) -> KerasModel:
     with open_hdf5(saved.data, saved.name) as file:
-        if "model_config" not in file.attrs:
+        text = read_texts(file, "model_config")
+        if not text:
             raise UnusableInputError(
                 "has no model, only weights or other data; save the whole model with "
                 "model.save('model.keras')"
             )
-        version = _text(file.attrs.get("keras_version", ""))
-        document = parse_json(_bytes(file.attrs["model_config"]), "model_config", MAX_FILE_BYTES)
+        version = _text((read_texts(file, "keras_version") or [""])[0])
+        document = parse_json(text[0].encode("utf-8", "replace"), "model_config", MAX_FILE_BYTES)
         config = read_config(document)
         weights = [_named_weights(file, layer) for layer in config.chain]
     return _model(saved, config, weights, version)
@@ -135,8 +136,8 @@ def _read_h5(saved: Saved) -> KerasModel:
 
 def _named_weights(file: Any, layer: LayerConfig) -> list[Floats]:
     group = file["model_weights"].get(layer.name)
-    names = () if group is None else group.attrs.get("weight_names", ())
-    return [_floats(group[_text(name)], layer) for name in names]
+    names = None if group is None else read_texts(group, "weight_names")
+    return [_floats(group[name], layer) for name in names or ()]
 
 
 def _model(
@@ -149,14 +150,8 @@ def _model(
 def _floats(dataset: Any, layer: LayerConfig) -> Floats:
     if getattr(dataset, "dtype", np.dtype("V1")).kind not in "fiu":
         raise BundleError(f"its weights of layer {layer.name!r} are no numbers: damaged")
-    values: Floats = np.asarray(dataset[()]).astype(np.float32)
-    return values
-
-
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    return as_floats(np.asarray(dataset[()]))
 
 
 def _text(value: Any) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text[:200]
+    return str(value)[:40]

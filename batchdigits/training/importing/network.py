@@ -66,6 +66,12 @@ class Network:
         }
 
 
+def as_floats(values: NDArray[Any]) -> Floats:
+    """Return weights as float32; what is too large becomes infinite, and is refused as such."""
+    with np.errstate(all="ignore"):
+        return values.astype(np.float32)
+
+
 def make_network(name: str, shape: Sequence[Any], layers: Sequence[Layer]) -> Network:
     """Take the last activation off, and check the input's shape, the weights and the output.
 
@@ -162,7 +168,7 @@ def build_model(network: Network, matrix: NDArray[np.float64]) -> Any:
 
 def _dense(weights: Sequence[NDArray[Any]]) -> Layer:
     options = {"units": weights[0].shape[1], "use_bias": len(weights) == 2}
-    return Layer("Dense", options, tuple(weight.astype(np.float32) for weight in weights))
+    return Layer("Dense", options, tuple(map(as_floats, weights)))
 
 
 def _apply(network: Network, layers: Sequence[Layer] | None = None) -> tuple[Any, Any]:

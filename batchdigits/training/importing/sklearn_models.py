@@ -13,7 +13,7 @@ import numpy as np
 
 from batchdigits.errors import BundleError, UnusableInputError
 from batchdigits.training.importing.labels import Labels, as_labels
-from batchdigits.training.importing.network import Layer, Network, make_network
+from batchdigits.training.importing.network import Layer, Network, as_floats, make_network
 from batchdigits.training.importing.pickled import Record
 from batchdigits.training.importing.scalers import UNSCALED, Affine, pipeline_steps, read_scaler
 
@@ -102,7 +102,7 @@ def _dense(coef: Any, bias: Any, name: str) -> Layer:
         raise BundleError(f"{name}: has weights that are no matrix of numbers: damaged")
     if offset.shape == (1,):
         offset = np.broadcast_to(offset, kernel.shape[1:])  # without an intercept it is one 0
-    weights = tuple(part.astype(np.float32) for part in (kernel, offset))
+    weights = tuple(map(as_floats, (kernel, offset)))
     return Layer("Dense", {"units": kernel.shape[1], "use_bias": True}, weights)
 
 
