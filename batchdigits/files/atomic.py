@@ -29,8 +29,10 @@ _UNUSABLE_NAME = {
 }
 # Some network and FUSE file systems can't sync a folder at all; they order renames themselves.
 _UNSYNCABLE_FOLDER = {errno.EINVAL, errno.ENOTSUP}
-# FAT and some network and FUSE file systems have no second names for a file.
+# FAT and some network and FUSE file systems have no second names for a file, and a full disk has
+# no room for one.
 _UNLINKABLE = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+_UNLINKABLE |= {errno.ENOSPC, errno.EDQUOT}
 _MODE = 0o666
 
 OVERWRITE = "give --overwrite, or name another file"
@@ -190,8 +192,8 @@ def name_new(source: Path, target: Path) -> None:
     """Give the file at `source` the name `target` too, where nothing may be.
 
     The caller syncs the folder and then removes the old name, which may be gone. Raises
-    FileExistsError when the name is taken: a rename would overwrite, a link refuses. Where the file
-    system has no links it is renamed, and nothing but a look before that keeps a file that appears
+    FileExistsError when the name is taken: a rename would overwrite, a link refuses. Where no link
+    can be made it is renamed, and nothing but a look before that keeps a file that appears
     at the same instant.
     """
     with explained(target, passing=FileExistsError):

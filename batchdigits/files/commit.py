@@ -232,6 +232,8 @@ def _place_new(targets: Targets, commit: _Commit, pending: Sequence[WrittenFile]
             name_new(temporary_name(path), path)
             placed.append(output)
         fsync_folder(targets.folder)  # no name must go, and no receipt appear, before the new names
+        for output in placed:
+            remove_file(temporary_name(output.path))
         path = targets.receipt
         if not _is_receipt_of(path, commit):
             create_under_lock(path, as_json(commit.receipt))
