@@ -1,0 +1,56 @@
+"""Pixels of a page at the places where the blank form has them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.forms.pages.geometry import Matrix
+
+Grey = NDArray[np.uint8]
+"""Darkness, uint8 (height, width): 0 paper, 255 ink."""
+
+
+def nearest(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> Grey:
+    """Return the pixels at points of the page; 0 outside of it. The shape is that of `x`."""
+    height, width = page.shape
+    columns, rows = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    places = np.where(inside, rows * width + columns, 0)
+    return np.where(inside, page.reshape(-1)[places], np.uint8(0))
+
+
+def bilinear(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the darkness between pixels, float32 of the shape of `x`; the edge goes on outside."""
+    height, width = page.shape
+    x = np.clip(x - 0.5, 0, width - 1.001).astype(np.float32)
+    y = np.clip(y - 0.5, 0, height - 1.001).astype(np.float32)
+    columns, rows = x.astype(np.int32), y.astype(np.int32)
+    right, down = x - columns, y - rows
+    flat, first = page.reshape(-1), rows * width + columns
+    top = flat[first] * (1 - right) + flat[first + 1] * right
+    bottom = flat[first + width] * (1 - right) + flat[first + width + 1] * right
+    result: NDArray[np.float32] = top * (1 - down) + bottom * down
+    return result
+
+
+def grid(matrix: Matrix, left: float, top: float, columns: int, rows: int, step: float = 1.0):
+    """Return x and y on the page, float64 (rows, columns), of a grid of the form's points.
+
+    left, top  the outer corner of the first cell of the grid, in pixels of the form
+    step       the side of a cell; the points are the cells' centres
+    """
+    xs = left + (np.arange(columns) + 0.5) * step
+    ys = (top + (np.arange(rows) + 0.5) * step)[:, None]
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    depth = g * xs + h * ys + i
+    return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
+
+
+def reduced(page: Grey, factor: int) -> Grey:
+    """Return the means of blocks of `factor` x `factor` pixels; what is left over is dropped."""
+    height, width = page.shape[0] // factor, page.shape[1] // factor
+    part = page[: height * factor, : width * factor]
+    lines = part.reshape(height, factor, -1).sum(axis=1, dtype=np.uint16)
+    sums = lines.reshape(height, width, factor).sum(axis=2, dtype=np.uint32)
+    return (sums // (factor * factor)).astype(np.uint8)
