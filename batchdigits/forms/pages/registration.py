@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.geometry import Matrix, Points, similarity
+from batchdigits.forms.pages.geometry import (
+    Matrix,
+    Points,
+    from_corners,
+    resolution,
+    similarity,
+)
+from batchdigits.forms.pages.ink import darkness
+from batchdigits.forms.pages.paper import paper_corners
 from batchdigits.forms.pages.sampling import Grey, grid, nearest, reduced
 from batchdigits.forms.pages.segments import CLEAR, Segments, measure
 
@@ -103,19 +111,88 @@ def _fast_size(least: int) -> int:
         least += 1
 
 
-def register(page: Grey, form: Form, guesses: Iterator[Matrix]) -> Registration:
-    """Find the form on the page; `guesses` say where it may lie, give or take a shift."""
-    best: Registration | None = None
-    level, factor = reduced(page, 8), 8
-    ranked = sorted((form.shift(level, factor, g) for g in guesses), key=lambda pair: -pair[0])
-    for fit, guess in ranked[:3]:
-        found = refine(page, form, guess)
+TRIED = 6
+"""Guesses of a kind that are refined, those that fit best as small pictures first."""
+
+LOST = 0.25
+"""The score up to which a guess has nothing to do with the page."""
+
+GOOD = 0.85
+"""The score from which on no other guess is tried."""
+
+
+def register(page: NDArray[np.uint8] | NDArray[np.bool_], form: Form, dpi_ratio: float | None) -> tuple[Registration, Grey]:
+    """Find the form on a page, and return also the page's darkness.
+
+    page       brightness, uint8 or bool (height, width)
+    dpi_ratio  the pixels of the page for one of the form, if the file says so
+    """
+    dark = darkness(page)
+    best = None
+    for guesses in _guesses(page, dark, form, dpi_ratio):
+        found = _best(dark, form, guesses)
         if best is None or found.score > best.score:
             best = found
-        if best.score > 0.9:
+        if best.score > GOOD:
+            break
+    assert best is not None
+    return best, dark
+
+
+def _best(dark: Grey, form: Form, guesses: list[Matrix]) -> Registration:
+    """Try the guesses that fit best after a shift; `register` breaks off at a good one."""
+    height, width = form.height, form.width
+    factor = max(1, round(8 * resolution(guesses[0], np.array([width / 2, height / 2]))))
+    level = reduced(dark, factor)
+    ranked = sorted((form.shift(level, factor, guess) for guess in guesses), key=lambda p: -p[0])
+    best = None
+    for _, guess in ranked[:TRIED]:
+        found = refine(dark, form, guess)
+        if LOST < found.score < GOOD:
+            # It may be right but for a shift by a row or a column of boxes.
+            found = max(found, refine(dark, form, form.shift(level, factor, found.matrix)[1]), key=_score)
+        if best is None or found.score > best.score:
+            best = found
+        if best.score > GOOD:
             break
     assert best is not None
     return best
+
+
+def _score(registration: Registration) -> float:
+    return registration.score
+
+
+def _guesses(page: NDArray[np.uint8] | NDArray[np.bool_], dark: Grey, form: Form, dpi_ratio: float | None) -> Iterator[list[Matrix]]:
+    height, width = dark.shape
+    small = max(1, round(max(dark.shape) / 800))
+    corners = None if page.dtype == bool else paper_corners(page)
+    sheet = np.array([[0, 0], [form.width, 0], [form.width, form.height], [0, form.height]], float)
+    if corners is not None:
+        guess = from_corners(sheet, corners)
+        yield [guess, *keystones(guess, form, 0.03)]
+    skew = skew_of(reduced(dark, small))
+    sizes = [height / form.height, width / form.width, *([dpi_ratio] if dpi_ratio else [])]
+    scales = [size * part for size in sizes for part in (1.0, 0.97, 1.03)]
+    scales = [s for i, s in enumerate(scales) if all(abs(s / t - 1) > 0.01 for t in scales[:i])]
+    flat = list(scanner_guesses(dark, form, scales, skew))
+    yield flat
+    yield [lean for guess in flat for by in (0.05, 0.1) for lean in keystones(guess, form, by)]
+
+
+def keystones(guess: Matrix, form: Form, by: float) -> list[Matrix]:
+    """Return the guess as it looks when the page leans in each of eight directions."""
+    centre = np.array([form.width / 2, form.height / 2])
+    result = []
+    for g in (-1, 0, 1):
+        for h in (-1, 0, 1):
+            if g or h:
+                lean = np.eye(3)
+                lean[2, :2] = g * by / form.width * 2, h * by / form.height * 2
+                to = np.eye(3)
+                to[:2, 2] = -centre
+                result.append(guess @ np.linalg.inv(to) @ lean @ to)
+    return result
 
 
 REACHES = ((48, 6), (32, 6), (24, 8), (12, 8), (6, 8))
