@@ -1,51 +1,53 @@
-"""A field's ink cut into a known number of characters.
+"""A field's ink cut into characters.
 
-Connected parts are cut where a seam from top to bottom crosses little ink, which gives more pieces
-than there are characters; then the cheapest way to join neighbours into as many as the template
-says is searched. What a join, a cut, a width and a height cost stands in `_Costs`.
+Parts of ink are cut along seams, which gives more pieces than there are characters; dynamic
+programming then finds the cheapest way to join neighbours into as many characters as the template
+says. A join costs for a gap, a cut for the ink that it crosses, a character for an odd shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.components import boxes, label
-
-Ink = NDArray[np.bool_]
-
+from batchdigits.forms.pages.hand import Hand
+from batchdigits.forms.pages.parts import Part
+from batchdigits.forms.pages.seams import seams_of
 
 LOW = 0.6
-"""The part of a character's height below which a part of the ink is no character of its own."""
+"""The part of a character's height below which a part of ink is no character of its own."""
+
+MOST_PIECES = 12
+"""The most pieces of a character."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
-    """The hand of a page: what its characters have in common, in pixels of the form.
+class Character:
+    """The pixels of a character: int64 (n,) rows and columns of the field's picture."""
 
-    slant   pixels that a stroke moves to the right for one pixel up
-    stroke  width of a stroke
-    height  height of a character
-    width   width of a character that is no 1, along the slant
-    """
-
-    slant: float
-    stroke: float
-    height: float
-    width: float
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of the ink that is not cut any further.
+class Cut:
+    """A way to cut a field: its characters from left to right, and what it costs."""
 
-    rows, columns  int64 (n,): its pixels
-    part           the number of the connected part that it comes from
-    cut            what it costs to cut it off the piece before it, 0 for the first of a part
-    left, right    the columns that it covers once the slant is taken out, float
-    top, bottom    its rows
+    characters: list[Character]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of ink that is cut no further.
+
+    part         the number of the part that it is of
+    cut          the cost of the seam between it and the piece of that part before it
+    left, right  its first column and the one after its last, the slant taken out
+    top, bottom  the same of its rows
     """
 
     rows: NDArray[np.int64]
@@ -57,272 +59,128 @@ class Piece:
     top: int
     bottom: int
 
-    @property
-    def middle(self) -> float:
-        return (self.left + self.right) / 2
+
+def cut(parts: Sequence[Part], hand: Hand, most: int) -> dict[int, Cut]:
+    """Return the cheapest cut into each number of characters that is possible, 1 to `most`."""
+    pieces = [
+        piece
+        for number, part in enumerate(_whole(parts, hand))
+        for piece in _pieces(part, number, hand)
+    ]
+    pieces.sort(key=lambda piece: piece.left + piece.right)
+    return _cheapest(pieces, hand, most)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The characters of a field, from left to right: the pixels of each, and what it all cost."""
+def _whole(parts: Sequence[Part], hand: Hand) -> list[Part]:
+    """Return the parts, those of a broken character joined.
 
-    characters: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-    cost: float
-    pieces: int = 0
-
-
-def parts_of(ink: Ink, box: tuple[int, int, int, int], dust: float):
-    """Return the numbered parts of ink that lie in the box, and their boxes.
-
-    Printing above the box, dust, and what is left of lines are taken out.
+    A part that is too low for a character belongs to the one that it lies over or under.
     """
-    labels, count = label(ink)
-    if not count:
-        return labels, np.zeros((0, 5), np.int64)
-    found = boxes(labels, count)
-    left, top, right, bottom = box
-    inside = np.bincount(labels[top : bottom + 1, left : right + 1].reshape(-1), minlength=count + 1)[1:]
-    kept = (found[:, 4] >= dust) & (inside >= 0.4 * found[:, 4])
-    # A sliver along a side of the box is what is left of its line.
-    wide, high = found[:, 2] - found[:, 0], found[:, 3] - found[:, 1]
-    near = (found[:, 3] <= top + 14) | (found[:, 1] >= bottom - 13)
-    kept &= ~(near & (high <= 9))
-    beside = (found[:, 2] <= left + 14) | (found[:, 0] >= right - 13)
-    kept &= ~(beside & (wide <= 9))
-    numbers = np.zeros(count + 1, np.int32)
-    numbers[1:][kept] = np.arange(1, kept.sum() + 1)
-    return numbers[labels], found[kept]
-
-
-def hand_of(pictures: list[tuple[NDArray[np.int32], NDArray[np.int64]]], box_height: float) -> Hand:
-    """Return the hand that wrote the parts of a page's fields: `(labels, boxes)` of each field."""
-    rows, columns, owners, area, edge = [], [], [], 0, 0
-    heights = []
-    for number, (labels, found) in enumerate(pictures):
-        ink = labels > 0
-        y, x = np.nonzero(ink)
-        rows.append(y), columns.append(x), owners.append(np.full(len(y), number))
-        area += len(y)
-        # Each pixel of a stroke's outline stands for a half of the stroke's length.
-        padded = np.pad(ink, 1)
-        inner = padded[1:-1, :-2] & padded[1:-1, 2:] & padded[:-2, 1:-1] & padded[2:, 1:-1]
-        edge += int((ink & ~inner).sum())
-        heights += (found[:, 3] - found[:, 1]).tolist()
-    tall = [h for h in heights if h > 0.25 * box_height]
-    if not tall:
-        return Hand(0.0, box_height / 12, box_height / 2, box_height / 3)
-    height = float(np.median(tall))
-    stroke = 2.0 * area / max(edge, 1)
-    y, x, owner = np.concatenate(rows), np.concatenate(columns), np.concatenate(owners)
-    slant = _slant(y, x, owner)
-    widths = []
-    for labels, found in pictures:
-        for k, (_, top, _, bottom, _) in enumerate(found, 1):
-            if bottom - top > 0.6 * height:
-                py, px = np.nonzero(labels[top:bottom] == k)
-                upright = px + slant * py
-                widths.append(upright.max() - upright.min() + 1)
-    wide = [w for w in widths if 0.3 * height < w < 1.2 * height]
-    return Hand(slant, stroke, height, float(np.median(wide)) if wide else 0.6 * height)
-
-
-def _slant(rows, columns, owners) -> float:
-    """Return the slant under which the sums of ink along columns are sharpest."""
-    if len(rows) > 40_000:
-        chosen = np.random.default_rng(0).choice(len(rows), 40_000, replace=False)
-        rows, columns, owners = rows[chosen], columns[chosen], owners[chosen]
-    best, most = 0.0, -1.0
-    for slant in np.arange(-0.5, 1.01, 0.05):
-        places = (columns + slant * rows + 600).astype(np.int64) + owners * 4096
-        sums = np.bincount(places).astype(np.float64)
-        sharp = float((sums * sums).sum())
-        if sharp > most:
-            best, most = float(slant), sharp
-    return best
-
-
-def cut(labels: NDArray[np.int32], found: NDArray[np.int64], hand: Hand, counts: range) -> Cut | None:
-    """Cut the parts of a field into as many characters as one of `counts`; None if there are none."""
-    pieces = []
-    for part, (rows, columns) in enumerate(_merged(labels, found, hand)):
-        pieces += _pieces(rows, columns, part, hand)
-    if not pieces:
-        return None
-    pieces.sort(key=lambda piece: piece.middle)
-    return _cheapest(pieces, hand, counts)
-
-
-def _merged(labels, found, hand: Hand):
-    """Return the pixels of each connected part; what is a part of a broken character is joined.
-
-    A part that is too low for a character, and that lies over or under another, belongs to it.
-    """
-    parts = []
-    for part, (left, top, right, bottom, _) in enumerate(found, 1):
-        rows, columns = np.nonzero(labels[top:bottom, left:right] == part)
-        rows, columns = rows + top, columns + left
-        upright = columns + hand.slant * rows
-        parts.append([rows, columns, upright.min(), upright.max() + 1, top, bottom])
+    result = list(parts)
     while True:
-        joins = []
-        for i, one in enumerate(parts):
-            for j, other in enumerate(parts):
-                if i == j or one[5] - one[4] > LOW * hand.height:
-                    continue
-                overlap = min(one[3], other[3]) - max(one[2], other[2])
-                width = max(one[3], other[3]) - min(one[2], other[2])
-                share = overlap / min(one[3] - one[2], other[3] - other[2])
-                if share >= 0.55 and width <= 1.55 * hand.width:
-                    joins.append((share, i, j))
-        if not joins:
-            return [(part[0], part[1]) for part in parts]
-        _, i, j = max(joins)
-        one, other = parts[i], parts[j]
-        joined = [
-            np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]]),
-            min(one[2], other[2]), max(one[3], other[3]), min(one[4], other[4]), max(one[5], other[5]),
+        joins = [
+            (share, i, j)
+            for i, one in enumerate(result)
+            if one.height <= LOW * hand.height
+            for j, other in enumerate(result)
+            if i != j and (share := _shared(one, other, hand)) >= 0.55
         ]
-        parts = [part for k, part in enumerate(parts) if k not in (i, j)] + [joined]
+        if not joins:
+            return result
+        _, i, j = max(joins)
+        joined = result[i].joined(result[j])
+        result = [part for k, part in enumerate(result) if k not in (i, j)] + [joined]
 
 
-def _pieces(rows, columns, part: int, hand: Hand) -> list[Piece]:
-    """Cut a connected part along all the seams that may part two characters."""
+def _shared(one: Part, other: Part, hand: Hand) -> float:
+    """Return the share of the narrower part's width that lies over or under the other.
+
+    It is 0 if both together are too wide for a character.
+    """
+    spans = []
+    for part in (one, other):
+        upright = part.columns + hand.slant * part.rows
+        spans.append((float(upright.min()), float(upright.max()) + 1))
+    (a, b), (c, d) = spans
+    if max(b, d) - min(a, c) > 1.55 * hand.width:
+        return 0.0
+    return (min(b, d) - max(a, c)) / min(b - a, d - c)
+
+
+def _pieces(part: Part, number: int, hand: Hand) -> list[_Piece]:
+    """Cut a part along all its seams."""
+    rows, columns = part.rows, part.columns
     upright = np.floor(columns + hand.slant * rows).astype(np.int64)
-    first, top = int(upright.min()), int(rows.min())
-    picture = np.zeros((int(rows.max()) - top + 1, int(upright.max()) - first + 1), bool)
+    first, top = int(upright.min()), part.top
+    picture = np.zeros((part.height, int(upright.max()) - first + 1), np.bool_)
     picture[rows - top, upright - first] = True
-    seams = _seams(picture, hand)
-    side = np.zeros(len(rows), np.int64)
-    for seam, _ in seams:
-        side += (upright - first) >= seam[rows - top]
-    result = []
-    costs = [0.0, *(cost for _, cost in seams)]
-    pending = 0.0
-    for k, cost in enumerate(costs):
-        pending = max(pending, cost) if result else 0.0
-        chosen = side == k
+    seams = seams_of(picture, hand)
+    places = np.zeros(len(rows), np.int64)
+    for seam in seams:
+        places += upright - first >= seam.columns[rows - top]
+    result: list[_Piece] = []
+    dearest = 0.0
+    for place, cost in enumerate([0.0, *(seam.cost for seam in seams)]):
+        dearest = max(dearest, cost) if result else 0.0
+        chosen = places == place
         if not chosen.any():
             continue
         y, u = rows[chosen], upright[chosen]
-        result.append(Piece(y, columns[chosen], part, pending, float(u.min()), float(u.max() + 1), int(y.min()), int(y.max() + 1)))
-        pending = 0.0
+        edges = float(u.min()), float(u.max() + 1), int(y.min()), int(y.max() + 1)
+        result.append(_Piece(y, columns[chosen], number, dearest, *edges))
+        dearest = 0.0
     return result
 
 
-def _seams(picture: Ink, hand: Hand) -> list[tuple[NDArray[np.int64], float]]:
-    """Return seams from left to right: the column in each row, and what the seam costs.
-
-    A seam goes one row down at a time and at most one column aside. It costs the ink that it
-    crosses, in widths of a stroke, and a little for each step aside.
-    """
-    height, width = picture.shape
-    least = 0.15 * hand.height
-    if width < 0.55 * hand.height or width < 2.2 * least:
-        return []
-    price = picture / hand.stroke
-    down, from_above = _walk(price)
-    up, from_below = _walk(price[::-1])
-    up, from_below = up[::-1], from_below[::-1]
-    total = down + up - price
-    # The seams through each column, at the row where the cheapest one through it passes.
-    row = height // 2
-    cost = total[row]
-    result = []
-    taken: list[int] = []
-    for column in np.argsort(cost, kind="stable"):
-        if cost[column] > 3.5 or len(result) >= 10:
-            break
-        if column < least or column > width - least:
-            continue
-        if any(abs(column - other) < 0.1 * hand.height for other in taken):
-            continue
-        taken.append(int(column))
-        seam = np.zeros(height, np.int64)
-        seam[row] = column
-        for y in range(row, 0, -1):
-            seam[y - 1] = seam[y] + from_above[y, seam[y]]
-        for y in range(row, height - 1):
-            seam[y + 1] = seam[y] + from_below[y, seam[y]]
-        result.append((seam, float(cost[column])))
-    result.sort(key=lambda pair: float(pair[0].mean()))
-    return _ordered(result)
-
-
-def _ordered(seams):
-    """Make seams that cross each other run side by side."""
-    for (before, _), (after, _) in zip(seams, seams[1:], strict=False):
-        np.maximum(before, after, out=after)
-    return seams
-
-
-ASIDE = 0.06
-"""Cost of a step aside."""
-
-
-def _walk(price: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the cost of the cheapest way down to each pixel, and the last step's column change."""
-    height, width = price.shape
-    total = np.empty_like(price)
-    steps = np.zeros((height, width), np.int64)
-    total[0] = price[0]
-    for y in range(1, height):
-        above = np.pad(total[y - 1], 1, constant_values=np.inf)
-        choices = np.stack([above[1:-1], above[:-2] + ASIDE, above[2:] + ASIDE])
-        best = choices.argmin(axis=0)
-        total[y] = choices[best, np.arange(width)] + price[y]
-        steps[y] = np.array([0, -1, 1])[best]
-    return total, steps
-
-
-def _cheapest(pieces: list[Piece], hand: Hand, counts: range) -> Cut:
-    """Join neighbouring pieces into characters: dynamic programming over pieces and characters."""
+def _cheapest(pieces: Sequence[_Piece], hand: Hand, most: int) -> dict[int, Cut]:
+    """Join neighbours: the best cost of the first i pieces as j characters, for all i and j."""
     number = len(pieces)
-    most = counts[-1]
     best = np.full((number + 1, most + 1), np.inf)
-    came = np.zeros((number + 1, most + 1), np.int64)
     best[0, 0] = 0.0
-    apart = [0.0, *(_apart(pieces[i - 1], pieces[i], hand) for i in range(1, number))]
+    came = np.zeros((number + 1, most + 1), np.int64)
     for start in range(number):
-        if not np.isfinite(best[start]).any():
-            continue
-        for stop in range(start + 1, min(number, start + 12) + 1):
-            cost = _character(pieces[start:stop], hand) + apart[start]
-            reached = best[start, :-1] + cost
-            better = reached < best[stop, 1:]
-            best[stop, 1:][better] = reached[better]
+        apart = _apart(pieces[start - 1], pieces[start]) if start else 0.0
+        for stop in range(start + 1, min(number, start + MOST_PIECES) + 1):
+            cost = best[start, :-1] + apart + _odd(pieces[start:stop], hand)
+            better = cost < best[stop, 1:]
+            best[stop, 1:][better] = cost[better]
             came[stop, 1:][better] = start
-    ends = [(float(best[number, count]), count) for count in counts if count > 0]
-    cost, count = min(ends)
-    if not np.isfinite(cost):
-        return Cut([], np.inf, number)
+    result = {}
+    for count in range(1, most + 1):
+        if np.isfinite(best[number, count]):
+            result[count] = Cut(_joined(pieces, came, count), float(best[number, count]))
+    return result
+
+
+def _joined(pieces: Sequence[_Piece], came: NDArray[np.int64], count: int) -> list[Character]:
     characters = []
-    stop = number
+    stop = len(pieces)
     for left in range(count, 0, -1):
         start = int(came[stop, left])
-        chosen = pieces[start:stop]
-        characters.append((np.concatenate([p.rows for p in chosen]), np.concatenate([p.columns for p in chosen])))
+        rows = np.concatenate([piece.rows for piece in pieces[start:stop]])
+        columns = np.concatenate([piece.columns for piece in pieces[start:stop]])
+        characters.append(Character(rows, columns))
         stop = start
-    return Cut(characters[::-1], cost, number)
+    return characters[::-1]
 
 
-def _apart(one: Piece, other: Piece, hand: Hand) -> float:
+def _apart(one: _Piece, other: _Piece) -> float:
     """Return what it costs to let two neighbours be of two characters."""
     if one.part == other.part:
-        return 0.35 + other.cut * 0.65
+        return 0.35 + 0.65 * other.cut
     overlap = min(one.right, other.right) - max(one.left, other.left)
-    narrow = min(one.right - one.left, other.right - other.left)
-    return 0.8 * max(0.0, overlap / narrow - 0.2)
+    return 0.8 * max(0.0, overlap / min(one.right - one.left, other.right - other.left) - 0.2)
 
 
-def _character(pieces: list[Piece], hand: Hand) -> float:
-    """Return what it costs to let pieces be one character."""
-    left, right = min(p.left for p in pieces), max(p.right for p in pieces)
-    top, bottom = min(p.top for p in pieces), max(p.bottom for p in pieces)
-    wide, high = (right - left) / hand.width, (bottom - top) / hand.height
-    cost = 2.0 * max(0.0, wide - 1.35) ** 2 + 1.0 * max(0.0, wide - 1.7)
-    cost += 5.0 * max(0.0, 0.65 - high) + 1.0 * max(0.0, high - 1.6)
+def _odd(pieces: Sequence[_Piece], hand: Hand) -> float:
+    """Return what it costs to let pieces be one character: its gaps, its width, its height."""
+    wide = max(p.right for p in pieces) - min(p.left for p in pieces)
+    high = max(p.bottom for p in pieces) - min(p.top for p in pieces)
+    wide, high = wide / hand.width, high / hand.height
+    cost = 2.0 * max(0.0, wide - 1.35) ** 2 + max(0.0, wide - 1.7)
+    cost += 5.0 * max(0.0, LOW + 0.05 - high) + max(0.0, high - 1.6)
     cost += 0.3 * (len({piece.part for piece in pieces}) - 1)
-    reach = pieces[0].right
+    reach = min(piece.left for piece in pieces)
     for piece in sorted(pieces, key=lambda piece: piece.left):
         cost += 5.0 * max(0.0, piece.left - reach) / hand.height
         reach = max(reach, piece.right)

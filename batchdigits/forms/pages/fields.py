@@ -1,4 +1,4 @@
-"""One field of a registered page: its ink, straight, without the box."""
+"""The picture of a field of a registered page: straight, at 300 dpi, its box wiped off."""
 
 from __future__ import annotations
 
@@ -7,85 +7,90 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.ink import threshold
-from batchdigits.forms.pages.lines import Line, wipe, wipe_upright
-from batchdigits.forms.pages.registration import Form, Registration
-from batchdigits.forms.pages.sampling import Grey, bilinear, grid
-from batchdigits.forms.pages.segments import CLEAR, measure
-
-MARGIN = 0.45
-"""How far a picture goes beyond the box, as a part of the box's height."""
+from batchdigits.forms.cell import Ink
+from batchdigits.forms.pages.lines import wipe
+from batchdigits.forms.pages.printed import PrintedField
+from batchdigits.forms.registration.form import Form
+from batchdigits.forms.registration.geometry import Matrix, apply
+from batchdigits.forms.registration.ink import threshold
+from batchdigits.forms.registration.register import Registration
+from batchdigits.forms.registration.sampling import Grey, bilinear
+from batchdigits.forms.registration.segments import CLEAR, measure
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPicture:
-    """The picture of a field, in pixels of the blank form.
+    """A field of a page.
 
-    grey       darkness, uint8 (height, width), lines and all
-    ink        bool (height, width): the ink without the box's lines
-    left, top  where the picture starts on the blank form
-    box        left, top, right, bottom of the box's lines in the picture
+    grey   darkness, uint8 (height, width), with the box and what is around it
+    ink    bool (height, width): the ink, without the printed lines
+    found  the share of the field's lines that the page has, 0..1; 1 where it has none to look for
     """
 
     grey: Grey
-    ink: NDArray[np.bool_]
-    left: int
-    top: int
-    box: tuple[int, int, int, int]
+    ink: Ink
+    found: float
 
 
-def picture_of(dark: Grey, form: Form, found: Registration, number: int, box, level: int) -> FieldPicture:
-    """Cut out a field and wipe its box off."""
-    left, top, right, bottom = box
-    margin = round(MARGIN * (bottom - top))
-    first_x, first_y = left - margin, top - margin
-    columns, rows = right - left + 2 * margin, bottom - top + 2 * margin
-    sides, thickness = _sides(dark, form, found, number, box)
-    x, y = _grid(found, box, sides, first_x, first_y, columns, rows)
+def picture_of(
+    dark: Grey, form: Form, registration: Registration, printed: PrintedField, level: int
+) -> FieldPicture:
+    """Cut a field out of a page.
+
+    dark   the page's darkness
+    level  the darkness from which on the page's pixels are ink
+    """
+    own = form.segments.boxes == printed.number
+    found = float(registration.found[own].mean()) if own.any() else 1.0
+    x, y = _points(printed, registration.matrix, _offsets(dark, form, registration, printed))
     grey = np.round(bilinear(dark, x, y)).astype(np.uint8)
-    inner = (margin, margin, margin + right - left, margin + bottom - top)
-    ink = grey >= _level(grey, inner, level)
-    c = 0.5
-    across = [Line(margin + c, margin - 6, columns - margin + 6), Line(rows - margin + c, margin - 6, columns - margin + 6)]
-    upright = [Line(margin + c, margin - 6, rows - margin + 6), Line(columns - margin + c, margin - 6, rows - margin + 6)]
-    clean = wipe_upright(wipe(ink, across, thickness), upright, thickness)
-    return FieldPicture(grey, clean, first_x, first_y, inner)
-
-
-def _level(grey: Grey, inner, level: int) -> int:
-    """Return the darkness from which on a pixel is ink: the field's own, near the page's."""
-    left, top, right, bottom = inner
+    left, top, right, bottom = printed.inner
     inside = grey[top + 8 : bottom - 8, left + 8 : right - 8]
-    own = threshold(inside)
-    return int(np.clip(own, 0.6 * level, 1.1 * level))
+    # Faint pencil or a fat marker: the field's own level, near that of the page.
+    own_level = int(np.clip(threshold(inside), 0.6 * level, 1.1 * level))
+    ink = wipe(grey >= own_level, printed.lines)
+    return FieldPicture(grey, ink, found)
 
 
-def _sides(dark: Grey, form: Form, found: Registration, number: int, box):
-    """Return how far left, top, right and bottom lie off, and the lines' thickness."""
-    chosen = form.segments.boxes == number
-    own = form.segments.part(chosen)
-    offsets, contrast = measure(dark, found.matrix, own, 5)
-    good = contrast >= CLEAR
-    result = []
-    middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    for upright, before in ((True, True), (False, True), (True, False), (False, False)):
-        axis = 0 if upright else 1
-        side = good & (own.vertical == upright) & ((own.centres[:, axis] < middle[axis]) == before)
-        ideal = box[axis if before else axis + 2] + 0.5
-        home = own.centres[(own.vertical == upright) & ((own.centres[:, axis] < middle[axis]) == before), axis].mean()
-        result.append(float(home - ideal) + (float(np.median(offsets[side])) if side.any() else 0.0))
-    return result, float(own.thickness.mean())
+def _offsets(
+    dark: Grey, form: Form, registration: Registration, printed: PrintedField
+) -> NDArray[np.float64]:
+    """Return how far left, top, right and bottom lie off what the homography says, float64 (4,)."""
+    segments = form.segments.part(form.segments.boxes == printed.number)
+    result = np.zeros(4)
+    if not len(segments):
+        return result
+    unit = form.dpi / 300
+    offsets, contrast = measure(dark, registration.matrix, segments, max(3, round(5 * unit)))
+    for side, edge in enumerate(printed.box):
+        axis = side % 2
+        near = np.abs(segments.centres[:, axis] - edge) < 10 * unit
+        chosen = near & (segments.vertical == (axis == 0)) & (contrast >= CLEAR)
+        if chosen.any():
+            result[side] = np.median(offsets[chosen])
+    return result
 
 
-def _grid(found: Registration, box, sides, first_x: int, first_y: int, columns: int, rows: int):
-    """Return the page's points for the picture's pixels, the box's sides exactly in their places."""
-    left, top, right, bottom = box
-    xs = first_x + np.arange(columns) + 0.5
-    ys = first_y + np.arange(rows) + 0.5
-    u = np.clip((xs - left) / (right - left), 0, 1)
-    v = np.clip((ys - top) / (bottom - top), 0, 1)
-    xs = (xs + (1 - u) * sides[0] + u * sides[2])[None, :]
-    ys = (ys + (1 - v) * sides[1] + v * sides[3])[:, None]
-    (a, b, c), (d, e, f), (g, h, i) = found.matrix
+def _points(
+    printed: PrintedField, matrix: Matrix, offsets: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points of the page under the pixels of the picture, each (height, width)."""
+    height, width = printed.shape
+    xs = printed.left + (np.arange(width) + 0.5) * printed.step
+    ys = printed.top + (np.arange(height) + 0.5) * printed.step
+    left, top, right, bottom = printed.box
+    across = np.clip((xs - left) / (right - left), 0, 1)
+    down = np.clip((ys - top) / (bottom - top), 0, 1)
+    xs = (xs + offsets[0] + across * (offsets[2] - offsets[0]))[None, :]
+    ys = (ys + offsets[1] + down * (offsets[3] - offsets[1]))[:, None]
+    (a, b, c), (d, e, f), (g, h, i) = matrix
     depth = g * xs + h * ys + i
     return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
+
+
+def corners_of(matrix: Matrix, box: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return a box's corners on the page, clockwise from the top left, float64 (4, 2)."""
+    left, top, right, bottom = box
+    return apply(
+        matrix, np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+    )

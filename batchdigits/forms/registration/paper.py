@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.geometry import Points
-from batchdigits.forms.pages.ink import threshold
-from batchdigits.forms.pages.sampling import reduced
+from batchdigits.forms.registration.geometry import Points
+from batchdigits.forms.registration.ink import threshold
+from batchdigits.forms.registration.sampling import reduced
 
 LEAST_SHARE = 0.15
 """The least part of a photo that the sheet fills."""

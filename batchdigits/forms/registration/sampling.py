@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.geometry import Matrix
+from batchdigits.forms.registration.geometry import Matrix
 
 Grey = NDArray[np.uint8]
 """Darkness, uint8 (height, width): 0 paper, 255 ink."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.geometry import Matrix, apply
-from batchdigits.forms.pages.sampling import Grey, nearest
+from batchdigits.forms.registration.geometry import Matrix, apply
+from batchdigits.forms.registration.sampling import Grey, nearest
 
 LENGTH = 64
 """Pixels of the blank form that a piece is long, where its line is long enough."""

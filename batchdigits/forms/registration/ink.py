@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.sampling import Grey, reduced
+from batchdigits.forms.registration.sampling import Grey, reduced
 
 BLOCK = 8
 """Side of the blocks of which the paper's brightness is taken, in pixels of the reduced page."""

@@ -1,0 +1,161 @@
+"""Documents: PDFs and pictures, those of several pages too, page by page as brightness."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.errors import MissingExtraError
+from batchdigits.forms.grey import grey_of
+from batchdigits.forms.pictures import (
+    MOST_PIXELS,
+    SUFFIXES,
+    Picture,
+    PictureError,
+    check_name,
+    format_of,
+    opened,
+    refusing_damage,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PDF = ".pdf"
+
+PAGE_SUFFIXES = (*sum(SUFFIXES.values(), ()), PDF)
+"""The suffixes of the files that `forms read` takes from folders and ZIPs."""
+
+_FINE = 1.7  # times the blank form's pixels along a side, from which on a page is made smaller
+_PLAUSIBLE_DPI = (50, 1200)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A page as it was scanned.
+
+    page  brightness, bool or uint8 (height, width): False or 0 is black
+    dpi   its pixels to an inch, None if the file does not tell
+    """
+
+    page: NDArray[np.bool_] | NDArray[np.uint8]
+    dpi: float | None
+
+
+def count_pages(document: Picture) -> int:
+    """Return the number of pages. Raises PictureError for a document that can't be used."""
+    data = document_bytes(document)
+    if format_of(data) == "PDF":
+        with _pdf(document.name, data) as pdf:
+            return len(pdf)
+    with opened(data, check_name(document.name, data)) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
+def read_scan(document: Picture, number: int, dpi: int, longest: int) -> Scan:
+    """Return a page, by its number from 0. Raises PictureError.
+
+    dpi      pixels to an inch that a page of a PDF is drawn with
+    longest  pixels of the blank form's longer side: a much larger page is made smaller
+    """
+    data = document_bytes(document)
+    if format_of(data) == "PDF":
+        with _pdf(document.name, data) as pdf:
+            return _drawn(pdf, number, dpi, longest)
+    with opened(data, check_name(document.name, data)) as image:
+        if number:
+            image.seek(number)
+        if image.width * image.height > MOST_PIXELS:
+            raise PictureError(
+                "too-large", f"has {image.width}x{image.height} pixels; make it smaller"
+            )
+        return _scan(image, longest)
+
+
+def _scan(image: Image, longest: int) -> Scan:
+    from PIL import ImageOps
+
+    given = image.info.get("dpi", (None,))[0]
+    dpi = float(given) if given and _PLAUSIBLE_DPI[0] <= given <= _PLAUSIBLE_DPI[1] else None
+    times = int(max(image.size) / (_FINE / 2 * longest))
+    if image.mode == "1" and times < 2:
+        return Scan(np.asarray(ImageOps.exif_transpose(image)), dpi)
+    if times >= 2:
+        grey = image.convert("L") if image.mode in ("1", "L", "RGB", "P", "CMYK") else image
+        if grey.mode == "L":
+            image = grey.reduce(times)
+            dpi = dpi and dpi / times
+    return Scan(grey_of(image), dpi)
+
+
+@lru_cache(maxsize=1)
+def _kept(path: str, member: str | None, name: str, _mark: tuple[int, int]) -> bytes:
+    from pathlib import Path
+
+    return Picture(name, Path(path), member).read()
+
+
+def document_bytes(document: Picture) -> bytes:
+    """Return the document's bytes, kept for its next page as long as the file stays the same."""
+    try:
+        facts = os.stat(document.path)  # noqa: PTH116  # of the ZIP, if it is in one
+        mark = facts.st_mtime_ns, facts.st_size
+    except OSError as error:
+        raise PictureError("unreadable", f"can't be read: {error.strerror or error}") from error
+    return _kept(str(document.path), document.member, document.name, mark)
+
+
+@contextmanager
+def _pdf(name: str, data: bytes) -> Iterator[Any]:
+    """Open a PDF. Raises PictureError for one that is encrypted, damaged or has no page."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a member's name is no path
+    if suffix in sum(SUFFIXES.values(), ()):
+        raise PictureError("wrong-name", f"is PDF by its content, not {suffix}; rename it to .pdf")
+    module = pdfium()
+    try:
+        pdf = module.PdfDocument(data)
+    except module.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise PictureError(
+                "encrypted", "needs a password; save it without one"
+            ) from error
+        raise PictureError("damaged", f"can't be opened ({error}); fetch it again") from error
+    try:
+        if not len(pdf):
+            raise PictureError("no-pages", "has no page; leave it out")
+        yield pdf
+    finally:
+        pdf.close()
+
+
+def _drawn(pdf: Any, number: int, dpi: int, longest: int) -> Scan:
+    """Draw a page of a PDF in grey, at `dpi` unless that gives far more or fewer pixels."""
+    with refusing_damage():
+        page = pdf[number]
+        size = max(page.get_size())
+        scale = dpi / 72
+        if not 0.8 <= size * scale / longest <= _FINE:
+            scale = 1.2 * longest / size
+        bitmap = page.render(scale=scale, grayscale=True)
+        array = np.array(bitmap.to_numpy(), copy=True)
+        bitmap.close()
+        page.close()
+    return Scan(array.reshape(array.shape[:2]), scale * 72)
+
+
+def pdfium() -> Any:
+    """Return the module pypdfium2. Raises MissingExtraError where it is not installed."""
+    try:
+        import pypdfium2
+    except ImportError as error:
+        raise MissingExtraError(
+            "PDFs need pypdfium2, which is not installed; run pip install 'batchdigits[forms]'"
+        ) from error
+    return pypdfium2

@@ -1,0 +1,127 @@
+"""The blank form as registration needs it: its size, its lines, marks and print."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.forms.registration.geometry import Matrix
+from batchdigits.forms.registration.patches import (
+    Patches,
+    no_patches,
+    patches_of,
+    printed_places,
+)
+from batchdigits.forms.registration.sampling import Grey, grid, nearest, reduced
+from batchdigits.forms.registration.segments import CLEAR, Segments, measure, segments_of
+from batchdigits.forms.template import Template
+
+COARSE = 16
+"""Pixels of the form along the side of a pixel of the small pictures."""
+
+ENOUGH = 24
+"""Pieces of lines from which on a form's print is not looked at."""
+
+_LINE_INCHES = 0.017  # thickness of a printed line, where no blank form shows it
+
+
+class Form:
+    """A blank form to find on pages.
+
+    template  its size and its fields
+    blank     its darkness, uint8 (height, width), if there is a picture of it
+    """
+
+    def __init__(self, template: Template, blank: Grey | None) -> None:
+        self.width, self.height, self.dpi = template.width, template.height, template.dpi
+        self.segments = _segments(template, blank)
+        self.marks = patches_of(template.marks, blank)
+        self.print = self._print(template, blank)
+        self.shape = _fast(2 * self.height // COARSE), _fast(2 * self.width // COARSE)
+        self._spectrum = np.conj(np.fft.rfft2(self._picture(blank), self.shape))
+
+    def _print(self, template: Template, blank: Grey | None) -> Patches:
+        if blank is None or len(self.segments) >= ENOUGH:
+            return no_patches()
+        boxes = [field.box for field in template.fields]
+        return patches_of(printed_places(blank, boxes), blank)
+
+    def _picture(self, blank: Grey | None) -> NDArray[np.float64]:
+        """Return the small picture of the form: its lines if there are enough, else all its ink."""
+        rows, columns = self.height // COARSE, self.width // COARSE
+        picture = np.zeros((rows, columns))
+        if blank is not None and len(self.segments) < ENOUGH:
+            picture = np.minimum(reduced(blank, COARSE)[:rows, :columns], 96).astype(np.float64)
+        else:
+            y, x = _places(self.segments)
+            np.add.at(picture, (np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)), 1.0)
+        picture = _blurred(picture)
+        return picture - picture.mean()
+
+    def shift(self, level: Grey, factor: float, guess: Matrix) -> tuple[float, Matrix]:
+        """Return how well the form fits a page under the best shift of `guess`, and that.
+
+        level  the page's darkness, reduced by `factor`
+        """
+        rows, columns = self.height // COARSE, self.width // COARSE
+        margins = rows // 4, columns // 4  # so that what was shifted out of the guess is seen
+        size = columns + 2 * margins[1], rows + 2 * margins[0]
+        x, y = grid(guess, -margins[1] * COARSE, -margins[0] * COARSE, *size, COARSE)
+        seen = np.minimum(nearest(level, x / factor, y / factor), 96).astype(np.float32)
+        padded = np.zeros(self.shape, np.float32)
+        padded[: size[1], : size[0]] = seen
+        fit = np.fft.irfft2(np.fft.rfft2(padded) * self._spectrum, s=self.shape)
+        fit = fit[: 2 * margins[0] + 1, : 2 * margins[1] + 1]
+        row, column = np.unravel_index(np.argmax(fit), fit.shape)
+        move = np.eye(3)
+        move[:2, 2] = (column - margins[1]) * COARSE, (row - margins[0]) * COARSE
+        return float(fit[row, column]) / (float(seen.std()) + 1e-6), guess @ move
+
+
+def _segments(template: Template, blank: Grey | None) -> Segments:
+    """Return the pieces of the fields' lines, in the places where the blank form has them."""
+    boxes, owners = [], []
+    for number, field in enumerate(template.fields):
+        for box in (field.box, *field.cells):
+            boxes.append([edge + 0.5 for edge in box])
+            owners.append(number)
+    thickness = max(2.0, _LINE_INCHES * template.dpi)
+    segments = segments_of(boxes, thickness)
+    segments = replace(segments, boxes=np.array(owners)[segments.boxes])
+    if blank is None:
+        return segments
+    offsets, contrast = measure(blank, np.eye(3), segments, 8)
+    centres = segments.centres.copy()
+    centres[segments.vertical, 0] += offsets[segments.vertical]
+    centres[~segments.vertical, 1] += offsets[~segments.vertical]
+    # The teeth of a comb, and boxes in a colour that the scanner drops, are no full lines.
+    return replace(segments, centres=centres).part(contrast >= CLEAR)
+
+
+def _places(segments: Segments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows and columns of the small picture along the pieces."""
+    steps = (np.arange(8) + 0.5) / 8 - 0.5
+    along = segments.lengths[:, None] * steps
+    x = segments.centres[:, 0, None] + np.where(segments.vertical[:, None], 0, along)
+    y = segments.centres[:, 1, None] + np.where(segments.vertical[:, None], along, 0)
+    return (y.reshape(-1) // COARSE).astype(int), (x.reshape(-1) // COARSE).astype(int)
+
+
+def _blurred(picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    for axis in (0, 1):
+        picture = (np.roll(picture, 1, axis) + 2 * picture + np.roll(picture, -1, axis)) / 4
+    return picture
+
+
+def _fast(least: int) -> int:
+    """Return the next number without prime factors above 5, for which the FFT is fast."""
+    while True:
+        rest = least
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return least
+        least += 1
