@@ -34,8 +34,14 @@ PAGE_REASONS: dict[str, str] = {
 }
 """The reasons why a page is refused besides those of pictures, with their meanings."""
 
-LEAST_SCORE = 0.5
+LEAST_SCORE = 0.6
 """The least share of the form's lines, marks and print that must be found."""
+
+SURE = 0.85
+"""The share of the form's lines from which on its print need not be there."""
+
+STRANGE = 0.15
+"""The share of the form's print up to which a page is taken for one of another form."""
 
 LEAST_DPI = 100
 """The least pixels to an inch of the form on the page."""
@@ -102,12 +108,15 @@ def read_page(
     level = threshold(dark)
     _refuse_extremes(dark, level)
     known, found = _register(page, dark, forms, dpi)
-    if found.score < LEAST_SCORE:
-        _refuse_turned(page, dark, forms, dpi)
+    is_strange = found.print is not None and found.print < STRANGE
+    if found.score < SURE or is_strange:
+        _refuse_turned(page, dark, forms, dpi, found)
+    if found.score < (SURE if is_strange else LEAST_SCORE):
         raise PictureError(
             "other-form",
-            f"{found.score:.0%} of the lines and marks of {known.template.path.name or 'the form'} "
-            "are found; give the template of this form, or scan the page again",
+            f"{found.score:.0%} of the lines of {known.template.path.name} are found"
+            + ("" if found.print is None else f", and {found.print:.0%} of its print")
+            + "; give the template of this form, or scan the page again",
         )
     _refuse_cut_off(known, found, dark)
     return _cut_fields(known, found, dark, level)
@@ -120,7 +129,7 @@ def _register(
         (known, register(page, dark, known.form, dpi / known.template.dpi if dpi else None))
         for known in forms
     )
-    return max(tried, key=lambda pair: pair[1].score * pair[1].visible)
+    return max(tried, key=lambda pair: pair[1].trust)
 
 
 def _refuse_extremes(dark: Grey, level: int) -> None:
@@ -133,18 +142,26 @@ def _refuse_extremes(dark: Grey, level: int) -> None:
 
 
 def _refuse_turned(
-    page: Brightness, dark: Grey, forms: Sequence[KnownForm], dpi: float | None
+    page: Brightness,
+    dark: Grey,
+    forms: Sequence[KnownForm],
+    dpi: float | None,
+    found: Registration,
 ) -> None:
-    """Raise PictureError if the form is found once the page is turned."""
-    for turns, reason, fix in (
-        (2, "upside-down", "turn it by 180 degrees"),
-        (1, "sideways", "turn it by 90 degrees to the left"),
-        (3, "sideways", "turn it by 90 degrees to the right"),
+    """Raise PictureError if the form is found better once the page is turned."""
+    best, fix = found.trust + 0.1, ""
+    for turns, words in (
+        (2, "by 180 degrees"),
+        (1, "by 90 degrees to the left"),
+        (3, "by 90 degrees to the right"),
     ):
         turned = np.rot90(page, turns), np.ascontiguousarray(np.rot90(dark, turns))
-        _, found = _register(*turned, forms, dpi)
-        if found.score >= LEAST_SCORE:
-            raise PictureError(reason, fix)
+        _, other = _register(*turned, forms, dpi)
+        if other.score >= LEAST_SCORE and other.trust > best:
+            best, fix = other.trust, words
+    if fix:
+        reason = "upside-down" if "180" in fix else "sideways"
+        raise PictureError(reason, f"turn it {fix}")
 
 
 def _refuse_cut_off(known: KnownForm, found: Registration, dark: Grey) -> None:

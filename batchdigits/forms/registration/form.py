@@ -21,6 +21,15 @@ from batchdigits.forms.template import Template
 COARSE = 16
 """Pixels of the form along the side of a pixel of the small pictures."""
 
+PEAKS = 3
+"""Shifts of a guess that are kept: a form with rows of like boxes fits a page in many ways."""
+
+HIDDEN = 0.35
+"""How much worse a form fits that is wholly outside of a page than one that is wholly on it."""
+
+NEAR = 4
+"""Pixels of the small pictures between two shifts."""
+
 ENOUGH = 24
 """Pieces of lines from which on a form's print is not looked at."""
 
@@ -38,15 +47,13 @@ class Form:
         self.width, self.height, self.dpi = template.width, template.height, template.dpi
         self.segments = _segments(template, blank)
         self.marks = patches_of(template.marks, blank)
-        self.print = self._print(template, blank)
+        self.witnesses = _print(template, blank)
+        self.print = self.witnesses if len(self.segments) < ENOUGH else no_patches()
         self.shape = _fast(2 * self.height // COARSE), _fast(2 * self.width // COARSE)
-        self._spectrum = np.conj(np.fft.rfft2(self._picture(blank), self.shape))
-
-    def _print(self, template: Template, blank: Grey | None) -> Patches:
-        if blank is None or len(self.segments) >= ENOUGH:
-            return no_patches()
-        boxes = [field.box for field in template.fields]
-        return patches_of(printed_places(blank, boxes), blank)
+        picture = self._picture(blank)
+        self._spectrum = np.conj(np.fft.rfft2(picture, self.shape))
+        weight = np.maximum(picture, 0) / np.maximum(picture, 0).sum()
+        self._weight = np.conj(np.fft.rfft2(weight, self.shape))
 
     def _picture(self, blank: Grey | None) -> NDArray[np.float64]:
         """Return the small picture of the form: its lines if there are enough, else all its ink."""
@@ -60,24 +67,46 @@ class Form:
         picture = _blurred(picture)
         return picture - picture.mean()
 
-    def shift(self, level: Grey, factor: float, guess: Matrix) -> tuple[float, Matrix]:
-        """Return how well the form fits a page under the best shift of `guess`, and that.
+    def shifts(self, level: Grey, factor: float, guess: Matrix) -> list[tuple[float, Matrix]]:
+        """Return the shifts of `guess` under which the form fits a page, and how well it does.
 
         level  the page's darkness, reduced by `factor`
         """
         rows, columns = self.height // COARSE, self.width // COARSE
-        margins = rows // 4, columns // 4  # so that what was shifted out of the guess is seen
+        margins = rows // 2, columns // 2  # so that what was shifted out of the guess is seen
         size = columns + 2 * margins[1], rows + 2 * margins[0]
         x, y = grid(guess, -margins[1] * COARSE, -margins[0] * COARSE, *size, COARSE)
         seen = np.minimum(nearest(level, x / factor, y / factor), 96).astype(np.float32)
         padded = np.zeros(self.shape, np.float32)
         padded[: size[1], : size[0]] = seen
+        x, y = np.broadcast_arrays(x / factor, y / factor)
+        on_page = np.zeros(self.shape, np.float32)
+        on_page[: size[1], : size[0]] = (
+            (x >= 0) & (y >= 0) & (x < level.shape[1]) & (y < level.shape[0])
+        )
         fit = np.fft.irfft2(np.fft.rfft2(padded) * self._spectrum, s=self.shape)
+        visible = np.fft.irfft2(np.fft.rfft2(on_page) * self._weight, s=self.shape)
+        # What is outside of the page can't be missed there.
+        fit /= HIDDEN + (1 - HIDDEN) * np.clip(visible, 0, 1)
         fit = fit[: 2 * margins[0] + 1, : 2 * margins[1] + 1]
-        row, column = np.unravel_index(np.argmax(fit), fit.shape)
-        move = np.eye(3)
-        move[:2, 2] = (column - margins[1]) * COARSE, (row - margins[0]) * COARSE
-        return float(fit[row, column]) / (float(seen.std()) + 1e-6), guess @ move
+        spread = float(seen.std()) + 1e-6
+        result = []
+        for _ in range(PEAKS):
+            row, column = np.unravel_index(np.argmax(fit), fit.shape)
+            move = np.eye(3)
+            move[:2, 2] = (column - margins[1]) * COARSE, (row - margins[0]) * COARSE
+            result.append((float(fit[row, column]) / spread, guess @ move))
+            fit[max(0, row - NEAR) : row + NEAR + 1, max(0, column - NEAR) : column + NEAR + 1] = (
+                -np.inf
+            )
+        return result
+
+
+def _print(template: Template, blank: Grey | None) -> Patches:
+    """Return pieces of the form's print. It tells the form from others with like boxes."""
+    if blank is None:
+        return no_patches()
+    return patches_of(printed_places(blank, [field.box for field in template.fields]), blank)
 
 
 def _segments(template: Template, blank: Grey | None) -> Segments:

@@ -129,4 +129,3 @@ def _centred(picture: NDArray[np.float32]) -> NDArray[np.float32] | None:
     length = float(np.sqrt((centred * centred).sum()))
     return None if length < 255 else centred / length
 
-__all__ = ["ALIKE", "Patches", "apply", "find", "no_patches", "patches_of", "printed_places"]

@@ -8,7 +8,7 @@ themselves, with an ever shorter reach. The guess under which most of them are f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ REACHES = ((48, 6), (32, 6), (24, 8), (12, 8), (6, 8))
 """Pixels of a form of 300 dpi to look to either side, and the number of parameters of the
 correction, step by step."""
 
+_LEAST_PRINT = 6  # pieces of print
+_READ = 0.45  # correlation with a piece of print that shows it is there
 _KEYSTONES = (0.05, 0.1)
 _SCALES = (1.0, 0.97, 1.03)
 
@@ -56,12 +58,19 @@ class Registration:
              those that are not outside of it, 0..1
     visible  the share that is not outside of it, 0..1
     found    bool (n,): which of the form's segments are there
+    print    the share of the form's print that is there, 0..1; None where too little is known of it
     """
 
     matrix: Matrix
     score: float
     visible: float
     found: NDArray[np.bool_]
+    print: float | None = None
+
+    @property
+    def trust(self) -> float:
+        """How sure it is, 0..1, to compare forms and turns of a page: half lines, half print."""
+        return self.score * min(1.0, 2 * self.visible) * (1.0 if self.print is None else (1 + self.print) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,15 @@ def register(
         if best.score > GOOD:
             break
     assert best is not None
-    return best
+    return replace(best, print=_printed(dark, form, best.matrix))
+
+
+def _printed(dark: Grey, form: Form, matrix: Matrix) -> float | None:
+    """Return the share of the form's print that is in its place, None with little to look for."""
+    if len(form.witnesses) < _LEAST_PRINT:
+        return None
+    _, alike = find(dark, matrix, form.witnesses, max(4, round(12 * form.dpi / 300)))
+    return float((alike >= _READ).mean())
 
 
 def _guesses(
@@ -119,7 +136,8 @@ def _guesses(
             scales.append(each)
     middles = np.array([form.width / 2, form.height / 2]), np.array([width / 2, height / 2])
     flat = [similarity(each, skew, *middles) for each in scales]
-    yield flat
+    yield flat[:1]  # nearly always right
+    yield flat[1:]
     yield _leaning(flat, form)
 
 
@@ -142,14 +160,15 @@ def _best(dark: Grey, form: Form, guesses: list[Matrix]) -> Registration:
     middle = np.array([form.width / 2, form.height / 2])
     factor = max(1, round(8 * resolution(guesses[0], middle)))
     level = reduced(dark, factor)
-    ranked = sorted((form.shift(level, factor, guess) for guess in guesses), key=lambda p: -p[0])
+    shifts = [shift for guess in guesses for shift in form.shifts(level, factor, guess)]
+    ranked = sorted(shifts, key=lambda shift: -shift[0])
     best: Registration | None = None
     for _, guess in ranked[:TRIED]:
         found = refine(dark, form, guess)
         if LOST < found.score < GOOD:
             # It may be right but for a shift by a row or a column of boxes.
-            again = refine(dark, form, form.shift(level, factor, found.matrix)[1])
-            found = max(found, again, key=_score)
+            for _, shifted in form.shifts(level, factor, found.matrix):
+                found = max(found, refine(dark, form, shifted), key=_score)
         best = found if best is None else max(best, found, key=_score)
         if best.score > GOOD:
             break
