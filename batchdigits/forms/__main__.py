@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from batchdigits.cli.boundary import end, run_command
 from batchdigits.cli.flags import add_version, make_parser
 from batchdigits.forms.commands.cells import add_cells
+from batchdigits.forms.commands.pages import add_read, add_show, add_template
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,11 +24,14 @@ def parser() -> argparse.ArgumentParser:
         [
             "{program} cells crops/ --output rows.parquet",
             "{program} cells crops.zip --output rows.parquet --max-rejects 1%",
+            "{program} template blank.pdf --output form.json",
+            "{program} read scans/ --template form.json --output rows.parquet",
+            "{program} show scan.pdf --template form.json --output seen.png",
         ],
     )
     add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_cells,):
+    for add in (add_cells, add_template, add_read, add_show):
         add(commands)
     return top
 

@@ -181,7 +181,9 @@ def _fields_problems(fields: list[object], size: tuple[int, int]) -> Iterator[st
     if not fields:
         yield "there is no field"
     names = Counter(
-        entry["name"] for entry in fields if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        entry["name"]
+        for entry in fields
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str)
     )
     for name, count in names.items():
         if count > 1:
@@ -198,7 +200,7 @@ def _fields_problems(fields: list[object], size: tuple[int, int]) -> Iterator[st
                 yield f"field {number} has no name and box"
 
 
-def _digits_problems(entry: Mapping[str, Any], label: str) -> Iterator[str]:
+def _digits_problems(entry: Mapping[Any, Any], label: str) -> Iterator[str]:
     given = [entry[key] for key in ("digits", "digits_at_most") if key in entry]
     if len(given) != 1:
         yield f"{label} has {len(given)} of digits and digits_at_most, expected one of them"
@@ -206,7 +208,7 @@ def _digits_problems(entry: Mapping[str, Any], label: str) -> Iterator[str]:
         yield f"{label} has digits {given[0]!r}, expected a whole number, 1 to 100"
 
 
-def _cells_problems(entry: Mapping[str, Any], box: object, label: str) -> Iterator[str]:
+def _cells_problems(entry: Mapping[Any, Any], box: object, label: str) -> Iterator[str]:
     cells = entry.get("cells", [])
     if not isinstance(cells, list):
         yield f"{label}: cells is no list of boxes"
@@ -244,6 +246,6 @@ def _box_problems(value: Any, limits: tuple[int, ...] | None, label: str) -> Ite
         yield f"{label} has box {value}, outside of {outside} {list(limits)}"
 
 
-def _unknown(entry: Mapping[str, Any], known: set[str], label: str) -> Iterator[str]:
-    for key in sorted(set(entry) - known):
-        yield f"{label} has the unknown key {one_line(key)!r}"
+def _unknown(entry: Mapping[Any, Any], known: set[str], label: str) -> Iterator[str]:
+    for key in sorted(set(entry) - known, key=str):
+        yield f"{label} has the unknown key {one_line(str(key))!r}"

@@ -123,9 +123,7 @@ def _pdf(name: str, data: bytes) -> Iterator[Any]:
         pdf = module.PdfDocument(data)
     except module.PdfiumError as error:
         if "password" in str(error).lower():
-            raise PictureError(
-                "encrypted", "needs a password; save it without one"
-            ) from error
+            raise PictureError("encrypted", "needs a password; save it without one") from error
         raise PictureError("damaged", f"can't be opened ({error}); fetch it again") from error
     try:
         if not len(pdf):

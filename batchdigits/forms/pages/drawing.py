@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.fields import corners_of
-from batchdigits.forms.pages.page import Brightness, FieldResult, KnownForm, PageResult
+from batchdigits.forms.pages.field_picture import corners_of
+from batchdigits.forms.pages.page import FieldResult, KnownForm, PageResult
 from batchdigits.forms.pictures import pillow
 from batchdigits.forms.registration.geometry import Matrix, apply
+from batchdigits.forms.registration.sampling import Brightness
 from batchdigits.forms.template import Box, Template
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-CUT, BLANK, REFUSED, LOST = (0, 130, 0), (120, 120, 120), (210, 0, 0), (210, 0, 0)
-"""The colours of fields that were cut, are blank, or were refused, and of lines that are missing."""
+Colour = tuple[int, int, int]
+
+CUT, BLANK, REFUSED = (0, 130, 0), (120, 120, 120), (210, 0, 0)
+"""The colours of fields that were cut, that are blank, and that were refused."""
 
 CELLS = ((0, 90, 220), (200, 90, 0))
 """The colours of cells, in turn."""
@@ -27,75 +31,84 @@ _PALE = 0.5  # of the page's darkness: what is drawn stands out
 
 def draw_page(page: Brightness, result: PageResult) -> Image:
     """Return the page with its fields, its cells, the lines that were missed, and all reasons."""
-    image, draw, size = _canvas(page)
-    matrix, unit = result.registration.matrix, size / 40
-    _draw_lost(draw, result.known, matrix, result.registration.found, unit)
+    canvas = _Canvas(page, result.registration.matrix)
+    canvas.draw_lost(result.known, result.registration.found)
     for field in result.fields:
         colour = REFUSED if field.reason else CUT if field.cells else BLANK
-        _polygon(draw, matrix, field.printed.box, colour, round(unit))
+        canvas.outline(field.printed.box, colour, 2)
         for number, cell in enumerate(field.cells):
-            _polygon(draw, matrix, cell.box, CELLS[number % 2], max(1, round(unit / 2)))
-        _label(draw, matrix, field.printed.box, _words(field), colour, size)
-    draw.text((size, size), _headline(result), fill=CUT, font=_font(2 * size))
-    return image
+            canvas.outline(cell.box, CELLS[number % 2], 1)
+        canvas.label(field.printed.box, _words(field), colour)
+    canvas.headline(_summary(result), CUT)
+    return canvas.image
 
 
 def draw_refused(page: Brightness, known: KnownForm, matrix: Matrix, reason: str) -> Image:
     """Return a page that was refused, with the fields where they were looked for, and why."""
-    image, draw, size = _canvas(page)
+    canvas = _Canvas(page, matrix)
     for field in known.template.fields:
-        _polygon(draw, matrix, field.box, REFUSED, max(1, round(size / 40)))
-        _label(draw, matrix, field.box, field.name, REFUSED, size)
-    draw.text((size, size), reason, fill=REFUSED, font=_font(2 * size))
-    return image
+        canvas.outline(field.box, REFUSED, 1)
+        canvas.label(field.box, field.name, REFUSED)
+    canvas.headline(reason, REFUSED)
+    return canvas.image
 
 
 def draw_template(page: Brightness, template: Template) -> Image:
     """Return the blank form with its fields, their names and digits, its cells and its marks."""
-    image, draw, size = _canvas(page)
-    still = np.eye(3)
+    canvas = _Canvas(page, np.eye(3))
     for field in template.fields:
-        for cell in field.cells:
-            _polygon(draw, still, cell, CELLS[0], max(1, round(size / 60)))
-        _polygon(draw, still, field.box, CUT, max(1, round(size / 40)))
+        for number, cell in enumerate(field.cells):
+            canvas.outline(cell, CELLS[number % 2], 1)
+        canvas.outline(field.box, CUT, 2)
         digits = f"{field.digits}" if field.exact else f"at most {field.digits}"
-        _label(draw, still, field.box, f"{field.name}: {digits}", CUT, size)
+        canvas.label(field.box, f"{field.name}: {digits}", CUT)
     for mark in template.marks:
-        _polygon(draw, still, mark, CELLS[1], max(1, round(size / 40)))
-    return image
+        canvas.outline(mark, CELLS[1], 2)
+    return canvas.image
 
 
-def _canvas(page: Brightness) -> tuple[Image, Any, float]:
-    """Return the page in pale colours, something to draw with, and the height of letters."""
-    from PIL import ImageDraw
+class _Canvas:
+    """A page in pale colours to draw on; `matrix` takes points of the blank form to it."""
 
-    grey = page.astype(np.uint8) * 255 if page.dtype == bool else page
-    pale = (255 - (255 - grey.astype(np.uint16)) * _PALE).astype(np.uint8)
-    image = pillow().fromarray(pale).convert("RGB")
-    return image, ImageDraw.Draw(image), max(10.0, max(page.shape) / 110)
+    def __init__(self, page: Brightness, matrix: Matrix) -> None:
+        from PIL import ImageDraw
 
+        grey = np.where(page, 255, 0) if page.dtype == np.bool_ else page
+        pale = (255 - (255 - grey.astype(np.float32)) * _PALE).astype(np.uint8)
+        self.image: Image = pillow().fromarray(pale).convert("RGB")
+        self._draw = ImageDraw.Draw(self.image)
+        self._matrix = matrix
+        self._letter: float = max(10.0, max(page.shape) / 110)
 
-def _polygon(draw: Any, matrix: Matrix, box: Box, colour: tuple[int, ...], width: int) -> None:
-    corners = [tuple(point) for point in corners_of(matrix, box).tolist()]
-    draw.line([*corners, corners[0]], fill=colour, width=max(1, width), joint="curve")
+    def outline(self, box: Box, colour: Colour, weight: int) -> None:
+        """Draw a box of the form."""
+        corners = [tuple(point) for point in corners_of(self._matrix, box).tolist()]
+        self._draw.line([*corners, corners[0]], fill=colour, width=self._width(weight))
 
+    def label(self, box: Box, text: str, colour: Colour) -> None:
+        """Write below a box of the form."""
+        left, bottom = corners_of(self._matrix, box)[3].tolist()
+        where = left, bottom + self._letter / 6
+        self._draw.text(where, text, fill=colour, font=_font(self._letter))
 
-def _label(
-    draw: Any, matrix: Matrix, box: Box, text: str, colour: tuple[int, ...], size: float
-) -> None:
-    left, bottom = corners_of(matrix, box)[3].tolist()
-    draw.text((left, bottom + size / 6), text, fill=colour, font=_font(size))
+    def headline(self, text: str, colour: Colour) -> None:
+        """Write at the top of the page, in as many lines as it takes."""
+        size = 1.6 * self._letter
+        text = "\n".join(textwrap.wrap(text, max(20, round(1.7 * self.image.width / size))))
+        self._draw.text((self._letter, self._letter), text, fill=colour, font=_font(size))
 
+    def draw_lost(self, known: KnownForm, found: NDArray[np.bool_]) -> None:
+        """Draw the pieces of the form's lines that the page does not have."""
+        segments = known.form.segments.part(~found)
+        along = np.where(segments.vertical[:, None], [[0.0, 0.5]], [[0.5, 0.0]])
+        along *= segments.lengths[:, None]
+        starts = apply(self._matrix, segments.centres - along)
+        stops = apply(self._matrix, segments.centres + along)
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            self._draw.line([*start, *stop], fill=REFUSED, width=self._width(4))
 
-def _draw_lost(
-    draw: Any, known: KnownForm, matrix: Matrix, found: NDArray[np.bool_], unit: float
-) -> None:
-    segments = known.form.segments.part(~found)
-    along = np.where(segments.vertical[:, None], [[0.0, 0.5]], [[0.5, 0.0]])
-    along = along * segments.lengths[:, None]
-    starts, stops = apply(matrix, segments.centres - along), apply(matrix, segments.centres + along)
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        draw.line([*start, *stop], fill=LOST, width=max(2, round(2 * unit)))
+    def _width(self, weight: int) -> int:
+        return max(1, round(weight * self._letter / 20))
 
 
 def _words(field: FieldResult) -> str:
@@ -106,7 +119,7 @@ def _words(field: FieldResult) -> str:
     return f"{name}: {characters}" if characters else f"{name}: blank"
 
 
-def _headline(result: PageResult) -> str:
+def _summary(result: PageResult) -> str:
     cut = sum(bool(field.cells) for field in result.fields)
     refused = sum(field.reason is not None for field in result.fields)
     return (

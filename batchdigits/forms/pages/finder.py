@@ -6,6 +6,7 @@ box, are the cells of one field.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -188,7 +189,7 @@ def _comb(ink: Ink, box: Box) -> tuple[Box, ...]:
     widths = np.diff(walls)
     if not teeth or widths.max() - widths.min() > max(6, 0.15 * widths.mean()):
         return ()
-    return tuple((int(a), top, int(b), bottom) for a, b in zip(walls, walls[1:], strict=False))
+    return tuple((int(a), top, int(b), bottom) for a, b in itertools.pairwise(walls))
 
 
 def _marks(ink: Ink, dpi: int) -> list[Box]:

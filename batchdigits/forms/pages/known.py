@@ -9,8 +9,9 @@ from pathlib import Path
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.digest import digest_file
 from batchdigits.forms.pages.documents import count_pages, read_scan
-from batchdigits.forms.pages.page import Brightness, KnownForm
+from batchdigits.forms.pages.page import KnownForm
 from batchdigits.forms.pictures import Picture, PictureError
+from batchdigits.forms.registration.sampling import Brightness
 from batchdigits.forms.template import Template
 
 _JSON = ".json"
@@ -68,9 +69,7 @@ def _blank(template: Template) -> Brightness:
     document = Picture(str(path), path)
     try:
         count_pages(document)
-        page = read_scan(
-            document, 0, template.dpi, max(template.width, template.height)
-        ).page
+        page = read_scan(document, 0, template.dpi, max(template.width, template.height)).page
     except PictureError as error:
         raise UnusableInputError(
             f"{template.path}: its blank form {path.name} can't be used: {error.detail}"

@@ -82,10 +82,11 @@ def _runs_through(
     around = middle + np.array([0.0, -0.25, 0.25]) * thickness
     core = np.clip(around.astype(np.int64), 0, height - 1)
     hits = band[core]
-    seed = np.where(hits.any(0), core[hits.argmax(0)], core[0])
+    seed = np.where(hits.max(axis=0), core[hits.argmax(0)], core[0])
     paper_before = np.where(~band & (places < seed), places, -1).max(0)
     paper_after = np.where(~band & (places > seed), places, height).min(0)
-    return paper_before + 1, paper_after, hits.any(0)
+    hit: NDArray[np.bool_] = hits.max(axis=0)
+    return paper_before + 1, paper_after, hit
 
 
 def _followed(centre: NDArray[np.float64], thin: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -114,9 +115,7 @@ def _bridges(band: Ink, above: NDArray[np.int64], below: NDArray[np.int64]) -> I
     return result & band
 
 
-def _join(
-    area: Ink, upper: tuple[int, int], lower: tuple[int, int], top: int, bottom: int
-) -> None:
+def _join(area: Ink, upper: tuple[int, int], lower: tuple[int, int], top: int, bottom: int) -> None:
     """Mark the way of a stroke from columns `upper` above row `top` to `lower` at `bottom`."""
     gap = max(lower[0] - upper[1], upper[0] - lower[1])
     if gap > 1.5 * (bottom - top) or min(upper[1] - upper[0], lower[1] - lower[0]) < 2:

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from batchdigits.forms.pages.cells import Cell, FieldError, blank_cell, cells_of
-from batchdigits.forms.pages.fields import FieldPicture, corners_of, picture_of
-from batchdigits.forms.pages.hand import Hand, hand_of
-from batchdigits.forms.pages.parts import Part, parts_of
+from batchdigits.forms.cutting.hand import Hand, hand_of
+from batchdigits.forms.cutting.parts import Part, parts_of
+from batchdigits.forms.pages.field_cells import Cell, FieldError, blank_cell, cells_of
+from batchdigits.forms.pages.field_picture import FieldPicture, corners_of, picture_of
 from batchdigits.forms.pages.printed import PrintedField, printed_fields
 from batchdigits.forms.pictures import PictureError
 from batchdigits.forms.registration.form import Form
 from batchdigits.forms.registration.geometry import resolution
 from batchdigits.forms.registration.ink import darkness, threshold
 from batchdigits.forms.registration.register import Registration, register
-from batchdigits.forms.registration.sampling import Grey
+from batchdigits.forms.registration.sampling import Brightness, Grey
 from batchdigits.forms.template import Template
 
 PAGE_REASONS: dict[str, str] = {
@@ -48,8 +47,6 @@ LEAST_DPI = 100
 
 _BLANK = 0.0005  # of a page's pixels are ink, at most
 _BLACK = 0.6  # of a page's pixels are ink, at least
-
-Brightness = NDArray[np.uint8] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,9 @@ class PageResult:
     fields: list[FieldResult]
 
 
-def read_page(
-    page: Brightness, forms: Sequence[KnownForm], dpi: float | None
-) -> PageResult:
+def read_page(page: Brightness, forms: Sequence[KnownForm], dpi: float | None) -> PageResult:
     """Find the form on a page and cut its fields.
 
-    page   brightness, uint8 or bool (height, width): 0 or False is black
     forms  the forms that it may be; the one of which most is found is taken
     dpi    its pixels to an inch, if the file tells
 
@@ -107,10 +101,11 @@ def read_page(
     dark = darkness(page)
     level = threshold(dark)
     _refuse_extremes(dark, level)
-    known, found = _register(page, dark, forms, dpi)
-    is_strange = found.print is not None and found.print < STRANGE
-    if found.score < SURE or is_strange:
+    known, found = _register(page, dark, forms, dpi, thorough=False)
+    if not _is_sure(found):
         _refuse_turned(page, dark, forms, dpi, found)
+        known, found = _register(page, dark, forms, dpi, thorough=True)
+    is_strange = found.print is not None and found.print < STRANGE
     if found.score < (SURE if is_strange else LEAST_SCORE):
         raise PictureError(
             "other-form",
@@ -123,13 +118,23 @@ def read_page(
 
 
 def _register(
-    page: Brightness, dark: Grey, forms: Sequence[KnownForm], dpi: float | None
+    page: Brightness,
+    dark: Grey,
+    forms: Sequence[KnownForm],
+    dpi: float | None,
+    *,
+    thorough: bool,
 ) -> tuple[KnownForm, Registration]:
-    tried = (
-        (known, register(page, dark, known.form, dpi / known.template.dpi if dpi else None))
-        for known in forms
-    )
+    """Return the form of which most is found, and where."""
+    tried = []
+    for known in forms:
+        scale = dpi / known.template.dpi if dpi else None
+        tried.append((known, register(page, dark, known.form, scale, thorough=thorough)))
     return max(tried, key=lambda pair: pair[1].trust)
+
+
+def _is_sure(found: Registration) -> bool:
+    return found.score >= SURE and (found.print is None or found.print >= STRANGE)
 
 
 def _refuse_extremes(dark: Grey, level: int) -> None:
@@ -156,7 +161,7 @@ def _refuse_turned(
         (3, "by 90 degrees to the right"),
     ):
         turned = np.rot90(page, turns), np.ascontiguousarray(np.rot90(dark, turns))
-        _, other = _register(*turned, forms, dpi)
+        _, other = _register(*turned, forms, dpi, thorough=False)
         if other.score >= LEAST_SCORE and other.trust > best:
             best, fix = other.trust, words
     if fix:
@@ -188,9 +193,7 @@ def _refuse_cut_off(known: KnownForm, found: Registration, dark: Grey) -> None:
         )
 
 
-def _cut_fields(
-    known: KnownForm, found: Registration, dark: Grey, level: int
-) -> PageResult:
+def _cut_fields(known: KnownForm, found: Registration, dark: Grey, level: int) -> PageResult:
     pictures = [picture_of(dark, known.form, found, each, level) for each in known.printed]
     parts = [
         parts_of(picture.ink, printed.inner, printed.print)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits.forms.cell import Ink
 from batchdigits.forms.pages.lines import PrintedLine, intervals, wipe
-from batchdigits.forms.registration.sampling import Grey, bilinear, grid
+from batchdigits.forms.registration.sampling import Grey, Grid, bilinear
 from batchdigits.forms.template import Box, Field, Template
 
 DPI = 300
@@ -67,7 +67,9 @@ class PrintedField:
 
 def printed_fields(template: Template, blank: Grey | None) -> list[PrintedField]:
     """Return the fields of a form. `blank` is the darkness of the blank form."""
-    return [_printed(template, number, field, blank) for number, field in enumerate(template.fields)]
+    return [
+        _printed(template, number, field, blank) for number, field in enumerate(template.fields)
+    ]
 
 
 def _printed(template: Template, number: int, field: Field, blank: Grey | None) -> PrintedField:
@@ -86,12 +88,20 @@ def _printed(template: Template, number: int, field: Field, blank: Grey | None) 
     if blank is None:
         lines, ink = [line for box in boxes for line in _sides(box)], None
     else:
-        x, y = grid(np.eye(3), *start, shape[1], shape[0], step)
-        ink = bilinear(blank, *np.broadcast_arrays(x, y)) > 127
+        ink = bilinear(blank, *Grid(*start, shape[1], shape[0], step).on(np.eye(3))) > 127
         lines = [line for box in boxes for side in _sides(box) for line in _seen(ink, side)]
         ink = _grown(wipe(ink, lines))
     return PrintedField(
-        number, field, field.box, *start, step, shape, inner, cells, tuple(dict.fromkeys(lines)), ink
+        number,
+        field,
+        field.box,
+        *start,
+        step,
+        shape,
+        inner,
+        cells,
+        tuple(dict.fromkeys(lines)),
+        ink,
     )
 
 
@@ -117,7 +127,7 @@ def _seen(ink: Ink, side: PrintedLine) -> list[PrintedLine]:
     rows = rows[np.abs(rows - peak) <= _NEAR]
     thickness = float(len(rows))
     middle = first + float(rows.mean()) + 0.5
-    along = band[rows.min() : rows.max() + 1].any(axis=0)
+    along: Ink = band[rows.min() : rows.max() + 1].max(axis=0)
     return [
         PrintedLine(middle, start + a - _CORNER, start + b + _CORNER, thickness, side.upright)
         for a, b in _closed(intervals(along))

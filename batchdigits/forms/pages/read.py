@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.digest import digest_bytes
 from batchdigits.files.places.contract import Place
-from batchdigits.forms.pages.counts import PageCounts
 from batchdigits.forms.pages.documents import (
     PAGE_SUFFIXES,
     count_pages,
@@ -29,7 +28,8 @@ from batchdigits.forms.pages.known import (
     templates_for,
 )
 from batchdigits.forms.pages.page import read_page
-from batchdigits.forms.pages.rows import REJECTS, batch_of, rows_of, schema_of
+from batchdigits.forms.pages.page_counts import PageCounts
+from batchdigits.forms.pages.page_rows import REJECTS, batch_of, rows_of, schema_of
 from batchdigits.forms.pictures import Picture, PictureError, expand_pictures, pillow
 from batchdigits.forms.publish import (
     InputsDigest,
@@ -48,7 +48,7 @@ TOO_MANY_REJECTS = 3
 """The exit code of a run with more refused pages than --max-rejects; its rows are published."""
 
 AT_A_TIME = 8
-"""The most pages that a worker takes at once: to find a page of a TIFF, all before it are passed."""
+"""The most pages that a worker takes at once: finding a page of a TIFF passes all before it."""
 
 OnProgress = Callable[[int, float | None, str], None]
 """Called with the pages done, the share of the documents done, 0..1, and the last one's name."""
@@ -65,7 +65,7 @@ class PagesPolicy:
     """
 
     blank_cells: bool = False
-    max_rejects: Limit = Limit()
+    max_rejects: Limit = field(default_factory=Limit)
     overwrite: bool = False
     workers: int = 1
 
@@ -225,13 +225,13 @@ def _read(task: _Task, *, schema: pa.Schema, blank_cells: bool) -> _Done:
             continue
         own = list(rows_of(name, number + 1, result, blank_cells=blank_cells))
         reasons: Counter[str] = Counter()
-        for field in result.fields:
-            if field.reason is not None:
-                where = name, number + 1, field.printed.field.name
-                rejects.append(_reject(*where, field.reason, field.detail or ""))
-                reasons[field.reason] += 1
+        for each in result.fields:
+            if each.reason is not None:
+                where = name, number + 1, each.printed.field.name
+                rejects.append(_reject(*where, each.reason, each.detail or ""))
+                reasons[each.reason] += 1
         rows += own
-        cut = [field for field in result.fields if field.cells]
+        cut = [each for each in result.fields if each.cells]
         counts += PageCounts(
             pages_in=1,
             pages_read=1,
@@ -241,7 +241,7 @@ def _read(task: _Task, *, schema: pa.Schema, blank_cells: bool) -> _Done:
             fields_refused=reasons.total(),
             field_reasons=dict(reasons),
             rows=len(own),
-            cells_blank=sum(cell.ink == 0 for field in cut for cell in field.cells),
+            cells_blank=sum(cell.ink == 0 for each in cut for cell in each.cells),
         )
     return _Done(task, batch_of(rows, schema), rejects, counts)
 

@@ -14,7 +14,7 @@ from batchdigits.forms.registration.patches import (
     patches_of,
     printed_places,
 )
-from batchdigits.forms.registration.sampling import Grey, grid, nearest, reduced
+from batchdigits.forms.registration.sampling import Grey, Grid, nearest, reduced
 from batchdigits.forms.registration.segments import CLEAR, Segments, measure, segments_of
 from batchdigits.forms.template import Template
 
@@ -23,6 +23,9 @@ COARSE = 16
 
 PEAKS = 3
 """Shifts of a guess that are kept: a form with rows of like boxes fits a page in many ways."""
+
+MOST = 96
+"""The most darkness of a pixel of the small pictures: a line does not fill one."""
 
 HIDDEN = 0.35
 """How much worse a form fits that is wholly outside of a page than one that is wholly on it."""
@@ -60,12 +63,14 @@ class Form:
         rows, columns = self.height // COARSE, self.width // COARSE
         picture = np.zeros((rows, columns))
         if blank is not None and len(self.segments) < ENOUGH:
-            picture = np.minimum(reduced(blank, COARSE)[:rows, :columns], 96).astype(np.float64)
+            seen = np.minimum(reduced(blank, COARSE)[:rows, :columns], MOST)
+            picture = _without_areas(seen.astype(np.float64))
         else:
             y, x = _places(self.segments)
             np.add.at(picture, (np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)), 1.0)
         picture = _blurred(picture)
-        return picture - picture.mean()
+        result: NDArray[np.float64] = picture - picture.mean()
+        return result
 
     def shifts(self, level: Grey, factor: float, guess: Matrix) -> list[tuple[float, Matrix]]:
         """Return the shifts of `guess` under which the form fits a page, and how well it does.
@@ -75,11 +80,11 @@ class Form:
         rows, columns = self.height // COARSE, self.width // COARSE
         margins = rows // 2, columns // 2  # so that what was shifted out of the guess is seen
         size = columns + 2 * margins[1], rows + 2 * margins[0]
-        x, y = grid(guess, -margins[1] * COARSE, -margins[0] * COARSE, *size, COARSE)
-        seen = np.minimum(nearest(level, x / factor, y / factor), 96).astype(np.float32)
+        x, y = Grid(-margins[1] * COARSE, -margins[0] * COARSE, *size, COARSE).on(guess)
+        x, y = x / factor, y / factor
+        seen = _without_areas(np.minimum(nearest(level, x, y), MOST).astype(np.float32))
         padded = np.zeros(self.shape, np.float32)
         padded[: size[1], : size[0]] = seen
-        x, y = np.broadcast_arrays(x / factor, y / factor)
         on_page = np.zeros(self.shape, np.float32)
         on_page[: size[1], : size[0]] = (
             (x >= 0) & (y >= 0) & (x < level.shape[1]) & (y < level.shape[0])
@@ -96,10 +101,18 @@ class Form:
             move = np.eye(3)
             move[:2, 2] = (column - margins[1]) * COARSE, (row - margins[0]) * COARSE
             result.append((float(fit[row, column]) / spread, guess @ move))
-            fit[max(0, row - NEAR) : row + NEAR + 1, max(0, column - NEAR) : column + NEAR + 1] = (
-                -np.inf
-            )
+            fit[
+                max(0, row - NEAR) : row + NEAR + 1, max(0, column - NEAR) : column + NEAR + 1
+            ] = -np.inf
         return result
+
+
+def _without_areas(picture: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return what is darker than the 5 x 5 pixels around: a table or a black border is no line."""
+    rows, columns = picture.shape
+    sums = np.cumsum(np.cumsum(np.pad(picture, ((3, 2), (3, 2)), mode="edge"), 0), 1)
+    around = sums[5:, 5:] - sums[:-5, 5:] - sums[5:, :-5] + sums[:-5, :-5]
+    return np.maximum(picture - around[:rows, :columns] / 25, 0)
 
 
 def _print(template: Template, blank: Grey | None) -> Patches:

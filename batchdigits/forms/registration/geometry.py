@@ -22,7 +22,8 @@ def apply(matrix: Matrix, points: Points) -> Points:
 
 def shifted(matrix: Matrix, dx: float, dy: float) -> Matrix:
     """Return the matrix for a form whose content lies `dx`, `dy` pixels further right and down."""
-    return matrix @ np.array([[1.0, 0.0, dx], [0.0, 1.0, dy], [0.0, 0.0, 1.0]])
+    result: Matrix = matrix @ np.array([[1.0, 0.0, dx], [0.0, 1.0, dy], [0.0, 0.0, 1.0]])
+    return result
 
 
 def similarity(scale: float, angle: float, form: Points, page: Points) -> Matrix:

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.registration.sampling import Grey, reduced
+from batchdigits.forms.registration.sampling import Brightness, Grey, reduced
 
 BLOCK = 8
 """Side of the blocks of which the paper's brightness is taken, in pixels of the reduced page."""
 
 
-def darkness(page: NDArray[np.uint8] | NDArray[np.bool_]) -> Grey:
+def darkness(page: Brightness) -> Grey:
     """Return how dark each pixel is beside its paper, uint8 (height, width): 0 paper, 255 black.
-
-    page  brightness, uint8 or bool (height, width): 0 or False is black
 
     The paper's brightness around a pixel is the upper fifth of the blocks near it, so that a shadow
     or a gradient costs nothing. A page of two values is only turned over.
     """
-    if page.dtype == bool:
+    if page.dtype == np.bool_:
         return np.where(page, np.uint8(0), np.uint8(255))
-    factor = max(1, round(max(page.shape) / 800))
-    small = reduced(page, factor)
+    grey = page.astype(np.uint8, copy=False)
+    factor = max(1, round(max(grey.shape) / 800))
+    small = reduced(grey, factor)
     if small.shape[0] < BLOCK or small.shape[1] < BLOCK:
-        return 255 - page
+        return np.uint8(255) - grey
     ground = _ground(small)
     if ground.min() > 250:
-        return 255 - page
-    return _against(page, ground, factor * BLOCK)
+        return np.uint8(255) - grey
+    return _against(grey, ground, factor * BLOCK)
 
 
 def _ground(small: Grey) -> NDArray[np.float32]:
     """Return the brightness of the paper in each block, float32."""
     rows, columns = small.shape[0] // BLOCK, small.shape[1] // BLOCK
-    blocks = small[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
-    blocks = blocks.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    parts = small[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    blocks = parts.transpose(0, 2, 1, 3).reshape(rows, columns, BLOCK * BLOCK)
     place = blocks.shape[2] * 4 // 5
     paper = np.partition(blocks, place, axis=2)[..., place].astype(np.float32)
     paper = _filtered(paper, np.max)
@@ -44,7 +46,7 @@ def _ground(small: Grey) -> NDArray[np.float32]:
     return _filtered(paper, np.mean)
 
 
-def _filtered(paper: NDArray[np.float32], function) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def _filtered(paper: NDArray[np.float32], function: Callable[..., Any]) -> NDArray[np.float32]:
     padded = np.pad(paper, 1, mode="edge")
     rows, columns = paper.shape
     around = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
@@ -57,7 +59,9 @@ def _against(page: Grey, ground: NDArray[np.float32], step: int) -> Grey:
     height, width = page.shape
     result = np.empty_like(page)
     columns = _between(np.arange(width), ground.shape[1], step)
-    wide = ground[:, columns[0]] * (1 - columns[1]) + ground[:, columns[0] + columns[2]] * columns[1]
+    wide = (
+        ground[:, columns[0]] * (1 - columns[1]) + ground[:, columns[0] + columns[2]] * columns[1]
+    )
     for top in range(0, height, 256):  # a band at a time stays in the cache
         rows = slice(top, min(top + 256, height))
         first, part, more = _between(np.arange(rows.start, rows.stop), ground.shape[0], step)
@@ -67,7 +71,9 @@ def _against(page: Grey, ground: NDArray[np.float32], step: int) -> Grey:
     return result
 
 
-def _between(places: NDArray[np.int64], size: int, step: int):  # type: ignore[no-untyped-def]
+def _between(
+    places: NDArray[np.int64], size: int, step: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return the block before each place, the weight of the next, and 1 where there is a next."""
     at = np.clip((places + 0.5) / step - 0.5, 0, size - 1)
     first = at.astype(np.int64)

@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 from batchdigits.forms.registration.geometry import Points
 from batchdigits.forms.registration.ink import threshold
-from batchdigits.forms.registration.sampling import reduced
+from batchdigits.forms.registration.sampling import Brightness, reduced
 
 LEAST_SHARE = 0.15
 """The least part of a photo that the sheet fills."""
 
 
-def paper_corners(page: NDArray[np.uint8]) -> Points | None:
+def paper_corners(page: Brightness) -> Points | None:
     """Return the corners of a bright sheet on a darker ground, float64 (4, 2), else None.
-
-    page  brightness, uint8 (height, width)
 
     They go clockwise from the top left, in pixels of the page. None if the whole page is paper.
     """
+    if page.dtype == np.bool_:
+        return None  # a scan
     factor = max(1, round(max(page.shape) / 400))
-    small = reduced(page, factor)
+    small = reduced(page.astype(np.uint8, copy=False), factor)
     bright = _closed(small >= 255 - threshold(255 - small, least=1))
     if not LEAST_SHARE < bright.mean() < 0.97:
         return None
@@ -29,13 +29,16 @@ def paper_corners(page: NDArray[np.uint8]) -> Points | None:
     if sides is None:
         return None
     top, right, bottom, left = sides
-    corners = [_crossing(a, b) for a, b in ((left, top), (top, right), (right, bottom), (bottom, left))]
-    result = np.array(corners)
+    corners = [
+        _crossing(a, b) for a, b in ((left, top), (top, right), (right, bottom), (bottom, left))
+    ]
+    result: Points = np.array(corners)
     area = _area(result)
     # Sides that miss the sheet enclose more or less than its pixels.
     if not 0.85 < bright.sum() / max(area, 1.0) < 1.15:
         return None
-    return result * factor
+    scaled: Points = result * factor
+    return scaled
 
 
 def _closed(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -86,8 +89,8 @@ def _sides(bright: NDArray[np.bool_]) -> list[NDArray[np.float64]] | None:
         columns = np.flatnonzero(turned.any(0))
         if len(columns) < 20:
             return None
-        first = turned[:, columns].argmax(0).astype(float)
-        line = _fit(columns + 0.5, first)
+        first = turned[:, columns].argmax(0).astype(np.float64)
+        line = _fit((columns + 0.5).astype(np.float64), first)
         if line is None:
             return None
         slope, start = line

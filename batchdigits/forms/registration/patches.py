@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.forms.registration.geometry import Matrix
-from batchdigits.forms.registration.sampling import Grey, grid, nearest
+from batchdigits.forms.registration.sampling import Grey, Grid, bilinear
 
 SIDE = 24
 """Samples along each side of a patch."""
@@ -19,6 +19,7 @@ ALIKE = 0.6
 
 PRINTED = 40
 """The most pieces of print that are looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patches:
@@ -36,9 +37,11 @@ class Patches:
     def __len__(self) -> int:
         return len(self.steps)
 
+
 def no_patches() -> Patches:
     """Return none."""
     return Patches(np.zeros((0, 2)), np.zeros(0), np.zeros((0, SIDE, SIDE), np.float32))
+
 
 def patches_of(boxes: Sequence[Sequence[int]], blank: Grey | None) -> Patches:
     """Return the pictures around boxes of the blank form; without it they are solid squares."""
@@ -47,18 +50,21 @@ def patches_of(boxes: Sequence[Sequence[int]], blank: Grey | None) -> Patches:
         step = 1.5 * max(right - left, bottom - top) / SIDE
         middle = (left + right) / 2, (top + bottom) / 2
         start = middle[0] - step * SIDE / 2, middle[1] - step * SIDE / 2
-        x, y = np.broadcast_arrays(*grid(np.eye(3), *start, SIDE, SIDE, step))
+        x, y = Grid(*start, SIDE, SIDE, step).on(np.eye(3))
         if blank is None:
             inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
             picture = np.where(inside, 255, 0).astype(np.float32)
         else:
-            picture = nearest(blank, x, y).astype(np.float32)
+            picture = bilinear(blank, x, y)
         centred = _centred(picture)
         if centred is not None:
-            centres.append(middle), steps.append(step), pictures.append(centred)
+            centres.append(middle)
+            steps.append(step)
+            pictures.append(centred)
     if not centres:
         return no_patches()
     return Patches(np.array(centres), np.array(steps), np.stack(pictures))
+
 
 def printed_places(blank: Grey, taboo: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
     """Return boxes of print on the blank form, the fullest ones, away from the boxes in `taboo`."""
@@ -74,6 +80,7 @@ def printed_places(blank: Grey, taboo: Sequence[Sequence[int]]) -> list[tuple[in
     places = [(int(i // columns), int(i % columns)) for i in order if share.flat[i] > 0.03]
     return [(c * side, r * side, (c + 1) * side, (r + 1) * side) for r, c in places]
 
+
 def find(
     page: Grey, matrix: Matrix, patches: Patches, reach: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -87,9 +94,9 @@ def find(
         step = float(patches.steps[i])
         margin = max(1, int(np.ceil(reach / step)))
         size = SIDE + 2 * margin
-        start = patches.centres[i] - step * size / 2
-        x, y = grid(matrix, *start, size, size, step)
-        window = nearest(page, x, y).astype(np.float32)
+        left, top = (patches.centres[i] - step * size / 2).tolist()
+        x, y = Grid(left, top, size, size, step).on(matrix)
+        window = bilinear(page, x, y)
         fit = _correlation(window, patches.pictures[i])
         row, column = np.unravel_index(np.argmax(fit), fit.shape)
         alike[i] = fit[row, column]
@@ -97,6 +104,7 @@ def find(
         right = column - margin + _peak(fit[row], int(column))
         offsets[i] = right * step, down * step
     return offsets, alike
+
 
 def _correlation(window: NDArray[np.float32], picture: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the normalised correlation at every shift of the picture inside the window."""
@@ -109,12 +117,14 @@ def _correlation(window: NDArray[np.float32], picture: NDArray[np.float32]) -> N
     result: NDArray[np.float64] = product / np.sqrt(spread)
     return result
 
+
 def _sums(window: NDArray[np.float32]) -> NDArray[np.float64]:
     total = np.cumsum(np.cumsum(np.pad(window, ((1, 0), (1, 0))), 0, np.float64), 1)
     result: NDArray[np.float64] = (
         total[SIDE:, SIDE:] - total[:-SIDE, SIDE:] - total[SIDE:, :-SIDE] + total[:-SIDE, :-SIDE]
     )
     return result
+
 
 def _peak(values: NDArray[np.float64], at: int) -> float:
     """Return how far from `at` the top of a parabola through three values is, -0.5..0.5."""
@@ -124,8 +134,8 @@ def _peak(values: NDArray[np.float64], at: int) -> float:
     bend = before - 2 * here + after
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < -1e-9 else 0.0
 
+
 def _centred(picture: NDArray[np.float32]) -> NDArray[np.float32] | None:
     centred = picture - picture.mean()
     length = float(np.sqrt((centred * centred).sum()))
     return None if length < 255 else centred / length
-

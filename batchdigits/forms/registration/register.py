@@ -23,7 +23,7 @@ from batchdigits.forms.registration.geometry import (
 )
 from batchdigits.forms.registration.paper import paper_corners
 from batchdigits.forms.registration.patches import ALIKE, find
-from batchdigits.forms.registration.sampling import Grey, reduced
+from batchdigits.forms.registration.sampling import Brightness, Grey, reduced
 from batchdigits.forms.registration.segments import CLEAR, measure
 from batchdigits.forms.registration.skew import skew_of
 
@@ -70,7 +70,14 @@ class Registration:
     @property
     def trust(self) -> float:
         """How sure it is, 0..1, to compare forms and turns of a page: half lines, half print."""
-        return self.score * min(1.0, 2 * self.visible) * (1.0 if self.print is None else (1 + self.print) / 2)
+        return (
+            self.score
+            * min(1.0, 2 * self.visible)
+            * (1.0 if self.print is None else (1 + self.print) / 2)
+        )
+
+
+_NOWHERE = Registration(np.eye(3), -1.0, 0.0, np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +99,24 @@ class _Evidence:
 
 
 def register(
-    page: NDArray[np.uint8] | NDArray[np.bool_], dark: Grey, form: Form, scale: float | None
+    page: Brightness, dark: Grey, form: Form, scale: float | None, *, thorough: bool = True
 ) -> Registration:
     """Find the form on a page.
 
-    page   brightness, uint8 or bool (height, width)
-    dark   its darkness beside its paper
-    scale  the pixels of the page for one of the form, if the file tells
+    dark      the page's darkness beside its paper
+    scale     the pixels of the page for one of the form, if the file tells
+    thorough  also try what takes seconds: pages that lean, and shifts by rows of boxes
     """
-    best: Registration | None = None
+    best = _NOWHERE
     for guesses in _guesses(page, dark, form, scale):
-        found = _best(dark, form, guesses)
-        best = found if best is None else max(best, found, key=_score)
+        best = max(best, _best(dark, form, guesses), key=_score)
         if best.score > GOOD:
             break
-    assert best is not None
+    if thorough and best.score <= GOOD:
+        best = _shifted(dark, form, best)
+    if thorough and best.score <= GOOD:
+        leaning = _leaning(_flat(dark, form, scale), form)
+        best = max(best, _best(dark, form, leaning, shifted=True), key=_score)
     return replace(best, print=_printed(dark, form, best.matrix))
 
 
@@ -119,15 +129,22 @@ def _printed(dark: Grey, form: Form, matrix: Matrix) -> float | None:
 
 
 def _guesses(
-    page: NDArray[np.uint8] | NDArray[np.bool_], dark: Grey, form: Form, scale: float | None
+    page: Brightness, dark: Grey, form: Form, scale: float | None
 ) -> Iterator[list[Matrix]]:
     """Yield where the form may lie, but for a shift: the most likely kind of guess first."""
-    height, width = dark.shape
-    corners = None if page.dtype == bool else paper_corners(page)
+    corners = paper_corners(page)
     if corners is not None:
         w, h = form.width, form.height
         sheet = from_corners(np.array([[0.0, 0], [w, 0], [w, h], [0, h]]), corners)
         yield [sheet, *_leaning([sheet], form)]
+    flat = _flat(dark, form, scale)
+    yield flat[:1]  # nearly always right
+    yield flat[1:]
+
+
+def _flat(dark: Grey, form: Form, scale: float | None) -> list[Matrix]:
+    """Return the form as a scanner sees it: turned by the skew of the page, in several sizes."""
+    height, width = dark.shape
     skew = skew_of(reduced(dark, max(1, round(max(dark.shape) / 800))))
     sizes = [*([scale] if scale else []), height / form.height, width / form.width]
     scales: list[float] = []
@@ -135,10 +152,7 @@ def _guesses(
         if all(abs(each / other - 1) > 0.01 for other in scales):
             scales.append(each)
     middles = np.array([form.width / 2, form.height / 2]), np.array([width / 2, height / 2])
-    flat = [similarity(each, skew, *middles) for each in scales]
-    yield flat[:1]  # nearly always right
-    yield flat[1:]
-    yield _leaning(flat, form)
+    return [similarity(each, skew, *middles) for each in scales]
 
 
 def _leaning(guesses: list[Matrix], form: Form) -> list[Matrix]:
@@ -155,29 +169,39 @@ def _leaning(guesses: list[Matrix], form: Form) -> list[Matrix]:
     return result
 
 
-def _best(dark: Grey, form: Form, guesses: list[Matrix]) -> Registration:
-    """Shift all guesses, and refine those that then fit best."""
-    middle = np.array([form.width / 2, form.height / 2])
-    factor = max(1, round(8 * resolution(guesses[0], middle)))
-    level = reduced(dark, factor)
+def _best(dark: Grey, form: Form, guesses: list[Matrix], *, shifted: bool = False) -> Registration:
+    """Shift all guesses, and refine those that then fit best; with `shifted`, in other rows too."""
+    level, factor = _level(dark, form, guesses[0])
     shifts = [shift for guess in guesses for shift in form.shifts(level, factor, guess)]
-    ranked = sorted(shifts, key=lambda shift: -shift[0])
-    best: Registration | None = None
-    for _, guess in ranked[:TRIED]:
+    best = _NOWHERE
+    for _, guess in sorted(shifts, key=lambda shift: -shift[0])[:TRIED]:
         found = refine(dark, form, guess)
-        if LOST < found.score < GOOD:
-            # It may be right but for a shift by a row or a column of boxes.
-            for _, shifted in form.shifts(level, factor, found.matrix):
-                found = max(found, refine(dark, form, shifted), key=_score)
-        best = found if best is None else max(best, found, key=_score)
+        best = max(best, _shifted(dark, form, found) if shifted else found, key=_score)
         if best.score > GOOD:
             break
-    assert best is not None
     return best
 
 
+def _shifted(dark: Grey, form: Form, found: Registration) -> Registration:
+    """Return the best of a registration and its shifts: it may be off by a row of like boxes."""
+    if not LOST < found.score <= GOOD:
+        return found
+    level, factor = _level(dark, form, found.matrix)
+    shifts = form.shifts(level, factor, found.matrix)
+    return max([found, *(refine(dark, form, guess) for _, guess in shifts)], key=_score)
+
+
+def _level(dark: Grey, form: Form, guess: Matrix) -> tuple[Grey, int]:
+    """Return the page reduced to about an eighth of the form's size, and by how much."""
+    middle = np.array([form.width / 2, form.height / 2])
+    factor = max(1, round(8 * resolution(guess, middle)))
+    return reduced(dark, factor), factor
+
+
 def _score(registration: Registration) -> float:
-    return registration.score * min(1.0, 2 * registration.visible)
+    return registration.score * (
+        min(1.0, 2 * registration.visible) if registration.score > 0 else 1
+    )
 
 
 def refine(dark: Grey, form: Form, matrix: Matrix) -> Registration:

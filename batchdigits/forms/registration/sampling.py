@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,41 @@ from batchdigits.forms.registration.geometry import Matrix
 
 Grey = NDArray[np.uint8]
 """Darkness, uint8 (height, width): 0 paper, 255 ink."""
+
+Brightness = NDArray[np.uint8] | NDArray[np.bool_]
+"""A page as it was scanned, uint8 or bool (height, width): 0 or False is black."""
+
+Places = NDArray[np.float64]
+"""Columns or rows of points on a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Points of the form in rows and columns.
+
+    left, top      the outer corner of the first cell of the grid, in pixels of the form
+    columns, rows  how many points there are
+    step           the side of a cell, in the middle of which a point is
+    """
+
+    left: float
+    top: float
+    columns: int
+    rows: int
+    step: float = 1.0
+
+    def on(self, matrix: Matrix) -> tuple[Places, Places]:
+        """Return x and y of the points on a page, float64 (rows, columns) each."""
+        xs: Places = self.left + (np.arange(self.columns, dtype=np.float64) + 0.5) * self.step
+        ys: Places = self.top + (np.arange(self.rows, dtype=np.float64) + 0.5) * self.step
+        return mapped(matrix, xs[None, :], ys[:, None])
+
+
+def mapped(matrix: Matrix, xs: Places, ys: Places) -> tuple[Places, Places]:
+    """Return x and y on a page of the points that `xs`, a row, and `ys`, a column, make."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    depth = g * xs + h * ys + i
+    return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
 
 
 def nearest(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> Grey:
@@ -34,23 +71,11 @@ def bilinear(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> ND
     return result
 
 
-def grid(matrix: Matrix, left: float, top: float, columns: int, rows: int, step: float = 1.0):
-    """Return x and y on the page, float64 (rows, columns), of a grid of the form's points.
-
-    left, top  the outer corner of the first cell of the grid, in pixels of the form
-    step       the side of a cell; the points are the cells' centres
-    """
-    xs = left + (np.arange(columns) + 0.5) * step
-    ys = (top + (np.arange(rows) + 0.5) * step)[:, None]
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    depth = g * xs + h * ys + i
-    return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
-
-
 def reduced(page: Grey, factor: int) -> Grey:
     """Return the means of blocks of `factor` x `factor` pixels; what is left over is dropped."""
     height, width = page.shape[0] // factor, page.shape[1] // factor
     part = page[: height * factor, : width * factor]
     lines = part.reshape(height, factor, -1).sum(axis=1, dtype=np.uint16)
     sums = lines.reshape(height, width, factor).sum(axis=2, dtype=np.uint32)
-    return (sums // (factor * factor)).astype(np.uint8)
+    result: Grey = (sums // (factor * factor)).astype(np.uint8)
+    return result

@@ -52,7 +52,7 @@ class Segments:
         )
 
 
-def segments_of(boxes: Sequence[Sequence[int]], thickness: float) -> Segments:
+def segments_of(boxes: Sequence[Sequence[float]], thickness: float) -> Segments:
     """Return the pieces of the four sides of each box [left, top, right, bottom]."""
     centres, lengths, vertical, owners = [], [], [], []
     for number, (left, top, right, bottom) in enumerate(boxes):
@@ -89,7 +89,7 @@ def measure(
     float64 (n,), and its contrast to both sides, 0..1, float64 (n,).
     """
     profile = _profiles(page, matrix, segments, reach)
-    half = np.maximum(1, np.round(segments.thickness / 2)).astype(int)
+    half = np.maximum(1, (segments.thickness / 2).astype(int))
     contrast = np.zeros_like(profile)
     for width in np.unique(half):
         chosen = half == width

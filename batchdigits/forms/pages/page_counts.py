@@ -35,7 +35,7 @@ class PageCounts:
 
     def __add__(self, other: PageCounts) -> PageCounts:
         """Return the counts of both."""
-        sums = {}
+        sums: dict[str, Any] = {}
         for name in self.__slots__:
             one, more = getattr(self, name), getattr(other, name)
             sums[name] = one + more if isinstance(one, int) else _added(one, more)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.hand import Hand
-from batchdigits.forms.pages.parts import Part
-from batchdigits.forms.pages.seams import seams_of
+from batchdigits.forms.cutting.hand import Hand
+from batchdigits.forms.cutting.parts import Part
+from batchdigits.forms.cutting.seams import seams_of
 
 LOW = 0.6
 """The part of a character's height below which a part of ink is no character of its own."""
@@ -174,9 +174,8 @@ def _apart(one: _Piece, other: _Piece) -> float:
 
 def _odd(pieces: Sequence[_Piece], hand: Hand) -> float:
     """Return what it costs to let pieces be one character: its gaps, its width, its height."""
-    wide = max(p.right for p in pieces) - min(p.left for p in pieces)
-    high = max(p.bottom for p in pieces) - min(p.top for p in pieces)
-    wide, high = wide / hand.width, high / hand.height
+    wide = (max(p.right for p in pieces) - min(p.left for p in pieces)) / hand.width
+    high = (max(p.bottom for p in pieces) - min(p.top for p in pieces)) / hand.height
     cost = 2.0 * max(0.0, wide - 1.35) ** 2 + max(0.0, wide - 1.7)
     cost += 5.0 * max(0.0, LOW + 0.05 - high) + max(0.0, high - 1.6)
     cost += 0.3 * (len({piece.part for piece in pieces}) - 1)

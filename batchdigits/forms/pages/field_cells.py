@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Grey, normalise
-from batchdigits.forms.pages.cutting import Character, cut
-from batchdigits.forms.pages.fields import FieldPicture
-from batchdigits.forms.pages.hand import Hand
-from batchdigits.forms.pages.parts import DUST, Part
+from batchdigits.forms.cell import Grey, Ink, normalise
+from batchdigits.forms.components import label_pieces
+from batchdigits.forms.cutting.characters import Character, cut
+from batchdigits.forms.cutting.hand import Hand
+from batchdigits.forms.cutting.parts import DUST, Part
+from batchdigits.forms.pages.field_picture import FieldPicture
 from batchdigits.forms.pages.printed import PrintedField
 from batchdigits.forms.template import Box
 
@@ -26,7 +27,12 @@ FIELD_REASONS: dict[str, str] = {
 
 _LEAST_FOUND = 0.3  # of a field's lines
 _SPARE = 2  # numbers of characters beyond the template's that are tried
-_CLEARLY = 2.0  # how much less another number of characters must cost
+_CLEARLY_MORE, _CLEARLY_FEWER = 1.2, 2.0  # how much less another number of characters costs
+_MOST_HOLES = 2
+_LEAST_HOLE = 0.15  # of a stroke's width squared; pinholes are smaller
+_MOST_STROKES = 4.3  # times a character's height; an 8 has 3.8 at most
+_BLOT = 0.8  # of a character's rectangle that is ink; a 1 has that too, but is narrow
+_WHOLE = 0.75  # of a part's ink in one printed cell: then all of it is that cell's
 _SMALL = 0.3  # of a cell's height: a lower mark in a printed cell is a speck
 
 
@@ -67,16 +73,15 @@ def cells_of(
     if picture.found < _LEAST_FOUND:
         raise FieldError(
             "no-box",
-            f"{picture.found:.0%} of its lines are there; scan the page again, or mend the template",
+            f"{picture.found:.0%} of its lines are there; scan the page again, or mend the box",
         )
     if not parts:
         return []
     if printed.cells:
-        return _in_cells(picture, parts, printed)
-    _refuse_crossed_out(parts, hand)
+        return _in_cells(picture, parts, printed, hand)
     characters = _characters(parts, printed, hand)
     return [
-        _cell(picture, character, printed, position)
+        _cell(picture, character, printed, position, hand)
         for position, character in enumerate(characters, 1)
     ]
 
@@ -89,7 +94,8 @@ def _characters(parts: Sequence[Part], printed: PrintedField, hand: Hand) -> lis
     possible = {count: cuts[count] for count in allowed if count in cuts}
     natural = min(cuts, key=lambda count: cuts[count].cost)
     best = min(possible, key=lambda count: possible[count].cost, default=None)
-    if best is None or possible[best].cost > cuts[natural].cost + _CLEARLY:
+    limit = _CLEARLY_MORE if natural > field.digits else _CLEARLY_FEWER
+    if best is None or possible[best].cost > cuts[natural].cost + limit:
         wanted = f"{'' if field.exact else 'at most '}{field.digits}"
         raise FieldError(
             "more-marks" if natural > field.digits else "fewer-marks",
@@ -98,25 +104,24 @@ def _characters(parts: Sequence[Part], printed: PrintedField, hand: Hand) -> lis
     return possible[best].characters
 
 
-def _refuse_crossed_out(parts: Sequence[Part], hand: Hand) -> None:
-    """Raise FieldError for a part with more strokes over each other than digits have."""
-    for part in parts:
-        if part.height < 0.6 * hand.height or part.width(hand.slant) < 0.6 * hand.width:
-            continue
-        if _strokes(part) > 3.6:
-            raise FieldError("crossed-out", "a mark is crossed out; key the field by hand")
+def _refuse_crossed_out(ink: Ink, hand: Hand) -> None:
+    """Raise FieldError for a character with more holes, strokes or ink than a digit has."""
+    height, width = ink.shape
+    count = int(np.count_nonzero(ink))
+    labels, pieces = label_pieces(np.pad(~ink, 1, constant_values=True))
+    sizes = np.bincount(labels.reshape(-1), minlength=pieces + 1)[1:]
+    holes = int((sizes >= max(4.0, _LEAST_HOLE * hand.stroke**2)).sum()) - 1
+    strokes = count / (hand.stroke * hand.height)
+    is_blot = width > 0.55 * hand.width and count > _BLOT * height * width
+    if holes > _MOST_HOLES or strokes > _MOST_STROKES or is_blot:
+        raise FieldError(
+            "crossed-out", "a mark looks crossed out or blacked out; key the field by hand"
+        )
 
 
-def _strokes(part: Part) -> float:
-    """Return how many strokes lie over each other in the fullest third of a part's columns."""
-    top, left = part.top, int(part.columns.min())
-    image = np.zeros((part.height + 1, int(part.columns.max()) - left + 1), np.int8)
-    image[part.rows - top + 1, part.columns - left] = 1
-    strokes = (np.diff(image, axis=0) == 1).sum(axis=0)
-    return float(np.sort(strokes)[-max(1, len(strokes) // 3) :].mean())
-
-
-def _in_cells(picture: FieldPicture, parts: Sequence[Part], printed: PrintedField) -> list[Cell]:
+def _in_cells(
+    picture: FieldPicture, parts: Sequence[Part], printed: PrintedField, hand: Hand
+) -> list[Cell]:
     """Return the ink of each printed cell. A part that reaches into a neighbour's cell is whole.
 
     Only a part that lies in two cells with more than a quarter of its ink is cut between them.
@@ -127,9 +132,12 @@ def _in_cells(picture: FieldPicture, parts: Sequence[Part], printed: PrintedFiel
     for part in parts:
         owners = np.searchsorted(walls, part.columns)
         shares = np.bincount(owners, minlength=len(centres)) / len(owners)
-        for number in np.flatnonzero(shares > 0.25) if shares.max() < 0.75 else [shares.argmax()]:
-            own = owners == number if shares.max() < 0.75 else slice(None)
-            inks[number].append((part.rows[own], part.columns[own]))
+        if shares.max() >= _WHOLE:
+            inks[int(shares.argmax())].append((part.rows, part.columns))
+            continue
+        for place in np.flatnonzero(shares > 1 - _WHOLE).tolist():
+            own = owners == place
+            inks[place].append((part.rows[own], part.columns[own]))
     result = []
     for number, (pieces, cell) in enumerate(zip(inks, printed.cells, strict=True)):
         rows = np.concatenate([r for r, _ in pieces] or [np.zeros(0, np.int64)])
@@ -138,18 +146,19 @@ def _in_cells(picture: FieldPicture, parts: Sequence[Part], printed: PrintedFiel
         if len(rows) < DUST or high < _SMALL * (cell[3] - cell[1]):
             result.append(blank_cell(printed.on_form(cell), number + 1))
         else:
-            result.append(_cell(picture, Character(rows, columns), printed, number + 1))
+            result.append(_cell(picture, Character(rows, columns), printed, number + 1, hand))
     return [] if all(cell.ink == 0 for cell in result) else result
 
 
 def _cell(
-    picture: FieldPicture, character: Character, printed: PrintedField, position: int
+    picture: FieldPicture, character: Character, printed: PrintedField, position: int, hand: Hand
 ) -> Cell:
     rows, columns = character.rows, character.columns
     top, left = int(rows.min()), int(columns.min())
     height, width = int(rows.max()) - top + 1, int(columns.max()) - left + 1
     ink = np.zeros((height, width), np.bool_)
     ink[rows - top, columns - left] = True
+    _refuse_crossed_out(ink, hand)
     box = printed.on_form((left, top, left + width, top + height))
     return Cell(position, box, _drawn(picture.grey, ink, top, left), len(rows), normalise(ink))
 
@@ -166,10 +175,6 @@ def _drawn(grey: Grey, ink: NDArray[np.bool_], top: int, left: int) -> Grey:
     near = padded.copy()
     for axis in (0, 1):
         near |= np.roll(near, 1, axis) | np.roll(near, -1, axis)
-    source = np.pad(grey, margin)[
-        top : top + padded.shape[0], left : left + padded.shape[1]
-    ]
+    source = np.pad(grey, margin)[top : top + padded.shape[0], left : left + padded.shape[1]]
     result: Grey = np.where(near, 255 - source, np.uint8(255)).astype(np.uint8)
     return result
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def parts_of(ink: Ink, box: Sequence[int], printed: Ink | None) -> list[Part]:
     edge = _edge(ink)[rows, columns]
     starts = np.searchsorted(owners, np.arange(1, count + 2))
     result = []
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in itertools.pairwise(starts):
         chosen = slice(start, stop)
         size = stop - start
         if size < DUST or inside[chosen].sum() < _INSIDE * size:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from batchdigits.forms.arrays import png_of
 from batchdigits.forms.columns import DETAIL, FILE, PAGES, REASON
-from batchdigits.forms.pages.cells import Cell
+from batchdigits.forms.pages.field_cells import Cell
 from batchdigits.forms.pages.page import FieldResult, PageResult
 from batchdigits.images import PIXELS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.pages.parts import Part
+from batchdigits.forms.cutting.parts import Part
 
 _SLANTS = np.arange(-0.5, 1.01, 0.05)
 _PIXELS = 40_000  # of ink, drawn at random, are enough
@@ -41,7 +41,8 @@ def hand_of(fields: Sequence[Sequence[Part]], box_height: float) -> Hand:
         return Hand(0.0, box_height / 14, box_height / 2, box_height / 3)
     height = float(np.median(tall))
     # Each pixel of a stroke's outline stands for half a pixel of the stroke's length.
-    ink, edge = (sum(each) for each in zip(*((len(p.rows), p.outline) for _, p in parts)))
+    ink = sum(len(part.rows) for _, part in parts)
+    edge = sum(part.outline for _, part in parts)
     slant = _slant(parts)
     widths = [part.width(slant) for _, part in parts if part.height > 0.6 * height]
     usual = [width for width in widths if 0.3 * height < width < 1.2 * height]

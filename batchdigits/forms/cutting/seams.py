@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.forms.cell import Ink
-from batchdigits.forms.pages.hand import Hand
+from batchdigits.forms.cutting.hand import Hand
 
 ASIDE = 0.06
 """The cost of a step aside, in widths of a stroke."""
@@ -47,9 +48,9 @@ def seams_of(picture: Ink, hand: Hand) -> list[Seam]:
         return []
     price = picture / hand.stroke
     down, from_above = _walk(price)
-    up, from_below = (each[::-1] for each in _walk(price[::-1]))
+    up, from_below = _walk(price[::-1])
     row = height // 2
-    cost = (down + up - price)[row]
+    cost = (down + up[::-1] - price)[row]
     columns: list[int] = []
     for column in np.argsort(cost, kind="stable").tolist():
         if cost[column] > DEAREST or len(columns) == MOST:
@@ -59,10 +60,10 @@ def seams_of(picture: Ink, hand: Hand) -> list[Seam]:
         if all(abs(column - other) >= _APART * hand.height for other in columns):
             columns.append(column)
     seams = [
-        Seam(_followed(row, column, from_above, from_below), float(cost[column]))
+        Seam(_followed(row, column, from_above, from_below[::-1]), float(cost[column]))
         for column in sorted(columns)
     ]
-    for before, after in zip(seams, seams[1:], strict=False):
+    for before, after in itertools.pairwise(seams):
         np.maximum(before.columns, after.columns, out=after.columns)
     return seams
 

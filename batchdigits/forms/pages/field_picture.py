@@ -14,7 +14,7 @@ from batchdigits.forms.registration.form import Form
 from batchdigits.forms.registration.geometry import Matrix, apply
 from batchdigits.forms.registration.ink import threshold
 from batchdigits.forms.registration.register import Registration
-from batchdigits.forms.registration.sampling import Grey, bilinear
+from batchdigits.forms.registration.sampling import Grey, bilinear, mapped
 from batchdigits.forms.registration.segments import CLEAR, measure
 
 
@@ -83,9 +83,7 @@ def _points(
     down = np.clip((ys - top) / (bottom - top), 0, 1)
     xs = (xs + offsets[0] + across * (offsets[2] - offsets[0]))[None, :]
     ys = (ys + offsets[1] + down * (offsets[3] - offsets[1]))[:, None]
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    depth = g * xs + h * ys + i
-    return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
+    return mapped(matrix, xs, ys)
 
 
 def corners_of(matrix: Matrix, box: tuple[float, ...]) -> NDArray[np.float64]:
