@@ -34,6 +34,10 @@ report/test_night.py | a page needs all of them | choice digits page receipts wo
 report/test_training_report.py | named after what it shows | training
 fields/test_fields.py | a run passes through all | __main__ allowed assemble cells columns inputs
 fields/test_fields.py | a run passes through all | job lengths options runs
+forms/pages/test_look.py | each draws what it made or found | drawing ../commands/pages
+forms/pages/test_page.py | a page passes through all | field_cells field_picture printed
+forms/pages/test_read.py | a run passes through all | known page_rows
+forms/registration/test_register.py | registering is what it is for | form
 forms/test_cells.py | a run passes through all | crop_source publish __main__ commands/cells
 review/test_apply.py | journals pass through all | labelled receipt verify __main__
 review/test_make.py | predictions pass through all | choose fields ../scoring/published

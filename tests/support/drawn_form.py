@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -168,3 +169,49 @@ def as_jpeg(page: np.ndarray, quality: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(page).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+_PADDING = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+
+
+def locked_pdf(password: bytes) -> bytes:
+    """A PDF of one empty page that needs a password (the standard handler, revision 2)."""
+    padded = (password + _PADDING)[:32]
+    owner = _rc4(hashlib.md5(padded).digest()[:5], padded)  # noqa: S324  # the format's own
+    rights, identity = (-4).to_bytes(4, "little", signed=True), b"0" * 16
+    key = hashlib.md5(padded + owner + rights + identity).digest()[:5]  # noqa: S324
+    user = _rc4(key, _PADDING)
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>",
+        b"<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>"
+        % (owner.hex().encode(), user.hex().encode()),
+    ]
+    data, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    trailer = b"<</Size 5/Root 1 0 R/Encrypt 4 0 R/ID[<%s><%s>]>>" % (
+        (identity.hex().encode(),) * 2
+    )
+    return data + b"xref\n0 5\n0000000000 65535 f \n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n" % (
+        table,
+        trailer,
+        len(data),
+    )
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    result, i, j = bytearray(), 0, 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        result.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(result)

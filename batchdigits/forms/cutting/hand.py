@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.forms.cutting.parts import Part
 
 _SLANTS = np.arange(-0.5, 1.01, 0.05)
+_FEW = 4  # characters of which the diagonals, of a 2 or a 7, look like a slant
 _PIXELS = 40_000  # of ink, drawn at random, are enough
 
 
@@ -43,7 +44,7 @@ def hand_of(fields: Sequence[Sequence[Part]], box_height: float) -> Hand:
     # Each pixel of a stroke's outline stands for half a pixel of the stroke's length.
     ink = sum(len(part.rows) for _, part in parts)
     edge = sum(part.outline for _, part in parts)
-    slant = _slant(parts)
+    slant = _slant(parts) * len(tall) / (len(tall) + _FEW)
     widths = [part.width(slant) for _, part in parts if part.height > 0.6 * height]
     usual = [width for width in widths if 0.3 * height < width < 1.2 * height]
     width = float(np.median(usual)) if usual else 0.7 * height

@@ -59,11 +59,11 @@ def count_pages(document: Picture) -> int:
         return int(getattr(image, "n_frames", 1))
 
 
-def read_scan(document: Picture, number: int, dpi: int, longest: int) -> Scan:
+def read_scan(document: Picture, number: int, dpi: int, longest: int | None = None) -> Scan:
     """Return a page, by its number from 0. Raises PictureError.
 
     dpi      pixels to an inch that a page of a PDF is drawn with
-    longest  pixels of the blank form's longer side: a much larger page is made smaller
+    longest  pixels of the blank form's longer side: a page is brought near to it
     """
     data = document_bytes(document)
     if format_of(data) == "PDF":
@@ -79,12 +79,12 @@ def read_scan(document: Picture, number: int, dpi: int, longest: int) -> Scan:
         return _scan(image, longest)
 
 
-def _scan(image: Image, longest: int) -> Scan:
+def _scan(image: Image, longest: int | None) -> Scan:
     from PIL import ImageOps
 
     given = image.info.get("dpi", (None,))[0]
     dpi = float(given) if given and _PLAUSIBLE_DPI[0] <= given <= _PLAUSIBLE_DPI[1] else None
-    times = int(max(image.size) / (_FINE / 2 * longest))
+    times = 1 if longest is None else int(max(image.size) / (_FINE / 2 * longest))
     if image.mode == "1" and times < 2:
         return Scan(np.asarray(ImageOps.exif_transpose(image)), dpi)
     if times >= 2:
@@ -133,14 +133,16 @@ def _pdf(name: str, data: bytes) -> Iterator[Any]:
         pdf.close()
 
 
-def _drawn(pdf: Any, number: int, dpi: int, longest: int) -> Scan:
+def _drawn(pdf: Any, number: int, dpi: int, longest: int | None) -> Scan:
     """Draw a page of a PDF in grey, at `dpi` unless that gives far more or fewer pixels."""
     with refusing_damage():
         page = pdf[number]
-        size = max(page.get_size())
+        width, height = page.get_size()
         scale = dpi / 72
-        if not 0.8 <= size * scale / longest <= _FINE:
-            scale = 1.2 * longest / size
+        if longest is not None and not 0.8 <= max(width, height) * scale / longest <= _FINE:
+            scale = 1.2 * longest / max(width, height)
+        if width * height * scale**2 > MOST_PIXELS:
+            raise PictureError("too-large", f"is {width:.0f}x{height:.0f} points; make it smaller")
         bitmap = page.render(scale=scale, grayscale=True)
         array = np.array(bitmap.to_numpy(), copy=True)
         bitmap.close()

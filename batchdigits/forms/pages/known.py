@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -58,9 +59,21 @@ def templates_for(document: Picture, templates: Sequence[Template]) -> list[Temp
     return own or list(templates)
 
 
-@lru_cache(maxsize=64)
 def known_form(template: Template) -> KnownForm:
-    """Prepare a template. Raises UnusableInputError if its blank form can't be used."""
+    """Prepare a template, once as long as its blank form stays the same.
+
+    Raises UnusableInputError if its blank form can't be used.
+    """
+    mark = None
+    if template.blank is not None:
+        with contextlib.suppress(OSError):  # reading it says why
+            facts = template.blank.stat()
+            mark = facts.st_mtime_ns, facts.st_size
+    return _known_form(template, mark)
+
+
+@lru_cache(maxsize=64)
+def _known_form(template: Template, _mark: tuple[int, int] | None) -> KnownForm:
     return KnownForm.of(template, None if template.blank is None else _blank(template))
 
 
@@ -69,7 +82,7 @@ def _blank(template: Template) -> Brightness:
     document = Picture(str(path), path)
     try:
         count_pages(document)
-        page = read_scan(document, 0, template.dpi, max(template.width, template.height)).page
+        page = read_scan(document, 0, template.dpi).page
     except PictureError as error:
         raise UnusableInputError(
             f"{template.path}: its blank form {path.name} can't be used: {error.detail}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.files.atomic import check_output, refuse_existing, write_output
-from batchdigits.forms.pages.documents import Scan, count_pages, read_scan
+from batchdigits.forms.pages.documents import PAGE_SUFFIXES, Scan, count_pages, read_scan
 from batchdigits.forms.pages.drawing import draw_page, draw_refused, draw_template
 from batchdigits.forms.pages.finder import find_fields
 from batchdigits.forms.pages.known import known_form, read_templates, templates_for
@@ -27,7 +27,6 @@ from batchdigits.forms.template import Template
 
 DEFAULT_DPI = 300
 
-_LONGEST = 40_000
 _STRAIGHT = 0.4  # degrees that a blank form may be turned by
 
 
@@ -69,7 +68,7 @@ def make_template(
     if not overwrite:
         for each in pictures:
             refuse_existing(each)
-    document, scan = _scan(blank, page, dpi or DEFAULT_DPI, _LONGEST)
+    document, scan = _scan(blank, page, dpi or DEFAULT_DPI)
     known = round(dpi or scan.dpi or 0)
     if not known:
         raise UsageError(f"{document.name}: does not tell its resolution; give it with --dpi")
@@ -129,9 +128,9 @@ def show_page(
     return facts
 
 
-def _scan(name: str, page: int, dpi: int, longest: int) -> tuple[Picture, Scan]:
+def _scan(name: str, page: int, dpi: int, longest: int | None = None) -> tuple[Picture, Scan]:
     """Return one page of a document that the user named."""
-    documents = expand_pictures([name])
+    documents = expand_pictures([name], PAGE_SUFFIXES)
     if len(documents) != 1:
         raise UsageError(f"{name}: names {len(documents)} files; name one")
     document = documents[0]

@@ -107,6 +107,7 @@ def read_page(page: Brightness, forms: Sequence[KnownForm], dpi: float | None) -
         known, found = _register(page, dark, forms, dpi, thorough=True)
     is_strange = found.print is not None and found.print < STRANGE
     if found.score < (SURE if is_strange else LEAST_SCORE):
+        _refuse_low(max(dark.shape) / max(known.form.width, known.form.height), known)
         raise PictureError(
             "other-form",
             f"{found.score:.0%} of the lines of {known.template.path.name} are found"
@@ -114,6 +115,8 @@ def read_page(page: Brightness, forms: Sequence[KnownForm], dpi: float | None) -
             + "; give the template of this form, or scan the page again",
         )
     _refuse_cut_off(known, found, dark)
+    middle = np.array([known.form.width / 2, known.form.height / 2])
+    _refuse_low(resolution(found.matrix, middle), known)
     return _cut_fields(known, found, dark, level)
 
 
@@ -183,8 +186,11 @@ def _refuse_cut_off(known: KnownForm, found: Registration, dark: Grey) -> None:
             f"{len(lost)} of {len(template.fields)} fields are outside of it, such as {lost[0]}; "
             "scan the whole page",
         )
-    middle = np.array([template.width / 2, template.height / 2])
-    dpi = resolution(found.matrix, middle) * template.dpi
+
+
+def _refuse_low(scale: float, known: KnownForm) -> None:
+    """Raise PictureError for too few pixels; `scale` is those of the page for one of the form."""
+    dpi = scale * known.template.dpi
     if dpi < LEAST_DPI:
         raise PictureError(
             "low-resolution",

@@ -195,12 +195,13 @@ class _Run:
         """Yield the pages of all documents, some at a time, in their order."""
         for number, document in enumerate(self.documents):
             templates = tuple(templates_for(document, self.templates))
+            digest = None
             try:
                 digest = digest_bytes(document_bytes(document))
                 pages = count_pages(document)
             except PictureError as error:
                 refused = error.reason, error.detail
-                yield _Task(document, number, range(0), templates, None, refused)
+                yield _Task(document, number, range(0), templates, digest, refused)
                 continue
             size = max(1, min(AT_A_TIME, pages // (4 * self.policy.workers)))
             for first in range(0, pages, size):

@@ -21,8 +21,12 @@ def bars(slant: float, pen: int = 6, high: int = 48) -> list[Part]:
 
 
 @pytest.mark.parametrize("slant", [-0.3, 0.0, 0.5])
-def test_the_slant_is_found(slant: float) -> None:
-    assert abs(hand_of([bars(slant)], 90).slant - slant) <= 0.05
+def test_the_slant_of_many_characters_is_found(slant: float) -> None:
+    assert abs(hand_of([bars(slant)] * 8, 90).slant - slant) <= 0.08
+
+
+def test_the_slant_of_a_few_is_taken_for_less() -> None:
+    assert 0.2 < hand_of([bars(0.5)], 90).slant < 0.4
 
 
 def test_stroke_height_and_width_are_those_of_the_characters() -> None:

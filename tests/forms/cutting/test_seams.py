@@ -1,5 +1,7 @@
 """Seams through a part of ink."""
 
+import itertools
+
 import numpy as np
 
 from batchdigits.forms.cutting.hand import Hand
@@ -40,5 +42,5 @@ def test_seams_go_from_left_to_right_and_do_not_cross() -> None:
     ink[22:28] |= ink[22:28].any(0) | True
     seams = seams_of(ink, HAND)
     assert len(seams) >= 3
-    for before, after in zip(seams, seams[1:], strict=False):
+    for before, after in itertools.pairwise(seams):
         assert (before.columns <= after.columns).all()

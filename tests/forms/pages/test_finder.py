@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from drawn_form import ANSWERS, COMB, DPI, FIELDS, MARKS, draw_form
 from paths import shared_data
 from PIL import Image
@@ -56,6 +57,7 @@ def test_what_is_written_in_the_boxes_does_not_change_them() -> None:
         np.testing.assert_allclose(field.box, wanted.box, atol=2)
 
 
+@pytest.mark.slow
 def test_the_28_digit_fields_of_a_real_form_are_among_those_found() -> None:
     folder = shared_data() / "forms"
     ink = darkness(np.asarray(Image.open(folder / "blank.tif"))) > 127

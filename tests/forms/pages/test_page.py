@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 
 from batchdigits.forms.pages.page import PAGE_REASONS, KnownForm, PageResult, read_page
 from batchdigits.forms.pictures import PictureError
+from batchdigits.forms.template import Field, Template
 
 
 @cache
@@ -133,12 +134,12 @@ def test_a_field_whose_box_is_missing_is_refused_alone() -> None:
 
 
 def test_of_several_forms_the_one_that_is_there_is_taken() -> None:
-    other = template()
-    fewer = KnownForm.of(
-        type(other)(WIDTH, HEIGHT, DPI, (other.fields[0],)),
-        warped(draw_form(), turned(0, shift=(0, 300))),
-    )
-    result = read_page(draw_form(ANSWERS), [fewer, known()], DPI)
+    other = Image.new("L", (WIDTH, HEIGHT), 255)
+    box = (150, 500, 700, 580)
+    ImageDraw.Draw(other).rectangle(box, outline=0, width=3)
+    field = Field("other", box, 6)
+    other_form = KnownForm.of(Template(WIDTH, HEIGHT, DPI, (field,)), np.asarray(other))
+    result = read_page(draw_form(ANSWERS), [other_form, known()], DPI)
     assert result.known is known()
 
 

@@ -1,0 +1,107 @@
+"""The commands `forms template` and `forms show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn_form import ANSWERS, DPI, FIELDS, as_pdf, draw_form, save, turned, warped
+from PIL import Image
+
+from batchdigits.forms.__main__ import main
+from batchdigits.forms.template import Template
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `forms`; returns the exit code, the summary and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return code, json.loads(captured.out) if captured.out else {}, captured.err
+
+    return run
+
+
+def is_drawn(path: str) -> bool:
+    """Whether a picture has colours: something was drawn on the page."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return bool((np.ptp(pixels, axis=2) > 60).sum() > 500)
+
+
+def test_a_template_is_made_and_reads_the_filled_form(run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    code, summary, _ = run("template", "blank.png", "--output", "form.json")
+    assert code == 0
+    assert (summary["fields"], summary["cells"], summary["marks"]) == (5, 9, 0)
+    assert Template.read(Path("form.json")).dpi == DPI
+    assert is_drawn("form.fields.png")
+    save(Path("a.png"), warped(draw_form(ANSWERS), turned(1)))
+    flags = ("--template", "form.json", "--output", "rows.parquet", "--workers", "1")
+    code, summary, _ = run("read", "a.png", *flags)
+    assert (code, summary["rows"]) == (0, sum(map(len, ANSWERS.values())))
+
+
+def test_a_template_is_made_of_a_page_of_a_pdf(run: Any) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra forms is not installed")
+    as_pdf([np.full_like(draw_form(), 255), draw_form()], Path("blank.pdf"))
+    flags = ("--page", "2", "--dpi", str(DPI), "--output", "form.json")
+    code, summary, _ = run("template", "blank.pdf", *flags)
+    assert code == 0
+    assert summary["fields"] == len(FIELDS)
+    assert summary["page"]["dpi"] == DPI
+
+
+def test_a_blank_form_that_can_not_be_used_is_one_line(run: Any) -> None:
+    save(Path("empty.png"), np.full((400, 400), 255, np.uint8))
+    save(Path("turned.png"), warped(draw_form(), turned(2)))
+    Image.fromarray(draw_form()).save("silent.png")
+    for name, code, words in (
+        ("empty.png", 65, "no box or comb"),
+        ("turned.png", 65, "degrees; boxes are found on a straight"),
+        ("silent.png", 2, "give it with --dpi"),
+        ("none.png", 66, "no such file"),
+    ):
+        found, _, err = run("template", name, "--output", "form.json")
+        assert (found, words in err, err.count("\n")) == (code, True, 1)
+    assert not Path("form.json").exists()
+
+
+def test_files_that_are_there_are_replaced_only_on_demand(run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    assert run("template", "blank.png", "--output", "form.json")[0] == 0
+    assert run("template", "blank.png", "--output", "form.json")[0] == 73
+    assert run("template", "blank.png", "--output", "form.json", "--overwrite")[0] == 0
+
+
+def test_show_draws_a_page_and_tells_its_fields(run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    run("template", "blank.png", "--output", "form.json")
+    save(Path("a.png"), draw_form({**ANSWERS, "day": "", "year": "19 4"}))
+    code, summary, _ = run("show", "a.png", "--template", "form.json", "--output", "seen.png")
+    assert code == 0
+    assert list(summary["fields"].values()) == [0, 6, 3, 5, 3]
+    assert summary["registration"] > 0.95
+    assert is_drawn("seen.png")
+
+
+def test_show_draws_a_refused_page_with_its_reason(run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    run("template", "blank.png", "--output", "form.json")
+    save(Path("a.png"), np.rot90(draw_form(ANSWERS), 2))
+    code, summary, _ = run("show", "a.png", "--template", "form.json", "--output", "seen.png")
+    assert (code, summary["refused"]) == (0, "upside-down")
+    assert is_drawn("seen.png")
+
+
+def test_show_refuses_a_page_that_is_not_there(run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    run("template", "blank.png", "--output", "form.json")
+    flags = ("--template", "form.json", "--output", "seen.png", "--page", "2")
+    code, _, err = run("show", "blank.png", *flags)
+    assert (code, "blank.png has 1" in err) == (2, True)
