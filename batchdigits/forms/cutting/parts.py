@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.components import label_pieces
 
 DUST = 20

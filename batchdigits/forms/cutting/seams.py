@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.cutting.hand import Hand
 
 ASIDE = 0.06

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Grey, Ink, normalise
+from batchdigits.bitmaps.recipe import Ink
+from batchdigits.forms.cell import Grey, normalise
 from batchdigits.forms.components import label_pieces
 from batchdigits.forms.cutting.characters import Character, cut
 from batchdigits.forms.cutting.hand import Hand

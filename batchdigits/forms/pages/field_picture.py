@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.pages.lines import wipe
 from batchdigits.forms.pages.printed import PrintedField
 from batchdigits.forms.registration.form import Form

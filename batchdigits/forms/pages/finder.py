@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.components import label_pieces
 from batchdigits.forms.pages.lines import intervals
 from batchdigits.forms.template import Box, Field

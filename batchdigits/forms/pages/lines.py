@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 
 SLACK = 2
 """Pixels that an edge of a printed line is rough by."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.cell import Ink
+from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.pages.lines import PrintedLine, intervals, wipe
 from batchdigits.forms.registration.sampling import Grey, Grid, bilinear
 from batchdigits.forms.template import Box, Field, Template

@@ -82,7 +82,7 @@ class Form:
         size = columns + 2 * margins[1], rows + 2 * margins[0]
         x, y = Grid(-margins[1] * COARSE, -margins[0] * COARSE, *size, COARSE).on(guess)
         x, y = x / factor, y / factor
-        seen = _without_areas(np.minimum(nearest(level, x, y), MOST).astype(np.float32))
+        seen = _without_areas(np.minimum(nearest(level, x, y), MOST).astype(np.float64))
         padded = np.zeros(self.shape, np.float32)
         padded[: size[1], : size[0]] = seen
         on_page = np.zeros(self.shape, np.float32)
@@ -107,12 +107,13 @@ class Form:
         return result
 
 
-def _without_areas(picture: NDArray[np.floating]) -> NDArray[np.floating]:
+def _without_areas(picture: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what is darker than the 5 x 5 pixels around: a table or a black border is no line."""
     rows, columns = picture.shape
     sums = np.cumsum(np.cumsum(np.pad(picture, ((3, 2), (3, 2)), mode="edge"), 0), 1)
     around = sums[5:, 5:] - sums[:-5, 5:] - sums[5:, :-5] + sums[:-5, :-5]
-    return np.maximum(picture - around[:rows, :columns] / 25, 0)
+    result: NDArray[np.float64] = np.maximum(picture - around[:rows, :columns] / 25, 0)
+    return result
 
 
 def _print(template: Template, blank: Grey | None) -> Patches:
