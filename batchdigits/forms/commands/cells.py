@@ -60,7 +60,7 @@ def add_cells(commands: Any) -> None:
 def add_output_options(command: argparse.ArgumentParser) -> None:
     """Add the flags of every subcommand that writes rows."""
     command.add_argument(
-        "--output", required=True, metavar="NAME.parquet", help="the file of rows to write"
+        "--output", required=True, metavar="FILE", help="the file of rows, NAME.parquet"
     )
     command.add_argument(
         "--max-rejects",

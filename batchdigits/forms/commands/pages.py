@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from typing import Any
 
 from batchdigits.cli.boundary import pandas_kept_out
-from batchdigits.cli.flags import add_common_options, whole_number
-from batchdigits.cli.terminal import Progress, print_json
+from batchdigits.cli.flags import add_common_options, add_json_option, whole_number
+from batchdigits.cli.terminal import Progress, print_json, print_summary
 from batchdigits.forms.commands.cells import add_output_options
 from batchdigits.text import listing
 
@@ -28,7 +29,7 @@ def add_template(commands: Any) -> None:
     command.set_defaults(body=_template)
     command.add_argument("blank", metavar="BLANK", help="a picture or a PDF of the blank form")
     command.add_argument(
-        "--output", required=True, metavar="NAME.json", help="the template to write"
+        "--output", required=True, metavar="FILE", help="the template to write, NAME.json"
     )
     _add_page(command)
     command.add_argument(
@@ -60,6 +61,7 @@ def add_read(commands: Any) -> None:
         "--blank-cells", action="store_true", help="make rows of blank cells and fields too"
     )
     add_output_options(command)
+    add_json_option(command)
     add_common_options(command)
 
 
@@ -75,7 +77,9 @@ def add_show(commands: Any) -> None:
     command.set_defaults(body=_show)
     command.add_argument("page_file", metavar="PAGE", help="a PDF or a picture")
     _add_templates(command)
-    command.add_argument("--output", required=True, metavar="NAME.png", help="the picture to write")
+    command.add_argument(
+        "--output", required=True, metavar="FILE", help="the picture to write, NAME.png"
+    )
     _add_page(command)
     _add_overwrite(command)
     add_common_options(command)
@@ -86,8 +90,8 @@ def _add_templates(command: argparse.ArgumentParser) -> None:
         "--template",
         required=True,
         action="append",
-        metavar="NAME.json",
-        help="the template, or a folder of templates; give it once for each. Of several, a page "
+        metavar="PATH",
+        help="the template, NAME.json, or a folder of templates; give it once for each. Of several, a page "
         "in a folder of a template's name is of that one, another of the one that fits best",
     )
 
@@ -136,6 +140,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 @pandas_kept_out()
 def _read(arguments: argparse.Namespace) -> int:
+    # Every worker would start threads of NumPy's own, for matrices far too small for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.cpus import available_workers
     from batchdigits.scoring.options import Limit
 
@@ -163,7 +169,7 @@ def _read(arguments: argparse.Namespace) -> int:
             "%d of %d fields were refused (%s); see %s",
             *(counts.fields_refused, counts.fields_in, _listed(counts.field_reasons), rejects),
         )
-    print_json(result.facts())
+    print_summary(result.facts(), result.text, as_json=arguments.json)
     return result.exit_code
 
 

@@ -43,6 +43,7 @@ from batchdigits.forms.publish import (
 from batchdigits.forms.template import Template
 from batchdigits.forms.workers import in_processes
 from batchdigits.scoring.options import Limit
+from batchdigits.text import count_of
 
 TOO_MANY_REJECTS = 3
 """The exit code of a run with more refused pages than --max-rejects; its rows are published."""
@@ -93,6 +94,16 @@ class PagesResult:
             "status": self.status,
             **counts.facts(),
         }
+
+    def text(self) -> str:
+        """Return the result for people at a terminal."""
+        counts, targets = self.counts, self.place.targets
+        return (
+            f"{self.status} {targets.predictions}: {count_of(counts.pages_in, 'page')}, "
+            f"{counts.pages_refused} refused; {count_of(counts.fields_in, 'field')}, "
+            f"{counts.fields_blank} blank, {counts.fields_refused} refused; "
+            f"{count_of(counts.rows, 'row')}; {self.seconds:.1f} s, exit code {self.exit_code}"
+        )
 
 
 def read_pages(
