@@ -91,8 +91,9 @@ def _add_templates(command: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         metavar="PATH",
-        help="the template, NAME.json, or a folder of templates; give it once for each. Of several, a page "
-        "in a folder of a template's name is of that one, another of the one that fits best",
+        help="the template, NAME.json, or a folder of templates; give it once for each. Of "
+        "several, a page in a folder of a template's name is of that one, another of the one that "
+        "fits best",
     )
 
 
