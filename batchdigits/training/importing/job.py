@@ -56,7 +56,7 @@ def import_files(options: ImportOptions, on_progress: OnProgress = lambda _: Non
     check_store(options.checked().terms.store)
     # All files are judged before TensorFlow is loaded.
     parts = parts_of(options)
-    data = read_labelled(options.data, options.label, options.rows)
+    data = read_labelled([options.data], options.label, options.rows)
     on_progress("loading the frameworks")
     prepare_frameworks()
     command = options.command_line()

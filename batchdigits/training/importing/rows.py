@@ -30,7 +30,7 @@ def rows_in_memory(data: Any, label: str) -> Labelled:
     Raises UsageError for anything else, UnusableInputError for rows that predict would reject.
     """
     if isinstance(data, str | os.PathLike):
-        return read_labelled(os.fspath(data), label, ReadOptions())
+        return read_labelled([os.fspath(data)], label, ReadOptions())
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise UsageError("data: expected (pixels, labels), or the path of a labelled file")
     pixels, labels = _pixels(data[0]), np.asarray(data[1])
