@@ -74,9 +74,10 @@ def run_command(
     """Parse `argv`, run `body`, and turn every failure into one line and an exit code."""
     arguments = argparse.Namespace()
     with signals_caught(), as_command(), warnings_unseen():
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        for stream in (sys.stdout, sys.stderr):
             # A terminal that lacks a character must not cost the whole line.
-            sys.stdout.reconfigure(errors="backslashreplace")
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             parser.parse_args(argv, namespace=arguments)
             configure_logging(arguments, _short(parser.prog))

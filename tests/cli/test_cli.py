@@ -103,6 +103,20 @@ def test_a_result_reaches_a_terminal_that_lacks_its_characters() -> None:
     assert lines[1] == "\\xfc"
 
 
+def test_a_message_reaches_a_terminal_that_lacks_its_characters(tmp_path: Path) -> None:
+    """It is not lost where Python was told to be strict about standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "batchdigits.predict", "fehlt-ü.csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 66
+    assert "fehlt-\\xfc.csv" in done.stderr
+
+
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     run(ZeroDivisionError("surprise"), "--debug")
     assert "in body" in capsys.readouterr().err
