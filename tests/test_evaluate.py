@@ -344,7 +344,8 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     assert decision["review_below"] == 0.7
     assert decision["rows"] == (has_ink & (confidence >= np.float32(0.7))).sum()
     assert decision["causes"]["little-ink"] == (~has_ink).sum() > 0
-    scored = batchdigits.open_bundle(bundle).predict(pixels)
+    with pytest.warns(batchdigits.BatchdigitsWarning, match="are odd"):
+        scored = batchdigits.open_bundle(bundle).predict(pixels)
     assert decision["rows"] == scored["decision"].to_pylist().count("accept")
 
 

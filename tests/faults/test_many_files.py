@@ -16,7 +16,7 @@ BAD_CELLS = {
     "-1": "out-of-range",
     "17": "out-of-range",
     "0x10": "not-a-number",
-    "1e400": "not-a-number",
+    "1e400": "out-of-range",
     "five": "not-a-number",
 }
 FILES, ROWS = len(BAD_CELLS) * TIMES, 300
