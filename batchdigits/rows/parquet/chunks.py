@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.rows.parquet.pages import pages_of
+from batchdigits.rows.parquet.pages import Page, pages_of
 
 # Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
 # them, compressed, would fill all memory.
@@ -24,9 +24,11 @@ LONGEST_CELL = 16 << 20
 LARGEST_PAGE = 256 << 20
 PIECE_BYTES = 32 << 20  # of decoded values that are read at once, at most
 PIECE_ROWS = 1024  # of columns of any length, at most
-SMALL_DICTIONARY = 1 << 14  # bytes; PIECE_ROWS times its longest entry are no danger
+SMALL_DICTIONARY = 1 << 15  # bytes; PIECE_ROWS times its longest entry are no danger
 MOST_GROWTH = 512  # how many bytes in memory one byte of a list column may become
 
+_LITTLE = {"pre_buffer": False, "buffer_size": 1 << 16}  # for a look at one page of a chunk
+_CODECS = ("SNAPPY", "ZSTD", "GZIP", "BROTLI")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 8}
 
 
@@ -120,8 +122,11 @@ def piece_rows(
             unit = _WIDTHS.get(chunk.physical_type, 8) + 4
             if leaf.long:
                 unit = 8
-                if shape.dictionary > SMALL_DICTIONARY:
-                    unit += _longest(_dictionary(stored, metadata, number, leaf), shape)
+                if shape.dictionary is not None and shape.dictionary.size > SMALL_DICTIONARY:
+                    longest = _longest_short(stored, chunk, shape.dictionary)
+                    if longest is None:
+                        longest = _longest(_dictionary(stored, metadata, number, leaf), shape)
+                    unit += longest
             size = shape.values * unit
             growth = MOST_GROWTH * max(chunk.total_compressed_size, 1)
             if leaf.repeated and size > max(growth, PIECE_BYTES):
@@ -141,10 +146,10 @@ def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputEr
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The values of a chunk's pages, and the bytes of its dictionary and of its largest page."""
+    """The values of a chunk's pages, its dictionary, and the bytes of its largest page."""
 
     values: int
-    dictionary: int
+    dictionary: Page | None
     largest: int
 
 
@@ -155,7 +160,7 @@ def _shape(data: _Window, chunk: Any) -> _Shape:
         raise pa.ArrowInvalid(str(error)) from error
     return _Shape(
         values=sum(page.values for page in pages if not page.dictionary),
-        dictionary=max((page.size for page in pages if page.dictionary), default=0),
+        dictionary=next((page for page in pages if page.dictionary), None),
         largest=max((page.size for page in pages), default=0),
     )
 
@@ -165,7 +170,7 @@ def _dictionary(
 ) -> pa.RecordBatch:
     """The first row of a leaf in a row group, with the dictionary that its text refers to."""
     path = metadata.row_group(number).column(leaf.place).path_in_schema
-    file = pq.ParquetFile(stored, metadata=metadata, read_dictionary=[path], pre_buffer=False)
+    file = pq.ParquetFile(stored, metadata=metadata, read_dictionary=[path], **_LITTLE)
     return next(file.iter_batches(1, [number], [leaf.column], use_threads=False))
 
 
@@ -179,7 +184,29 @@ def _longest(batch: pa.RecordBatch, shape: _Shape) -> int:
     arrays = [a for column in batch.columns for a in leaf_arrays(column)]
     texts = [array.dictionary for array in arrays if pa.types.is_dictionary(array.type)]
     lengths = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts]
-    return max(lengths, default=shape.dictionary)
+    return max(lengths, default=shape.largest)
+
+
+def _longest_short(stored: pa.NativeFile, chunk: Any, page: Page) -> int | None:
+    """The bytes of the longest text of a dictionary; None if one is empty, long or holds NULs.
+
+    Arrow takes ten times longer to build a dictionary of as many texts as ids are.
+    """
+    data = os.pread(stored.fileno(), page.stored, page.start)
+    if chunk.compression in _CODECS:
+        codec = pa.Codec(chunk.compression.lower())
+        data = codec.decompress(data, page.size, asbytes=True)
+    elif chunk.compression != "UNCOMPRESSED":
+        return None
+    # Before each text is its length in four bytes, of which three are 0 if it is below 256.
+    b = np.frombuffer(data, np.uint8)
+    zero = b == 0
+    starts = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])
+    lengths = b[starts].astype(np.int64)
+    ends = np.append(starts[1:], len(b))
+    if len(starts) and starts[0] == 0 and (starts + 4 + lengths == ends).all():
+        return int(lengths.max())
+    return None
 
 
 def leaf_arrays(array: pa.Array) -> Iterator[pa.Array]:

@@ -26,12 +26,15 @@ class Page:
 
     size        the bytes of its content without compression
     dictionary  whether its values are those that other pages refer to
+    start       where its content begins in the file; it takes `stored` bytes there
     """
 
     values: int
     plain: bool
     size: int = 0
     dictionary: bool = False
+    start: int = 0
+    stored: int = 0
 
 
 class Bytes(Protocol):
@@ -62,7 +65,7 @@ def pages_of(data: Bytes, column: Any) -> Iterator[Page]:
         if min(stored, values, size) < 0:
             raise ValueError("damaged page headers")
         plain, dictionary = kind == _DATA_PAGE and encoding == _PLAIN, kind == _DICTIONARY_PAGE
-        yield Page(values, plain, size, dictionary)
+        yield Page(values, plain, size, dictionary, offset, stored)
         offset += stored
         left -= 0 if kind == _DICTIONARY_PAGE else max(values, 1)
 

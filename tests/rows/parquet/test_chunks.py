@@ -13,7 +13,7 @@ import pytest
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.rows.options import ReadOptions
-from batchdigits.rows.parquet.chunks import PIECE_ROWS, leaves_of, piece_rows
+from batchdigits.rows.parquet.chunks import PIECE_BYTES, PIECE_ROWS, leaves_of, piece_rows
 from batchdigits.rows.parquet.source import ParquetSource
 
 PIXELS = {f"pixel_{i}": pa.array([i % 17] * 3, pa.uint8()) for i in range(64)}
@@ -191,3 +191,27 @@ def test_too_many_columns_are_refused_unless_keep_chooses(tmp_path: Path) -> Non
     with pytest.raises(UnusableInputError, match=r"2,001 columns besides the pixels.*--keep"):
         ParquetSource(path, ReadOptions(), "a.parquet")
     assert ParquetSource(path, ReadOptions(keep=("c7",)), "a.parquet").schema.names == ["c7"]
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
+@pytest.mark.parametrize(
+    ("texts", "longest"),
+    [
+        ([f"r{i:07}" for i in range(9000)], 8),
+        ([f"{i}" * (i % 20 + 1) for i in range(1, 9000)], 80),
+        ([f"r{i:07}" for i in range(9000)] + ["x" * 40_000], 40_000),
+        ([f"r{i:07}" for i in range(9000)] + ["", "a\0\0\0\0\0b"], 8),
+        ([f"{i:0300}" for i in range(900)], 300),
+    ],
+)
+def test_the_longest_text_of_a_dictionary_is_known_before_it_is_decoded(
+    tmp_path: Path, compression: str, texts: list[str], longest: int
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"id": texts}), path, compression=compression)
+    stored = pa.OSFile(str(path))
+    file = pq.ParquetFile(stored)
+    (leaf,) = leaves_of(file.schema, ["id"])
+    rows = piece_rows(stored, file.metadata, [leaf], "a")
+    size = (8 + longest) * len(texts)
+    assert rows == min(PIECE_ROWS, PIECE_BYTES // (size // len(texts) + 1))
