@@ -16,6 +16,7 @@ from batchdigits.forms.crop import MOST_SIDE, Crop, read_crop
 from batchdigits.forms.grey import grey_of
 from batchdigits.forms.pictures import Picture, PictureError, check_name, expand_pictures, opened
 from batchdigits.forms.publish import InputsDigest
+from batchdigits.rows.rejects import written_name
 
 AT_A_TIME = 64
 """Crops that a worker takes at once."""
@@ -110,17 +111,16 @@ class JudgeFiles:
                 digest = digest_bytes(data)
                 good.append((picture, _read(picture.name, data, self.light_ink)))
             except PictureError as error:
-                rejects.append(
-                    {"file": picture.name, "reason": error.reason, "detail": error.detail}
-                )
+                name = written_name(picture.name)
+                rejects.append({"file": name, "reason": error.reason, "detail": error.detail})
             digests.append((picture.name, digest))
         return Judged(self._rows(good), rejects, digests)
 
     def _rows(self, good: Sequence[tuple[Picture, Crop]]) -> pa.RecordBatch:
-        columns = [pa.array([picture.name for picture, _ in good], pa.string())]
+        columns = [pa.array([written_name(picture.name) for picture, _ in good], pa.string())]
         if "label" in self.schema.names:
             kind = self.schema.field("label").type
-            labels: list[Any] = [picture.folder for picture, _ in good]
+            labels: list[Any] = [written_name(picture.folder) for picture, _ in good]
             columns.append(pa.array(map(int, labels) if kind == pa.int64() else labels, kind))
         columns += crops_batch([crop for _, crop in good]).columns
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)

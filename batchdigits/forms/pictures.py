@@ -11,7 +11,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +35,9 @@ SUFFIXES = {
     "BMP": (".bmp",),
 }
 """The formats of pictures that are read, as Pillow names them, with the suffixes of their files."""
+
+OTHER_SUFFIXES = (".gif", ".webp", ".heic", ".heif", ".avif")
+"""Suffixes of pictures that are not read: in a folder or a ZIP they are found, and refused."""
 
 _MAGIC = {
     b"\x89PNG": "PNG",
@@ -104,16 +107,16 @@ class Picture:
 
 
 def expand_pictures(
-    arguments: Sequence[str], suffixes: Collection[str] = tuple(sum(SUFFIXES.values(), ()))
+    arguments: Sequence[str], suffixes: Sequence[str] = tuple(sum(SUFFIXES.values(), ()))
 ) -> list[Picture]:
     """Expand files, ZIPs, globs, and folders with all below them, to pictures, sorted by name.
 
-    Names that begin with a dot or `_`, and in folders and ZIPs names without one of the suffixes,
-    are left out. Raises NoInputError for an argument that names no picture.
+    Names that begin with a dot or `_`, and in folders and ZIPs names without one of the suffixes
+    or of OTHER_SUFFIXES, are left out. Raises NoInputError for an argument that names no picture.
     """
     pictures: list[Picture] = []
     for argument in arguments:
-        found = list(_expand(argument, suffixes))
+        found = list(_expand(argument, (*suffixes, *OTHER_SUFFIXES)))
         if not found:
             raise NoInputError(
                 f"{argument or repr(argument)}: no picture there; expected {' '.join(suffixes)}, "
@@ -127,6 +130,8 @@ def expand_pictures(
 
 def format_of(data: bytes) -> str | None:
     """Return the format that the first bytes show, a name in capitals; None for no picture."""
+    if data[4:8] == b"ftyp":
+        return "HEIC or AVIF"
     return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
 
 
@@ -212,7 +217,7 @@ def pillow() -> Any:
     return Image
 
 
-def _expand(argument: str, suffixes: Collection[str]) -> Iterator[Picture]:
+def _expand(argument: str, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     path = Path(argument)
     if not argument:  # an unset variable must not mean this folder
         return
@@ -228,7 +233,7 @@ def _expand(argument: str, suffixes: Collection[str]) -> Iterator[Picture]:
                 yield from _expand(match, suffixes)
 
 
-def _in_folder(root: Path, suffixes: Collection[str]) -> Iterator[Picture]:
+def _in_folder(root: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     def refuse(error: OSError) -> None:
         raise NoInputError(f"{error.filename}: can't be read: {error.strerror or error}") from error
 
@@ -241,7 +246,7 @@ def _in_folder(root: Path, suffixes: Collection[str]) -> Iterator[Picture]:
 
 
 def _file(
-    path: Path, suffixes: Collection[str], folder: str = "", *, named: bool = False
+    path: Path, suffixes: tuple[str, ...], folder: str = "", *, named: bool = False
 ) -> Iterator[Picture]:
     """Yield the picture at a path, or those of the ZIP there; what the user named is one anyway."""
     suffix = path.suffix.lower()
@@ -251,7 +256,7 @@ def _file(
         yield Picture(str(path), path, None, folder)
 
 
-def _in_zip(path: Path, suffixes: Collection[str]) -> Iterator[Picture]:
+def _in_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted(info.filename for info in archive.infolist() if not info.is_dir())
@@ -260,7 +265,7 @@ def _in_zip(path: Path, suffixes: Collection[str]) -> Iterator[Picture]:
         raise NoInputError(f"{path}: can't be read as a ZIP: {cause}; make it again") from error
     for member in members:
         *folders, name = member.split("/")
-        if name.lower().endswith(tuple(suffixes)) and all(map(_counts, (*folders, name))):
+        if name.lower().endswith(suffixes) and all(map(_counts, (*folders, name))):
             yield Picture(f"{path}/{member}", path, member, folders[-1] if folders else "")
 
 

@@ -65,10 +65,11 @@ class InputsDigest:
         return digest_text(self._hash.hexdigest())
 
 
-def plan_rows(output: str) -> Place:
+def plan_rows(output: str, inputs: Sequence[str] = ()) -> Place:
     """Plan the files of `--output NAME.parquet`: the rows, their rejects and their receipt.
 
-    Raises UsageError for another ending, OutputError for names that can't be written.
+    Raises UsageError for another ending and for a name of one of the `inputs`, OutputError for
+    names that can't be written.
     """
     path = Path(output)
     if not output.lower().endswith(_SUFFIX) or path.name.lower() == _SUFFIX:
@@ -81,6 +82,12 @@ def plan_rows(output: str) -> Place:
         kind="parquet",
         product="rows",
     )
+    for name in inputs:
+        for final in targets.finals:
+            if os.path.exists(name) and final.exists() and final.samefile(name):  # noqa: PTH110
+                raise UsageError(
+                    f"{name}: is an input, and {final} would overwrite it; name another --output"
+                )
     place = LocalFolder(targets)
     place.check()
     return place

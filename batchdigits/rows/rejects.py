@@ -81,7 +81,7 @@ def reject_batch(
     import pyarrow as pa  # usage errors import the reasons, and must not wait for Arrow
 
     values: dict[str, list[object]] = {
-        "input": [_written_name(input_name)] * len(rejects),
+        "input": [written_name(input_name)] * len(rejects),
         "row": [first_row + reject.row for reject in rejects],
         "line": [(first_line or 0) + (reject.line or 0) for reject in rejects],
         "reason": [reject.reason for reject in rejects],
@@ -98,6 +98,6 @@ def reject_batch(
     )
 
 
-def _written_name(name: str) -> str:
+def written_name(name: str) -> str:
     """A file name as text; bytes that are not UTF-8 become hexadecimal escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

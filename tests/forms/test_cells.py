@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,30 @@ def test_several_processes_write_the_same_bytes(crops: Path, run: Run) -> None:
     assert result.stderr.count("\n") == 1
     for one, two in (("rows", "two"), ("rows.forms.rejects", "two.forms.rejects")):
         assert Path(f"{one}.parquet").read_bytes() == Path(f"{two}.parquet").read_bytes()
+
+
+def test_names_of_any_bytes_and_many_letters_are_kept(crops: Path, run: Run) -> None:
+    """Bytes that are not UTF-8 become escapes, in rows, labels and rejects."""
+    odd = os.fsdecode(b"b\xe4d, \n\xc3\xa4")
+    (crops / odd).mkdir()
+    shutil.copy(crops / "0.png", crops / odd / "ein ä.png")
+    (crops / odd / "bad.png").write_text("no picture")
+    assert run(str(crops / odd)) == 3
+    assert run(f"crops/{odd}", "--max-rejects", "1", "--overwrite") == 0
+    assert pq.read_table("rows.parquet")["file"].to_pylist() == ["crops/b\\xe4d, \nä/ein ä.png"]
+    assert rejects()[0]["file"] == "crops/b\\xe4d, \nä/bad.png"
+    assert run(f"crops/{odd}", "--max-rejects", "1") == 0
+    assert run.summary["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "link.parquet"])
+def test_an_input_is_never_overwritten(name: str, crops: Path, run: Run) -> None:
+    run("crops")
+    Path("link.parquet").symlink_to("rows.parquet")
+    before = Path("rows.parquet").read_bytes()
+    assert run(name, "--overwrite") == 2
+    assert f"{name}: is an input, and rows.parquet would overwrite it" in run.err
+    assert Path("rows.parquet").read_bytes() == before
 
 
 def test_without_any_usable_crop_nothing_is_published(tmp_path: Path, run: Run) -> None:

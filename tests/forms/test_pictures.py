@@ -105,6 +105,14 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
     assert refusal("a.png", data).reason == "not-a-picture"
 
 
+def test_a_phones_picture_in_a_folder_is_found_and_refused(tmp_path: Path) -> None:
+    """And so it is a reject, not left out in silence."""
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x20ftypheic\0\0\0\0")
+    (picture,) = expand_pictures([str(tmp_path)])
+    error = refusal(picture.name, picture.read())
+    assert error.detail == "is HEIC or AVIF by its content; expected PNG, JPEG, TIFF, BMP"
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
 def test_a_truncated_picture_is_refused(

@@ -124,7 +124,7 @@ def _cells(arguments: argparse.Namespace) -> int:
     from batchdigits.forms.publish import Work, plan_rows
 
     pillow()
-    place = plan_rows(arguments.output)
+    place = plan_rows(arguments.output, arguments.inputs)
     source = _source(arguments)
     work = Work("cells", arguments.inputs, source.files, source.options)
     policy = CellsPolicy(limit, arguments.overwrite, arguments.workers or available_workers())

@@ -28,6 +28,7 @@ from batchdigits.forms.squares.arrow import SquareParquet
 from batchdigits.forms.squares.block import SquareBlock, SquareOptions, refuse_faint
 from batchdigits.forms.squares.npy import SquareArray
 from batchdigits.forms.squares.text import SquareText
+from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing
 
 ROW = pa.field("row", pa.int64())
@@ -69,7 +70,7 @@ class SquareFile:
                     "an output column; rename it"
                 )
             self.schema = pa.schema([FILE, ROW, *reader.others, *own[2:]])
-        self.judge = JudgeSquares(argument, self.schema, light_ink)
+        self.judge = JudgeSquares(written_name(argument), self.schema, light_ink)
 
     def blocks(self) -> Iterator[SquareBlock | str]:
         """Yield the squares, and after the last the file's digest."""
@@ -84,7 +85,7 @@ class SquareFile:
 
     def digest(self) -> str:
         result = InputsDigest()
-        result.add(str(self._path), digest_file(self._path))
+        result.add(self.judge.file, digest_file(self._path))
         return result.text()
 
     @contextmanager
