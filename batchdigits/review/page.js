@@ -189,12 +189,16 @@ function ask(path, body) {
 
 // ---- screens
 
+const groups = new Map(); // the cells by reading
+review.cells.forEach(({ shown }, number) => {
+  if (!groups.has(shown)) groups.set(shown, []);
+  groups.get(shown).push(number);
+});
 const screens = [];
-review.cells.forEach((cell, number) => {
-  const last = screens[screens.length - 1];
-  const fits = last && last.shown === cell.shown && last.cells.length < CELLS_ON_A_SCREEN;
-  if (fits) last.cells.push(number);
-  else screens.push({ shown: cell.shown, cells: [number] });
+groups.forEach((cells, shown) => {
+  // Of equal size: nobody wants a last screen of two cells.
+  const size = Math.ceil(cells.length / Math.ceil(cells.length / CELLS_ON_A_SCREEN));
+  for (let i = 0; i < cells.length; i += size) screens.push({ shown, cells: cells.slice(i, i + size) });
 });
 
 let store, journal, others = [];
@@ -206,6 +210,7 @@ let single = false; // one cell at a time
 let disputed = null; // the cells that reviewers disagree on, once both are done
 let looking = false; // a screen is looked at again, settled or not
 let buttons = [];
+let painted = new Map(); // the pictures of the next screen
 
 const now = () => new Date().toISOString().replace(/\.\d+Z$/, "Z");
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -392,7 +397,8 @@ function makeButton(place) {
   button.type = "button";
   button.className = "cell";
   button.dataset.place = place;
-  button.append(picture(review.cells[screens[at].cells[place]], 48), span("address", address(place)), span("value", ""));
+  const number = screens[at].cells[place];
+  button.append(painted.get(number) || picture(review.cells[number], 48), span("address", address(place)), span("value", ""));
   return button;
 }
 
@@ -441,6 +447,14 @@ function drawGrid(cells) {
   buttons.forEach((button, place) => { button.tabIndex = -1; updateCell(place); });
   moveMark(Math.min(mark, buttons.length - 1));
   scrollTo(0, 0);
+  performance.mark("screen");
+  setTimeout(paintNext, 60);
+}
+
+function paintNext() {
+  const next = nextOpen(at + 1);
+  const cells = next < 0 || next === at ? [] : screens[next].cells;
+  painted = new Map(cells.map((number) => [number, picture(review.cells[number], 48)]));
 }
 
 function title(text, strong) {
@@ -452,7 +466,7 @@ function title(text, strong) {
 
 function drawSingle() {
   const number = screens[at].cells[mark], cell = review.cells[number];
-  title("Is this ", name(cell.shown));
+  title("Is this ", `${name(cell.shown)}?`);
   element("one").replaceChildren(picture(cell, 240));
   element("one").append(paragraph(`Enter: yes, it is ${name(cell.shown)}. Any other digit: it is that.`));
   if (!element("field").hidden) drawField();
