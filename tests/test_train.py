@@ -132,24 +132,16 @@ def test_an_unusable_file_is_one_line_and_leaves_nothing(
 def test_the_data_are_read_before_the_frameworks_are_imported(tmp_path: Path) -> None:
     """A file that is missing or bad is named at once, not after seconds of imports."""
     (tmp_path / "bad.csv").write_text("a,label\n1,2\n")
-    header = ",".join([*(f"pixel_{n}" for n in range(64)), "label"])
-    zeros = ["0," * 64 + label for label in "1111111112"]
-    (tmp_path / "same.csv").write_text("\n".join([header, *zeros, ""]))
     code = (
         "import sys\n"
         "from batchdigits import train\n"
         "codes = [train.main(['--data', name, '--output', 'b.bundle']) for name in sys.argv[1:]]\n"
         "print(codes, 'tensorflow' in sys.modules)"
     )
-    command = [sys.executable, "-c", code, "none.csv", "bad.csv", "same.csv"]
+    command = [sys.executable, "-c", code, "none.csv", "bad.csv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "[66, 65, 65] False\n"
-    assert [line.split(": ")[2] for line in done.stderr.splitlines()] == [
-        "none.csv",
-        "bad.csv",
-        "same.csv",
-    ]
-    assert "all 10 rows have the same pixels" in done.stderr
+    assert done.stdout == "[66, 65] False\n"
+    assert [line.split(": ")[2] for line in done.stderr.splitlines()] == ["none.csv", "bad.csv"]
 
 
 def test_a_missing_extra_names_what_to_install(tmp_path: Path) -> None:

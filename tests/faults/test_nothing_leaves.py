@@ -88,8 +88,10 @@ def odd_rows() -> bytes:
     return "\n".join([header, *rows * 5, ""]).encode()
 
 
-@pytest.mark.parametrize("flags", [(), ("--scale", "1e12"), ("--scale", "1e-6")])
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [("predict", ()), ("predict", ("--scale", "1e12")), ("evaluate", ("--scale", "1e-6"))],
+)
 def test_nothing_but_our_lines_is_on_standard_error(
     tmp_path: Path, command: str, flags: tuple[str, ...]
 ) -> None:
