@@ -125,8 +125,12 @@ def _in_plain_type(column: pa.Array) -> pa.Array:
         return column.cast(pa.large_string())
     if pa.types.is_duration(kind):
         return column.cast(pa.int64())
-    # Python's times have no nanoseconds.
-    return column.cast(pa.string()) if pa.types.is_temporal(kind) else column
+    if not pa.types.is_temporal(kind):
+        return column
+    try:
+        return column.cast(pa.string())  # Python's times have no nanoseconds
+    except pa.ArrowInvalid:  # a time zone that does not exist: in UTC then
+        return column.cast(pa.timestamp(kind.unit)).cast(pa.string())
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:

@@ -37,7 +37,7 @@ class RangeEvidence:
         self._top = max(self._top, float(pixels.max(initial=0)))
         for reject in rejects:
             if reject.reason == "out-of-range" and reject.value is not None:
-                self._add_value(float(reject.value))
+                self._add_value(float(reject.value.replace(",", ".")))  # --decimal ,
 
     @property
     def above(self) -> int:

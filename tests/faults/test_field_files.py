@@ -29,7 +29,7 @@ SHARED = {
     "array-8x8.parquet": None,
     "comment-lines.csv": "use --comment '#'$",
     "cp1252.csv": "use --encoding cp1252$",
-    "decimal-comma.csv": "use --delimiter ';' --decimal ,$",
+    "decimal-comma.csv": "use --delimiter ';' --decimal ','$",
     "empty-names.csv": "use --skip-lines 1 --no-header$",
     "int96.parquet": None,
     "label-first.csv": r"--no-header; with that: .* is a label: .*--pixels 'column_\{2\.\.65\}'",
@@ -174,3 +174,31 @@ def test_images_as_lists_of_rows_give_the_digits_of_the_plain_file(
     assert code == 0, error
     predicted = pq.read_table(tmp_path / "out.parquet")["prediction"].to_pylist()
     assert np.mean([int(p) == y for p, y in zip(predicted, labels, strict=True)]) > 0.95
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_values_above_the_range_are_data_whatever_their_decimal_sign(
+    share: float, tmp_path: Path, predict: Callable[..., tuple[int, str, dict[str, object]]]
+) -> None:
+    rows, _ = digits()
+    rows = rows.copy()
+    rows[: int(60 * share), 20] = 255.5
+    text = saved(rows, fmt="%.2f", delimiter=";").replace(".", ",")
+    path = tmp_path / "in.csv"
+    path.write_text(NAMES.replace(",", ";") + "\n" + text)
+    code, error, summary = predict(path, "--delimiter", ";", "--decimal", ",")
+    assert code in (3, 65), error
+    assert "out-of-range" in error or "scaled" in error
+    assert share == 1 or summary["reasons"] == {"out-of-range": 6}
+
+
+def test_rows_are_grouped_by_times_of_a_zone_that_does_not_exist(tmp_path: Path) -> None:
+    from batchdigits.api import evaluate
+
+    rows, labels = digits()
+    pixels = {f"pixel_{i}": rows[:, i].astype(np.uint8) for i in range(64)}
+    times = pa.array([0] * 60, pa.timestamp("us", "Mars/Olympus_Mons"))
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({**pixels, "at": times, "label": labels}), path)
+    (group,) = evaluate(path, by=["at"]).groups
+    assert group.values == ("1970-01-01 00:00:00.000000",)

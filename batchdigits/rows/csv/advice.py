@@ -239,12 +239,12 @@ def _kind_of(lines: list[bytes]) -> str:
 def _flag(name: str, value: object) -> str:
     if name == "header":
         return "leave --no-header out" if value else "--no-header"
-    text = _typed(str(value)) if name == "delimiter" else shlex.quote(str(value))
+    text = _typed(str(value)) if name in ("delimiter", "decimal") else shlex.quote(str(value))
     return f"--{name.replace('_', '-')} {text}"
 
 
 def _typed(delimiter: str) -> str:
-    """A delimiter as it is typed in a shell."""
+    """A delimiter or decimal sign as it is typed in a shell."""
     return (
         delimiter if delimiter == WHITESPACE else {"\t": "'\\t'"}.get(delimiter, f"'{delimiter}'")
     )

@@ -43,7 +43,7 @@ CASES = {
     "tabs": (table(delimiter="\t"), r"--delimiter '\t'"),
     "decimal commas": (
         table(delimiter=";", write=lambda v: f"{v},0"),
-        "--delimiter ';' --decimal ,",
+        "--delimiter ';' --decimal ','",
     ),
     "aligned": (table(None, "", "{:4}".format), "--delimiter whitespace --no-header"),
     "names of their own": (table([f"f{i:03}" for i in range(64)]), "--pixels 'f{000..063}'"),
@@ -59,7 +59,7 @@ CASES = {
     "all at once": (
         "# made 2026\n"
         + table([f"in {i}" for i in range(64)], ";", lambda v: f"{v},5"[:-2] + ",0"),
-        "--comment '#' --delimiter ';' --decimal , --pixels 'in {0..63}'",
+        "--comment '#' --delimiter ';' --decimal ',' --pixels 'in {0..63}'",
     ),
 }
 
@@ -83,7 +83,7 @@ def test_a_file_that_only_lacks_a_header_is_read_with_the_flag_that_its_refusal_
 def test_flags_that_were_given_are_kept():
     text = "title\n" + table(delimiter=";", write=lambda v: f"{v},0")
     _, message = refusal(text, delimiter=";")
-    assert message.endswith(": use --skip-lines 1 --decimal ,")
+    assert message.endswith(": use --skip-lines 1 --decimal ','")
     _, message = refusal("title\nmore\n" + table(), skip_lines=1)
     assert message.endswith(": use --skip-lines 2")
 
@@ -91,7 +91,7 @@ def test_flags_that_were_given_are_kept():
 def test_decimal_commas_show_although_the_header_is_right():
     text = table(delimiter=";", write=lambda v: f"{v},0")
     _, message = refusal(text, delimiter=";")
-    assert message.endswith("its decimal sign is a comma: use --decimal ,")
+    assert message.endswith("its decimal sign is a comma: use --decimal ','")
 
 
 def test_what_is_still_wrong_with_the_flags_is_said_too():
