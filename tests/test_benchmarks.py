@@ -69,3 +69,11 @@ def test_the_pages_show_the_figures_that_were_saved() -> None:
 def test_benchmarks_import_nothing_from_the_tests() -> None:
     for path in FOLDER.rglob("*.py"):
         assert '"tests"' not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.slow
+def test_every_hostile_kind_ends_in_time_and_memory_without_a_fault_of_ours() -> None:
+    """The command replays each kind as a process of its own."""
+    command = [sys.executable, "benchmarks/hostile.py"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
