@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("batchdigits")
 
+# The kinds of receipts that are checked, in words that cost no import.
+_PREDICT, _REVIEWED = _CHECKED = ("predict", "reviewed")
+
 EXAMPLES = (
     "{program} verify forms.receipt.json",
     "{program} verify scored/ --store bundles --json",
@@ -98,13 +101,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _receipts_of(path: Path) -> list[Path]:
-    """Return the receipts of predict in a folder, sorted by name; the path itself if it is none.
+    """Return the receipts in a folder that can be checked, sorted by name; else the path itself.
 
     Raises NoInputError for a folder without any.
     """
     if not path.is_dir():
         return [path]
-    receipts = [each for each in sorted(path.glob("*.receipt.json")) if _may_be_predicts(each)]
+    receipts = [each for each in sorted(path.glob("*.receipt.json")) if _kind_of(each) in _CHECKED]
     if not receipts:
         raise NoInputError(
             f"{path}: no receipt of predict in this folder; name the folder of its outputs"
@@ -112,23 +115,20 @@ def _receipts_of(path: Path) -> list[Path]:
     return receipts
 
 
-def _may_be_predicts(path: Path) -> bool:
-    """Return False for a receipt of another kind; what can't be read is reported later."""
+def _kind_of(path: Path) -> str:
+    """Return the kind of a receipt; of what can't be read that of predict's, which fails later."""
     from batchdigits.files.commit import read_receipt
-    from batchdigits.scoring.receipt import PREDICT
 
     try:
         facts = read_receipt(path)
     except IOFailedError:
-        return True
-    return facts is None or facts.get("kind", PREDICT) == PREDICT
+        facts = None
+    return str((facts or {}).get("kind", _PREDICT))
 
 
 def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:
     """Verify a receipt, print the result, and return the exit code."""
-    from batchdigits.files.commit import read_receipt
-
-    if (read_receipt(path) or {}).get("kind") == "reviewed":
+    if _kind_of(path) == _REVIEWED:
         return _verify_reviewed(path, as_json=arguments.json)
     from batchdigits.scoring.replay import verify_file
 
@@ -163,7 +163,7 @@ def _verify_reviewed(path: Path, *, as_json: bool) -> int:
         print_json(
             {
                 "receipt": str(path),
-                "kind": "reviewed",
+                "kind": _REVIEWED,
                 "exit_code": verified.exit_code,
                 **{name: facts.get(name) for name in names},
                 "problems": [str(problem) for problem in verified.problems],

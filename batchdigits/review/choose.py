@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError
@@ -141,8 +142,8 @@ class _Found:
             rows["read"] = label_places(batch.column(0), classes)
             rows["sure"] = batch.column(1).cast(pa.float64()).to_numpy(zero_copy_only=False)
             _refuse_unknown(rows, file)
-            decisions = batch.column(2).cast(pa.string()).to_numpy(zero_copy_only=False)
-            in_doubt = decisions == "review"
+            is_review = pc.equal(batch.column(2).cast(pa.string()), "review")
+            in_doubt = pc.fill_null(is_review, True).to_numpy(zero_copy_only=False)
             accepted += int((~in_doubt).sum())
             self._add(rows, in_doubt, file)
             start += batch.num_rows

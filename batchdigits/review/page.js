@@ -166,16 +166,20 @@ class ServerStore {
         show("state", `${counted(this.lines.length - this.waiting.length, "decision")} saved`);
       } else {
         show("state", `Not saved: ${await answer.text()}`, true);
-        this.failed = true;
+        // What is no decision to the server stays none; a full disk may be freed.
+        if (answer.status !== 409) this.again();
+        return;
       }
     } catch {
       show("state", `Not saved yet: no answer from the server; ${counted(this.waiting.length, "decision")} waiting. Start it again`, true);
-      setTimeout(() => this.send(), 500);
-      this.sending = false;
+      this.again();
       return;
     }
     this.sending = false;
-    if (!this.failed) this.send();
+    this.send();
+  }
+  again() {
+    setTimeout(() => { this.sending = false; this.send(); }, 500);
   }
   text() {
     return [this.head, ...this.lines].join("\n") + "\n";

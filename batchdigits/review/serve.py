@@ -191,6 +191,10 @@ class ReviewServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://{ADDRESS}:{self.port}/?token={self.token}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # as inherited
+        """Keep quiet about a browser that went away in the middle of a request."""
+        logger.debug("a request from the browser broke off")
+
     def others(self) -> list[str]:
         """Return the other journals in the folder, as far as they are sound."""
         texts = []
@@ -229,8 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many decisions at once")
         else:
             try:
-                lines = self.rfile.read(int(length)).decode().splitlines()
-                self.server.journal.add(lines)
+                *lines, rest = self.rfile.read(int(length)).decode().split("\n")
+                self.server.journal.add([*lines, *([rest] if rest else [])])
             except ValueError as error:
                 self._refuse(HTTPStatus.CONFLICT, str(error))
             except (OutputError, IOFailedError) as error:

@@ -12,6 +12,8 @@ from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.engines.keras.model_file import LARGEST_LAYER
 from batchdigits.files.strict_json import MOST_DECODED
+from batchdigits.review.choose import MOST_CELLS
+from batchdigits.review.make import LARGEST_IMAGE
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
 from batchdigits.rows.csv.records import MOST_READINGS
 from batchdigits.rows.csv.sink import MOST_TEXT
@@ -44,6 +46,8 @@ def test_limits_are_those_of_the_code() -> None:
         f"{MAX_LABEL} characters",
         f"{MOST_DECODED >> 20} MiB, estimated from its text",
         f"{LARGEST_LAYER:,}",
+        f"{MOST_CELLS:,}",
+        f"{LARGEST_IMAGE >> 10} KiB",
         f"{LEAST_SCALE:f} to {LARGEST_SCALE:,.0f}",
     ]
 

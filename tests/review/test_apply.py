@@ -140,6 +140,11 @@ def test_the_receipt_names_everything_and_verifies(
     assert json.loads(capsys.readouterr().out)["certificate"] == certificate
     assert receipts(["verify", str(receipt)]) == 0
     assert capsys.readouterr().out.startswith(f"ok {receipt}: 300 rows reviewed; ")
+    assert receipts(["verify", str(folder)]) == 0
+    both = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in both] == [
+        f"ok {folder}/forms.receipt.json", f"ok {receipt}"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,35 @@ def test_csv_gives_the_same_cells(whole: Review, tmp_path: Path) -> None:
     assert {c.place: (c.read, c.pixels.tolist()) for c in other.cells} == expected
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_kept_pixels_need_no_input(whole: Review, tmp_path: Path, suffix: str) -> None:
+    """The number of the row is known if predict wrote it."""
+    predictions = predicted(tmp_path, "--keep-pixels", suffix=suffix)
+    (tmp_path / f"forms.{suffix}").unlink()
+    cells = made(tmp_path, predictions, "--sample", "0", "--planted", "0").cells
+    expected = {c.place: c.pixels.tolist() for c in whole.cells if c.kind == DOUBTFUL}
+    assert {c.place: c.pixels.tolist() for c in cells} == expected
+    assert {c.row for c in cells} == {None}
+    (tmp_path / "numbered").mkdir()
+    predictions = predicted(tmp_path / "numbered", "--keep-pixels", "--row-number", suffix=suffix)
+    cells = made(tmp_path / "numbered", predictions).cells
+    assert all(c.row == c.place + 1 for c in cells)
+
+
+def test_rejected_rows_shift_no_pixels(tmp_path: Path) -> None:
+    """Places among the predictions are not those among the rows of the input."""
+    lines = (SAMPLE_DATA / "digits.csv").read_text(encoding="utf-8").splitlines()[:301]
+    for bad in (30, 120, 121):
+        lines[bad] = lines[bad].replace(",", ";")
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    flags = ["--review-below", "0.999", "--max-rejects", "3"]
+    assert predict([str(tmp_path / "in.csv"), *flags]) == 0
+    cells = made(tmp_path, tmp_path / "in.predictions.csv").cells
+    truth = truths()
+    assert {c.row - 1 - c.place for c in cells if c.row} == {0, 1, 3}
+    assert all(str(c.read) == truth[(c.row or 0) - 1] for c in cells)
+
+
 def test_pictures_that_came_with_the_rows_are_shown(tmp_path: Path) -> None:
     predictions = predicted(tmp_path)
     source = tmp_path / "forms.parquet"

@@ -6,6 +6,8 @@ import http.client
 import json
 import logging
 import os
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +126,18 @@ def test_a_line_sent_twice_is_kept_once_and_a_second_window_is_refused(served: S
 def test_what_is_no_decision_is_refused_as_a_whole(served: Served, body: str) -> None:
     assert served.ask("POST", "/journal", body)[0] == 409
     assert len(served.journal.text.splitlines()) == 1
+
+
+def test_a_browser_that_goes_away_in_the_middle_leaves_no_trace_and_the_server_goes_on(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in (b"POST /journal HTTP/1.1\r\n", b"nonsense\r\n\r\n", b"\x00\xff\r\n"):
+        with socket.create_connection(("127.0.0.1", served.server.port)) as connection:
+            connection.sendall(text)
+            reset = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    assert served.post(event(1))[0] == 200
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_huge_body_is_refused_before_it_is_read(served: Served) -> None:
