@@ -22,12 +22,8 @@ from batchdigits.engines.keras.hdf5 import open_hdf5, read_texts
 from batchdigits.engines.keras.model_file import MEMBERS, WEIGHTS
 from batchdigits.errors import BundleError, UnusableInputError
 from batchdigits.text import listing
-from batchdigits.training.importing.keras_config import (
-    LayerConfig,
-    ModelConfig,
-    read_config,
-    read_layers,
-)
+from batchdigits.training.importing.keras_config import ModelConfig, read_config
+from batchdigits.training.importing.keras_layers import LayerConfig, read_layers
 from batchdigits.training.importing.network import Floats, Network, as_floats, make_network
 from batchdigits.training.importing.saved import Saved
 
@@ -143,7 +139,7 @@ def _named_weights(file: Any, layer: LayerConfig) -> list[Floats]:
 def _model(
     saved: Saved, config: ModelConfig, weights: Sequence[Sequence[Floats]], version: str
 ) -> KerasModel:
-    layers = read_layers(config, weights, version)
+    layers = read_layers(config.chain, weights, version)
     return KerasModel(make_network(saved.name, config.shape, layers), version)
 
 

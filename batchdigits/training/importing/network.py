@@ -66,6 +66,11 @@ class Network:
         }
 
 
+def activation(name: str) -> Layer:
+    """Return a layer that is an activation alone."""
+    return Layer("Activation", {"activation": name})
+
+
 def as_floats(values: NDArray[Any]) -> Floats:
     """Return weights as float32; what is too large becomes infinite, and is refused as such."""
     with np.errstate(all="ignore"):

@@ -13,7 +13,13 @@ import numpy as np
 
 from batchdigits.errors import BundleError, UnusableInputError
 from batchdigits.training.importing.labels import Labels, as_labels
-from batchdigits.training.importing.network import Layer, Network, as_floats, make_network
+from batchdigits.training.importing.network import (
+    Layer,
+    Network,
+    activation,
+    as_floats,
+    make_network,
+)
 from batchdigits.training.importing.pickled import Record
 from batchdigits.training.importing.scalers import UNSCALED, Affine, pipeline_steps, read_scaler
 
@@ -61,16 +67,16 @@ def _mlp(record: Record, name: str) -> list[Layer]:
             f"{name}: the MLPClassifier was fitted on rows with several labels each (or one-hot "
             "rows); fit it on one label for each row"
         )
-    activation, last = record.get("activation"), record.get("out_activation_")
-    if activation not in _ACTIVATIONS or last not in ("softmax", "logistic"):
+    hidden, last = record.get("activation"), record.get("out_activation_")
+    if hidden not in _ACTIVATIONS or last not in ("softmax", "logistic"):
         raise UnusableInputError(
-            f"{name}: the MLPClassifier has the activations {str(activation)[:40]} and "
+            f"{name}: the MLPClassifier has the activations {str(hidden)[:40]} and "
             f"{str(last)[:40]}, which import does not know"
         )
     layers: list[Layer] = []
     for coef, bias in zip(coefs, biases, strict=True):
-        layers += [_dense(coef, bias, name), _activation(_ACTIVATIONS[activation])]
-    layers[-1] = _activation({"softmax": "softmax", "logistic": "sigmoid"}[last])
+        layers += [_dense(coef, bias, name), activation(_ACTIVATIONS[hidden])]
+    layers[-1] = activation({"softmax": "softmax", "logistic": "sigmoid"}[last])
     return [layer for layer in layers if layer.options.get("activation") != "linear"]
 
 
@@ -84,13 +90,13 @@ def _logistic_regression(record: Record, name: str) -> list[Layer]:
     if len(coef) == 1:
         # Multinomial with two classes: softmax(-z, z) is the sigmoid of 2 z.
         factor = 2 if way == "multinomial" else 1
-        return [_dense(factor * coef.T, factor * bias, name), _activation("sigmoid")]
+        return [_dense(factor * coef.T, factor * bias, name), activation("sigmoid")]
     if one_for_each:
         raise UnusableInputError(
             f"{name}: the LogisticRegression is one-versus-rest, whose probabilities are no "
             "softmax; fit it with solver='lbfgs'"
         )
-    return [_dense(coef.T, bias, name), _activation("softmax")]
+    return [_dense(coef.T, bias, name), activation("softmax")]
 
 
 _READERS = {"MLPClassifier": _mlp, "LogisticRegression": _logistic_regression}
@@ -104,10 +110,6 @@ def _dense(coef: Any, bias: Any, name: str) -> Layer:
         offset = np.broadcast_to(offset, kernel.shape[1:])  # without an intercept it is one 0
     weights = tuple(map(as_floats, (kernel, offset)))
     return Layer("Dense", {"units": kernel.shape[1], "use_bias": True}, weights)
-
-
-def _activation(name: str) -> Layer:
-    return Layer("Activation", {"activation": name})
 
 
 def _fitted(record: Record, attribute: str, name: str) -> Any:

@@ -25,7 +25,7 @@ SOME = ["keras2-cnn-keras", "keras30-tutorial-keras"]
 
 def check_import(name: str, folder: Path) -> None:
     """Import an artefact; its bundle passes both engines and answers like the original."""
-    result = import_files(options_for(name, folder))
+    result = import_files(options_for(name, folder, min_accuracy="85%"))
     bundle = read_bundle(result.path)
     for engine in ("onnx", "keras"):
         replay = replay_bundle(bundle, engine)
