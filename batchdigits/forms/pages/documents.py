@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.errors import MissingExtraError
+from batchdigits.errors import missing_extra
 from batchdigits.forms.grey import grey_of
 from batchdigits.forms.pictures import (
     MOST_PIXELS,
@@ -155,7 +155,5 @@ def pdfium() -> Any:
     try:
         import pypdfium2
     except ImportError as error:
-        raise MissingExtraError(
-            "PDFs need pypdfium2, which is not installed; run pip install 'batchdigits[forms]'"
-        ) from error
+        raise missing_extra("PDFs need pypdfium2, which is not installed", "forms") from error
     return pypdfium2
