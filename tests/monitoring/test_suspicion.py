@@ -20,6 +20,7 @@ from paths import ROOT, SAMPLE_DATA, shared_data
 import batchdigits
 from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.archive.reference import read_reference
+from batchdigits.archive.thresholds import Thresholds
 from batchdigits.engines.open import open_checked
 from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import JUDGED_ROWS, Suspicion
@@ -445,3 +446,15 @@ def test_a_number_after_thousands_of_blanks_is_judged_by_its_value(tmp_path: Pat
     path.write_text(f"{names}\n{fine}\n{padded}\n{fine}\n")
     summary = batchdigits.score(path, allow_suspect=True)
     assert (summary.exit_code, summary.reasons) == (3, {"out-of-range": 1})
+
+
+def test_a_bundle_without_centroids_judges_by_its_class_means(
+    digits: tuple[Images, NDArray[np.int8]],
+) -> None:
+    """As bundles of format 1 and the keras engine do. Shifts are then not recognised."""
+    means = Judge(read_reference(read_bundle(packaged_bundle())), Thresholds(), None)
+    for places in groups_of(digits[1], np.random.default_rng(6)):
+        assert judge(digits[0][places], means)[1] is None, len(places)
+    for look in ("transposed", "turned by 90 degrees clockwise", "inverted", "noise", "blank"):
+        assert look in str(judge(LOOKS[look][0](digits[0][:40]), means)[1])
+    assert judge(LOOKS["shifted by one pixel to the right"][0](digits[0]), means)[1] is None
