@@ -31,14 +31,14 @@ _WIDE_TEXT = {
     b"\xfe\xff": "UTF-16",
 }
 _CONVERT = f"make it {' or '.join(facts.title for facts in FORMATS.values())}"
-_PICTURE = "make rows of pictures with batchdigits forms cells"
+_PICTURE = "make rows of pictures of digits with batchdigits forms cells, of pages with forms read"
 # Looked up only where no format of the table has these bytes.
 _FOREIGN = {
     b"\x89PNG": ("a PNG picture", _PICTURE),
     b"\xff\xd8\xff": ("a JPEG picture", _PICTURE),
     b"II*\0": ("a TIFF picture", _PICTURE),
     b"MM\0*": ("a TIFF picture", _PICTURE),
-    b"%PDF-": ("a PDF", "make pictures of its pages"),
+    b"%PDF-": ("a PDF", "make rows of its pages with batchdigits forms read"),
     b"GIF8": ("a GIF picture", "save it as PNG"),
     b"\x93NUMPY": (
         "a NumPy array",

@@ -85,12 +85,12 @@ def test_content_that_fits_its_name_passes(tmp_path: Path, name: str, content: b
         (
             "a.csv",
             b"\x89PNG\r\n\x1a\n",
-            "is a PNG picture; make rows of pictures with batchdigits f",
+            "is a PNG picture; make rows of pictures of digits with batchdigits forms cells, of p",
         ),
         (
             "a.parquet",
             b"\xff\xd8\xff\xe0....",
-            "is a JPEG picture; make rows of pictures with batchd",
+            "is a JPEG picture; make rows of pictures of digits with batchd",
         ),
         ("a.csv", b"II*\0\x08\0\0\0", "is a TIFF picture; make rows"),
         ("a.csv", b"BM6\x10\x0e\0\0\0", "is a BMP picture; make rows"),
@@ -99,7 +99,7 @@ def test_content_that_fits_its_name_passes(tmp_path: Path, name: str, content: b
             b"\x93NUMPY\1\0",
             "is a NumPy array; save it as Parquet, or make rows with batchd",
         ),
-        ("a.csv", b"%PDF-1.7\n", "is a PDF; make pictures of its pages"),
+        ("a.csv", b"%PDF-1.7\n", "is a PDF; make rows of its pages with batchdigits forms read"),
         ("a.parquet", b"ARROW1\0\0", "is an Arrow IPC"),
         ("a.json", b'{"id": 0, "pixels": [', "is JSON, or lines of JSON; make it CSV or Parquet"),
         ("a.csv", b'\xef\xbb\xbf[\n {"id"', "is JSON"),
