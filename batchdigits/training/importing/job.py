@@ -15,6 +15,7 @@ from batchdigits.archive.reference import Reference, Unseen
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.clock import utc_text
 from batchdigits.engines.onnx.engine import OnnxEngine
+from batchdigits.errors import UsageError
 from batchdigits.evaluation.confusion import ConfusionMatrix
 from batchdigits.packing.contents import Contents, Scores
 from batchdigits.packing.frameworks import prepare_frameworks, require_training
@@ -83,12 +84,25 @@ def import_objects(given: InMemory, data: Any, label: str, terms: Terms) -> Impo
     started = time.monotonic()
     check_store(terms.checked().store)
     prepare_frameworks(repeatable=False)
+    _require_tensorflow()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scalers that were fitted on named columns
         parts = parts_in_memory(given)
         rows = rows_in_memory(data, label)
         command = f"batchdigits.pack(model, …, name={terms.name!r})"
         return _import(parts, rows, terms, command, started=started)
+
+
+def _require_tensorflow() -> None:
+    """Raise UsageError if Keras was imported on something else before: no ONNX comes of that."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise UsageError(
+            f"pack needs Keras on TensorFlow, and here it runs on {backend}: save the model with "
+            "model.save('model.keras'), and import the file with `bundles import`"
+        )
 
 
 def _import(
