@@ -17,8 +17,35 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+class _Once(argparse.Action):
+    """The action of a flag with one value: given again, it is refused, and lists add up.
+
+    argparse's own would keep the last value and drop the others without a word.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002  # argparse's
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None and getattr(self, "_seen", None) is namespace:
+            before = getattr(namespace, self.dest)
+            if self.type is not column_names:
+                raise UsageError(f"{option_string} is given twice, {before} and {values}; give one")
+            values = (*before, *values)
+        self._seen = namespace
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises UsageError instead of printing the usage and exiting."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.register("action", None, _Once)
+        self.register("action", "store", _Once)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")

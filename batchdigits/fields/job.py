@@ -26,7 +26,7 @@ from batchdigits.fields.options import FieldOptions
 from batchdigits.fields.runs import Key, Runs, find_runs, gather, put_together, repeated_keys
 from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
 from batchdigits.files.digest import digest_file
-from batchdigits.files.names import DATA_SUFFIXES, split_name
+from batchdigits.files.names import DATA_SUFFIXES, refuse_url, split_name
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
@@ -257,6 +257,7 @@ def _count(counts: Counter[str], runs: Runs, fields: pa.RecordBatch) -> None:
 
 
 def _targets(output: Path) -> Targets:
+    refuse_url(output, "--output")
     stem, kind, compression = split_name(output.name)
     suffix = output.name[len(stem) :]
     if kind is None or suffix.lower() not in DATA_SUFFIXES:

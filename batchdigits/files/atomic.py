@@ -13,6 +13,7 @@ from pathlib import Path
 
 from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files.digest import HashingWriter
+from batchdigits.files.names import refuse_url
 
 # The name or its folder is at fault, not the disk below: another name would help.
 _UNUSABLE_NAME = {
@@ -148,6 +149,7 @@ def check_parent(name: str, flag: str) -> Path:
     """
     if not name:  # an unset variable in a script
         raise UsageError(f"{flag} is empty: name a path, or leave the flag out")
+    refuse_url(name, flag)
     path = Path(name)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it, or name another")

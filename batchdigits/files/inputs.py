@@ -20,6 +20,7 @@ from batchdigits.files.names import (
     STANDARD_INPUT,
     InputFile,
     InputFiles,
+    refuse_url,
     split_name,
 )
 from batchdigits.files.streams import open_input, read_first
@@ -85,6 +86,8 @@ def expand_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> Inp
         )
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
         raise NoInputError("no input, or an empty name; name files, folders, globs or -")
+    for argument in arguments:
+        refuse_url(argument, "")
     several = len(arguments) > 1 or _means_several(arguments[0])
     expand = partial(_expand, allow_empty=allow_empty)
     return InputFiles(tuple(chain.from_iterable(map(expand, arguments))), several)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from batchdigits.errors import UsageError
 
 Compression = Literal["gz", "zst"] | None
 
@@ -109,3 +113,18 @@ def _split_compression(name: str) -> tuple[str, Compression]:
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
     """The name without one of the suffixes, in any case of letters; empty when it has none."""
     return next((name[: -len(s)] for s in suffixes if name.lower().endswith(s)), "")
+
+
+def refuse_url(name: str | os.PathLike[str], what: str) -> None:
+    """Raise UsageError for the address of an object or a page: files are read and written here.
+
+    A `Path` has made one slash of two. `what` is the flag that the name was given to, or empty.
+    """
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+:)/", os.fspath(name))
+    if match is None or os.path.lexists(match[1]):  # a folder may have such a name
+        return
+    where = f"{what} {os.fspath(name)}".lstrip()
+    raise UsageError(
+        f"{where}: {match[1]}// is not supported; mount it, or copy the files to a local folder "
+        "and name that"
+    )

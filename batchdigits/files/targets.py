@@ -17,6 +17,7 @@ from batchdigits.files.names import (
     InputFile,
     InputFiles,
     data_suffix,
+    refuse_url,
     split_name,
 )
 from batchdigits.text import listing
@@ -139,6 +140,8 @@ def make_folder(targets: Targets) -> None:
 def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
     if output == "":
         raise UsageError("--output is empty; name a file or a folder")
+    if output:
+        refuse_url(output, "--output")
     is_folder = output and (inputs.several or output.endswith("/") or Path(output).is_dir())
     if output and not is_folder:
         return [_named(Path(output))]

@@ -17,6 +17,7 @@ from batchdigits.clock import utc_text
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
 from batchdigits.files.digest import digest_text
+from batchdigits.files.names import refuse_url
 from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.streams import OutputStream
@@ -71,6 +72,7 @@ def plan_rows(output: str, inputs: Sequence[str] = ()) -> Place:
     Raises UsageError for another ending and for a name of one of the `inputs`, OutputError for
     names that can't be written.
     """
+    refuse_url(output, "--output")
     path = Path(output)
     if not output.lower().endswith(_SUFFIX) or path.name.lower() == _SUFFIX:
         raise UsageError(f"--output {output}: expected the name of a file that ends in {_SUFFIX}")

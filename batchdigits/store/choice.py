@@ -12,6 +12,7 @@ from batchdigits.archive.signing import Trust, open_trust
 from batchdigits.engines.open import DEFAULT_ENGINE, check_engine
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.digest import parse_digest
+from batchdigits.files.names import refuse_url
 from batchdigits.store.store import Store
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class BundleChoice:
                 )
             return packaged_bundle()
         text = os.fspath(reference)
+        refuse_url(text, "--bundle")
         if not is_path(text):
             return store.resolve(text)
         if not os.path.lexists(text):
@@ -113,7 +115,9 @@ def open_store(store: str | os.PathLike[str] | None) -> Store:
     if store is not None and not os.fspath(store):
         # An unset variable in a crontab must not mean another store.
         raise UsageError("--store is empty: name the folder of bundles, or leave the flag out")
-    return Store(store or os.environ.get("BATCHDIGITS_STORE") or DEFAULT_STORE)
+    folder = store or os.environ.get("BATCHDIGITS_STORE") or DEFAULT_STORE
+    refuse_url(folder, "--store")
+    return Store(folder)
 
 
 def packaged_bundle() -> Path:
