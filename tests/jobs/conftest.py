@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from paths import FORMAT_1_BUNDLE, ROOT
+from numpy.typing import NDArray
+from paths import FORMAT_1_BUNDLE, ROOT, SAMPLE_DATA
 
 from batchdigits.store.store import Store
 
@@ -45,15 +46,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def sample_pixels(rows: int, only: int | None = None) -> NDArray[np.uint8]:
+    """Digits of the sample data over and over, uint8 (rows, 64); `only` those of one class."""
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
+    pixels = np.column_stack([table[f"pixel_{number}"] for number in range(64)]).astype(np.uint8)
+    if only is not None:
+        pixels = pixels[np.array(table["label"]) == only]
+    return np.resize(pixels, (rows, 64))
+
+
 @pytest.fixture(scope="session")
 def write_forms() -> WriteForms:
-    """Return a function that writes noise as Parquet, with 99 in the first `out_of_range` rows.
+    """Return a function that writes digits as Parquet, with 99 in the first `out_of_range` rows.
 
-    20 rows are too few to judge drift; 500 rows have drifted far.
+    20 rows are too few to judge drift; 500 rows have drifted far: all of them are ones.
     """
 
     def write(path: Path, *, rows: int = 20, out_of_range: int = 0) -> Path:
-        pixels = np.random.default_rng(0).integers(0, 17, (64, rows), dtype=np.uint8)
+        pixels = sample_pixels(rows, only=1 if rows >= 500 else None).T.copy()
         pixels[5, :out_of_range] = 99
         columns = {f"pixel_{number}": values for number, values in enumerate(pixels)}
         pq.write_table(pa.table({"id": [f"{n:04}" for n in range(rows)], **columns}), path)
@@ -67,7 +77,7 @@ def write_many_forms() -> WriteManyForms:
     """Return a function that writes 500,000 rows as Parquet: enough to be stopped midway."""
 
     def write(path: Path) -> None:
-        pixels = np.random.default_rng(0).integers(0, 17, 64 * 100_000, dtype=np.uint8)
+        pixels = sample_pixels(100_000).ravel()
         table = pa.table({"pixels": pa.FixedSizeListArray.from_arrays(pa.array(pixels), 64)})
         with pq.ParquetWriter(path, table.schema) as writer:
             for _ in range(5):

@@ -190,7 +190,7 @@ def test_drift_is_a_warning_unless_told_to_fail(airflow: Airflow, write_forms: W
     forms = write_forms(airflow.folder / "forms.parquet", rows=500)
     code, log = airflow.run(*airflow.dags_test())
     assert code == 0, log
-    told = f"{forms}: published, but its drift (pixels) is 0."
+    told = f"{forms}: published, but its drift (classes) is 0."
     assert told in log
     code, log = airflow.run(*airflow.dags_test(on_drift="fail"))
     assert code != 0
