@@ -109,6 +109,11 @@ def _share(*path: str) -> Pick:
     return pick
 
 
+def _difference(result: Result) -> tuple[str, str, bool]:
+    equal = result["worst"] <= 1e-4 and not result["labels_differ"]
+    return f"{result['worst']:.1e}", "<= 1e-4", equal
+
+
 _QUESTIONS: list[tuple[str, str, Pick]] = [
     (
         "end to end, times as fast as the script at batch 8,192",
@@ -152,6 +157,7 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
         _ratio("price", "rules, decision, drift"),
     ),
     ("rows/s with strangeness too over without", "review", _ratio("price", "and strangeness")),
+    ("22 imported models, largest difference of a probability", "importing", _difference),
     *(
         (f"times as fast as {peer}", "peers", _ratio("faster", peer, digits=1))
         for peer in (
