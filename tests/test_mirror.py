@@ -16,7 +16,7 @@ archive/test_bundle_file.py | a bundle is their only reader | classes strict_jso
 bundles/test_bundles.py | subcommands are run as people type them | __main__ common contents
 bundles/test_promote.py | each of its subcommands has a test file | aliases
 bundles/test_signing_commands.py | subcommands are run as people type them | signatures
-cli/test_cli.py | what commands share shows at a command | boundary flags interrupts logs terminal
+cli/test_cli.py | what commands share shows at a command | boundary interrupts logs terminal
 engines/keras/test_keras_engine.py | only the engine reads model files | hdf5 model_file
 engines/onnx/test_onnx_engine.py | a model passes through all of these | protobuf session
 engines/test_open.py | every engine keeps it | contract
