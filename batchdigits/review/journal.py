@@ -14,6 +14,7 @@ from batchdigits.files.digest import digest_bytes
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.review.document import PLANTED, Review
+from batchdigits.text import listing
 
 logger = logging.getLogger("batchdigits.review")
 
@@ -142,7 +143,7 @@ def _problem(event: Mapping[str, Any], cell: object, review: Review) -> str:
         return f"the review has no cell {cell!r}"
     if value_of(event, review) is None:
         label = event.get("label", event.get("mark"))
-        return f"label {label!r} is unknown, the bundle has {', '.join(review.labels)}"
+        return f"label {label!r} is unknown, expected {listing(map(repr, review.labels))}"
     return ""
 
 

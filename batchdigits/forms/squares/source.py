@@ -31,8 +31,8 @@ from batchdigits.forms.squares.text import SquareText
 from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing
 
-ROW = pa.field("row", pa.int64())
-"""The number of the row in its file, from 1."""
+ROW = pa.field("file_row", pa.int64())
+"""The number of the row in its file, from 1; predict reserves the name `row`."""
 
 NPY = ".npy"
 _NPY_MAGIC = b"\x93NUMPY"
@@ -50,7 +50,7 @@ def is_of_squares(argument: str) -> bool:
 
 
 class SquareFile:
-    """The rows of one file, each a square picture; the other columns pass through after `row`."""
+    """The rows of one file, each a square picture; other columns pass through after `file_row`."""
 
     files = 1
     total: int | None = None
@@ -131,7 +131,7 @@ class JudgeSquares:
             except PictureError as error:
                 refused.append((int(block.rows[i]), error.reason, error.detail))
         rejects = [
-            {"file": self.file, "row": row, "reason": reason, "detail": detail}
+            {"file": self.file, ROW.name: row, "reason": reason, "detail": detail}
             for row, reason, detail in sorted(refused)
         ]
         return Judged(self._rows(block, crops, kept), rejects, [])

@@ -39,6 +39,7 @@ class SquareText:
             )
         self._first_line = first
         if options.header:
+            _refuse_data(cells, name)
             self.columns = find_squares(cells, (), options.pixels, name)
             names = cells
         else:
@@ -153,6 +154,15 @@ def _judged(cells: Sequence[str]) -> np.ndarray | tuple[str, str]:
             return reason, f"pixel {place + 1} is {cell!r}"
         values.append(value)
     return np.array(values)
+
+
+def _refuse_data(cells: Sequence[str], name: str) -> None:
+    """Refuse a first line of numbers of which some are equal: it is data, for names are not."""
+    if len(set(cells)) < len(cells) and isinstance(_judged(cells), np.ndarray):
+        raise UnusableInputError(
+            f"{name}: its first line is all numbers, expected a header; if the file has none, use "
+            "--no-header"
+        )
 
 
 def _unnamed(count: int, spec: str | None, name: str) -> tuple[SquareColumns, list[str]]:

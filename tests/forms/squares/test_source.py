@@ -17,6 +17,7 @@ from batchdigits.forms.__main__ import main
 from batchdigits.forms.crop_source import Judged
 from batchdigits.forms.squares.block import SquareOptions
 from batchdigits.forms.squares.source import SquareFile
+from batchdigits.predict import main as predict
 
 COUNT = 12
 NAMES = [f"pixel{i}" for i in range(784)]
@@ -88,7 +89,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, expected: list[list[in
     for name, options in cases.items():
         table, rejects = read(tmp_path / name, **options)
         assert (pixels_of(table), rejects) == (expected, []), name
-        assert table["row"].to_pylist() == list(range(1, COUNT + 1))
+        assert table["file_row"].to_pylist() == list(range(1, COUNT + 1))
         assert set(table["file"].to_pylist()) == {str(tmp_path / name)}
 
 
@@ -100,7 +101,7 @@ def test_other_columns_pass_through(tmp_path: Path) -> None:
         tmp_path / "m.parquet",
     )
     table, _ = read(tmp_path / "m.parquet")
-    assert table.column_names[:4] == ["file", "row", "label", "when"]
+    assert table.column_names[:4] == ["file", "file_row", "label", "when"]
     assert table["label"].to_pylist() == LABELS
     text, _ = read(write_csv(tmp_path / "m.csv", csv_rows()))
     assert text["label"].to_pylist() == list(map(str, LABELS))
@@ -156,10 +157,10 @@ def test_a_bad_line_is_a_reject_with_its_row_and_reason(tmp_path: Path) -> None:
     path.write_bytes(data)
     source = SquareFile(str(path), SquareOptions(), light_ink=True)
     judged = [source.judge(block) for block in source.blocks()]
-    found = {reject["row"]: reject["reason"] for part in judged for reject in part.rejects}
+    found = {reject["file_row"]: reject["reason"] for part in judged for reject in part.rejects}
     wanted = {2 * (i + 1): reason for i, reason in enumerate(LINES)}
     assert found == wanted | {20: "bad-encoding", 21: "bad-encoding"}
-    kept = [row for part in judged for row in part.rows["row"].to_pylist()]
+    kept = [row for part in judged for row in part.rows["file_row"].to_pylist()]
     assert kept == list(range(1, 20, 2))
 
 
@@ -169,7 +170,7 @@ def test_what_numpy_takes_for_a_number_is_judged_as_predict_does(
 ) -> None:
     path = write_csv(tmp_path / "m.csv", [CELLS, [*CELLS[:-1], value]])
     _, rejects = read(path)
-    assert [reject["row"] for reject in rejects] == [2]
+    assert [reject["file_row"] for reject in rejects] == [2]
 
 
 def test_bad_rows_of_parquet_are_rejects(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_bad_rows_of_parquet_are_rejects(tmp_path: Path) -> None:
     lists[6] = [*lists[6][:-1], -3]
     pq.write_table(pa.table({"pixels": lists}), tmp_path / "m.parquet")
     table, rejects = read(tmp_path / "m.parquet")
-    assert [(reject["row"], reject["reason"]) for reject in rejects] == [
+    assert [(reject["file_row"], reject["reason"]) for reject in rejects] == [
         (3, "wrong-length"),
         (5, "wrong-length"),
         (6, "not-finite"),
@@ -243,12 +244,33 @@ def test_the_command_makes_rows_of_a_file(
     assert main(arguments) == 3
     assert "1 of 13 crops were rejected (1 too-few-cells)" in capsys.readouterr().err
     assert pixels_of(pq.read_table(output)) == expected
-    assert pq.read_table(tmp_path / "rows.forms.rejects.parquet")["row"].to_pylist() == [13]
+    assert pq.read_table(tmp_path / "rows.forms.rejects.parquet")["file_row"].to_pylist() == [13]
     assert main(arguments) == 3
     assert '"unchanged"' in capsys.readouterr().out
     assert main([*arguments, "--delimiter", ";"]) == 65
     assert main(["cells", str(path), str(tmp_path), "--output", str(output)]) == 2
     assert "is a file of rows, and 2 inputs are named" in capsys.readouterr().err
+
+
+def test_predict_takes_the_rows_of_a_file_as_they_are(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", csv_rows())
+    rows = tmp_path / "rows.parquet"
+    assert main(["cells", str(path), "--output", str(rows), "--workers", "1"]) == 0
+    assert predict([str(rows)]) == 0
+    predictions = pq.read_table(tmp_path / "rows.predictions.parquet")
+    assert predictions["file_row"].to_pylist() == list(range(1, COUNT + 1))
+
+
+def test_a_first_line_of_numbers_is_no_header(tmp_path: Path) -> None:
+    bare = write_csv(tmp_path / "m.csv", csv_rows(), header=False)
+    with pytest.raises(UnusableInputError, match="all numbers, expected a header; .*--no-header"):
+        read(bare)
+    numbered = tmp_path / "numbered.csv"
+    lines = [["label", *range(784)], *csv_rows()]
+    numbered.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    assert read(numbered)[0]["label"].to_pylist() == list(map(str, LABELS))
+    numbered.write_text("\n".join(line.split(",", 1)[1] for line in numbered.read_text().split()))
+    assert read(numbered)[0].num_rows == COUNT
 
 
 def test_a_file_that_is_absent_is_no_input(tmp_path: Path) -> None:
