@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from batchdigits.cli.interrupts import raise_if_interrupted
 from batchdigits.clock import utc_text
 from batchdigits.errors import (
     IOFailedError,
@@ -190,6 +191,13 @@ class ReviewServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://{ADDRESS}:{self.port}/?token={self.token}"
+
+    def service_actions(self) -> None:
+        """Raise InterruptedRunError for a signal whose exception was lost.
+
+        The library catches every exception of accepting a request, that of a signal among them.
+        """
+        raise_if_interrupted()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # as inherited
         """Keep quiet about a browser that went away in the middle of a request."""

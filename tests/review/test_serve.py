@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import os
+import signal
 import socket
 import struct
 import threading
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 from reviews import AT, Pen, cell, review_of
 
-from batchdigits.errors import OutputError, UnusableInputError, UsageError
+from batchdigits.cli.interrupts import signals_caught
+from batchdigits.errors import InterruptedRunError, OutputError, UnusableInputError, UsageError
 from batchdigits.review.document import PLANTED, Review
 from batchdigits.review.journal import read_journal
 from batchdigits.review.page import build_page
@@ -138,6 +140,28 @@ def test_a_browser_that_goes_away_in_the_middle_leaves_no_trace_and_the_server_g
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     assert served.post(event(1))[0] == 200
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_signal_that_comes_while_a_request_is_accepted_still_ends_the_server(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's server catches every exception there."""
+    review = Review.read(folder)
+    journal = JournalFile(journal_path(folder, "ana"), review, "ana")
+    server = ReviewServer(folder, review, journal, None)
+
+    def interrupted(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(server, "process_request", interrupted)
+    caller = socket.create_connection(("127.0.0.1", server.port))
+    with signals_caught(), pytest.raises(InterruptedRunError):
+        server.serve_forever(0.01)
+    with signals_caught():
+        pass  # which forgets the signal, for the tests after this one
+    caller.close()
+    server.server_close()
+    journal.close()
 
 
 def test_a_huge_body_is_refused_before_it_is_read(served: Served) -> None:
