@@ -115,8 +115,8 @@ def register(
     if thorough and best.score <= GOOD:
         best = _shifted(dark, form, best)
     if thorough and best.score <= GOOD:
-        leaning = _leaning(_flat(dark, form, scale), form)
-        best = max(best, _best(dark, form, leaning, shifted=True), key=_score)
+        for flat in _flat(dark, form, scale):
+            best = max(best, _best(dark, form, _leaning(flat, form), shifted=True), key=_score)
     return replace(best, print=_printed(dark, form, best.matrix))
 
 
@@ -137,22 +137,32 @@ def _guesses(
         w, h = form.width, form.height
         sheet = from_corners(np.array([[0.0, 0], [w, 0], [w, h], [0, h]]), corners)
         yield [sheet, *_leaning([sheet], form)]
-    flat = _flat(dark, form, scale)
-    yield flat[:1]  # nearly always right
-    yield flat[1:]
+    first, *others = _flat(dark, form, scale)
+    yield first[:1]  # nearly always right
+    yield first[1:]
+    yield from others
 
 
-def _flat(dark: Grey, form: Form, scale: float | None) -> list[Matrix]:
-    """Return the form as a scanner sees it: turned by the skew of the page, in several sizes."""
+def _flat(dark: Grey, form: Form, scale: float | None) -> list[list[Matrix]]:
+    """Return the form as a scanner sees it, turned by the skew of the page: guesses by size.
+
+    What a file tells of its resolution is often wrong, and the page is often not all of the glass.
+    """
     height, width = dark.shape
     skew = skew_of(reduced(dark, max(1, round(max(dark.shape) / 800))))
-    sizes = [*([scale] if scale else []), height / form.height, width / form.width]
-    scales: list[float] = []
-    for each in (size * part for size in sizes for part in _SCALES):
-        if all(abs(each / other - 1) > 0.01 for other in scales):
-            scales.append(each)
     middles = np.array([form.width / 2, form.height / 2]), np.array([width / 2, height / 2])
-    return [similarity(each, skew, *middles) for each in scales]
+    scales: list[float] = []
+    result = []
+    for size in [*([scale] if scale else []), height / form.height, width / form.width]:
+        new = [
+            size * part
+            for part in _SCALES
+            if all(abs(size * part / other - 1) > 0.01 for other in scales)
+        ]
+        scales += new
+        if new:
+            result.append([similarity(each, skew, *middles) for each in new])
+    return result
 
 
 def _leaning(guesses: list[Matrix], form: Form) -> list[Matrix]:

@@ -73,6 +73,12 @@ def test_half_the_resolution_is_told_by_the_size() -> None:
     assert error(find(page), np.diag([0.5, 0.5, 1])) < 1
 
 
+@pytest.mark.parametrize("told", [0.36, 1.0, 3.0])
+def test_a_resolution_that_is_not_true_does_no_harm(told: float) -> None:
+    page = np.asarray(Image.fromarray(draw_form(ANSWERS)).resize((WIDTH // 2, HEIGHT // 2)))
+    assert error(find(page, scale=told), np.diag([0.5, 0.5, 1])) < 1
+
+
 def test_a_page_on_a_larger_glass_needs_its_resolution() -> None:
     page = np.full((HEIGHT + 700, WIDTH + 900), 255, np.uint8)
     page[100 : 100 + HEIGHT, 80 : 80 + WIDTH] = draw_form(ANSWERS)
