@@ -167,17 +167,17 @@ def _joined(pieces: Sequence[_Piece], came: NDArray[np.int64], count: int) -> li
 def _apart(one: _Piece, other: _Piece) -> float:
     """Return what it costs to let two neighbours be of two characters."""
     if one.part == other.part:
-        return 0.35 + 0.65 * other.cut
+        return 0.3 + 0.75 * other.cut
     overlap = min(one.right, other.right) - max(one.left, other.left)
-    return 0.8 * max(0.0, overlap / min(one.right - one.left, other.right - other.left) - 0.2)
+    return 0.6 * max(0.0, overlap / min(one.right - one.left, other.right - other.left) - 0.2)
 
 
 def _odd(pieces: Sequence[_Piece], hand: Hand) -> float:
     """Return what it costs to let pieces be one character: its gaps, its width, its height."""
     wide = (max(p.right for p in pieces) - min(p.left for p in pieces)) / hand.width
     high = (max(p.bottom for p in pieces) - min(p.top for p in pieces)) / hand.height
-    cost = 2.0 * max(0.0, wide - 1.35) ** 2 + max(0.0, wide - 1.7)
-    cost += 5.0 * max(0.0, LOW + 0.05 - high) + max(0.0, high - 1.6)
+    cost = 2.5 * max(0.0, wide - 1.1) ** 2 + 0.9 * max(0.0, wide - 1.7)
+    cost += 4.0 * max(0.0, LOW + 0.05 - high) + max(0.0, high - 1.6)
     cost += 0.3 * (len({piece.part for piece in pieces}) - 1)
     reach = min(piece.left for piece in pieces)
     for piece in sorted(pieces, key=lambda piece: piece.left):

@@ -14,8 +14,8 @@ from batchdigits.forms.cutting.hand import Hand
 ASIDE = 0.06
 """The cost of a step aside, in widths of a stroke."""
 
-MOST = 10
-"""The most seams through a part."""
+PER_CHARACTER = 5
+"""The most seams for each width of a character that a part has."""
 
 DEAREST = 3.5
 """The most ink that a seam crosses, in widths of a stroke."""
@@ -51,9 +51,10 @@ def seams_of(picture: Ink, hand: Hand) -> list[Seam]:
     up, from_below = _walk(price[::-1])
     row = height // 2
     cost = (down + up[::-1] - price)[row]
+    most = round(PER_CHARACTER * (1 + width / hand.width))
     columns: list[int] = []
     for column in np.argsort(cost, kind="stable").tolist():
-        if cost[column] > DEAREST or len(columns) == MOST:
+        if cost[column] > DEAREST or len(columns) == most:
             break
         if not least <= column <= width - least:
             continue
