@@ -170,12 +170,14 @@ def blank_cell(box: Box, position: int) -> Cell:
 
 
 def _drawn(grey: Grey, ink: NDArray[np.bool_], top: int, left: int) -> Grey:
-    """Return a character black on white with a margin, its edges as soft as the page's."""
+    """Return a character on white with a margin, its edges soft: what is darker than 128 is ink."""
     margin = 3
     padded = np.pad(ink, margin)
     near = padded.copy()
     for axis in (0, 1):
         near |= np.roll(near, 1, axis) | np.roll(near, -1, axis)
     source = np.pad(grey, margin)[top : top + padded.shape[0], left : left + padded.shape[1]]
-    result: Grey = np.where(near, 255 - source, np.uint8(255)).astype(np.uint8)
+    light = np.uint8(255) - source
+    result: Grey = np.where(padded, np.minimum(light, 127), np.maximum(light, 128))
+    result = np.where(near, result, np.uint8(255))
     return result

@@ -17,7 +17,6 @@ from batchdigits.forms.registration.register import Registration
 from batchdigits.forms.registration.sampling import Grey, bilinear, mapped
 from batchdigits.forms.registration.segments import CLEAR, measure
 
-
 THINNER = 1.35
 """Times Otsu's threshold, from which on a pixel is ink: scanners make strokes fatter."""
 
@@ -58,10 +57,11 @@ def picture_of(
 
 def _smooth(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the picture without the steps of its pixels: weights 1, 2, 1 along both axes."""
+    smooth: NDArray[np.float32] = picture.astype(np.float32)
     for axis in (0, 1):
-        before, after = np.roll(picture, 1, axis), np.roll(picture, -1, axis)
-        picture = (before + 2 * picture + after) / 4
-    return picture
+        around = np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)
+        smooth = ((around + 2 * smooth) / 4).astype(np.float32)
+    return smooth
 
 
 def _offsets(
