@@ -10,7 +10,7 @@ from batchdigits.forms.crop import MOST_SIDE, read_crop
 from batchdigits.forms.pictures import PictureError
 
 RNG = np.random.default_rng(5)
-NUMBERS = range(0, 300, 3)
+NUMBERS = range(0, 300, 6)
 
 
 def shaded(picture: np.ndarray, noise: float = 5) -> np.ndarray:
@@ -35,20 +35,20 @@ CHANGES = {
     "light and shaded": lambda p: 255 - shaded(p),
     "28 pixels": lambda p: resized(p, 28),
     "20 pixels": lambda p: resized(p, 20),
-    "900 pixels": lambda p: resized(p, 900),
+    "700 pixels": lambda p: resized(p, 700),
     "with dust": lambda p: np.where(RNG.random(p.shape) < 0.002, np.uint8(0), p),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_digit_is_read_however_its_crop_was_made(change: str) -> None:
-    """The packaged bundle reads 98 of 100 digits that are redrawn from its own training rows."""
+    """The packaged bundle reads 49 of 50 digits that are redrawn from its own training rows."""
     crops = [read_crop(CHANGES[change](crop(number))) for number in NUMBERS]
     assert not any(made.blank for made in crops)
     rows = np.array([made.pixels for made in crops])
     predicted = batchdigits.open_bundle().predict(rows)["prediction"].to_pylist()
     right = sum(p == label(number) for p, number in zip(predicted, NUMBERS, strict=True))
-    assert right >= 98
+    assert right >= 49
 
 
 BLANK = {
