@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
@@ -85,7 +85,9 @@ def session(folder: Path, tmp_path: Path) -> Path:
 
 
 class Server:
-    """`review serve` in a process of its own."""
+    """`review serve` in a process of its own, which the end of its test ends at the latest."""
+
+    started: ClassVar[list[subprocess.Popen[str]]] = []
 
     def __init__(self, folder: Path, reviewer: str = "ana") -> None:
         command = [sys.executable, "-m", "batchdigits.review", "serve", str(folder / "review")]
@@ -96,12 +98,20 @@ class Server:
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
+        self.started.append(self.process)
         assert self.process.stdout
         self.url = self.process.stdout.readline().strip()
 
     def kill(self, how: int = signal.SIGKILL) -> int:
         self.process.send_signal(how)
         return self.process.wait(20)
+
+
+@pytest.fixture(autouse=True)
+def _no_server_is_left() -> Iterator[None]:
+    yield
+    while Server.started:
+        Server.started.pop().kill()
 
 
 class Reviewer:
