@@ -67,7 +67,7 @@ _FOREIGN = {
     b"<html": ("a web page", "fetch the data themselves"),
     b"version ": ("a pointer of Git LFS", "fetch the file with git lfs pull"),
     b"PARE": ("an encrypted Parquet file", "write it without encryption"),
-    b"PK\x03\x04": ("a ZIP archive or an Excel workbook", _CONVERT),
+    b"PK\x03\x04": ("a ZIP archive or an Excel workbook", f"{_CONVERT}, or {_PICTURE}"),
     b"BZh": ("bzip2 data", _CONVERT),
     b"\xfd7zXZ\x00": ("xz data", _CONVERT),
     b"ARROW1": ("an Arrow IPC (Feather) file", _CONVERT),

@@ -149,7 +149,7 @@ def describe_certificate(receipt: ReviewedReceipt) -> str:
         "still wrong"
     )
     if rows is None:
-        return text
+        return f"{text}; nothing bounds the errors among the {facts['accepted']} accepted rows"
     share = 100 * facts["accepted_error_at_most"]
     return f"{text}, and at most {rows} of {facts['accepted']} accepted rows ({share:.2g} %)"
 

@@ -81,7 +81,11 @@ def test_content_that_fits_its_name_passes(tmp_path: Path, name: str, content: b
         ("a.csv", CSV.decode().encode("utf-16-le"), "looks like UTF-16 text"),
         ("a.csv", CSV.decode().encode("utf-16-be"), "looks like UTF-16 text"),
         ("a.parquet", b"PARE" + bytes(20), "is an encrypted Parquet file"),
-        ("a.csv", b"PK\x03\x04....", "is a ZIP archive or an Excel workbook; make it CSV"),
+        (
+            "a.csv",
+            b"PK\x03\x04....",
+            "is a ZIP archive or an Excel workbook; make it CSV or Parquet, or make rows of ",
+        ),
         (
             "a.csv",
             b"\x89PNG\r\n\x1a\n",

@@ -147,6 +147,16 @@ def test_the_receipt_names_everything_and_verifies(
     ]  # fmt: skip
 
 
+def test_it_says_that_a_reviewer_who_caught_nothing_bounds_nothing(folder: Path, run: Run) -> None:
+    pen = Pen(Review.read(folder / "review"))
+    pen.confirm(list(range(len(pen.review.cells))))
+    _, output, _ = run("apply", pen.write(folder / "review"))
+    predictions = pq.read_table(folder / "forms.predictions.parquet")
+    accepted = predictions["decision"].to_pylist().count("accept")
+    assert "; 0 of " in output
+    assert f"nothing bounds the errors among the {accepted} accepted rows" in output
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [
