@@ -178,6 +178,6 @@ def _drawn(grey: Grey, ink: NDArray[np.bool_], top: int, left: int) -> Grey:
         near |= np.roll(near, 1, axis) | np.roll(near, -1, axis)
     source = np.pad(grey, margin)[top : top + padded.shape[0], left : left + padded.shape[1]]
     light = np.uint8(255) - source
-    result: Grey = np.where(padded, np.minimum(light, 127), np.maximum(light, 128))
-    result = np.where(near, result, np.uint8(255))
+    shown = np.where(padded, np.minimum(light, 127), np.maximum(light, 128))
+    result: Grey = np.where(near, shown, np.uint8(255))
     return result
