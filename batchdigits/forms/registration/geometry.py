@@ -16,7 +16,8 @@ Points = NDArray[np.float64]
 def apply(matrix: Matrix, points: Points) -> Points:
     """Return the points on the page, float64 (n, 2)."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
-    result: Points = mapped[:, :2] / mapped[:, 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):  # a wild guess may see the horizon
+        result: Points = mapped[:, :2] / mapped[:, 2:]
     return result
 
 

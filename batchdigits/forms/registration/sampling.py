@@ -45,23 +45,30 @@ def mapped(matrix: Matrix, xs: Places, ys: Places) -> tuple[Places, Places]:
     """Return x and y on a page of the points that `xs`, a row, and `ys`, a column, make."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     depth = g * xs + h * ys + i
-    return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
+    with np.errstate(divide="ignore", invalid="ignore"):  # a wild guess may see the horizon
+        return (a * xs + b * ys + c) / depth, (d * xs + e * ys + f) / depth
 
 
 def nearest(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> Grey:
     """Return the pixels at points of the page; 0 outside of it. The shape is that of `x`."""
     height, width = page.shape
-    columns, rows = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+    columns, rows = _whole(np.floor(x)), _whole(np.floor(y))
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     places = np.where(inside, rows * width + columns, 0)
     return np.where(inside, page.reshape(-1)[places], np.uint8(0))
 
 
+def _whole(places: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Return places as whole numbers; -1, which is outside, for those at the horizon."""
+    finite = np.where(np.abs(places) < 1e9, places, -1)
+    return finite.astype(np.int32)
+
+
 def bilinear(page: Grey, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the darkness between pixels, float32 of the shape of `x`; the edge goes on outside."""
     height, width = page.shape
-    x = np.clip(x - 0.5, 0, width - 1.001).astype(np.float32)
-    y = np.clip(y - 0.5, 0, height - 1.001).astype(np.float32)
+    x = np.clip(np.nan_to_num(x) - 0.5, 0, width - 1.001).astype(np.float32)
+    y = np.clip(np.nan_to_num(y) - 0.5, 0, height - 1.001).astype(np.float32)
     columns, rows = x.astype(np.int32), y.astype(np.int32)
     right, down = x - columns, y - rows
     flat, first = page.reshape(-1), rows * width + columns

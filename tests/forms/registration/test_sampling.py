@@ -1,5 +1,7 @@
 """Pixels of a page at places of the form."""
 
+import warnings
+
 import numpy as np
 
 from batchdigits.forms.registration.sampling import Grid, bilinear, nearest, reduced
@@ -23,3 +25,12 @@ def test_outside_of_the_page_there_is_paper() -> None:
 
 def test_reduced_blocks_are_means_and_a_rest_is_dropped() -> None:
     assert reduced(PAGE, 2).tolist() == [[25, 45]]
+
+
+def test_a_guess_that_sees_the_horizon_is_outside_without_a_warning() -> None:
+    horizon = np.array([[1.0, 0, 0], [0, 1, 0], [0, 1, -1.5]])  # the middle row has depth 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x, y = Grid(0, 0, 4, 3).on(horizon)
+        assert nearest(PAGE, x, y)[1].tolist() == [0, 0, 0, 0]
+        assert np.isfinite(bilinear(PAGE, x, y)).all()
