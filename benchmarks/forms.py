@@ -36,7 +36,7 @@ from batchdigits.api import Bundle, open_bundle
 from batchdigits.errors import BatchdigitsWarning
 from batchdigits.forms.pages.page import KnownForm, PageResult, read_page
 from batchdigits.forms.registration.sampling import Brightness
-from batchdigits.forms.template import Field, Template
+from batchdigits.rows.template import Field, Template
 
 MOST_EDITS = 35
 MOST_LOST = 0.013

@@ -41,7 +41,7 @@ INNER_FLOORS = {
         {"inputs", "places"},
     ],
     "rows": [
-        {"arrow", "naming", "rejects"},
+        {"arrow", "naming", "rejects", "template"},
         {"pixels"},
         {"options"},
         {"contract"},

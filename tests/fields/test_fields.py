@@ -326,10 +326,10 @@ def test_a_template_gives_the_length_of_each_field(tmp_path: Path) -> None:
     path = tmp_path / "named.parquet"
     pq.write_table(table, path)
     fields = [
-        {"name": "zip", "box": [0, 0, 9, 9], "digits": 3},
-        {"name": "id", "box": [0, 0, 9, 9], "digits_at_most": 4},
+        {"name": "zip", "box": [0, 0, 90, 40], "digits": 3},
+        {"name": "id", "box": [0, 50, 90, 90], "digits_at_most": 4},
     ]
-    page = {"width": 99, "height": 99, "dpi": 300}
+    page = {"width": 100, "height": 100, "dpi": 300}
     template = tmp_path / "form.json"
     template.write_text(json.dumps({"format": 1, "page": page, "fields": fields}))
     output = tmp_path / "fields.parquet"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from batchdigits.forms.template import Box, Field, Template
+from batchdigits.rows.template import Box, Field, Template
 
 WIDTH, HEIGHT, DPI = 1200, 800, 200
 

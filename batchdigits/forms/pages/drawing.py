@@ -13,7 +13,7 @@ from batchdigits.forms.pages.page import FieldResult, KnownForm, PageResult
 from batchdigits.forms.pictures import pillow
 from batchdigits.forms.registration.geometry import Matrix, apply
 from batchdigits.forms.registration.sampling import Brightness
-from batchdigits.forms.template import Box, Template
+from batchdigits.rows.template import Box, Template
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ from batchdigits.forms.cutting.hand import Hand
 from batchdigits.forms.cutting.parts import DUST, Part
 from batchdigits.forms.pages.field_picture import FieldPicture
 from batchdigits.forms.pages.printed import PrintedField
-from batchdigits.forms.template import Box
+from batchdigits.rows.template import Box
 
 FIELD_REASONS: dict[str, str] = {
     "no-box": "the printed box of the field is not where the form has it",

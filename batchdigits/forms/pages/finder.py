@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.components import label_pieces
 from batchdigits.forms.pages.lines import intervals
-from batchdigits.forms.template import Box, Field
+from batchdigits.rows.template import Box, Field
 
 _LINE = 0.13  # inches: a shorter run of ink is no line
 _LEAST, _MOST = 0.12, 0.9  # inches that a box is high; it is as wide at least

@@ -13,7 +13,7 @@ from batchdigits.forms.pages.documents import count_pages, read_scan
 from batchdigits.forms.pages.page import KnownForm
 from batchdigits.forms.pictures import Picture, PictureError
 from batchdigits.forms.registration.sampling import Brightness
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 _JSON = ".json"
 

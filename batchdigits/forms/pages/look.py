@@ -23,7 +23,7 @@ from batchdigits.forms.registration.ink import darkness, threshold
 from batchdigits.forms.registration.register import register
 from batchdigits.forms.registration.sampling import reduced
 from batchdigits.forms.registration.skew import skew_of
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 DEFAULT_DPI = 300
 

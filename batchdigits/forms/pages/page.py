@@ -18,7 +18,7 @@ from batchdigits.forms.registration.geometry import resolution
 from batchdigits.forms.registration.ink import darkness, threshold
 from batchdigits.forms.registration.register import Registration, register
 from batchdigits.forms.registration.sampling import Brightness, Grey
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 PAGE_REASONS: dict[str, str] = {
     "encrypted": "the PDF is encrypted",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batchdigits.bitmaps.recipe import Ink
 from batchdigits.forms.pages.lines import PrintedLine, intervals, wipe
 from batchdigits.forms.registration.sampling import Grey, Grid, bilinear
-from batchdigits.forms.template import Box, Field, Template
+from batchdigits.rows.template import Box, Field, Template
 
 DPI = 300
 """Pixels to an inch of the pictures of fields, whatever the form and the page have."""

@@ -40,8 +40,8 @@ from batchdigits.forms.publish import (
     receipt_of,
     refuse_foreign,
 )
-from batchdigits.forms.template import Template
 from batchdigits.forms.workers import in_processes
+from batchdigits.rows.template import Template
 from batchdigits.scoring.options import Limit
 from batchdigits.text import count_of
 

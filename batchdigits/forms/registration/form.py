@@ -16,7 +16,7 @@ from batchdigits.forms.registration.patches import (
 )
 from batchdigits.forms.registration.sampling import Grey, Grid, nearest, reduced
 from batchdigits.forms.registration.segments import CLEAR, Segments, measure, segments_of
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 COARSE = 16
 """Pixels of the form along the side of a pixel of the small pictures."""

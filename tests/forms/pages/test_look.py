@@ -12,7 +12,7 @@ from drawn_form import ANSWERS, DPI, FIELDS, as_pdf, draw_form, save, turned, wa
 from PIL import Image
 
 from batchdigits.forms.__main__ import main
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from batchdigits.forms.pages.page import PAGE_REASONS, KnownForm, PageResult, read_page
 from batchdigits.forms.pictures import PictureError
-from batchdigits.forms.template import Field, Template
+from batchdigits.rows.template import Field, Template
 
 
 @cache

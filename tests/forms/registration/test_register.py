@@ -133,7 +133,7 @@ def test_real_pages_register_in_any_position(name: str) -> None:
     """The pages of NIST, as they are and turned, shifted and scaled: all lines are found."""
     import json
 
-    from batchdigits.forms.template import Field, Template
+    from batchdigits.rows.template import Field, Template
 
     folder = shared_data() / "forms"
     fields = json.loads((folder / "fields.json").read_text())

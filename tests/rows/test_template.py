@@ -10,7 +10,7 @@ import pytest
 from drawn_form import DPI, HEIGHT, MARKS, WIDTH, template, write_template
 
 from batchdigits.errors import NoInputError, UnusableInputError
-from batchdigits.forms.template import Template
+from batchdigits.rows.template import Template
 
 
 def test_a_template_that_was_written_is_read_back(tmp_path: Path) -> None:
