@@ -50,7 +50,8 @@ def predict(
     """Score a file and return exit code, error and summary."""
 
     def run(path: Path, *flags: str) -> tuple[int, str, dict[str, object]]:
-        code = main([str(path), "--output", str(tmp_path / "out") + "/", *flags])
+        output = [] if "--output" in flags else ["--output", f"{tmp_path}/out/"]
+        code = main([str(path), *output, *flags])
         ran = capfd.readouterr()
         return code, ran.err.strip(), json.loads(ran.out)
 
