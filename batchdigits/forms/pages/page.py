@@ -15,7 +15,7 @@ from batchdigits.forms.pages.printed import PrintedField, printed_fields
 from batchdigits.forms.pictures import PictureError
 from batchdigits.forms.registration.form import Form
 from batchdigits.forms.registration.geometry import resolution
-from batchdigits.forms.registration.ink import darkness, threshold
+from batchdigits.forms.registration.ink import darkness, strengthened, threshold
 from batchdigits.forms.registration.register import Registration, register
 from batchdigits.forms.registration.sampling import Brightness, Grey
 from batchdigits.rows.template import Template
@@ -46,6 +46,7 @@ LEAST_DPI = 100
 """The least pixels to an inch of the form on the page."""
 
 _BLANK = 0.0005  # of a page's pixels are ink, at most
+_LEAST_SIDE = 100  # pixels
 _BLACK = 0.6  # of a page's pixels are ink, at least
 
 
@@ -98,7 +99,8 @@ def read_page(page: Brightness, forms: Sequence[KnownForm], dpi: float | None) -
 
     Raises PictureError with a reason of PAGE_REASONS.
     """
-    dark = darkness(page)
+    _refuse_tiny(page)
+    dark = strengthened(darkness(page))
     level = threshold(dark)
     _refuse_extremes(dark, level)
     known, found = _register(page, dark, forms, dpi, thorough=False)
@@ -138,6 +140,12 @@ def _register(
 
 def _is_sure(found: Registration) -> bool:
     return found.score >= SURE and (found.print is None or found.print >= STRANGE)
+
+
+def _refuse_tiny(page: Brightness) -> None:
+    if min(page.shape) < _LEAST_SIDE:
+        height, width = page.shape
+        raise PictureError("low-resolution", f"has {width}x{height} pixels; scan the whole page")
 
 
 def _refuse_extremes(dark: Grey, level: int) -> None:

@@ -13,6 +13,9 @@ from batchdigits.forms.registration.sampling import Brightness, Grey, reduced
 BLOCK = 8
 """Side of the blocks of which the paper's brightness is taken, in pixels of the reduced page."""
 
+_FAINT, _PEN = 180, 225  # mean darkness of ink that is made stronger, and that it gets
+_FEWEST, _MOST = 0.0005, 0.4  # of a page's pixels that are ink
+
 
 def darkness(page: Brightness) -> Grey:
     """Return how dark each pixel is beside its paper, uint8 (height, width): 0 paper, 255 black.
@@ -78,6 +81,20 @@ def _between(
     at = np.clip((places + 0.5) / step - 0.5, 0, size - 1)
     first = at.astype(np.int64)
     return first, (at - first).astype(np.float32), (first < size - 1).astype(np.int64)
+
+
+def strengthened(dark: Grey) -> Grey:
+    """Return the darkness with faint ink, such as a pencil's, as dark as a pen's."""
+    some = dark[::4, ::4]
+    ink = some >= threshold(some, least=12)
+    if not _FEWEST < ink.mean() < _MOST:
+        return dark
+    strength, paper = float(some[ink].mean()), some[~ink]
+    if strength >= _FAINT or strength - paper.mean() < max(25.0, 5 * float(paper.std())):
+        return dark
+    levels = np.clip(np.arange(256) * (_PEN / strength), 0, 255).astype(np.uint8)
+    stronger: Grey = levels[dark]
+    return stronger
 
 
 def threshold(dark: Grey, least: int = 40) -> int:

@@ -56,10 +56,11 @@ def test_every_field_is_cut_into_its_digits(blank: bool) -> None:
         warped(draw_form(ANSWERS), turned(3, 1.03, (30, -20))),
         warped(draw_form(ANSWERS), turned(-3, 0.97, (-30, 20))),
         shaded(draw_form(ANSWERS)),
+        np.where(draw_form(ANSWERS) < 128, 170, 225).astype(np.uint8),
         draw_form(ANSWERS) > 127,
         np.asarray(Image.fromarray(draw_form(ANSWERS)).resize((WIDTH * 2 // 3, HEIGHT * 2 // 3))),
     ],
-    ids=["turned", "turned the other way", "shaded", "two values", "133 dpi"],
+    ids=["turned", "turned the other way", "shaded", "pencil", "two values", "133 dpi"],
 )
 def test_degraded_pages_are_cut_into_the_same_digits(page: np.ndarray) -> None:
     assert counts(read(page)) == WHOLE
@@ -160,11 +161,13 @@ REFUSED = {
     "other-form": [np.random.default_rng(1).integers(0, 255, PAGE.shape).astype(np.uint8)],
     "cut-off": [PAGE[:, : WIDTH - 250], PAGE[240:], PAGE[:, 200:]],
     "low-resolution": [
+        np.zeros((1, 3000), np.uint8),
+        np.full((3000, 1), 200, np.uint8),
         np.asarray(
             Image.fromarray(PAGE).resize(
                 (WIDTH * 72 // DPI, HEIGHT * 72 // DPI), Image.Resampling.BOX
             )
-        )
+        ),
     ],
 }
 
