@@ -178,7 +178,10 @@ def test_28_of_two_runs_on_one_output_one_is_told_to_try_again(job: Job, after: 
     holder = start("-", "--output", job.output, stdin=-1)
     assert holder.stdin is not None
     holder.stdin.write(csv_bytes(digit_rows(10)))
-    wait_for(job.output.with_name(f".{job.receipt.name}.lock"), holder)
+    lock = job.output.with_name(f".{job.receipt.name}.lock")
+    wait_for(lock, holder)
+    while not lock.stat().st_size and holder.poll() is None:  # its number is still to be written
+        time.sleep(0.001)
     held = standing(job)
     second = predict(*job.arguments)
     assert second.code == 75
