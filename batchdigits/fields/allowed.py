@@ -148,8 +148,10 @@ def _checker(name: str) -> Callable[[str], bool]:
 
 def _read_values(path: Path) -> list[str]:
     try:
-        if path.stat().st_size > _MAX_VALUES_BYTES:
-            raise UnusableInputError(f"{path}: larger than 256 MiB; give a shorter list of values")
+        if path.stat().st_size > _MAX_VALUES_BYTES or path.is_char_device():
+            raise UnusableInputError(
+                f"{path}: a device, or larger than 256 MiB; give a shorter list of values"
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise NoInputError(f"{path}: no such file; --values takes texts, one a line") from None

@@ -5,12 +5,15 @@ A picture that can't be used is refused alone, by a PictureError with a reason; 
 
 from __future__ import annotations
 
+import errno
 import glob
 import io
 import os
+import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ from batchdigits.errors import (
     UnusableInputError,
     missing_extra,
 )
+from batchdigits.files.plain import read_small
+from batchdigits.text import listing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -100,9 +105,10 @@ class Picture:
         try:
             if self.member is not None:
                 return _member(self.path, self.member)
-            with self.path.open("rb") as file:
-                return _limited(file, os.fstat(file.fileno()).st_size)
+            return read_small(self.path, MOST_BYTES, follow=True)
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise PictureError("too-large", f"{error.strerror}; make it smaller") from error
             raise PictureError("unreadable", f"can't be read: {error.strerror or error}") from error
 
 
@@ -202,7 +208,8 @@ def refusing_damage() -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ == "DecompressionBombError":
             raise PictureError("too-large", "has too many pixels; make it smaller") from error
-        cause = " ".join(str(error).split()) or type(error).__name__
+        text = re.sub(r" <_io\.BytesIO object at 0x[0-9a-f]+>", "", str(error))
+        cause = " ".join(text.split()) or type(error).__name__
         raise PictureError(
             "damaged", f"can't be decoded ({cause}); scan or fetch it again"
         ) from error
@@ -258,11 +265,18 @@ def _file(
 
 def _in_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     try:
+        if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
+            raise NoInputError(f"{path}: is a FIFO or a device, expected a ZIP; copy it to a file")
         with zipfile.ZipFile(path) as archive:
             members = sorted(info.filename for info in archive.infolist() if not info.is_dir())
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         cause = getattr(error, "strerror", None) or error
         raise NoInputError(f"{path}: can't be read as a ZIP: {cause}; make it again") from error
+    doubled = [name for name, count in Counter(members).items() if count > 1]
+    if doubled:  # only one of them could be read by its name
+        raise UnusableInputError(
+            f"{path}: has members twice: {listing(doubled)}; give each a name of its own"
+        )
     for member in members:
         *folders, name = member.split("/")
         if name.lower().endswith(suffixes) and all(map(_counts, (*folders, name))):

@@ -229,7 +229,14 @@ class _Work:
     def _reviewed(self, schema: pa.Schema, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
         """Yield the predictions with the decisions in them."""
         places = np.array(sorted({*self._decisions, *self._disputed}), np.int64)
-        labels = pa.array(self._opened.review.labels).cast(schema.field("prediction").type)
+        labels = pa.array(self._opened.review.labels)
+        try:
+            labels = labels.cast(schema.field("prediction").type)
+        except pa.ArrowInvalid as error:
+            raise UnusableInputError(
+                f"{self._opened.folder / DOCUMENT}: damaged: its labels are not those of the "
+                "predictions; make it again with `review make`"
+            ) from error
         start = 0
         for batch in self._file.batches(self._file.schema.names):
             first, last = np.searchsorted(places, (start, start + batch.num_rows))

@@ -196,14 +196,21 @@ class Review:
             ReviewedFile(f["path"], f["sha256"], f["rows"], f["accepted"], f["bundle"])
             for f in facts["files"]
         )
+        for file in files:
+            if type(file.path) is not str or not 0 <= _whole(file.accepted) <= _whole(file.rows):
+                raise ValueError("a file has no path or no counts")
+        labels = tuple(map(str, facts["labels"]))
         cells = tuple(map(Cell.parse, facts["cells"]))
         for cell in cells:
-            if not (0 <= cell.file < len(files) and 0 <= cell.place < files[cell.file].rows):
+            inside = 0 <= _whole(cell.file) < len(files)
+            if not (inside and 0 <= _whole(cell.place) < files[cell.file].rows):
                 raise ValueError("a cell is outside its file")
             if cell.kind not in KINDS:
                 raise ValueError("a cell is of an unknown kind")
+            if not all(0 <= _whole(c) < len(labels) for c in (cell.shown, cell.read, *cell.others)):
+                raise ValueError("a cell has a class that the bundle has not")
         return cls(
-            labels=tuple(map(str, facts["labels"])),
+            labels=labels,
             files=files,
             cells=cells,
             options=facts["options"],
@@ -213,6 +220,12 @@ class Review:
             ),
             digest=digest,
         )
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError("expected a whole number")
+    return value
 
 
 def encode_pixels(pixels: NDArray[Any]) -> str:

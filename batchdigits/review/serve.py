@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import secrets
+import stat
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,6 +32,7 @@ from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.review.document import PAGE, Review
 from batchdigits.review.journal import (
+    MOST_BYTES,
     SUFFIX,
     check_event,
     complete_lines,
@@ -46,6 +48,9 @@ ACCESS = ".access.json"
 """The token and the port, kept so that an open page finds a server that was started again."""
 
 MOST_BODY = 1 << 20
+MOST_PAGE = 1 << 30
+"""The page holds the document of the review, which has the same limit."""
+
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -79,7 +84,13 @@ class JournalFile:
 
     def _load(self) -> list[str]:
         """Return the lines; begin an empty journal, cut off the rest of a broken last line."""
-        size = os.fstat(self._descriptor).st_size
+        facts = os.fstat(self._descriptor)
+        size = facts.st_size
+        if not stat.S_ISREG(facts.st_mode) or size > MOST_BYTES:
+            raise UnusableInputError(
+                f"{self.path}: a FIFO, a device, or more than {MOST_BYTES} bytes, expected the "
+                "journal that `review serve` wrote; move it away"
+            )
         data = os.pread(self._descriptor, size, 0)
         lines = complete_lines(self.path, data)
         if not lines:
@@ -287,7 +298,7 @@ def _kept_access(folder: Path) -> Mapping[str, Any]:
 
 def _read_page(folder: Path) -> bytes:
     try:
-        return (folder / PAGE).read_bytes()
+        return read_small(folder / PAGE, MOST_PAGE)
     except OSError as error:
         raise NoInputError(
             f"{folder / PAGE}: can't be read: {error.strerror or error}; make the review again"

@@ -231,6 +231,7 @@ def test_patterns_and_values_need_the_probabilities(
         (["--check", "../os"], 2, "luhn"),
         (["--pattern", "("], 2, "not a regular expression"),
         (["--values", "absent.txt"], 66, "no such file"),
+        (["--values", "/dev/zero"], 65, "a device"),
         (["--review-below", "2"], 2, "0.95 or 95%"),
         (["--length", "0"], 2, "--length"),
         (["--length", "2000"], 2, "1 to 1000"),

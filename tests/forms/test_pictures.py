@@ -10,7 +10,7 @@ import pytest
 from crops import crop, png_bomb
 from PIL import Image
 
-from batchdigits.errors import NoInputError
+from batchdigits.errors import NoInputError, UnusableInputError
 from batchdigits.forms.pictures import (
     MOST_BYTES,
     REASONS,
@@ -135,7 +135,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         os.truncate(file.fileno(), MOST_BYTES + 1)
-    with pytest.raises(PictureError, match="too-large: has 268,435,457 bytes"):
+    with pytest.raises(PictureError, match="too-large: has 268435457 bytes"):
         Picture(str(path), path).read()
 
 
@@ -166,3 +166,26 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="unreadable: can't be read: No such file"):
         Picture("a.png", tmp_path / "a.png").read()
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(PictureError, match="unreadable"):
+        Picture("a.png", tmp_path / "a.png").read()
+    with pytest.raises(NoInputError, match="FIFO"):
+        expand_pictures([str(tmp_path / "a.zip")])
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_zip_with_a_name_twice_is_refused_for_only_one_could_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("1.png", encoded())
+        archive.writestr("1.png", encoded(picture=crop() // 2))
+    with pytest.raises(UnusableInputError, match=r"twice: 1\.png"):
+        expand_pictures([str(path)])
+
+
+def test_the_detail_of_a_damaged_picture_is_the_same_in_every_run() -> None:
+    assert "0x" not in refusal("a.tif", b"II*\0\x08\0\0\0" + b"\xff" * 40).detail

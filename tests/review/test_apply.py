@@ -348,3 +348,14 @@ def test_doubt_about_a_planted_cell_reaches_the_row(folder: Path, run: Run) -> N
     assert "although it was sure" in error
     row = reviewed(folder).to_pylist()[cell.place]
     assert (row["prediction"], row["cause"]) == (cell.read, "disputed")
+
+
+def test_labels_that_the_predictions_can_t_have_are_refused(folder: Path, run: Run) -> None:
+    document = folder / "review" / "review.json"
+    facts = json.loads(document.read_bytes())
+    facts["labels"] = [f"x{label}" for label in facts["labels"]]
+    document.write_text(json.dumps(facts), encoding="utf-8")
+    Pen(Review.read(folder / "review"), "ana").write(folder / "review")
+    code, _, error = run("apply", folder / "review")
+    assert (code, error.count("\n"), "its labels are not those" in error) == (65, 1, True)
+    assert not (folder / "forms.reviewed.parquet").exists()

@@ -59,3 +59,27 @@ def test_a_cell_outside_its_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "review.json").write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(UnusableInputError, match="not a review, or damaged"):
         Review.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("cells", "shown", 10),
+        ("cells", "shown", -5),
+        ("cells", "shown", True),
+        ("cells", "read", "3"),
+        ("cells", "others", [99]),
+        ("cells", "place", 0.5),
+        ("files", "path", 5),
+        ("files", "accepted", "x"),
+        ("files", "accepted", -5),
+    ],
+)
+def test_a_fact_that_no_review_has_is_refused(
+    tmp_path: Path, part: str, key: str, value: object
+) -> None:
+    facts = json.loads(review_of(cell(3)).encode())
+    facts[part][0][key] = value
+    (tmp_path / "review.json").write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(UnusableInputError, match="not a review, or damaged"):
+        Review.read(tmp_path)

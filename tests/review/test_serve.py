@@ -17,7 +17,13 @@ import pytest
 from reviews import AT, Pen, cell, review_of
 
 from batchdigits.cli.interrupts import signals_caught
-from batchdigits.errors import InterruptedRunError, OutputError, UnusableInputError, UsageError
+from batchdigits.errors import (
+    InterruptedRunError,
+    NoInputError,
+    OutputError,
+    UnusableInputError,
+    UsageError,
+)
 from batchdigits.review.document import PLANTED, Review
 from batchdigits.review.journal import read_journal
 from batchdigits.review.page import build_page
@@ -265,3 +271,21 @@ def test_a_link_in_the_place_of_a_journal_is_not_followed(folder: Path, tmp_path
     with pytest.raises(OutputError, match="can.t be written"):
         Served(folder)
     assert target.read_text() == ""
+
+
+def test_a_fifo_or_a_giant_in_the_place_of_a_journal_is_refused(folder: Path) -> None:
+    os.mkfifo(journal_path(folder, "ana"))
+    with journal_path(folder, "ben").open("wb") as file:
+        file.truncate(1 << 40)
+    for reviewer in ("ana", "ben"):
+        with pytest.raises(UnusableInputError, match="expected the journal"):
+            JournalFile(journal_path(folder, reviewer), REVIEW, reviewer)
+
+
+def test_a_fifo_in_the_place_of_the_page_is_not_waited_for(folder: Path) -> None:
+    (folder / "index.html").unlink()
+    os.mkfifo(folder / "index.html")
+    journal = JournalFile(journal_path(folder, "ana"), REVIEW, "ana")
+    with pytest.raises(NoInputError, match="FIFO"):
+        ReviewServer(folder, REVIEW, journal, None)
+    journal.close()
