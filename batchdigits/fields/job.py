@@ -28,7 +28,7 @@ from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import DATA_SUFFIXES, refuse_url, split_name
 from batchdigits.files.places.local import LocalFolder
-from batchdigits.files.targets import Targets
+from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.formats import check_schema, find_format
 from batchdigits.text import listing
@@ -88,6 +88,7 @@ def assemble_fields(
     counted = options.length is not None or options.lengths is not None
     files = [open_predictions(path, counted=counted) for path in paths]
     _refuse_twice(files)
+    _refuse_overwriting(place.targets, files, options)
     run = _Run(files, options, place, on_progress)
     started = time.time()
     with place.held():
@@ -254,6 +255,14 @@ def _count(counts: Counter[str], runs: Runs, fields: pa.RecordBatch) -> None:
     counts["lost"] += runs.lost
     for pair in fields["cause"].drop_null().value_counts().to_pylist():
         counts[pair["values"]] += pair["counts"]
+
+
+def _refuse_overwriting(
+    targets: Targets, files: Sequence[Predictions], options: FieldOptions
+) -> None:
+    rejects = [file.rejects for file in files if file.rejects is not None]
+    lists = [name for name in (options.values, options.lengths) if name is not None]
+    refuse_overwriting(targets, [*(file.path for file in files), *rejects, *lists])
 
 
 def _targets(output: Path) -> Targets:

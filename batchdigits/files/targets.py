@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -230,6 +230,15 @@ def _collision(targets: Targets, writers: Mapping[tuple[str, str], Sequence[str]
             )
             return f"{both} write {path}; score each in a run of its own with another --output"
     return ""
+
+
+def refuse_overwriting(targets: Targets, inputs: Iterable[str | Path]) -> None:
+    """Raise UsageError if an output of `targets` is one of the inputs, also through a link."""
+    present = [str(name) for name in inputs if os.path.exists(name)]  # noqa: PTH110
+    identities = {found: name for name in present if (found := _identity(Path(name))) is not None}
+    problem = _overwritten_input(targets, identities)
+    if problem:
+        raise UsageError(problem)
 
 
 def _overwritten_input(targets: Targets, identities: Mapping[tuple[int, int], str]) -> str:

@@ -21,7 +21,7 @@ from batchdigits.files.names import refuse_url
 from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.streams import OutputStream
-from batchdigits.files.targets import Targets
+from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.contract import Sink
 from batchdigits.rows.formats import find_format
@@ -84,12 +84,7 @@ def plan_rows(output: str, inputs: Sequence[str] = ()) -> Place:
         kind="parquet",
         product="rows",
     )
-    for name in inputs:
-        for final in targets.finals:
-            if os.path.exists(name) and final.exists() and final.samefile(name):  # noqa: PTH110
-                raise UsageError(
-                    f"{name}: is an input, and {final} would overwrite it; name another --output"
-                )
+    refuse_overwriting(targets, inputs)
     place = LocalFolder(targets)
     place.check()
     return place

@@ -406,3 +406,16 @@ def test_options_are_refused_where_they_are_made() -> None:
 
     with pytest.raises(UsageError, match="fields writes a column of that name"):
         FieldOptions(("text",), "position").checked()
+
+
+@pytest.mark.parametrize("name", ["cells.parquet", "link.parquet"])
+def test_predictions_are_not_replaced_by_their_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = write_cells(tmp_path / "cells.parquet", cells_of("A", "1"))
+    (tmp_path / "link.parquet").hardlink_to(path)
+    before = path.read_bytes()
+    flags = ["--group", "form", "--length", "1", "--overwrite"]
+    assert main([str(path), *flags, "--output", str(tmp_path / name)]) == 2
+    assert "is an input" in capsys.readouterr().err
+    assert path.read_bytes() == before
