@@ -365,10 +365,21 @@ def _rows(arguments: argparse.Namespace) -> int:
     from batchdigits.review.labelled import check_rows_output, labelled_rows, write_rows
 
     path = check_rows_output(arguments.output, overwrite=arguments.overwrite)
-    table = labelled_rows(_opened(arguments))
+    opened = _opened(arguments)
+    _refuse_overwriting(path, opened)
+    table = labelled_rows(opened)
     write_rows(table, path)
     print_json({"output": str(path), "rows": table.num_rows})
     return 0
+
+
+def _refuse_overwriting(path: Path, opened: Opened) -> None:
+    for file in opened.review.files:
+        source = opened.folder / file.path
+        if path.exists() and source.exists() and path.samefile(source):
+            raise UsageError(
+                f"{source}: was reviewed, and {path} would overwrite it; name another --output"
+            )
 
 
 if __name__ == "__main__":

@@ -359,3 +359,12 @@ def test_labels_that_the_predictions_can_t_have_are_refused(folder: Path, run: R
     code, _, error = run("apply", folder / "review")
     assert (code, error.count("\n"), "its labels are not those" in error) == (65, 1, True)
     assert not (folder / "forms.reviewed.parquet").exists()
+
+
+def test_labelled_rows_do_not_replace_the_predictions(folder: Path, run: Run) -> None:
+    journal_of(folder)
+    path = folder / "forms.predictions.parquet"
+    before = path.read_bytes()
+    code, _, error = run("rows", folder / "review", "--output", path, "--overwrite")
+    assert (code, "name another --output" in error) == (2, True)
+    assert path.read_bytes() == before
