@@ -482,6 +482,9 @@ ODD_FACTS: dict[str, tuple[tuple[str, ...], object]] = {
     "a scale that no float32 holds": (("options", "scale"), 1e300),
     "a delimiter of two characters": (("options", "delimiter"), ";;"),
     "an encoding that Python lacks": (("options", "encoding"), "sha256"),
+    "a threshold that is a path": (("options", "review_below"), "/dev/zero"),
+    "a threshold above 1": (("options", "review_below"), 1.5),
+    "a column that is a list": (("options", "keep"), [[]]),
     "half a character for comments": (("options", "comment"), "\ud800"),
 }
 

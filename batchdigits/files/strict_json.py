@@ -17,18 +17,18 @@ MOST_DECODED = 128 * 1024 * 1024
 """Ten times what our largest document takes: the reference of a bundle of 1,000 classes."""
 
 
-def parse_strict(text: bytes) -> Any:
+def parse_strict(text: bytes, most_decoded: int | None = None) -> Any:
     """Parse the JSON in `text`, whose size the caller has limited.
 
     Raises ValueError, whose text continues a name ("is not JSON in UTF-8: …"), for anything that
     two parsers could understand differently, for nesting that Python can't hold, and for values
-    that may take more than `MOST_DECODED` bytes: three bytes of text can become a list of 64.
+    that may take more than `most_decoded` bytes, by default `MOST_DECODED`: three bytes of text can
+    become a list of 64.
     """
+    limit = MOST_DECODED if most_decoded is None else most_decoded
     decoded = decoded_bytes(text)
-    if decoded > MOST_DECODED:
-        raise ValueError(
-            f"would take up to {decoded} bytes of memory, at most {MOST_DECODED} are allowed"
-        )
+    if decoded > limit:
+        raise ValueError(f"would take up to {decoded} bytes of memory, at most {limit} are allowed")
     try:
         document = text.decode("utf-8")
         return _DECODER.decode(document)

@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 from batchdigits.errors import IOFailedError, NoInputError, UnusableInputError
 from batchdigits.files.digest import digest_bytes
 from batchdigits.files.plain import read_small
+from batchdigits.files.strict_json import MOST_DECODED, parse_strict
 from batchdigits.images import PIXELS
 
 FORMAT = 1
 MOST_BYTES = 1 << 30
 """A cell takes some 250 bytes, one with a picture a few thousand."""
+
+_MOST_SWELLING = 16
+"""Bytes of memory for a byte of the file: a true one takes about 8, a hostile one 50."""
 
 DOCUMENT = "review.json"
 PAGE = "index.html"
@@ -177,7 +181,7 @@ class Review:
         except OSError as error:
             raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
         try:
-            facts = json.loads(data)
+            facts = parse_strict(data, max(MOST_DECODED, _MOST_SWELLING * len(data)))
             if facts["format"] != FORMAT:
                 raise UnusableInputError(
                     f"{path}: a review of format {facts['format']!r}, this batchdigits reads "

@@ -67,8 +67,9 @@ def read_journal(path: Path, review: Review) -> Journal:
     review, or is damaged, or names a cell or a label that the review does not have.
     """
     data = _bytes_of(path)
+    # The first line alone: what is no journal must not be cut into millions of lines.
+    header = parse_header(path, complete_lines(path, data[: data.find(b"\n") + 1]))
     lines = complete_lines(path, data)
-    header = parse_header(path, lines)
     if header["review"] != review.digest:
         raise UnusableInputError(
             f"{path}: a journal of another review ({header['review'][:19]}…, this one is "
@@ -81,7 +82,9 @@ def read_journal(path: Path, review: Review) -> Journal:
 
 def read_reviewer(path: Path) -> str:
     """Return the reviewer that a journal names. Raises as `read_journal`."""
-    return str(parse_header(path, complete_lines(path, _bytes_of(path)))["reviewer"])
+    data = _bytes_of(path)
+    header = parse_header(path, complete_lines(path, data[: data.find(b"\n") + 1]))
+    return str(header["reviewer"])
 
 
 def header_line(review: Review, reviewer: str, began: str) -> str:

@@ -202,6 +202,11 @@ class Receipt:
 
 def _check_options(options: Mapping[str, Any]) -> None:
     """Raise ValueError for options with which predict could not have run."""
+    keep, least = options.get("keep"), options.get("review_below")
+    if isinstance(keep, list) and not all(isinstance(name, str) for name in keep):
+        raise ValueError("its options are not those of predict (keep)")
+    if least is not None and not (type(least) in (int, float) and 0 <= least <= 1):
+        raise ValueError("its options are not those of predict (review_below)")
     try:
         ReadOptions.of_facts(options).checked()
     except UsageError as error:

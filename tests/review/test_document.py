@@ -44,6 +44,7 @@ def test_a_missing_review_is_no_input(tmp_path: Path) -> None:
         b"[1]",
         b'{"format": 1}',
         b"[" * 100_000,
+        b'{"format": 1, "cells": [' + b"{}," * 1_000_000 + b"{}]}",
         json.dumps({"format": 9}).encode(),
     ],
 )

@@ -96,7 +96,9 @@ def test_the_journal_of_another_review_is_refused(tmp_path: Path) -> None:
         read_journal(path, REVIEW)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello\n", b"\xff\xfe\n", b'{"journal": 2}\n'])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", b"\xff\xfe\n", b'{"journal": 2}\n', b"\n" * 10_000_000]
+)
 def test_what_is_no_journal_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.journal.jsonl"
     path.write_bytes(content)
