@@ -16,6 +16,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from chromium import launched
 from paths import ROOT, SAMPLE_DATA
 from reviews import Pen, made, review_of
 from reviews import cell as one_cell
@@ -39,11 +40,6 @@ def playwright() -> Iterator[Any]:
 
     with sync_playwright() as running:
         yield running
-
-
-def launched(playwright: Any) -> Any:
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=arguments)
 
 
 @pytest.fixture
