@@ -19,7 +19,7 @@ CAUSES: dict[str, str] = {
 """The causes, in the order in which the first that applies is written."""
 
 UNKNOWN = "?"
-"""Stands in a text where no cell can be read, so that it never looks like a shorter number."""
+"""The character for a cell that can't be read, so that a text never looks like a shorter number."""
 
 TEMPLATE_FIELD = "field"
 """The column that names the field of a template."""

@@ -193,7 +193,7 @@ _OTHER_FINDINGS = (
 
 
 def is_proof(count: int, rows: int, share: float) -> bool:
-    """Tell whether so many of so many rows are beyond a share, by the exact binomial test.
+    """Tell whether a count of rows is beyond a share of all, by the exact binomial test.
 
     The tail is summed only near the limit. Elsewhere its bounds decide: it is at most e^-nD, and
     at least e^-nD / (n + 1), with D the relative entropy of the two shares (Cover and Thomas,

@@ -207,6 +207,6 @@ def _refuse_unknown(rows: Rows, file: Predictions) -> None:
     if unknown.any():
         bundle = file.receipt.key.bundle
         raise UnusableInputError(
-            f"{file.path}: prediction {int(rows['place'][unknown][0]) + 1} is no class of "
+            f"{file.path}: prediction {int(rows['place'][unknown][0]) + 1} is not a class of "
             f"{bundle['name']}@{bundle['version']}; run predict again"
         )

@@ -63,7 +63,7 @@ def read_journal(path: Path, review: Review) -> Journal:
     """Read and replay a journal of a review.
 
     A last line that was cut off is left out with a warning: it was never reported as saved. Raises
-    NoInputError for a missing file, UnusableInputError for a file that is no journal of this
+    NoInputError for a missing file, UnusableInputError for a file that is not a journal of this
     review, or is damaged, or names a cell or a label that the review does not have.
     """
     data = _bytes_of(path)

@@ -28,7 +28,7 @@ def suggested_specs(names: Sequence[str]) -> list[str]:
 
 
 def other_images(columns: int) -> str | None:
-    """Say that so many columns of numbers look like larger images; None if they don't.
+    """Say that the number of columns suggests larger images; None if it doesn't.
 
     There may be one column more, or ten: a label, or one for each digit.
     """

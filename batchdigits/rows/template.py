@@ -32,7 +32,7 @@ class Field:
 
     name    unique in its template
     box     its printed box
-    digits  how many digits stand in it: exactly, or at most if `exact` is false
+    digits  the number of its digits: exactly, or at most if `exact` is false
     cells   the printed box of each digit, from left to right; none where the field runs free
     """
 
@@ -159,7 +159,7 @@ def _problems(document: object) -> Iterator[str]:
             yield from _fields_problems(fields, (width, height))
             marks = others.get("marks", [])
             if not isinstance(marks, list):
-                yield "marks is no list of boxes"
+                yield "marks is not a list of boxes"
                 return
             for number, mark in enumerate(marks, 1):
                 yield from _box_problems(mark, (0, 0, width, height), f"mark {number}")

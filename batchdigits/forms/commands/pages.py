@@ -22,7 +22,7 @@ def add_template(commands: Any) -> None:
         "template",
         help="find the fields of a blank form",
         description="Find the boxes and combs of a blank form and write a template, a JSON file "
-        "that people edit: the names of the fields and how many digits stand in each. Beside it "
+        "that people edit: the names of the fields and the number of their digits. Next to it "
         "go NAME.blank.png, the blank form, and NAME.fields.png, a picture of the fields.",
         allow_abbrev=False,
     )

@@ -18,7 +18,7 @@ from batchdigits.forms.cutting.parts import Part
 from batchdigits.forms.cutting.seams import seams_of
 
 LOW = 0.6
-"""The part of a character's height below which a part of ink is no character of its own."""
+"""A part of ink lower than this part of a character's height is not a character by itself."""
 
 MOST_PIECES = 12
 """The most pieces of a character."""
@@ -47,7 +47,7 @@ class _Piece:
     part         the number of the part that it is of
     cut          the cost of the seam between it and the piece of that part before it
     left, right  its first column and the one after its last, the slant taken out
-    top, bottom  the same of its rows
+    top, bottom  its first row and the one after its last
     """
 
     rows: NDArray[np.int64]

@@ -73,7 +73,7 @@ def find_squares(
 
 
 def side_of(pixels: int) -> int | None:
-    """Return the side of a square of so many pixels; None if there is none, or it is too small."""
+    """Return the side of a square with that number of pixels; None without one, or too small."""
     side = isqrt(pixels)
     return side if side * side == pixels and side >= LEAST_SIDE else None
 
