@@ -153,7 +153,7 @@ def add_report_option(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
     group.add_argument(
         "--report",
         metavar="FILE.html",
-        help="also write a page about the result, which opens offline; an older one is replaced",
+        help="also write a page about the result, which opens offline; an older page is replaced",
     )
 
 

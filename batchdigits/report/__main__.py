@@ -31,7 +31,7 @@ def parser() -> Parser:
         help="receipts of predict, forms, fields and reviews, or folders with all that is below",
     )
     result.add_argument(
-        "--output", required=True, metavar="FILE.html", help="the page; an older one is replaced"
+        "--output", required=True, metavar="FILE.html", help="the page; an older page is replaced"
     )
     result.add_argument("--title", metavar="TEXT", help="the heading (default: the dates)")
     result.add_argument(

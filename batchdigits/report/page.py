@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from batchdigits._version import __version__
+from batchdigits.errors import OutputError
 from batchdigits.files.atomic import check_output, replace_file
+from batchdigits.files.plain import read_small
 from batchdigits.html import element, escaped
 
 LONGEST_TEXT = 120
@@ -38,6 +40,9 @@ footer{margin-top:3rem;color:#7a828c;font-size:.85rem}
 h2,figure,tr,li{break-inside:avoid}h2,h2+p{break-after:avoid}div.wide{overflow:visible}}
 """
 
+_MARK = '<meta name="generator" content="batchdigits report">'
+_MOST_BYTES = 4 * 1024 * 1024
+
 # A page that somebody opens from a mail must not be able to call home, whatever its texts are.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -49,6 +54,7 @@ def page(title: str, lead: str, sections: Iterable[str]) -> str:
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        _MARK,
         element("title", cut(title)),
         element("style", _CSS),
     )
@@ -134,9 +140,23 @@ def cut(text: object, longest: int = LONGEST_TEXT) -> str:
 def check_page(path: str | None, flag: str = "--report") -> Path | None:
     """Check the path of a page before any work; None if there is none.
 
-    Raises UsageError unless it ends in .html, OutputError if it can't be written.
+    Raises UsageError unless it ends in .html, OutputError if it can't be written, or if a file of
+    that name is not such a page: only these are replaced.
     """
-    return None if path is None else check_output(path, overwrite=True, suffix=".html", flag=flag)
+    if path is None:
+        return None
+    page = check_output(path, overwrite=True, suffix=".html", flag=flag)
+    try:
+        is_ours = _MARK.encode() in read_small(page, _MOST_BYTES)
+    except FileNotFoundError:
+        return page
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise OutputError(
+            f"{page}: exists and is not a page of batchdigits; move it away, or name another file"
+        )
+    return page
 
 
 def write_page(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -212,6 +213,26 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, in which the test runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["text", "fifo", "link"])
+def test_only_a_page_of_ours_is_replaced(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    page = tmp_path / "page.html"
+    if kind == "fifo":
+        os.mkfifo(page)
+    elif kind == "link":
+        page.symlink_to(scored / "run.html")
+    else:
+        page.write_text("<html>somebody else's</html>")
+    before = page.lstat()
+    assert main([str(scored), "--output", str(page)]) == 73
+    assert "is not a page of batchdigits" in capsys.readouterr().err
+    assert page.lstat() == before
+    page.unlink()
+    assert main([str(scored), "--output", str(page)]) == 0
+    assert main([str(scored), "--output", str(page), "--title", "again"]) == 0
 
 
 def test_a_damaged_receipt_is_refused_by_its_name(
