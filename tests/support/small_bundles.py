@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from batchdigits.archive.bundle_file import build_bundle
 from batchdigits.archive.classes import Classes
 from batchdigits.archive.manifest import Manifest
+from batchdigits.archive.reference import Reference
 from batchdigits.engines.golden import build_golden
 from batchdigits.engines.onnx.engine import OnnxEngine
 
@@ -84,6 +85,11 @@ def make_facts(classes: Classes = DIGITS, *, version: int = 1) -> Manifest:
     )
 
 
+def _reference(classes: Classes, pixels: np.ndarray, probabilities: np.ndarray) -> bytes:
+    places = probabilities.argmax(axis=1)
+    return Reference.measure(pixels.astype(np.float64), places, len(classes)).to_json(classes)
+
+
 def make_bundle(
     classes: Classes = DIGITS,
     *,
@@ -103,7 +109,7 @@ def make_bundle(
         "model.onnx": model,
         "golden.parquet": build_golden(pixels, labels, probabilities),
         "card.md": b"# digits\n\nA made-up model.\n",
-        "reference.json": b"{}",
+        "reference.json": _reference(classes, pixels, probabilities),
         **dict.fromkeys(("model.keras", "scaler.joblib", "label_binarizer.joblib"), b"made up"),
         **{name.replace("__", "."): data for name, data in members.items()},
     }
