@@ -198,6 +198,7 @@ def test_too_many_columns_are_refused_unless_keep_chooses(tmp_path: Path) -> Non
     ("texts", "longest"),
     [
         ([f"r{i:07}" for i in range(9000)], 8),
+        ([f"r{i:07}" for i in range(9000)] + ["y" * 20], 20),  # as many bytes as two of the others
         ([f"{i}" * (i % 20 + 1) for i in range(1, 9000)], 80),
         ([f"r{i:07}" for i in range(9000)] + ["x" * 40_000], 40_000),
         ([f"r{i:07}" for i in range(9000)] + ["", "a\0\0\0\0\0b"], 8),
