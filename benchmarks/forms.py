@@ -3,8 +3,8 @@
     python benchmarks/forms.py [--bundle REF] [--degraded] [--pictures FOLDER] [--shared FOLDER]
 
 It needs `data/forms/` in the folder that --shared names (default: $BATCHDIGITS_SHARED, else
-../shared): filled pages, the blank form, its fields, and what stands in them. They are no part of
-the repository.
+../shared): filled pages, the blank form, its fields, and their true digits. They are not in the
+repository.
 
 - edits: the least number of digits to insert, delete or replace in each field, summed;
 - whole: fields without an edit;

@@ -3,7 +3,7 @@
     python benchmarks/recipe.py [--bundle REF] [--shared FOLDER]
 
 It needs `data/bitmaps.npz` and `data/semeion.npz` in the folder that --shared names (default:
-$BATCHDIGITS_SHARED, else ../shared); they are no part of the repository.
+$BATCHDIGITS_SHARED, else ../shared); they are not in the repository.
 
 - counts: of the 1,797 bitmaps that load_digits was counted from, those whose counts are its rows;
 - again: the same bitmaps through the whole recipe once more. Nothing undoes a shear or an erosion,

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from batchdigits.errors import UsageError
 from batchdigits.fields.columns import ADDED_COLUMNS, TEMPLATE_FIELD
-from batchdigits.text import listing, parse_share
+from batchdigits.scoring.options import parse_review_below
+from batchdigits.text import listing
 
 LONGEST_FIELD = 1_000
 """The most cells of a field, and the most places between its first and its last cell."""
@@ -49,7 +50,7 @@ class FieldOptions:
             check=given["check"],
             pattern=given["pattern"],
             values=given["values"],
-            review_below=_share(given["review_below"]),
+            review_below=parse_review_below(given["review_below"]),
         ).checked()
 
     def checked(self) -> Self:
@@ -88,14 +89,3 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"--pattern {pattern!r}: not a regular expression: {error}") from error
-
-
-def _share(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return float(parse_share(text))
-    except ValueError:
-        raise UsageError(
-            f"--review-below {text}: expected a probability in 0..1, such as 0.95 or 95%"
-        ) from None

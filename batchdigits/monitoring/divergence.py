@@ -62,7 +62,7 @@ def compare_histograms(seen: Histograms, expected: Histograms) -> Comparison:
 def compare_share(count: int, rows: int, expected: float) -> Comparison:
     """Compare a share, as its own distance from 0, with the expected share.
 
-    `by_chance` is the share that at most one of 1,000 samples of so many rows is above.
+    `by_chance` is the share that at most one of 1,000 samples of the same size is above.
     """
     if not rows:
         return Comparison(0.0, 0.0, 0, 0.0)

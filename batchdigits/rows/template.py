@@ -211,7 +211,7 @@ def _digits_problems(entry: Mapping[Any, Any], label: str) -> Iterator[str]:
 def _cells_problems(entry: Mapping[Any, Any], box: object, label: str) -> Iterator[str]:
     cells = entry.get("cells", [])
     if not isinstance(cells, list):
-        yield f"{label}: cells is no list of boxes"
+        yield f"{label}: cells is not a list of boxes"
         return
     digits = entry.get("digits", entry.get("digits_at_most"))
     if cells and type(digits) is int and len(cells) != digits:

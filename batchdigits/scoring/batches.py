@@ -69,6 +69,6 @@ def warn_of(suspicion: Suspicion, name: str = "rows") -> None:
 
 
 def _warn(words: str, name: str, stacklevel: int) -> None:
-    """Warn at the line that called the public function, so many calls away."""
+    """Warn at the line that called the public function, `stacklevel` calls away."""
     message = f"{name}: {words}; they were scored as they are"
     warnings.warn(str(spelled(message)), BatchdigitsWarning, stacklevel=stacklevel)

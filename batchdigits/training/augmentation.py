@@ -75,7 +75,7 @@ def with_copies(
 
 
 def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Pixels]:
-    """Yield so many redrawn copies of all rows, in blocks of rows."""
+    """Yield that number of redrawn copies of all rows, in blocks of rows."""
     if not copies:
         return
     counts = np.round(pixels).astype(np.int64)

@@ -128,7 +128,7 @@ def _vector(record: Record, attribute: str, name: str) -> Floats:
     if value is None:
         raise UnusableInputError(f"{name}: the {record.kind} is not fitted; save it after its fit")
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim != 1:
-        raise BundleError(f"{name}: {attribute} of {record.kind} is no list of numbers: damaged")
+        raise BundleError(f"{name}: {attribute} of {record.kind} is not a list of numbers: damaged")
     if len(value) != PIXELS:
         raise UnusableInputError(
             f"{name}: the {record.kind} was fitted on {len(value)} columns, expected the {PIXELS} "

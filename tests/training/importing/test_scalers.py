@@ -77,5 +77,5 @@ def test_a_scale_that_no_fit_gives_is_damage(value: float) -> None:
     with pytest.raises(BundleError, match="0 or not finite"):
         read(scaler)
     scaler.scale_ = "text"
-    with pytest.raises(BundleError, match="is no list of numbers"):
+    with pytest.raises(BundleError, match="is not a list of numbers"):
         read(scaler)
