@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.cli.keywords import spelled, with_keywords
 from batchdigits.engines.open import DEFAULT_ENGINE, open_checked, open_once
-from batchdigits.errors import UnusableInputError
+from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.evaluation.options import DEFAULT_LABEL, LabelledOptions
 from batchdigits.files.digest import short_digest
 from batchdigits.files.inputs import expand_inputs, scorable_inputs
-from batchdigits.files.targets import plan_targets
+from batchdigits.files.names import InputFile, Shard
+from batchdigits.files.targets import Targets, plan_targets
 from batchdigits.images import PIXELS
 from batchdigits.rows.options import BATCH_ROWS, ReadOptions
 from batchdigits.scoring.options import RunOptions, ScoreOptions, parse_review_below
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from batchdigits.scoring.scorer import Scorer
 
     TableLike: TypeAlias = pa.Table | pa.RecordBatch | NDArray[np.generic] | pd.DataFrame
+
+logger = logging.getLogger("batchdigits")
 
 PathLike = str | os.PathLike[str]
 
@@ -224,6 +228,9 @@ def score(
     inputs: PathLike | Iterable[PathLike],
     *,
     output: PathLike | None = None,
+    format: str | None = None,  # noqa: A002  # the keywords are the flags
+    recursive: bool = False,
+    shard: str | None = None,
     bundle: PathLike | None = None,
     store: PathLike | None = None,
     expect_digest: str | None = None,
@@ -258,22 +265,25 @@ def score(
 ) -> RunSummary:
     """Score files as `python -m batchdigits.predict` does, with its flags, files and exit codes.
 
-    The summary lists refused inputs with their one-line error. With `check` nothing is scored or
-    written, and the summary tells the results as far as they are known. `on_other` is "fail",
-    "keep" or "replace", which `overwrite` is short for. `on_progress` is called
-    with the rows done, the share done (0..1 or None) and the name of the current input. Raises
-    UsageError, NoInputError or BundleError for an error that concerns the whole run.
+    The summary lists refused inputs with their one-line error. `format` is "csv" or "parquet", for
+    outputs in folders; `recursive` reads all subfolders of folders, not only those named key=value;
+    `shard` is "I/N". With `check` nothing is scored or written, and the summary tells the results
+    as far as they are known. `on_other` is "fail", "keep" or "replace", which `overwrite` is short
+    for. `on_progress` is called with the rows done, the share done (0..1 or None) and the name of
+    the current input. Raises UsageError, NoInputError or BundleError for an error that concerns the
+    whole run.
     """
-    # Every keyword is a field of one of the five option records.
+    # Every other keyword is a field of one of the five option records.
     given = dict(locals())
-    input_files = scorable_inputs(_paths(inputs), allow_empty=allow_empty)
-    targets = plan_targets(input_files, None if output is None else os.fspath(output))
+    share = None if shard is None else Shard.parse(shard)
+    input_files = scorable_inputs(_paths(inputs), allow_empty=allow_empty, recursive=recursive)
+    targets = plan_targets(input_files, None if output is None else os.fspath(output), format)
     options = RunOptions.of(given)
+    planned = _share(share, list(zip(input_files.inputs, targets, strict=True)))
 
     # Imported only now, so that a usage error does not wait for Arrow.
     from batchdigits.scoring.run import score_inputs
 
-    planned = list(zip(input_files.inputs, targets, strict=True))
     summary = score_inputs(planned, options, on_progress or _no_progress, dry_run=check)
     return replace(
         summary,
@@ -288,6 +298,7 @@ def evaluate(
     label: str = DEFAULT_LABEL,
     by: Sequence[str] = (),
     read: ReadOptions | None = None,
+    recursive: bool = False,
     bundle: PathLike | BundleChoice | None = None,
     review_below: float | str | None = None,
     on_progress: OnProgress | None = None,
@@ -297,6 +308,7 @@ def evaluate(
     label         the column of true labels
     by            other columns whose values group the rows
     read          the pixel columns, the form of the CSV, and the scale of the pixels
+    recursive     read all subfolders of folders, not only those named key=value
     bundle        a reference as for `open_bundle`, or a BundleChoice with conditions
     review_below  the threshold of the decision, 0..1, instead of the bundle's
 
@@ -307,7 +319,7 @@ def evaluate(
     options.checked()
     choice = bundle if isinstance(bundle, BundleChoice) else BundleChoice(bundle)
     threshold = parse_review_below(review_below)
-    input_files = expand_inputs(_paths(inputs)).inputs
+    input_files = expand_inputs(_paths(inputs), recursive=recursive).inputs
 
     from batchdigits.evaluation.files import evaluate_files  # as in `score`
 
@@ -391,6 +403,22 @@ def pack(
     result = import_objects(given, data, label, terms)
     # Nobody can have signed it yet.
     return open_bundle(result.path, require_signature=False)
+
+
+def _share(
+    shard: Shard | None, planned: list[tuple[InputFile, Targets]]
+) -> list[tuple[InputFile, Targets]]:
+    """Return the work of one shard, and log that there is none. Raises UsageError for `-`."""
+    if shard is None:
+        return planned
+    if any(input_file.path is None for input_file, _ in planned):
+        raise UsageError(
+            "--shard: standard input is no file that could be shared out; leave it out"
+        )
+    share = [(input_file, targets) for input_file, targets in planned if shard.takes(input_file)]
+    if not share:
+        logger.info("shard %s: nothing to score (0 of %s)", shard, count_of(len(planned), "input"))
+    return share
 
 
 def _paths(inputs: PathLike | Iterable[PathLike]) -> list[str]:

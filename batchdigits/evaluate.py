@@ -12,6 +12,7 @@ from batchdigits.cli.flags import (
     add_bundle_options,
     add_common_options,
     add_json_option,
+    add_recursive_option,
     add_report_option,
     add_row_options,
     column_names,
@@ -80,6 +81,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         help="also count by the values of this other column, or of several together",
     )
     add_row_options(group)
+    add_recursive_option(group)
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +131,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     output, overwrite = arguments.output, arguments.overwrite
     if output is not None:
         output = check_output(output, overwrite=overwrite, suffix=".json")
-        _refuse_input(output, expand_inputs(arguments.inputs).inputs)
+        _refuse_input(output, expand_inputs(arguments.inputs, recursive=arguments.recursive).inputs)
     page = check_page(arguments.report)
     one_blas_thread()
     with pandas_kept_out():
@@ -140,6 +142,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
                 label=arguments.label,
                 by=arguments.by,
                 read=ReadOptions.of_flags(arguments),
+                recursive=arguments.recursive,
                 bundle=BundleChoice.of_flags(arguments),
                 review_below=arguments.review_below,
                 on_progress=progress,

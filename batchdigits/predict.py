@@ -13,6 +13,7 @@ from batchdigits.cli.flags import (
     add_bundle_options,
     add_common_options,
     add_json_option,
+    add_recursive_option,
     add_report_option,
     add_row_options,
     column_names,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "{program} forms.parquet",
     "{program} incoming/ --output scored/ --bundle digits@production",
+    "{program} lake/ --output scored/ --format parquet --shard 3/16",
     "{program} uci.csv --no-header --max-rejects 0.1%",
     "{program} incoming/ --output scored/ --check",
     "zcat forms.csv.gz | {program} - --output scored.parquet",
@@ -93,6 +95,13 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar="COL,…",
         help="the other columns to keep, in this order (default: all; '' for none)",
     )
+    add_recursive_option(group)
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="score only the inputs whose path, relative to the folder or glob, hashes to I of N "
+        "shares, I from 0; a share without inputs is fine",
+    )
     _add_empty_option(group)
 
 
@@ -111,6 +120,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a file whose ending gives the format (.parquet .csv .csv.gz .csv.zst), or a folder "
         "(default: NAME.predictions.EXT next to each input)",
+    )
+    group.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="csv or parquet: the format of outputs in a folder (default: that of each input)",
     )
     group.add_argument(
         "--probabilities", action="store_true", help="write a proba_CLASS column for each class"

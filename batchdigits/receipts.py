@@ -59,7 +59,8 @@ def parser() -> Parser:
         "receipts",
         nargs="+",
         metavar="RECEIPT",
-        help="a receipt that predict wrote, FILE.receipt.json, or a folder of them",
+        help="a receipt that predict wrote, FILE.receipt.json, or a folder of them, which is read "
+        "with its subfolders",
     )
     command.add_argument(
         "--input",
@@ -107,7 +108,7 @@ def _receipts_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    receipts = [each for each in sorted(path.glob("*.receipt.json")) if _kind_of(each) in _CHECKED]
+    receipts = [each for each in sorted(path.rglob("*.receipt.json")) if _kind_of(each) in _CHECKED]
     if not receipts:
         raise NoInputError(
             f"{path}: no receipt of predict in this folder; name the folder of its outputs"

@@ -45,6 +45,7 @@ INNER_FLOORS = {
         {"pixels"},
         {"options"},
         {"contract"},
+        {"partitions"},
         {"arrays", "formats"},
         {"csv", "parquet", "memory"},
     ],

@@ -445,19 +445,20 @@ def test_the_module_runs(folder: Path) -> None:
 
 
 def test_a_folder_stands_for_the_receipts_of_predict_in_it(run: Run, folder: Path) -> None:
-    """In the order of their names; those of other kinds and those further down are not meant."""
+    """In the order of their paths, those of subfolders too; those of other kinds are not meant."""
     shutil.copy(SAMPLE_DATA / "digits.csv", folder / "a.csv")
     batchdigits.score(folder / "a.csv", output=folder)
     (folder / "a.forms.receipt.json").write_text('{"format": 1, "kind": "forms", "outputs": {}}')
     (folder / "below").mkdir()
-    shutil.copy(folder / "a.receipt.json", folder / "below")
+    batchdigits.score(folder / "a.csv", output=folder / "below")
     code, out, err = run(str(folder))
     assert (code, err) == (0, "")
-    assert re.findall(r"^ok .*/(.*)\.receipt\.json: ", out, re.MULTILINE) == ["a", "bad"]
+    found = re.findall(rf"^ok {folder}/(.*)\.receipt\.json: ", out, re.MULTILINE)
+    assert found == ["a", "bad", "below/a"]
     (folder / "a.predictions.csv").unlink()
     code, out, _ = run(str(folder))
     assert code == 66
-    assert [line.split()[0] for line in out.splitlines()] == ["not", "ok"]
+    assert [line.split()[0] for line in out.splitlines()] == ["not", "ok", "ok"]
     assert run(str(folder), "--input", "a.csv")[0] == 2
 
 

@@ -176,6 +176,16 @@ def column_names(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
+def add_recursive_option(group: argparse._ArgumentGroup) -> None:
+    """Add the flag for the subfolders of folders."""
+    group.add_argument(
+        "--recursive",
+        action="store_true",
+        help="read all subfolders of a folder; without this flag only those named key=value, such "
+        "as day=2026-11-27, whose values become columns",
+    )
+
+
 def add_bundle_options(group: argparse._ArgumentGroup) -> None:
     """Add the flags that choose a bundle and say when to refuse it."""
     group.add_argument(

@@ -38,7 +38,7 @@ class LabelledOptions(ReadOptions):
         """Return the column of labels of a file with these columns, or None if it has no labels."""
         return DEFAULT_LABEL if self.label is None and DEFAULT_LABEL in names else self.label
 
-    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
+    def choose(self, names: Sequence[str], where: str) -> Sequence[str]:
         """Choose the column of labels and those of `keep`.
 
         Raises UnusableInputError, listing the columns, for a column that the file lacks.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from batchdigits.errors import IOFailedError, NoInputError, UsageError
+from batchdigits.errors import IOFailedError, NoInputError, UnusableInputError, UsageError
 from batchdigits.files.commit import named_outputs, read_planned, read_receipt
 from batchdigits.files.content import format_of, read_head, refuse_content, refuse_decompressed
 from batchdigits.files.names import (
@@ -20,23 +21,29 @@ from batchdigits.files.names import (
     STANDARD_INPUT,
     InputFile,
     InputFiles,
+    is_partition,
+    partitions_of,
     refuse_url,
     split_name,
 )
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.files.targets import OUTPUT_ROLES
-from batchdigits.text import count_of
+from batchdigits.text import count_of, listing
+
+logger = logging.getLogger("batchdigits")
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 
 
-def scorable_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> InputFiles:
+def scorable_inputs(
+    arguments: Sequence[str], *, allow_empty: bool = False, recursive: bool = False
+) -> InputFiles:
     """Expand arguments as `expand_inputs` does, without outputs that a receipt of predict names.
 
     So `*.csv` means the same after a run as before. With `allow_empty` folders and globs may have
     no input file. Raises NoInputError if nothing else is left.
     """
-    found = expand_inputs(arguments, allow_empty=allow_empty)
+    found = expand_inputs(arguments, allow_empty=allow_empty, recursive=recursive)
     outputs = {
         input_file.name: receipt
         for input_file in found.inputs
@@ -68,14 +75,18 @@ def _receipt_naming(input_file: InputFile) -> Path | None:
     return None
 
 
-def expand_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> InputFiles:
-    """Expand files, folders (not recursive), globs, or `-` alone for standard input.
+def expand_inputs(
+    arguments: Sequence[str], *, allow_empty: bool = False, recursive: bool = False
+) -> InputFiles:
+    """Expand files, folders, globs, or `-` alone for standard input.
 
-    Folders and globs are sorted by name. Hidden names, names that begin with `_` and our own
-    outputs are left out. A named file that is missing or can't be read is an input file too:
-    check_content refuses it in its turn, so that it does not stop the others. Two names of one file
-    are two input files. Raises NoInputError for a folder or glob without an input file, unless
-    `allow_empty` lets it have none, and UsageError for `-` among others.
+    Folders are read with their subfolders `key=value`, to any depth, and with all others if
+    `recursive`; what is left out is logged. Folders and globs are sorted by path. Hidden names,
+    names that begin with `_` and our own outputs are left out. A named file that is missing or
+    can't be read is an input file too: check_content refuses it in its turn, so that it does not
+    stop the others. Two names of one file are two input files. Raises NoInputError for a folder or
+    glob without an input file, unless `allow_empty` lets it have none, and UsageError for `-` among
+    others.
     """
     if list(arguments) == ["-"]:
         return InputFiles((InputFile(None, STANDARD_INPUT),), several=False)
@@ -89,7 +100,7 @@ def expand_inputs(arguments: Sequence[str], *, allow_empty: bool = False) -> Inp
     for argument in arguments:
         refuse_url(argument, "")
     several = len(arguments) > 1 or _means_several(arguments[0])
-    expand = partial(_expand, allow_empty=allow_empty)
+    expand = partial(_expand, allow_empty=allow_empty, recursive=recursive)
     return InputFiles(tuple(chain.from_iterable(map(expand, arguments))), several)
 
 
@@ -97,10 +108,12 @@ def check_content(input_file: InputFile) -> None:
     """Refuse an input file whose first bytes contradict its name. `-` is checked on opening.
 
     Raises NoInputError when the file can't be read or is not a regular file, UnusableInputError
-    when it is empty, in another format or encoding, or can't be decompressed.
+    when it is empty, in another format or encoding, or can't be decompressed, or when its folders
+    `key=value` can't be columns.
     """
     if input_file.path is None:
         return
+    _refuse_partitions(input_file)
     _refuse_special(input_file.path)
     refuse_content(read_head(input_file.path), input_file)
     if input_file.compression is not None:
@@ -108,44 +121,118 @@ def check_content(input_file: InputFile) -> None:
             refuse_decompressed(read_first(stream), input_file)
 
 
-def _expand(argument: str, *, allow_empty: bool) -> Iterator[InputFile]:
+def _expand(argument: str, *, allow_empty: bool, recursive: bool) -> Iterator[InputFile]:
     if not _means_several(argument):
         yield _named_file(Path(argument))
     elif _is_folder(argument):
-        yield from _in_folder(Path(argument), allow_empty=allow_empty)
+        search = _Search(Path(argument), recursive=recursive)
+        yield from search.inputs(search.folder(""), allow_empty=allow_empty)
     else:
-        yield from _matching(argument, allow_empty=allow_empty)
+        search = _Search(_fixed_part(argument), recursive=recursive, pattern=argument)
+        yield from search.inputs(search.matches(), allow_empty=allow_empty)
 
 
-def _in_folder(folder: Path, *, allow_empty: bool) -> list[InputFile]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise NoInputError(f"{folder}: can't be read: {error.strerror or error}") from error
-    names = sorted(entry.name for entry in entries if not entry.is_dir())
-    wanted = [n for n in names if n.lower().endswith(SEARCHED_SUFFIXES) and not _is_skipped(n)]
-    if not wanted and not allow_empty:
-        folders = len(entries) - len(names)
-        inside = f", nor in its {count_of(folders, 'subfolder')}: name those" if folders else ""
-        raise NoInputError(
-            f"{folder}: no input among its {count_of(len(names), 'file')}{inside}; expected "
+class _Search:
+    """The search for input files below a folder, which `pattern` may be a glob in.
+
+    left_out  the subfolders that were not read
+    others    the number of files that don't count
+    """
+
+    def __init__(self, top: Path, *, recursive: bool, pattern: str = "") -> None:
+        self._top = top
+        self._recursive = recursive
+        self._pattern = pattern
+        self.left_out: list[Path] = []
+        self.others = 0
+
+    def inputs(self, found: Iterator[str], *, allow_empty: bool) -> list[InputFile]:
+        """Make the input files of paths below the top, sorted, and log what was left out."""
+        paths = sorted(found)
+        if not paths and not allow_empty:
+            raise NoInputError(self._nothing())
+        ignored = [folder for folder in self.left_out if _has_input(folder)]
+        if ignored:
+            names = listing(str(folder.relative_to(self._top)) for folder in ignored)
+            logger.warning(
+                "%s: left out the input files in %s: %s; add --recursive, or name what to read",
+                *(self._top, "a subfolder" if len(ignored) == 1 else "subfolders", names),
+            )
+        return [_named_file(self._top / path, os.path.dirname(path)) for path in paths]  # noqa: PTH120  # text, not a path
+
+    def folder(self, subfolder: str) -> Iterator[str]:
+        """Yield the input files in a folder, and in those of its subfolders that are read."""
+        where = self._top / subfolder
+        try:
+            entries = sorted(os.scandir(where), key=lambda entry: entry.name)
+        except OSError as error:
+            raise NoInputError(f"{where}: can't be read: {error.strerror or error}") from error
+        for entry in entries:
+            path = f"{subfolder}/{entry.name}" if subfolder else entry.name
+            if not entry.is_dir():
+                if _is_searched(entry.name):
+                    yield path
+                else:
+                    self.others += 1
+            elif not _is_hidden(entry.name):
+                yield from self._subfolder(path)
+
+    def _subfolder(self, path: str) -> Iterator[str]:
+        """Yield the input files in a subfolder, if it is one that is read."""
+        where = self._top / path
+        # Through a link a file would be read twice, or for ever.
+        if (self._recursive or is_partition(where.name)) and not where.is_symlink():
+            yield from self.folder(path)
+        else:
+            self.left_out.append(where)
+
+    def matches(self) -> Iterator[str]:
+        """Yield the files that match the glob, and those in matching folders that are read."""
+        for match in sorted(glob.glob(self._pattern)):
+            path = Path(match).relative_to(self._top).as_posix()
+            *folders, name = path.split("/")
+            if any(_is_hidden(folder) for folder in folders if folder != ".."):
+                continue
+            if not _is_folder(match):
+                if _is_skipped(name):
+                    self.others += 1
+                else:
+                    yield path
+            elif not _is_hidden(name):
+                yield from self._subfolder(path)
+
+    def _nothing(self) -> str:
+        """Say that there is no input file, and what there is instead."""
+        inside = ""
+        if self.left_out:
+            folders = count_of(len(self.left_out), "subfolder")
+            inside = f", and {folders} left out: add --recursive, or name what to read"
+        if self._pattern:
+            return (
+                f"{self._pattern}: matches no input among {count_of(self.others, 'file')}{inside}; "
+                "hidden names, _* and outputs don't count"
+            )
+        return (
+            f"{self._top}: no input among its {count_of(self.others, 'file')}{inside}; expected "
             f"{' '.join(SEARCHED_SUFFIXES)}; hidden names, _* and outputs don't count"
         )
-    return [_named_file(folder / name) for name in wanted]
 
 
-def _matching(pattern: str, *, allow_empty: bool) -> list[InputFile]:
-    paths = [Path(match) for match in sorted(glob.glob(pattern)) if not Path(match).is_dir()]
-    wanted = [path for path in paths if not _is_skipped(path.name)]
-    if not wanted and not allow_empty:
-        raise NoInputError(
-            f"{pattern}: matches no input among {count_of(len(paths), 'file')}; hidden names, _* "
-            "and outputs don't count"
-        )
-    return [_named_file(path) for path in wanted]
+def _has_input(folder: Path) -> bool:
+    try:
+        return any(True for _ in _Search(folder, recursive=True).folder(""))
+    except NoInputError:  # a folder that can't be read is left out too
+        return True
 
 
-def _named_file(path: Path) -> InputFile:
+def _fixed_part(pattern: str) -> Path:
+    """The folder of a glob: what comes before the first part with a wildcard."""
+    parts = Path(pattern).parts
+    wild = next(i for i, part in enumerate(parts) if not set("*?[").isdisjoint(part))
+    return Path(*parts[:wild])
+
+
+def _named_file(path: Path, subfolder: str = "") -> InputFile:
     """The input file at a path: the suffix decides its format, else the first bytes do."""
     _, kind, compression = split_name(path.name)
     if kind is None:
@@ -153,11 +240,23 @@ def _named_file(path: Path) -> InputFile:
         with suppress(NoInputError):  # check_content refuses the file in its turn
             head = read_head(path) if os.path.isfile(path) else b""  # noqa: PTH113  # as below
         kind, compression = format_of(head)
-    return InputFile(path, kind, compression)
+    folders = subfolder.split("/")
+    if ".." in folders:  # outputs must not leave their folder
+        return InputFile(path, kind, compression)
+    return InputFile(path, kind, compression, subfolder, partitions_of(folders))
+
+
+def _is_searched(name: str) -> bool:
+    return name.lower().endswith(SEARCHED_SUFFIXES) and not _is_skipped(name)
 
 
 def _is_skipped(name: str) -> bool:
     return name.startswith((".", "_")) or any(fnmatchcase(name, pattern) for pattern in _OURS)
+
+
+def _is_hidden(folder: str) -> bool:
+    """Return whether a folder is not for readers, as `_temporary` and `.staging` of Spark."""
+    return folder.startswith(".") or (folder.startswith("_") and not is_partition(folder))
 
 
 def _means_several(argument: str) -> bool:
@@ -168,6 +267,23 @@ def _means_several(argument: str) -> bool:
 def _is_folder(argument: str) -> bool:
     # os.path.isdir() is False where permission is denied; Path.is_dir() raises there.
     return os.path.isdir(argument)  # noqa: PTH112
+
+
+def _refuse_partitions(input_file: InputFile) -> None:
+    """Refuse folders `key=value` that stand for one column twice, or for no text."""
+    names = [name for name, _ in input_file.partitions]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UnusableInputError(
+            f"{input_file.name}: its folders give the column {doubled[0]!r} more than one value; "
+            "give each folder a key of its own, or name the file itself"
+        )
+    for text in {text for pair in input_file.partitions for text in pair if text is not None}:
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+            raise UnusableInputError(
+                f"{input_file.name}: its folders hold {text!r}, which is not text in UTF-8; rename "
+                "the folder, or name the file itself"
+            )
 
 
 def _refuse_special(path: Path) -> None:

@@ -1,12 +1,14 @@
-"""The table of file formats, and an input file by its name: format, compression, stem."""
+"""The table of file formats, and an input file by its name: format, folders, stem, shard."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from batchdigits.errors import UsageError
 
@@ -45,13 +47,26 @@ PLAIN_TEXT = next(name for name, facts in FORMATS.items() if not facts.magic)
 STANDARD_INPUT = next(name for name, facts in FORMATS.items() if facts.standard_input)
 
 
+Partitions = tuple[tuple[str, str | None], ...]
+"""Names and values of columns that are the names of folders: `day=2026-11-27`."""
+
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input file as the user named it; `path` None is standard input, `kind` its format."""
+    """One input file as the user named it; `path` None is standard input, `kind` its format.
+
+    subfolder   the folders between the folder or glob that the user gave and the file, joined by
+                `/`; empty for a file that was named by itself
+    partitions  the columns that these folders stand for, outermost first; None is a null
+    """
 
     path: Path | None
     kind: str
     compression: Compression = None
+    subfolder: str = ""
+    partitions: Partitions = ()
 
     @property
     def name(self) -> str:
@@ -63,6 +78,12 @@ class InputFile:
         """The file name without its data suffixes: `forms` for `forms.csv.gz`."""
         return "stdin" if self.path is None else split_name(self.path.name)[0]
 
+    @property
+    def relative(self) -> str:
+        """The path below the folder or glob that the user gave, else the file's name."""
+        name = self.name if self.path is None else self.path.name
+        return f"{self.subfolder}/{name}" if self.subfolder else name
+
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
@@ -70,6 +91,55 @@ class InputFiles:
 
     inputs: tuple[InputFile, ...]
     several: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` shares of the input files, by number from 0.
+
+    The share of a file is the SHA-256 of its relative path (`day=1/a.csv`, the bytes of its name on
+    disk) as a big-endian number, modulo `count`. That is a promise: machines share out files by it.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse `I/N`. Raises UsageError for anything else."""
+        match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", text)
+        index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+        if index >= count:
+            raise UsageError(
+                f"--shard {text!r}: expected I/N with I from 0 to N-1, such as 0/16 … 15/16"
+            )
+        return cls(index, count)
+
+    def takes(self, input_file: InputFile) -> bool:
+        digest = hashlib.sha256(os.fsencode(input_file.relative)).digest()
+        return int.from_bytes(digest, "big") % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def is_partition(folder: str) -> bool:
+    """Return whether the name of a folder is `key=value`, as Hive and Spark write them."""
+    return folder.find("=") > 0
+
+
+def partitions_of(folders: Sequence[str]) -> Partitions:
+    """Read the columns that folders stand for, percent-decoded; other folders stand for none."""
+    from urllib.parse import unquote  # few runs need it
+
+    pairs = [folder.split("=", 1) for folder in folders if is_partition(folder)]
+    return tuple(
+        (
+            unquote(key, errors="surrogateescape"),
+            None if value == _NULL_PARTITION else unquote(value, errors="surrogateescape"),
+        )
+        for key, value in pairs
+    )
 
 
 def split_name(name: str) -> tuple[str, str | None, Compression]:

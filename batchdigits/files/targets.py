@@ -13,6 +13,7 @@ from batchdigits.files.atomic import explained, fsync_folder, temporary_name
 from batchdigits.files.lock import lock_name
 from batchdigits.files.names import (
     DATA_SUFFIXES,
+    FORMATS,
     Compression,
     InputFile,
     InputFiles,
@@ -76,15 +77,20 @@ def commit_name(receipt: Path) -> Path:
     return receipt.with_name(f".{receipt.name}.commit")
 
 
-def plan_targets(inputs: InputFiles, output: str | None) -> list[Targets]:
+def plan_targets(inputs: InputFiles, output: str | None, kind: str | None = None) -> list[Targets]:
     """Plan the outputs of each input file: beside it, or in the file or folder `output`.
+
+    In a folder `output` they are in the subfolders that the input files are in. `kind` is their
+    format; None: that of the input file, or what the name of the output file says.
 
     Creates nothing. Inputs that would write one name, or overwrite an input, have a `problem`,
     which check_targets raises; if all have one it is raised here. Raises UsageError for `-` without
-    an output file, for one output file and several inputs, and for a name of unknown suffix or with
-    the suffix of rejects.
+    an output file, for one output file and several inputs, for a name of unknown suffix or with the
+    suffix of rejects, and for a `kind` that is unknown or not that of the output file's name.
     """
-    planned = _plan(inputs, output)
+    if kind is not None and kind not in FORMATS:
+        raise UsageError(f"--format {kind!r}: expected {' or '.join(FORMATS)}")
+    planned = _plan(inputs, output, kind)
     writers = _writers(inputs.inputs, planned)
     identities = {
         identity: input_file.name
@@ -137,14 +143,14 @@ def make_folder(targets: Targets) -> None:
         fsync_folder(folder.parent)
 
 
-def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
+def _plan(inputs: InputFiles, output: str | None, kind: str | None) -> list[Targets]:
     if output == "":
         raise UsageError("--output is empty; name a file or a folder")
     if output:
         refuse_url(output, "--output")
     is_folder = output and (inputs.several or output.endswith("/") or Path(output).is_dir())
     if output and not is_folder:
-        return [_named(Path(output))]
+        return [_named(Path(output), kind)]
     if any(input_file.path is None for input_file in inputs.inputs):
         raise UsageError(
             "-: standard input has no folder and no name to derive those of outputs from; name an "
@@ -156,30 +162,42 @@ def _plan(inputs: InputFiles, output: str | None) -> list[Targets]:
             "folder; add / to its end"
         )
     return [
-        _in_folder(Path(output) if output else input_file.path.parent, input_file)
+        _in_folder(
+            Path(output, input_file.subfolder) if output else input_file.path.parent,
+            input_file,
+            kind,
+        )
         for input_file in inputs.inputs
         if input_file.path
     ]
 
 
-def _in_folder(folder: Path, input_file: InputFile) -> Targets:
-    suffix = data_suffix(input_file.kind, input_file.compression)
+def _in_folder(folder: Path, input_file: InputFile, kind: str | None) -> Targets:
+    kind = kind or input_file.kind
+    packed = input_file.compression
+    compression = packed if packed in FORMATS[kind].compressions else None
+    suffix = data_suffix(kind, compression)
     return Targets(
         predictions=folder / f"{input_file.stem}{_PREDICTIONS}{suffix}",
         rejects=folder / f"{input_file.stem}{_REJECTS}{suffix}",
         receipt=folder / f"{input_file.stem}.receipt.json",
-        kind=input_file.kind,
-        compression=input_file.compression,
+        kind=kind,
+        compression=compression,
     )
 
 
-def _named(output: Path) -> Targets:
+def _named(output: Path, wanted: str | None) -> Targets:
     stem, kind, compression = split_name(output.name)
     suffix = output.name[len(stem) :]
     if kind is None or suffix.lower() not in DATA_SUFFIXES:
         raise UsageError(
             f"--output {output}: expected a name that ends in one of "
             f"{' '.join(DATA_SUFFIXES)}, or in / for a folder"
+        )
+    if wanted not in (None, kind):
+        raise UsageError(
+            f"--output {output} and --format {wanted}: a file's name gives its format; leave "
+            "--format out, or name a folder"
         )
     stem = _stem_of_run(output, stem)
     return Targets(

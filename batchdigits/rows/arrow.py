@@ -37,6 +37,16 @@ def numbers(values: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, buffer])
 
 
+def repeated(text: str | None, rows: int) -> pa.Array:
+    """One text, or a null, `rows` times: as an array of strings."""
+    if text is None:
+        return pa.nulls(rows, pa.string())
+    data = text.encode()
+    offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(len(data))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data * rows)]
+    return pa.Array.from_buffers(pa.string(), rows, buffers)
+
+
 def pick(array: pa.Array, places: NDArray[np.int64]) -> pa.Array:
     """The values of an array without nulls at `places`, in their order."""
     kind = array.type

@@ -26,9 +26,20 @@ def open_source(
 ) -> Source[Any]:
     """Open an input file that `check_content` has accepted, and read its header or schema.
 
+    Its rows have the columns that its folders stand for, too.
     Raises NoInputError, UnusableInputError or UsageError, each with the file's name and the fix.
     """
-    return find_format(input_file.kind).open_source(input_file, options, machine)
+    open_file = find_format(input_file.kind).open_source
+    if not input_file.partitions:
+        return open_file(input_file, options, machine)
+    from batchdigits.rows.partitions import PartitionedSource
+
+    return PartitionedSource(
+        lambda read: open_file(input_file, read, machine),
+        options,
+        input_file.partitions,
+        input_file.name,
+    )
 
 
 def check_schema(kind: str, schema: pa.Schema, where: str) -> None:

@@ -55,6 +55,7 @@ class ReadOptions:
     comment    the character that begins the lines to skip anywhere; None: there are none (CSV)
     decimal    the decimal sign of the pixels, a point or a comma (CSV)
     encoding   the name of the text's encoding, one that contains ASCII (CSV)
+    folders    names of columns that are not in the file: its folders stand for them; no flag
     """
 
     pixels: str | None = None
@@ -66,6 +67,7 @@ class ReadOptions:
     comment: str | None = None
     decimal: str = "."
     encoding: str = UTF8
+    folders: tuple[str, ...] = ()
 
     @classmethod
     def of_flags(cls, arguments: argparse.Namespace, **others: Any) -> Self:
@@ -116,8 +118,16 @@ class ReadOptions:
     def select(self, names: Sequence[str], where: str) -> Sequence[str]:
         """Choose the pass-through columns of an input file from its names besides the pixels.
 
-        `where` is the input file in messages. Raises UnusableInputError if `keep` names another.
+        `where` is the input file in messages. Raises UnusableInputError if `keep` names a column
+        that neither the file nor its folders have.
         """
+        added = [name for name in self.folders if name not in names]
+        if not added:
+            return self.choose(names, where)
+        return [name for name in self.choose([*names, *added], where) if name not in added]
+
+    def choose(self, names: Sequence[str], where: str) -> Sequence[str]:
+        """Choose among the columns of a file and of its folders, as `select`."""
         if self.keep is None:
             return names
         known = set(names)
@@ -131,7 +141,9 @@ class ReadOptions:
 
     def facts(self) -> dict[str, Any]:
         """The options as a receipt keeps them."""
-        return asdict(self) | {"keep": None if self.keep is None else list(self.keep)}
+        facts = asdict(self) | {"keep": None if self.keep is None else list(self.keep)}
+        del facts["folders"]  # each input file has its own
+        return facts
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:

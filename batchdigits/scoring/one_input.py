@@ -127,12 +127,15 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
 
     What is unchanged is evidence for the run; what is kept was measured with other thresholds.
     """
-    receipt, status = finished_receipt(input_file, place.targets, work.key), "unchanged"
+    receipt, status = (
+        finished_receipt(input_file, place.targets, work.key.of(input_file)),
+        "unchanged",
+    )
     if receipt is not None:
         work.pool.judge(receipt.drift)
         work.pool.publish(input_file.name, receipt.drift)
     elif work.policy.keep:
-        receipt = finished_receipt(input_file, place.targets, work.key, other=True)
+        receipt = finished_receipt(input_file, place.targets, work.key.of(input_file), other=True)
         status = "kept"
     if receipt is None:
         return None
@@ -163,7 +166,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
     receipt = Receipt(
         input=name,
         input_digest=digest,
-        key=work.key,
+        key=work.key.of(input_file),
         counts=watch.counts,
         suspicion=watch.suspicion,
         drift=drift,
@@ -258,9 +261,8 @@ def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
         fix = "move it away, or replace it with --overwrite"
         if work.policy.keep:
             fix = f"only what is complete and of the same content is kept; {fix}"
-        raise OutputError(
-            f"{present[0]}: exists already {why_not_finished(input_file, targets, work.key)}; {fix}"
-        )
+        why = why_not_finished(input_file, targets, work.key.of(input_file))
+        raise OutputError(f"{present[0]}: exists already {why}; {fix}")
 
 
 def _refuse_hopeless(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from batchdigits.files.commit import (
     read_receipt,
 )
 from batchdigits.files.digest import digest_file, is_digest
-from batchdigits.files.names import InputFile
+from batchdigits.files.names import InputFile, Partitions
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift
@@ -55,19 +55,26 @@ class Key:
                whether the outputs have the columns `decision` and `cause`
     signed_by  the id of the trusted key that signed the bundle, None if no signature was checked;
                it changes no output
+    partitions the columns that the input file's folders stand for
     """
 
     bundle: Mapping[str, str]
     options: Mapping[str, Any]
     signed_by: str | None = None
+    partitions: Partitions = ()
+
+    def of(self, input_file: InputFile) -> Key:
+        """Return the key of the work on one input file."""
+        return replace(self, partitions=input_file.partitions)
 
     def is_same(self, other: Key) -> bool:
         """Tell whether the other, of a receipt, stands for the same outputs.
 
         Receipts of older versions lack `decision`: what they stand for is finished either way.
         """
-        options = {_DECISION: self.options[_DECISION], **other.options}
-        return self.bundle["digest"] == other.bundle["digest"] and self.options == options
+        if (self.bundle["digest"], self.partitions) != (other.bundle["digest"], other.partitions):
+            return False
+        return self.options == {_DECISION: self.options[_DECISION], **other.options}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +130,18 @@ class Receipt:
 
     def facts(self) -> dict[str, Any]:
         """Return the receipt as its file holds it, without `outputs`, which the commit adds."""
-        counts = self.counts.facts()
+        counts, partitions = self.counts.facts(), dict(self.key.partitions)
         del counts["rows_to_review"]
         return {
             "format": RECEIPT_FORMAT,
             "batchdigits": __version__,
             "exit_code": self.exit_code,
             **self.times,
-            "input": {"path": self.input, "sha256": self.input_digest},
+            "input": {
+                "path": self.input,
+                "sha256": self.input_digest,
+                **({"partitions": partitions} if partitions else {}),
+            },
             "bundle": {**self.key.bundle, "signed_by": self.key.signed_by},
             "options": dict(self.key.options),
             **counts,
@@ -178,7 +189,7 @@ class Receipt:
             raise ValueError("an output is not a file of its folder with digest and size")
         match facts:
             case {
-                "input": {"path": str(name), "sha256": str(digest)},
+                "input": {"path": str(name), "sha256": str(digest)} as origin,
                 "bundle": {"name": str(), "version": str(), "digest": str()} as bundle,
                 "options": {"engine": str(), "probabilities": bool()} as options,
             }:
@@ -187,7 +198,12 @@ class Receipt:
                 return cls(
                     input=name,
                     input_digest=digest,
-                    key=Key(bundle, {**_LATER_OPTIONS, **options}, bundle.get("signed_by")),
+                    key=Key(
+                        bundle,
+                        {**_LATER_OPTIONS, **options},
+                        bundle.get("signed_by"),
+                        _parse_partitions(origin.get("partitions", {})),
+                    ),
                     counts=Counts.of_facts(facts),
                     suspicion=facts.get("suspicion"),
                     drift=_parse_drift(facts),
@@ -221,6 +237,14 @@ def _check_bundle(facts: Mapping[str, Any]) -> None:
         raise ValueError("its bundle has no name and version that a bundle can have")
     if not all(isinstance(digest, str) and is_digest(digest) for digest in digests):
         raise ValueError("the digest of its bundle, or its signing key, is not a digest")
+
+
+def _parse_partitions(facts: Any) -> Partitions:
+    """Raise ValueError for anything but a table of texts and nulls."""
+    values = list(facts.values()) if isinstance(facts, dict) else [0]
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise ValueError("the partitions of its input are not a table of texts")
+    return tuple(facts.items())
 
 
 def _parse_drift(facts: Mapping[str, Any]) -> Drift:
@@ -279,16 +303,25 @@ def why_not_finished(input_file: InputFile, targets: Targets, key: Key) -> str:
         return "and no receipt says what it came from"
     old = receipt.key
     if old.bundle["digest"] != key.bundle["digest"]:
-        was, now = (f"{made.bundle['name']}@{made.bundle['version']}" for made in (old, key))
-        return f"and was scored with {was}, this run uses {now}"
-    changed = [name for name, now in key.options.items() if old.options.get(name, now) != now]
+        first, second = (f"{made.bundle['name']}@{made.bundle['version']}" for made in (old, key))
+        return f"and was scored with {first}, this run uses {second}"
+    was = {**old.options, "partitions": dict(old.partitions)}
+    now = {**key.options, "partitions": dict(key.partitions)}
+    changed = [name for name, value in now.items() if was.get(name, value) != value]
     if changed:
-        flags = ", ".join(f"{n}: {old.options.get(n)!r}, now {key.options[n]!r}" for n in changed)
+        flags = ", ".join(f"{name}: {was.get(name)!r}, now {now[name]!r}" for name in changed)
         return f"and was written with other options ({flags})"
     if input_file.path is None or receipt.input_digest != digest_file(input_file.path):
         return f"and came from other content of {receipt.input}"
     if not receipt.counts.add_up:
         return "and the counts of its receipt don't add up"
+    return _why_outputs_differ(receipt, targets)
+
+
+def _why_outputs_differ(receipt: Receipt, targets: Targets) -> str:
+    name = receipt.predictions.path.name
+    if name != targets.predictions.name:
+        return f"and is the receipt of {name}"
     return "and its outputs were moved or changed since they were written"
 
 

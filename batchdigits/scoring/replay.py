@@ -7,7 +7,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.engines.open import open_checked
@@ -210,7 +210,7 @@ def find_input(receipt: Receipt, path: Path | None) -> InputFile | None:
         )
     (input_file,) = expand_inputs([str(where)]).inputs
     check_content(input_file)
-    return input_file
+    return replace(input_file, partitions=receipt.key.partitions)
 
 
 def _check_ledger(receipt: Receipt, sample: int) -> Sample:

@@ -134,8 +134,8 @@ class _File:
 class _FileOptions(LabelledOptions):
     """The column of labels, and the one that says why a review chose a row, where there is one."""
 
-    def select(self, names: Sequence[str], where: str) -> Sequence[str]:
-        wanted = LabelledOptions.select(self, names, where)
+    def choose(self, names: Sequence[str], where: str) -> Sequence[str]:
+        wanted = LabelledOptions.choose(self, names, where)
         is_of_review = {CHOSEN, CHANCE} <= set(names)
         return [*wanted, CHOSEN] if is_of_review and CHOSEN not in wanted else wanted
 

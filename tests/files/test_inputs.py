@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batchdigits.errors import NoInputError, UsageError
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile
 from batchdigits.files.targets import plan_targets
@@ -233,3 +233,129 @@ def test_what_may_not_be_read_is_named(unprivileged_folder: Path) -> None:
     closed.mkdir(mode=0)
     with pytest.raises(NoInputError, match="closed: can't be read: Permission denied"):
         expand_inputs([str(closed)])
+
+
+def tree(top: Path, *paths: str) -> None:
+    for path in paths:
+        (top / path).parent.mkdir(parents=True, exist_ok=True)
+        (top / path).write_bytes(b"pixel_0\n1\n")
+
+
+def relative(*arguments: str | Path, recursive: bool = False) -> list[str]:
+    inputs = expand_inputs([str(argument) for argument in arguments], recursive=recursive).inputs
+    return [input_file.relative for input_file in inputs]
+
+
+SPARK = (
+    "day=2026-11-26/part-00000.snappy.parquet",
+    "day=2026-11-27/hour=3/part-00000.snappy.parquet",
+    "day=2026-11-27/hour=3/part-00001.snappy.parquet",
+)
+
+
+def test_a_folder_of_spark_is_read_to_any_depth_without_what_is_not_for_readers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree(tmp_path, *SPARK, "_SUCCESS", "day=2026-11-26/_SUCCESS")
+    tree(tmp_path, "day=2026-11-26/.part-00000.snappy.parquet.crc", "_temporary/0/part-9.parquet")
+    tree(tmp_path, ".staging/day=1/x.parquet", "_delta_log/00000.checkpoint.parquet")
+    tree(tmp_path, "_year=2026/a.csv", "day=2026-11-26/a.predictions.csv")
+    assert relative(tmp_path) == ["_year=2026/a.csv", *SPARK]
+    (first, second, *_) = expand_inputs([str(tmp_path)]).inputs
+    assert first.partitions == (("_year", "2026"),)
+    assert second.path == tmp_path / SPARK[0]
+    assert second.partitions == (("day", "2026-11-26"),)
+    assert caplog.text == ""
+
+
+def test_other_subfolders_are_read_with_recursive_and_named_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree(
+        tmp_path, "a.csv", "done/old/a.csv", "x/day=1/b.csv", "notes/README.md", "day=2/late/c.csv"
+    )
+    assert relative(tmp_path) == ["a.csv"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{tmp_path}: left out the input files in subfolders: day=2/late, done, x; add "
+        "--recursive, or name what to read"
+    )
+    caplog.clear()
+    found = relative(tmp_path, recursive=True)
+    assert found == ["a.csv", "day=2/late/c.csv", "done/old/a.csv", "x/day=1/b.csv"]
+    assert caplog.text == ""
+    (*_, last) = expand_inputs([str(tmp_path)], recursive=True).inputs
+    assert last.partitions == (("day", "1"),)
+
+
+def test_a_folder_of_folders_alone_says_how_they_are_read(tmp_path: Path) -> None:
+    tree(tmp_path, "x/a.csv", "y/b.csv", "README.md")
+    with pytest.raises(
+        NoInputError,
+        match="no input among its 1 file, and 2 subfolders left out: add --recursive, or name",
+    ):
+        expand_inputs([str(tmp_path)])
+
+
+def test_links_to_folders_are_left_out_since_they_may_lead_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree(tmp_path, "in/day=1/a.csv")
+    (tmp_path / "in/day=1/day=2").symlink_to(tmp_path / "in")
+    (tmp_path / "in/today").symlink_to("day=1")
+    (tmp_path / "in/day=1/b.csv").symlink_to("a.csv")
+    assert relative(tmp_path / "in", recursive=True) == ["day=1/a.csv", "day=1/b.csv"]
+    assert "left out the input files in subfolders: day=1/day=2, today; " in caplog.text
+    assert relative(tmp_path / "in/today") == ["a.csv", "b.csv"]  # named, it is read
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("day=2026-11-2[67]", SPARK),
+        ("*", SPARK),
+        ("day=*/hour=*/*.parquet", SPARK[1:]),
+        ("day=2026-11-27/hour=3/*1.*", ("part-00001.snappy.parquet",)),
+    ],
+)
+def test_paths_are_relative_to_what_comes_before_the_first_wildcard(
+    tmp_path: Path, pattern: str, expected: tuple[str, ...]
+) -> None:
+    tree(tmp_path, *SPARK, "_temporary/part-1.parquet")
+    assert relative(tmp_path / pattern) == list(expected)
+
+
+def test_mount_points_and_spellings_of_the_folder_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, *(f"in/{path}" for path in SPARK))
+    (tmp_path / "mnt").symlink_to("in")
+    monkeypatch.chdir(tmp_path / "in")
+    folders = [str(tmp_path / "in"), f"{tmp_path}/in/", ".", "../mnt", str(tmp_path / "mnt/*")]
+    assert [relative(folder) for folder in folders] == [list(SPARK)] * 5
+
+
+def test_a_glob_that_leads_out_of_its_folder_gives_no_subfolder(tmp_path: Path) -> None:
+    """Outputs must not leave the folder that --output names."""
+    tree(tmp_path, "in/day=1/a.csv", "other/b.csv")
+    (found,) = expand_inputs([str(tmp_path / "in/*/../../other/b.csv")]).inputs
+    assert (found.subfolder, found.partitions) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        (b"day=1/day=2", "its folders give the column 'day' more than one value"),
+        (b"day=1/d%61y=2", "its folders give the column 'day' more than one value"),
+        (b"k=\xff", r"its folders hold '\\udcff', which is not text in UTF-8"),
+        (b"k=a%00b", r"its folders hold 'a\\x00b', which is not text"),
+        (b"k=%C3", r"its folders hold '\\udcc3', which is not text"),
+    ],
+)
+def test_folders_that_are_no_columns_are_refused_in_their_turn(
+    tmp_path: Path, folder: bytes, message: str
+) -> None:
+    tree(tmp_path, f"{os.fsdecode(folder)}/a.csv")
+    (found,) = expand_inputs([str(tmp_path)]).inputs
+    with pytest.raises(UnusableInputError, match=message):
+        check_content(found)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import random
 from pathlib import Path
 
 import pytest
 from paths import SAMPLE_DATA
 
 from batchdigits.errors import UsageError
-from batchdigits.files.names import FORMATS, data_suffix, refuse_url, split_name
+from batchdigits.files.names import (
+    FORMATS,
+    InputFile,
+    Shard,
+    data_suffix,
+    partitions_of,
+    refuse_url,
+    split_name,
+)
 from batchdigits.predict import main
 
 
@@ -75,3 +85,77 @@ def test_an_address_is_refused_wherever_one_is_given(
         assert main(arguments) == 2
         assert "s3:// is not supported" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def input_file(relative: str) -> InputFile:
+    subfolder = relative.rpartition("/")[0]
+    return InputFile(Path("/mnt/anywhere", relative), "csv", None, subfolder)
+
+
+def shard_of(relative: str, count: int) -> int:
+    (taken,) = [i for i in range(count) if Shard(i, count).takes(input_file(relative))]
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("relative", "of_2", "of_16", "of_1000"),
+    [
+        ("forms.csv", 0, 14, 238),
+        ("day=2026-11-27/part-00000.snappy.parquet", 0, 2, 898),
+        ("straße/großer tag.csv", 0, 8, 200),
+        ("a/b/c.parquet", 0, 10, 738),
+        (os.fsdecode(b"k=\xff/a.csv"), 1, 1, 545),
+    ],
+)
+def test_the_shard_of_a_path_is_a_promise(
+    relative: str, of_2: int, of_16: int, of_1000: int
+) -> None:
+    """Another value would score files twice, or never, where old and new machines share a night."""
+    assert shard_of(relative, 1) == 0
+    assert [shard_of(relative, n) for n in (2, 16, 1000)] == [of_2, of_16, of_1000]
+
+
+def test_shards_are_disjoint_and_their_union_is_all() -> None:
+    """`shard_of` finds exactly one shard for each of 2,000 names of any characters."""
+    drawn = random.Random(16)  # noqa: S311  # names, not secrets
+    names = [
+        "/".join(
+            "".join(chr(drawn.choice([*range(48, 123), 0xE9, 0x4E2D, 0xDCFF])) for _ in range(8))
+            for _ in range(drawn.randint(1, 4))
+        )
+        for _ in range(2000)
+    ]
+    counts = [0] * 16
+    for name in names:
+        counts[shard_of(name, 16)] += 1
+    assert sum(counts) == len(names)
+    assert min(counts) > len(names) / 16 * 0.6  # no shard is left without work
+
+
+def test_a_file_that_was_named_by_itself_is_shared_out_by_its_name() -> None:
+    files = [InputFile(Path(folder, "forms.csv"), "csv") for folder in ("/a", "/mnt/b", "c")]
+    assert [Shard(14, 16).takes(each) for each in files] == [True, True, True]
+
+
+@pytest.mark.parametrize("text", ["16/16", "0/0", "1", "1/", "-1/2", "1/2/3", "a/b", "0.5/2", ""])
+def test_a_shard_that_can_not_be_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected I/N with I from 0 to N-1, such as 0/16"):
+        Shard.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("folders", "partitions"),
+    [
+        (["day=2026-11-27", "hour=03"], (("day", "2026-11-27"), ("hour", "03"))),
+        (["forms", "day=1"], (("day", "1"),)),
+        (["day=__HIVE_DEFAULT_PARTITION__"], (("day", None),)),
+        (["a%3Ab=x%2Fy%20%3D", "c=d=e"], (("a:b", "x/y ="), ("c", "d=e"))),
+        (["city=Z%C3%BCrich", "town=Köln"], (("city", "Zürich"), ("town", "Köln"))),
+        (["=x", "day=", ""], (("day", ""),)),
+        (["share=100%"], (("share", "100%"),)),
+    ],
+)
+def test_folders_named_key_value_are_columns_as_hive_and_arrow_write_them(
+    folders: list[str], partitions: tuple[tuple[str, str | None], ...]
+) -> None:
+    assert partitions_of(folders) == partitions

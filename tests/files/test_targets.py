@@ -309,3 +309,47 @@ def test_targets_know_every_input_of_the_run_under_any_name() -> None:
     for planned_targets in (first, second):
         read = [n for n in ("a.csv", "hard.csv", "other.csv") if planned_targets.reads(Path(n))]
         assert read == ["a.csv", "hard.csv"]
+
+
+def test_outputs_of_a_folder_mirror_its_tree_under_output() -> None:
+    """Two files of one stem in different folders do not collide."""
+    inputs("in/day=1/a.csv", "in/day=2/a.csv", "in/day=2/a.csv.gz", "in/a.csv")
+    receipts = [str(t.receipt) for t in plan_targets(expand_inputs(["in"]), "out")]
+    assert receipts == [
+        "out/a.receipt.json",
+        "out/day=1/a.receipt.json",
+        "out/day=2/a.receipt.json",
+        "out/day=2/a.receipt.json",
+    ]
+    problems = [t.problem for t in plan_targets(expand_inputs(["in"]), "out")]
+    assert problems[:2] == ["", ""]
+    assert "in/day=2/a.csv and in/day=2/a.csv.gz would both write" in problems[2]
+    beside = [str(t.receipt) for t in plan_targets(expand_inputs(["in/*/a.csv"]), None)]
+    assert beside == ["in/day=1/a.receipt.json", "in/day=2/a.receipt.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "suffix"),
+    [
+        ("a.csv", "parquet", "parquet"),
+        ("a.csv.gz", "parquet", "parquet"),
+        ("a.csv.gz", "csv", "csv.gz"),
+        ("a.parquet", "csv", "csv"),
+        ("a.parquet", "parquet", "parquet"),
+    ],
+)
+def test_format_is_that_of_outputs_in_a_folder(name: str, kind: str, suffix: str) -> None:
+    for output, folder in (("out/", "out"), (None, "in")):
+        (targets,) = plan_targets(inputs(f"in/{name}"), output, kind)
+        assert str(targets.predictions) == f"{folder}/a.predictions.{suffix}"
+        assert str(targets.receipt) == f"{folder}/a.receipt.json"
+        assert targets.kind == kind
+
+
+def test_the_name_of_an_output_file_and_format_may_not_differ() -> None:
+    (targets,) = plan_targets(inputs("a.csv"), "x.parquet", "parquet")
+    assert targets.kind == "parquet"
+    with pytest.raises(UsageError, match="--output x.parquet and --format csv: a file's name"):
+        plan_targets(inputs("a.csv"), "x.parquet", "csv")
+    with pytest.raises(UsageError, match="--format 'orc': expected csv or parquet"):
+        plan_targets(inputs("a.csv"), None, "orc")
