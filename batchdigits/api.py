@@ -253,6 +253,7 @@ def score(
     row_number: bool = False,
     max_rejects: int | str = 0,
     max_drift: float | str | None = None,
+    ok: str | Sequence[str] = (),
     overwrite: bool = False,
     on_other: str | None = None,
     allow_suspect: bool = False,
@@ -267,7 +268,8 @@ def score(
 
     The summary lists refused inputs with their one-line error. `format` is "csv" or "parquet", for
     outputs in folders; `recursive` reads all subfolders of folders, not only those named key=value;
-    `shard` is "I/N". With `check` nothing is scored or written, and the summary tells the results
+    `shard` is "I/N". `ok` names causes, "rejects" or "drift", with which a run that published ends
+    with 0. With `check` nothing is scored or written, and the summary tells the results
     as far as they are known. `on_other` is "fail", "keep" or "replace", which `overwrite` is short
     for. `on_progress` is called with the rows done, the share done (0..1 or None) and the name of
     the current input. Raises UsageError, NoInputError or BundleError for an error that concerns the

@@ -170,7 +170,7 @@ def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
     import logging
 
     from batchdigits.report.evaluation import format_evaluation
-    from batchdigits.scoring.one_input import TOO_MANY_REJECTS
+    from batchdigits.scoring.options import TOO_MANY_REJECTS
 
     logger = logging.getLogger("batchdigits")
     logger.info("%s", format_evaluation(evaluation, groups))

@@ -166,6 +166,14 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="the most drift of an input from the training data, 0..1 (default: any); with more "
         "the exit code is 4, and the outputs are published anyway",
     )
+    group.add_argument(
+        "--ok",
+        type=column_names,
+        default=(),
+        metavar="CAUSE,…",
+        help="causes with which a run that published ends with 0: rejects (instead of 3), drift "
+        "(instead of 4), or both; for schedulers that know no other success",
+    )
     add_report_option(group)
     group.add_argument(
         "--overwrite",

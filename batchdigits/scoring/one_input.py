@@ -24,7 +24,12 @@ from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.columns import PredictionColumns
 from batchdigits.scoring.ledger import Counts
-from batchdigits.scoring.options import RunPolicy, ScoreOptions
+from batchdigits.scoring.options import (
+    TOO_MANY_REJECTS,
+    TOO_MUCH_DRIFT,
+    RunPolicy,
+    ScoreOptions,
+)
 from batchdigits.scoring.outputs import Outputs, is_kept
 from batchdigits.scoring.receipt import (
     Key,
@@ -39,12 +44,6 @@ from batchdigits.text import one_line
 from batchdigits.threads import in_order
 
 logger = logging.getLogger("batchdigits.scoring")
-
-TOO_MANY_REJECTS = 3
-"""The exit code of an input file with more rejects than --max-rejects; it is published."""
-
-TOO_MUCH_DRIFT = 4
-"""The exit code of an input file with more drift than --max-drift; it is published."""
 
 OnProgress = Callable[[int, float | None, str], None]
 """Called with the rows done of an input file, the share done (0..1, None if unknown), its name."""

@@ -6,7 +6,7 @@ None of them imports NumPy, so that a usage error does not wait for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Self
@@ -19,6 +19,15 @@ from batchdigits.text import listing, parse_share
 
 ON_OTHER = ("fail", "keep", "replace")
 """What a run may do with finished outputs that it would write in another way."""
+
+TOO_MANY_REJECTS = 3
+"""The exit code of an input file with more rejects than --max-rejects; it is published."""
+
+TOO_MUCH_DRIFT = 4
+"""The exit code of an input file with more drift than --max-drift; it is published."""
+
+OK = {"rejects": TOO_MANY_REJECTS, "drift": TOO_MUCH_DRIFT}
+"""The causes that `--ok` can name: all publish their input file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class RunPolicy:
     on_other       what to do with outputs of another input, bundle or options: one of `ON_OTHER`
     allow_suspect  whether to score data that look scaled, inverted, turned or blank
     lock           whether to keep other runs away from the outputs
+    ok             the exit codes, of `OK`, with which the run ends with 0 all the same
     """
 
     max_rejects: Limit = field(default_factory=Limit)
@@ -98,6 +108,7 @@ class RunPolicy:
     on_other: str = "fail"
     allow_suspect: bool = False
     lock: bool = True
+    ok: frozenset[int] = frozenset()
 
     @property
     def overwrite(self) -> bool:
@@ -127,7 +138,8 @@ class RunOptions:
         limit = Limit.parse(str(given["max_rejects"]))
         drift = _share("--max-drift", given["max_drift"], "a number from 0 to 1, such as 0.25")
         other = _on_other(given.get("on_other"), overwrite=given["overwrite"])
-        policy = _record(RunPolicy, given, max_rejects=limit, max_drift=drift, on_other=other)
+        limits = {"max_rejects": limit, "max_drift": drift, "ok": _ok(given["ok"])}
+        policy = _record(RunPolicy, given, on_other=other, **limits)
         read = _record(ReadOptions, given, keep=_names(given["keep"])).checked()
         bundle = _record(BundleChoice, given)  # checked when it is loaded, if it is
         check_engine(bundle.engine)
@@ -153,6 +165,15 @@ def _on_other(value: str | None, *, overwrite: bool) -> str:
             "the two"
         )
     return value
+
+
+def _ok(causes: str | Sequence[str]) -> frozenset[int]:
+    """Parse `--ok`: causes in a list, or joined by commas."""
+    words = causes.split(",") if isinstance(causes, str) else causes
+    unknown = [word for word in words if word not in OK]
+    if unknown:
+        raise UsageError(f"--ok {unknown[0]!r}: expected {' or '.join(OK)}, or both with a comma")
+    return frozenset(OK[word] for word in words)
 
 
 def parse_review_below(value: float | str | None) -> float | None:

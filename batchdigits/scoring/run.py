@@ -22,13 +22,18 @@ from batchdigits.monitoring.evidence import Finding
 from batchdigits.monitoring.pool import Pool
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import (
-    TOO_MUCH_DRIFT,
     InputResult,
     OnProgress,
     Work,
     score_input,
 )
-from batchdigits.scoring.options import RunOptions, RunPolicy
+from batchdigits.scoring.options import (
+    OK,
+    TOO_MANY_REJECTS,
+    TOO_MUCH_DRIFT,
+    RunOptions,
+    RunPolicy,
+)
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.scoring.watch import make_judge
@@ -178,28 +183,41 @@ def _result(step: Step, input_file: InputFile, place: Place, work: Work) -> Inpu
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
         return _refused(input_file, error)
     else:
-        for problem in _beyond_limits(result, work.policy):
-            logger.error("%s", one_line(f"{result.input}: {problem}"))
+        for code, problem in _beyond_limits(result, work.policy):
+            _log(code, f"{result.input}: {problem}", work.policy)
         return result
     # Here the error is gone, and with it the arrays that its frames referred to.
     _release_memory()
     return result
 
 
-def _beyond_limits(result: InputResult, policy: RunPolicy) -> Iterator[str]:
+def _log(code: int, problem: str, policy: RunPolicy) -> None:
+    """Log what is published beyond a limit: an error, unless `--ok` names the cause."""
+    level = logging.WARNING if code in policy.ok else logging.ERROR
+    logger.log(level, "%s", one_line(problem))
+
+
+def _beyond_limits(result: InputResult, policy: RunPolicy) -> Iterator[tuple[int, str]]:
+    """Yield the exit code and a description of each limit that the input file exceeds."""
     if result.status == "kept":
         return
     if not policy.max_rejects.allows(result.rows_rejected, result.rows_in):
         reasons = listing(f"{count} {reason}" for reason, count in result.reasons.items())
         yield (
-            f"{result.rows_rejected} of {result.rows_in} rows were rejected ({reasons}), more "
-            f"than --max-rejects; the others are published; see {result.rejects}"
+            TOO_MANY_REJECTS,
+            (
+                f"{result.rows_rejected} of {result.rows_in} rows were rejected ({reasons}), more "
+                f"than --max-rejects; the others are published; see {result.rejects}"
+            ),
         )
     if exceeds(result.drift, policy.max_drift):
         yield (
-            f"drift {result.drift:.3f} ({result.drift_of}) is more than --max-drift "
-            f"{policy.max_drift:g}: the rows differ from the bundle's training data; the "
-            f"predictions are published; see drift in {result.receipt}"
+            TOO_MUCH_DRIFT,
+            (
+                f"drift {result.drift:.3f} ({result.drift_of}) is more than --max-drift "
+                f"{policy.max_drift:g}: the rows differ from the bundle's training data; the "
+                f"predictions are published; see drift in {result.receipt}"
+            ),
         )
 
 
@@ -230,9 +248,9 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
     unchanged = [result for result in results if result.status == "unchanged"]
     decides = work is not None and work.scorer.decider is not None
     finding, suspects, drift = _together(results, work)
-    codes = [result.exit_code for result in results]
+    codes = [code for result in results for code in _codes(result, work)]
     if work is not None and exceeds(drift.value, work.policy.max_drift):
-        codes.append(TOO_MUCH_DRIFT)
+        codes += {TOO_MUCH_DRIFT} - work.policy.ok
     return RunSummary(
         **total.values(),
         exit_code=worst_exit_code(codes),
@@ -245,6 +263,14 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
         drift=drift,
         inputs=results,
     )
+
+
+def _codes(result: InputResult, work: Work | None) -> list[int]:
+    """Return the exit codes of an input file, without those that `--ok` forgives."""
+    if work is None or result.exit_code not in OK.values():
+        return [result.exit_code]
+    beyond = {code for code, _ in _beyond_limits(result, work.policy)}
+    return sorted(beyond - work.policy.ok)
 
 
 def _together(
@@ -267,10 +293,11 @@ def _together(
             ),
         )
     if exceeds(drift.value, limit) and not any(exceeds(r.drift, limit) for r in results):
-        logger.error(
-            "%s",
+        _log(
+            TOO_MUCH_DRIFT,
             f"drift {drift.value:.3f} ({drift.largest}) of all inputs together is more than "
             f"--max-drift {limit:g}: the rows differ from the bundle's training data; the "
             "predictions are published",
+            work.policy,
         )
     return finding, suspects, drift

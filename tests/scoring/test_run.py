@@ -17,6 +17,7 @@ from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 import batchdigits
 from batchdigits.errors import IOFailedError, NoInputError
 from batchdigits.predict import main
+from batchdigits.scoring.receipt import Receipt
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 
@@ -244,3 +245,38 @@ def test_a_thread_that_can_not_be_started_is_for_another_time(
         assert "a.csv: no thread or process could be started" in err
         assert not list(Path().glob("*.predictions.*"))
         assert run("a.csv", "b.parquet")[0] == 0, "one worker needs no other thread"
+
+
+@pytest.mark.parametrize(
+    ("ok", "codes"),
+    [
+        ((), {"rejects": 3, "drift": 4, "both": 3, "fine": 0, "gone": 66}),
+        ("rejects", {"rejects": 0, "drift": 4, "both": 4, "fine": 0, "gone": 66}),
+        (["drift"], {"rejects": 3, "drift": 0, "both": 3, "fine": 0, "gone": 66}),
+        ("rejects,drift", {"rejects": 0, "drift": 0, "both": 0, "fine": 0, "gone": 66}),
+    ],
+)
+def test_ok_makes_success_of_its_causes_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ok: Any, codes: dict[str, int]
+) -> None:
+    """What an input exceeds besides, still counts; the receipt keeps the code, the log the line."""
+    drifting = (SAMPLE_DATA / "digits.csv").read_text(encoding="utf-8")
+    (tmp_path / "drift.csv").write_text(drifting, encoding="utf-8")
+    (tmp_path / "both.csv").write_text(f"{drifting}\n,\n,\n", encoding="utf-8")
+    shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path / "rejects.csv")
+    (tmp_path / "fine.csv").write_text("".join(drifting.splitlines(keepends=True)[:9]))
+    for name, code in codes.items():
+        summary = batchdigits.score(tmp_path / f"{name}.csv", max_drift=0, ok=ok)
+        assert summary.exit_code == code, name
+    receipts = {
+        name: Receipt.read(tmp_path / f"{name}.receipt.json").exit_code
+        for name in codes
+        if name != "gone"
+    }
+    assert receipts == {"rejects": 3, "drift": 4, "both": 3, "fine": 0}
+    levels = {record.levelname for record in caplog.records if "published" in record.message}
+    assert ("ERROR" in levels, "WARNING" in levels) == (len(ok) != 13, bool(ok))
+    together = batchdigits.score(
+        [tmp_path / "fine.csv", tmp_path / "drift.csv"], max_drift=0, ok=ok
+    )
+    assert together.exit_code == codes["drift"]
