@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchdigits.report.metrics import MetricsFile
     from batchdigits.scoring.run import RunSummary
 
 EXAMPLES = (
@@ -176,6 +177,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     add_report_option(group)
     group.add_argument(
+        "--metrics",
+        metavar="FILE.prom",
+        help="also write metrics of the run, or of its failure, for the textfile collector of "
+        "node_exporter; the file of the run before is replaced",
+    )
+    group.add_argument(
         "--overwrite",
         action="store_true",
         help="replace outputs that came from another input, bundle or options; short for "
@@ -233,12 +240,18 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     keywords = keywords_of(arguments)
     page = _checked_page(keywords.pop("report"), check=arguments.check)
+    metrics = _checked_metrics(keywords.pop("metrics"), check=arguments.check)
     progress = Progress()
-    with pandas_kept_out() if lean else nullcontext():
+    with (
+        pandas_kept_out() if lean else nullcontext(),
+        metrics.of_run() if metrics else nullcontext(),
+    ):
         try:
             summary = score(**keywords, on_progress=progress)
         finally:
             progress.finish()
+        if metrics is not None:
+            metrics.summary = summary
         print_summary(summary.as_dict(), lambda: _text(summary), as_json=arguments.json)
         if page is not None:
             from batchdigits.report.receipts import write_run_page
@@ -255,6 +268,16 @@ def _checked_page(path: str | None, *, check: bool) -> Path | None:
     from batchdigits.report.page import check_page
 
     return check_page(path)
+
+
+def _checked_metrics(name: str | None, *, check: bool) -> MetricsFile | None:
+    if name is None:
+        return None
+    if check:
+        raise UsageError("--metrics and --check: a dry run has no metrics; leave one out")
+    from batchdigits.report.metrics import MetricsFile
+
+    return MetricsFile.checked(name)
 
 
 def _text(summary: RunSummary) -> str:
