@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
 from batchdigits.images import PIXELS
+from batchdigits.packing.onnx_bands import divide_into_bands
 from batchdigits.packing.onnx_strangeness import add_strangeness
 from batchdigits.packing.onnx_tidy import tidy
 
@@ -72,8 +73,8 @@ def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = No
     """Compile scaler and network: `pixels` float32 (N, 64) to `probabilities` float32 (N, k).
 
     With `centres`, float32 (c, 64), the graph also gives `strangeness`, the distance to the nearest
-    centre. The same model gives the same bytes. Raises InternalError if the exported graph is
-    invalid.
+    centre. Dense layers with many zeros are computed in bands. The same model gives the same bytes.
+    Raises InternalError if the exported graph is invalid.
     """
     import keras
     import onnx
@@ -91,6 +92,7 @@ def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = No
         whole.export(path, format="onnx", verbose=False)
         exported = onnx.load(path)
     model = tidy(exported)
+    divide_into_bands(model)
     if centres is not None:
         add_strangeness(model, centres)
     try:

@@ -18,6 +18,7 @@ from batchdigits.packing.card import write_card
 from batchdigits.packing.contents import Contents
 from batchdigits.packing.frameworks import library_versions
 from batchdigits.packing.keras_file import keras_bytes
+from batchdigits.packing.multiplications import count_in_graph, count_in_network
 
 
 def pack_bundle(contents: Contents, name: str, version: int) -> bytes:
@@ -28,7 +29,7 @@ def pack_bundle(contents: Contents, name: str, version: int) -> bytes:
         version=version,
         created=contents.created,
         classes=classes,
-        architecture=contents.architecture,
+        architecture={**contents.architecture, "multiplications": _multiplications(contents)},
         data=contents.data,
         split=contents.split,
         metrics={
@@ -51,6 +52,13 @@ def pack_bundle(contents: Contents, name: str, version: int) -> bytes:
     }
     members["card.md"] = write_card(manifest, contents.scores, members)
     return build_bundle(manifest, members)
+
+
+def _multiplications(contents: Contents) -> dict[str, int]:
+    return {
+        "network": count_in_network(contents.model.model),
+        "compiled": count_in_graph(contents.onnx),
+    }
 
 
 def _golden_bytes(onnx: bytes, pixels: NDArray[np.float32], classes: Classes) -> bytes:

@@ -61,3 +61,14 @@ def test_limits_name_the_writers_of_the_tutorials_digits_alone(manifest: Manifes
     assert "written by 13 people" in card(manifest)
     data = {**manifest.data, "source": "rows.csv", "description": "labelled rows of rows.csv"}
     assert "written by 13 people" not in card(replace(manifest, data=data))
+
+
+def test_the_multiplications_that_the_graph_leaves_out_are_said(manifest: Manifest) -> None:
+    count = {"network": 37_000, "compiled": 22_000}
+    fewer = replace(manifest, architecture={**manifest.architecture, "multiplications": count})
+    said = "does 22,000 of the network's 37,000 multiplications a row"
+    assert said in card(fewer)
+    as_many = {**manifest.architecture, "multiplications": {**count, "compiled": 37_000}}
+    assert "multiplications" not in card(replace(manifest, architecture=as_many))
+    older = {key: fact for key, fact in manifest.architecture.items() if key != "multiplications"}
+    assert "multiplications" not in card(replace(manifest, architecture=older))

@@ -6,6 +6,7 @@ import pytest
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
+from batchdigits.packing.multiplications import count_in_graph, count_in_network
 from batchdigits.packing.onnx_export import check_agreement, export_onnx
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit
@@ -71,3 +72,12 @@ def test_a_nan_is_no_agreement(small_fit: Fitted, digits: Labelled) -> None:
     agreement = check_agreement(small_fit, export_onnx(small_fit), digits.pixels[:9], 0)
     assert agreement.holds
     assert not replace(agreement, random_worst=float("nan")).holds
+
+
+def test_windows_of_pixels_become_bands(digits: Labelled) -> None:
+    """The network's zeros are left out of the graph, which still equals Keras."""
+    settings = make_settings(epochs=1, copies=1)
+    fitted = fit(digits.pixels, digits.targets, digits.classes, settings)
+    data = export_onnx(fitted)
+    assert count_in_graph(data) < 0.7 * count_in_network(fitted.model)
+    assert check_agreement(fitted, data, digits.pixels, 0).holds
