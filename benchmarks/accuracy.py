@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--ten-fold", action="store_true", help="ten-fold cross-validation as well")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     prepare_frameworks()
     data = load_tutorial_digits()
     lines, figures = [], {}

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=15)
     parser.add_argument("--arch", default="mlp")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     model, known, unseen = _trained(arguments.arch)
     many = known[np.random.default_rng(0).integers(0, len(known), ROWS)]
     with tempfile.TemporaryDirectory() as folder:

@@ -35,7 +35,8 @@ ROWS_OF_PIXELS = {
     3: [(0, 32), (16, 48), (32, 64)],
     5: [(0, 32), (8, 40), (16, 48), (24, 56), (32, 64)],
 }
-STRUCTURES = [(1, 64), (2, 32), (3, 32), (5, 16), (2, 250), (3, 64), (3, 168), (5, 64), (5, 100)]
+STRUCTURES = [(1, 64), (2, 24), (2, 32), (3, 16), (3, 32), (5, 16), (2, 250)]
+STRUCTURES += [(3, 64), (3, 168), (5, 64), (5, 100)]
 
 Band = tuple[int, int, int]
 """The first input, the one behind the last, and the number of units."""
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=15)
     parser.add_argument("--fit", action="store_true", help="fit the model's constants too")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     figures: dict[str, Any] = {"pairs": arguments.pairs}
     if arguments.fit:
         figures["model"] = _fit(arguments.pairs)
@@ -135,7 +136,7 @@ def _network(bands: Sequence[Band]) -> Any:
     constants = {
         "w1": hidden / 8,
         "b1": generator.standard_normal(units),
-        "w2": generator.standard_normal((units, 10)) / units,
+        "w2": generator.standard_normal((units, 10)) / np.sqrt(units),
         "b2": generator.standard_normal(10),
     }
     make = onnx.helper.make_node

@@ -32,7 +32,7 @@ SIDES = ("checked", "unchecked")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = make_parser(__doc__, rows=1_000_000).parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     figures = {
         kind: _compare(arguments.data_folder, kind, arguments.rows, arguments.pairs)
         for kind in KINDS

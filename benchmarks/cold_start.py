@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=15)
     parser.add_argument("--no-script", action="store_true", help="leave the Keras script out")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {

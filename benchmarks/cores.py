@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, rows=2_000_000, pairs=7)
     parser.add_argument("--kinds", nargs="+", default=["parquet", "csv"])
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     figures = {
         kind: _compare(arguments.data_folder, arguments.rows, kind, arguments.pairs)
         for kind in arguments.kinds

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-readers", action="store_true", help="leave polars and DuckDB out")
     add_folder_option(parser)
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     large = make_data(folder, arguments.rows, "csv")
     small = make_data(folder, arguments.rows // 10, "csv")

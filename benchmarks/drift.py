@@ -70,7 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures[name] = {kind: _figures(*one) for kind, one in drifts.items()}
         header = [name, "pixels", "classes", "confidence", "accuracy, %", "estimated, %"]
         print(table(header, [_line(kind, one) for kind, one in figures[name].items()]))
-    finish("drift", {"seed": arguments.seed, **figures}, save=arguments.save, load_before=before)
+    finish(
+        "drift",
+        {"seed": arguments.seed, **figures},
+        save=arguments.save,
+        load_before=before,
+        timed=False,
+    )
     return 0
 
 

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", help="a bundle with a smaller network, for the product alone")
     parser.add_argument("--no-default", action="store_true", help="leave Keras' own batch out")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     source = make_data(folder, arguments.rows, arguments.kind)
     model = unpack_bundle(arguments.bundle, folder)

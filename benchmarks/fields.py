@@ -24,7 +24,7 @@ LENGTH = 8
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = make_parser(__doc__, rows=1_000_000).parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     arguments.data_folder.mkdir(parents=True, exist_ok=True)
     source, expected = _make(arguments.data_folder, arguments.rows // LENGTH)
     output = arguments.data_folder / "fields.parquet"

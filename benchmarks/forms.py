@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=Path(os.environ.get("BATCHDIGITS_SHARED") or ROOT.parent / "shared"),
     )
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     warnings.simplefilter("ignore", BatchdigitsWarning)
     folder = arguments.shared / "data" / "forms"
     bundle = open_bundle(arguments.bundle)

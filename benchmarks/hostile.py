@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "longest_seconds": round(max((r.seconds for r in replays), default=0), 1),
         "broken": broken,
     }
-    finish("hostile", figures, save=arguments.save, load_before=before)
+    finish("hostile", figures, save=arguments.save, load_before=before, timed=False)
     return 1 if broken else 0
 
 

@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "worst": max(one.worst for one in compared),
         "labels_differ": sum(one.labels_differ for one in compared),
     }
-    finish("importing", figures, save=arguments.save, load_before=before)
+    finish("importing", figures, save=arguments.save, load_before=before, timed=False)
     return 0 if all(one.is_equal for one in compared) else 1
 
 

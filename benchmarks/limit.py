@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--lists", action="store_true", help="pixels as one list column")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     flags = ("--lists",) if arguments.lists else ()
     folder: Path = arguments.data_folder
     large = make_data(folder, arguments.rows, "parquet", *flags)

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-huge-group", action="store_true", help="leave that file out")
     parser.add_argument("--keep-data", action="store_true", help="keep the large inputs")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     large_rows = arguments.rows * arguments.times
     peaks: dict[str, list[float]] = {}

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
     add_folder_option(parser)
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     source = make_data(folder, arguments.rows, "parquet")
     trial = make_data(folder, 1797, "parquet")

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "semeion": {name: round(value, 6) for name, value in read.items()},
         "targets": {"crop": target(read["crop"], LEAST_SEMEION)},
     }
-    finish("recipe", figures, save=arguments.save, load_before=before)
+    finish("recipe", figures, save=arguments.save, load_before=before, timed=False)
     return 0
 
 

@@ -29,7 +29,7 @@ MOST_BYTES = 250_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = make_parser(__doc__, rows=20_000_000).parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder = arguments.data_folder
     source, output = make_data(folder, arguments.rows, "parquet"), folder / "reported.parquet"
     page = folder / "report.html"

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=("found", "kept", "price"))
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     arguments.data_folder.mkdir(parents=True, exist_ok=True)
     bundle = arguments.bundle
     if bundle is None and arguments.only != "kept":

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__)
     parser.add_argument("--cells", type=int, default=10_000, help="default: 10000")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     logging.disable(logging.WARNING)  # that the rows look changed
     with tempfile.TemporaryDirectory() as name, _chromium() as browser:
         folder = Path(name)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__, pairs=5)
     parser.add_argument("--files", type=int, default=200, help="default: 200")
     arguments = parser.parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     one_file = make_data(folder, ROWS * arguments.files, "parquet")
     many = _copies(make_data(folder, ROWS, "parquet"), folder / "small-files", arguments.files)

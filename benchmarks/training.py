@@ -41,7 +41,7 @@ QUICK_FLAGS = ("--copies", "10", "--calibration-folds", "0")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = make_parser(__doc__).parse_args(argv)
-    before = make_ready()
+    before = make_ready(arguments.wait)
     folder: Path = arguments.data_folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = {

@@ -77,3 +77,40 @@ def test_every_hostile_kind_ends_in_time_and_memory_without_a_fault_of_ours() ->
     command = [sys.executable, "benchmarks/hostile.py"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
+
+
+def test_times_of_a_busy_machine_are_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure = importlib.import_module("support.measure")
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    measure.finish("x", {"seconds": 1}, save=True, load_before=0.31)
+    assert "not saved: the load was 0.31" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    measure.finish("x", {"errors": 1}, save=True, load_before=0.31, timed=False)
+    measure.finish("y", {"seconds": 1}, save=True, load_before=0.3)
+    assert sorted(measure.load_results()) == ["x", "y"]
+
+
+def test_a_command_waits_for_a_quiet_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says so if it never was."""
+    measure = importlib.import_module("support.measure")
+    loads = iter([1.2, 0.8, 0.1])
+    monkeypatch.setattr(measure, "busy_cores", lambda: next(loads))
+    assert measure.make_ready(60) == 0.1
+    assert capsys.readouterr().err.count("waiting for a load below 0.3") == 2
+    monkeypatch.setattr(measure, "busy_cores", lambda: 1.25)
+    assert measure.make_ready(0) == 1.25
+    assert "never quiet (load 1.25)" in capsys.readouterr().err
+
+
+def test_busy_cores_are_counted_from_the_time_of_all_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = importlib.import_module("support.measure")
+    times = iter([(100, 200), (150, 300)])
+    monkeypatch.setattr(measure, "_processor_time", lambda: next(times))
+    monkeypatch.setattr(measure.os, "cpu_count", lambda: 4)
+    assert measure.busy_cores(0) == 2.0

@@ -26,7 +26,11 @@ SCRIPTS = ROOT / "benchmarks" / "scripts"
 PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-2.bundle"
 SAMPLE = ROOT / "sample_data" / "digits.parquet"
 MEGABYTE = 1e6
-QUIET_LOAD = 1.5
+QUIET_LOAD = 0.3
+"""Cores that other processes may keep busy while something is measured."""
+
+LOAD_SECONDS = 5
+WAIT_SECONDS = 300
 
 Result = TypeVar("Result")
 
@@ -164,6 +168,14 @@ def make_parser(doc: str, *, rows: int | None = None, pairs: int = 5) -> argpars
     parser.add_argument(
         "--save", action="store_true", help="keep the JSON line for page.py, in benchmarks/results"
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help=f"wait at most this long for a load below {QUIET_LOAD:g} (default: {WAIT_SECONDS}); "
+        "figures of a busy machine are not saved",
+    )
     return parser
 
 
@@ -190,8 +202,13 @@ def fill(page: Path, parts: Mapping[str, str]) -> None:
     page.write_text(text)
 
 
-def finish(name: str, figures: dict[str, Any], *, save: bool, load_before: float) -> None:
-    """Print the JSON line; keep it in benchmarks/results if asked to."""
+def finish(
+    name: str, figures: dict[str, Any], *, save: bool, load_before: float, timed: bool = True
+) -> None:
+    """Print the JSON line; keep it in benchmarks/results if asked to.
+
+    timed  some figures are times, so they are not kept if the machine was busy
+    """
     result = {
         "benchmark": name,
         **figures,
@@ -200,7 +217,9 @@ def finish(name: str, figures: dict[str, Any], *, save: bool, load_before: float
         "load_before": load_before,
     }
     line = json.dumps(result, default=_as_json)
-    if save:
+    if save and timed and load_before > QUIET_LOAD:
+        show(f"not saved: the load was {load_before:g}, expected at most {QUIET_LOAD:g}")
+    elif save:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(json.dumps(json.loads(line), indent=1) + "\n")
     print(line)
@@ -217,17 +236,44 @@ def target(value: float, wanted: float, *, at_most: bool = False) -> dict[str, A
     return {"target": f"{'<=' if at_most else '>='} {wanted:g}", "met": met}
 
 
-def make_ready() -> float:
-    """Compile the package, as pip does when it installs, and return the load of the last minute.
+def make_ready(wait: float = 0) -> float:
+    """Compile the package, wait until the machine is quiet, and return its load.
 
-    Without that, every start of a checkout may compile it again. A load that spoils the figures is
-    reported.
+    pip compiles what it installs; without that, every start of a checkout may compile it again.
+
+    wait  the most seconds to wait; it is reported if the machine is still busy then
     """
     compileall.compile_dir(ROOT / "batchdigits", quiet=1)
-    busy = os.getloadavg()[0]
+    until = time.monotonic() + wait
+    while (busy := busy_cores()) > QUIET_LOAD and time.monotonic() < until:
+        show(f"waiting for a load below {QUIET_LOAD:g}, it is {busy:.2f}")
     if busy > QUIET_LOAD:
-        show(f"the machine is busy (load {busy:.1f}): trust the ratios at most")
+        show(f"the machine was never quiet (load {busy:.2f}): trust the ratios at most")
     return round(busy, 2)
+
+
+def busy_cores(seconds: float = LOAD_SECONDS) -> float:
+    """Return how many cores were busy, on average of the next seconds.
+
+    That of the last minute would have this process wait for what it has just done itself. Time that
+    a virtual machine had to leave to its neighbours counts as busy. Without /proc it is the load of
+    the last minute.
+    """
+    if not Path("/proc/stat").exists():
+        return os.getloadavg()[0]
+    idle, total = _processor_time()
+    time.sleep(seconds)
+    still_idle, now = _processor_time()
+    cpus = os.cpu_count() or 1
+    return cpus * (1 - (still_idle - idle) / max(now - total, 1))
+
+
+def _processor_time() -> tuple[int, int]:
+    """Return the idle and the whole time of all CPUs since the start, in clock ticks."""
+    user, nice, system, idle, waiting, *others = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return idle + waiting, user + nice + system + idle + waiting + sum(others)
 
 
 def cores() -> int:
