@@ -28,10 +28,10 @@ PATIENCE = 60.0  # seconds
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the Airflow tests where there is no Airflow, even if `-m` asks for them."""
-    if "AIRFLOW_PYTHON" in os.environ:
-        return
-    left_out = [item for item in items if item.get_closest_marker("airflow")]
+    """Leave out tests whose tools are not there, even if `-m` asks for them."""
+    needs = {"airflow": "AIRFLOW_PYTHON", "scheduling": "BATCHDIGITS_SCHEDULING"}
+    absent = [mark for mark, variable in needs.items() if variable not in os.environ]
+    left_out = [item for item in items if any(map(item.get_closest_marker, absent))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
