@@ -45,7 +45,7 @@ class MetricsFile:
     """The file of metrics that `--metrics` names; one command writes it, again and again.
 
     Every series has the label `run`, the file's name without `.prom`: the files of several commands
-    in one folder then have no series in common, which the collector would refuse.
+    in one folder then have no series in common, of which the collector would show one.
     """
 
     def __init__(self, path: Path) -> None:

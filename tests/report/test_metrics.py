@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from paths import SAMPLE_DATA
 
+from batchdigits.errors import InterruptedRunError, NoInputError, OutputError
 from batchdigits.predict import main
 from batchdigits.report.metrics import METRICS, MetricsFile
 
@@ -128,6 +129,26 @@ def test_a_page_that_can_not_be_written_is_the_failure_that_is_told(
     monkeypatch.setattr("batchdigits.report.receipts.write_page", full)
     assert main(["bad.csv", "--report", "page.html", "--metrics", "m.prom"]) == 74
     assert read(Path("m.prom"))["exit_code"] == 74
+
+
+def test_an_interrupted_run_is_told(tmp_path: Path) -> None:
+    file = MetricsFile(tmp_path / "m.prom")
+    with pytest.raises(InterruptedRunError), file.of_run():
+        raise InterruptedRunError(15)
+    assert read(tmp_path / "m.prom")["exit_code"] == 143
+
+
+def test_the_error_of_a_run_is_not_hidden_by_metrics_that_can_not_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gone").mkdir()
+    file = MetricsFile.checked(str(tmp_path / "gone" / "m.prom"))
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(NoInputError, match="no input"), file.of_run():
+        raise NoInputError("no input")
+    assert "can't be written: No such file or directory" in caplog.text
+    with pytest.raises(OutputError, match="can't be written: No such"), file.of_run():
+        pass
 
 
 def test_odd_names_are_escaped(tmp_path: Path) -> None:
