@@ -58,8 +58,10 @@ def parser() -> Parser:
     )
     group.add_argument(
         "--template",
-        metavar="form.json",
-        help="the forms' template: the number of cells by the value of the column `field`",
+        action="append",
+        metavar="PATH",
+        help="the forms' template, NAME.json, or a folder of templates; give it once for each: the "
+        "number of cells by the column `field`, and of several by the column `template`",
     )
     _add_tests(result.add_argument_group("which texts are allowed"))
     group = result.add_argument_group("output")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from batchdigits.errors import UnusableInputError
 from batchdigits.fields.allowed import Allowed
 from batchdigits.fields.columns import ADDED_COLUMNS, CAUSES, UNKNOWN
-from batchdigits.fields.lengths import ANY, Length
+from batchdigits.fields.lengths import ANY, Key, Length
 from batchdigits.fields.options import LONGEST_FIELD
 from batchdigits.fields.runs import Runs
 from batchdigits.rows.arrow import take
@@ -42,7 +42,7 @@ class Rules:
 
     base          the number of the first position, 0 or 1
     length        the number of cells of a field
-    lengths       the number of cells by the value of group column `at`, in place of `length`
+    lengths       the number of cells by the values of the group columns `at`, in place of `length`
     classes       the characters of the classes, in the order of the cells' probabilities
     allowed       the texts that a field may hold; `corrects`: another text may become one of them
     review_below  the least probability of an accepted field; None: its cells decide
@@ -51,8 +51,8 @@ class Rules:
     base: int
     allowed: Allowed
     length: Length = ANY
-    lengths: Mapping[str, Length] = field(default_factory=dict)
-    at: int = 0
+    lengths: Mapping[Key, Length] = field(default_factory=dict)
+    at: tuple[int, ...] = ()
     classes: str = ""
     corrects: bool = False
     review_below: float | None = None
@@ -182,8 +182,10 @@ class _Fields:
         if not rules.lengths:
             lengths = [rules.length] * runs
         else:
-            names = self._cells[f"group_{rules.at}"].take(pa.array(self._starts)).to_pylist()
-            lengths = [rules.lengths.get(str(name), rules.length) for name in names]
+            firsts = pa.array(self._starts)
+            columns = [self._cells[f"group_{at}"].take(firsts).to_pylist() for at in rules.at]
+            keys = [tuple(map(str, values)) for values in zip(*columns, strict=True)]
+            lengths = [rules.lengths.get(key, rules.length) for key in keys]
         least = [length.least for length in lengths]
         most = [LONGEST_FIELD if length.most is None else length.most for length in lengths]
         return np.array(least, np.int64), np.array(most, np.int64)

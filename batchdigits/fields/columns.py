@@ -21,6 +21,9 @@ CAUSES: dict[str, str] = {
 UNKNOWN = "?"
 """The character for a cell that can't be read, so that a text never looks like a shorter number."""
 
+TEMPLATE = "template"
+"""The column that names the template of a page, where there are several."""
+
 TEMPLATE_FIELD = "field"
 """The column that names the field of a template."""
 

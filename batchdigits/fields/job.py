@@ -19,9 +19,9 @@ from batchdigits.errors import InternalError, OutputError, UnusableInputError, U
 from batchdigits.fields.allowed import open_allowed
 from batchdigits.fields.assemble import Rules, assemble, field_schema
 from batchdigits.fields.cells import Wanted, cell_schema, read_cells
-from batchdigits.fields.columns import CAUSES, TEMPLATE_FIELD
+from batchdigits.fields.columns import CAUSES, TEMPLATE, TEMPLATE_FIELD
 from batchdigits.fields.inputs import PROBABILITY, Predictions, open_predictions
-from batchdigits.fields.lengths import ANY, Length, read_lengths
+from batchdigits.fields.lengths import ANY, Length, lengths_of
 from batchdigits.fields.options import FieldOptions
 from batchdigits.fields.runs import Key, Runs, find_runs, gather, put_together, repeated_keys
 from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
@@ -31,6 +31,7 @@ from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.formats import check_schema, find_format
+from batchdigits.rows.template import Template, read_templates
 from batchdigits.text import listing
 
 KIND = "fields"
@@ -85,14 +86,15 @@ def assemble_fields(
     """
     place = LocalFolder(_targets(output))
     place.check()
-    counted = options.length is not None or options.lengths is not None
+    counted = options.length is not None or bool(options.templates)
     files = [open_predictions(path, counted=counted) for path in paths]
     _refuse_twice(files)
-    _refuse_overwriting(place.targets, files, options)
-    run = _Run(files, options, place, on_progress)
+    templates = _templates(options)
+    _refuse_overwriting(place.targets, files, options, templates)
+    run = _Run(files, options, templates, place, on_progress)
     started = time.time()
     with place.held():
-        work = _facts(files, options)
+        work = _facts(files, options, templates)
         finished = _finished(place.targets, work)
         if finished is not None:
             return FieldsResult(output, place.targets.receipt, "unchanged", finished)
@@ -125,6 +127,7 @@ class _Run:
         self,
         files: Sequence[Predictions],
         options: FieldOptions,
+        templates: Sequence[Template],
         place: LocalFolder,
         on_progress: OnProgress,
     ) -> None:
@@ -135,9 +138,7 @@ class _Run:
         self._wanted = Wanted(options.group, options.position)
         self._check_columns()
         self._allowed = open_allowed(options)
-        self._lengths: Mapping[str, Length] = {}
-        if options.lengths is not None:
-            self._lengths = read_lengths(Path(options.lengths))
+        self._templates = templates
         self._classes, self._probabilities = self._find_classes() if options.corrects else ("", ())
         self._least = 1
         self._cells = 0
@@ -196,8 +197,8 @@ class _Run:
             base=self._least,
             allowed=self._allowed,
             length=ANY if length is None else Length(length, length),
-            lengths=self._lengths,
-            at=options.group.index(TEMPLATE_FIELD) if self._lengths else 0,
+            lengths=lengths_of(self._templates),
+            at=tuple(map(options.group.index, _key_columns(self._templates))),
             classes=self._classes,
             corrects=options.corrects,
             review_below=options.review_below,
@@ -258,11 +259,33 @@ def _count(counts: Counter[str], runs: Runs, fields: pa.RecordBatch) -> None:
 
 
 def _refuse_overwriting(
-    targets: Targets, files: Sequence[Predictions], options: FieldOptions
+    targets: Targets,
+    files: Sequence[Predictions],
+    options: FieldOptions,
+    templates: Sequence[Template],
 ) -> None:
     rejects = [file.rejects for file in files if file.rejects is not None]
-    lists = [name for name in (options.values, options.lengths) if name is not None]
+    lists = [template.path for template in templates]
+    if options.values is not None:
+        lists.append(Path(options.values))
     refuse_overwriting(targets, [*(file.path for file in files), *rejects, *lists])
+
+
+def _templates(options: FieldOptions) -> list[Template]:
+    """Read the templates. Raises as `read_templates`, or UsageError for --group without theirs."""
+    templates = read_templates(options.templates)
+    if not set(_key_columns(templates)) <= set(options.group):
+        raise UsageError(
+            f"--template: {len(templates)} templates, and the column {TEMPLATE!r} tells which of "
+            "them a page is of; add it to --group"
+        )
+    return templates
+
+
+def _key_columns(templates: Sequence[Template]) -> list[str]:
+    """Return the columns that name a field of the templates."""
+    columns = [TEMPLATE, TEMPLATE_FIELD] if len(templates) > 1 else [TEMPLATE_FIELD]
+    return columns if templates else []
 
 
 def _targets(output: Path) -> Targets:
@@ -291,9 +314,11 @@ def _refuse_twice(files: Sequence[Predictions]) -> None:
         raise UsageError(f"named more than once: {listing(twice)}; name each file once")
 
 
-def _facts(files: Sequence[Predictions], options: FieldOptions) -> dict[str, Any]:
+def _facts(
+    files: Sequence[Predictions], options: FieldOptions, templates: Sequence[Template]
+) -> dict[str, Any]:
     """Return what decides the bytes of the fields, as the receipt holds it."""
-    facts = {
+    facts: dict[str, Any] = {
         "group": list(options.group),
         "position": options.position,
         "length": options.length,
@@ -301,9 +326,9 @@ def _facts(files: Sequence[Predictions], options: FieldOptions) -> dict[str, Any
         "pattern": options.pattern,
         "review_below": options.review_below,
     }
-    for name in ("lengths", "values"):
-        path = getattr(options, name)
-        facts[name] = None if path is None else digest_file(path)
+    digests = {template.path.stem: template.digest for template in templates}
+    facts["lengths"] = digests if len(digests) > 1 else next(iter(digests.values()), None)
+    facts["values"] = None if options.values is None else digest_file(Path(options.values))
     return {"predictions": [file.facts() for file in files], "options": facts}
 
 

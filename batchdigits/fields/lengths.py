@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchdigits.rows.template import Template
+
+Key = tuple[str, ...]
+"""What has a length: a field, after the name of its template where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,13 @@ class Length:
 ANY = Length()
 
 
-def read_lengths(path: Path) -> Mapping[str, Length]:
-    """Read the number of digits of each field of a template. Raises as `Template.read`."""
+def lengths_of(templates: Sequence[Template]) -> Mapping[Key, Length]:
+    """Return the number of digits of each field of some templates."""
+    several = len(templates) > 1
     return {
-        field.name: Length(field.digits if field.exact else 1, field.digits)
-        for field in Template.read(path).fields
+        (template.path.stem, field.name) if several else (field.name,): Length(
+            field.digits if field.exact else 1, field.digits
+        )
+        for template in templates
+        for field in template.fields
     }

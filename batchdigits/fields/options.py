@@ -23,7 +23,8 @@ class FieldOptions:
     group         the columns whose values are the same for all cells of a field
     position      the column with the place of a cell in its field, from 1 or from 0
     length        the number of cells of every field; None: any
-    lengths       the number of cells by the value of the column `field`, from a template
+    templates     templates, and folders of them: the number of cells by the column `field`, and by
+                  the column `template` where they are several
     check         the check digit's algorithm, a module of python-stdnum such as `luhn`
     pattern       the regular expression that the whole text of a field matches
     values        the path of a file with the allowed texts, one a line
@@ -33,7 +34,7 @@ class FieldOptions:
     group: tuple[str, ...]
     position: str
     length: int | None = None
-    lengths: str | None = None
+    templates: tuple[str, ...] = ()
     check: str | None = None
     pattern: str | None = None
     values: str | None = None
@@ -46,7 +47,7 @@ class FieldOptions:
             group=given["group"],
             position=given["position"],
             length=given["length"],
-            lengths=given["template"],
+            templates=tuple(given["template"] or ()),
             check=given["check"],
             pattern=given["pattern"],
             values=given["values"],
@@ -66,11 +67,11 @@ class FieldOptions:
             )
         if self.length is not None and not 1 <= self.length <= LONGEST_FIELD:
             raise UsageError(f"--length {self.length}: expected 1 to {LONGEST_FIELD} cells")
-        if self.length is not None and self.lengths is not None:
+        if self.length is not None and self.templates:
             raise UsageError("--length and --template both give the number of cells; leave one out")
-        if self.lengths is not None and TEMPLATE_FIELD not in self.group:
+        if self.templates and TEMPLATE_FIELD not in self.group:
             raise UsageError(
-                f"--template {self.lengths}: the column {TEMPLATE_FIELD!r} names a template's "
+                f"--template {self.templates[0]}: the column {TEMPLATE_FIELD!r} names a template's "
                 "field, and --group does not have it; add it to --group"
             )
         if self.pattern is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.text import listing, one_line
@@ -22,6 +22,7 @@ MOST_BYTES = 4 << 20
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels of the blank form, on the printed lines."""
 
+_JSON = ".json"
 _LARGEST = 40_000  # pixels along a side of a page
 _LEAST_SIDE = 12  # pixels of a box
 
@@ -107,6 +108,27 @@ class Template:
                 "with forms template"
             )
         return _parsed(document, path, "sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def read_templates(names: Sequence[str]) -> list[Template]:
+    """Read templates: JSON files, and folders of them.
+
+    Raises UsageError for two of one name, NoInputError for what is not there, UnusableInputError
+    for one that can't be used.
+    """
+    paths: list[Path] = []
+    for name in names:
+        path = Path(name)
+        found = sorted(path.glob(f"*{_JSON}")) if path.is_dir() else [path]
+        if not name or not found:
+            raise NoInputError(f"--template {name!r}: no template there; expected a JSON file")
+        paths += found
+    templates = [Template.read(path) for path in paths]
+    stems = [path.stem for path in paths]
+    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if doubled is not None:
+        raise UsageError(f"--template: two templates are named {doubled}; rename one of them")
+    return templates
 
 
 def _parsed(document: Mapping[str, Any], path: Path, digest: str) -> Template:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
@@ -313,25 +315,55 @@ def test_a_rerun_is_unchanged_and_other_options_are_refused(
     assert (tmp_path / "fields.parquet").read_bytes() != before
 
 
-def test_a_template_gives_the_length_of_each_field(tmp_path: Path) -> None:
-    path = write_cells(tmp_path / "cells.parquet", [*cells_of("zip", "12"), *cells_of("id", "34")])
-    table = pq.read_table(path).rename_columns(
-        ["field", "position", "prediction", "confidence", "d"]
-    )
-    path = tmp_path / "named.parquet"
-    pq.write_table(table, path)
+def write_template(path: Path, digits: Mapping[str, int]) -> Path:
     fields = [
-        {"name": "zip", "box": [0, 0, 90, 40], "digits": 3},
-        {"name": "id", "box": [0, 50, 90, 90], "digits_at_most": 4},
+        {"name": name, "box": [0, 50 * at, 90, 50 * at + 40], "digits": count}
+        for at, (name, count) in enumerate(digits.items())
     ]
     page = {"width": 100, "height": 100, "dpi": 300}
-    template = tmp_path / "form.json"
-    template.write_text(json.dumps({"format": 1, "page": page, "fields": fields}))
+    path.write_text(json.dumps({"format": 1, "page": page, "fields": fields}))
+    return path
+
+
+def test_a_template_gives_the_length_of_each_field(tmp_path: Path) -> None:
+    path = write_cells(tmp_path / "cells.parquet", [*cells_of("zip", "12"), *cells_of("id", "34")])
+    names = ["field", "position", "prediction", "confidence", "d"]
+    named = tmp_path / "named.parquet"
+    pq.write_table(pq.read_table(path).rename_columns(names), named)
+    template = write_template(tmp_path / "form.json", {"zip": 3, "id": 4})
+    text = template.read_text().replace('"digits": 4', '"digits_at_most": 4')
+    template.write_text(text)
     output = tmp_path / "fields.parquet"
     flags = ["--group", "field", "--template", str(template), "--output", str(output)]
-    assert main([str(path), *flags]) == 0
+    assert main([str(named), *flags]) == 0
     rows = pq.read_table(output).to_pylist()
     assert [(row["text"], row["cause"]) for row in rows] == [("12?", "length"), ("34", None)]
+
+
+def test_of_several_templates_each_gives_its_own_lengths(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two forms may have a field of one name and different lengths."""
+    path = write_cells(tmp_path / "cells.parquet", [*cells_of("a", "12"), *cells_of("b", "34")])
+    table = pq.read_table(path)
+    names = ["template", "position", "prediction", "confidence", "d"]
+    table = table.rename_columns(names).append_column("field", pa.array(["zip"] * len(table)))
+    named = tmp_path / "named.parquet"
+    pq.write_table(table, named)
+    (tmp_path / "templates").mkdir()
+    for name, count in {"a": 3, "b": 2}.items():
+        write_template(tmp_path / "templates" / f"{name}.json", {"zip": count})
+    output = tmp_path / "fields.parquet"
+    flags = ["--template", str(tmp_path / "templates"), "--output", str(output)]
+    assert main([str(named), "--group", "field", *flags]) == 2
+    assert "the column 'template' tells which" in capsys.readouterr().err
+    for status in ("assembled", "unchanged"):
+        assert main([str(named), "--group", "template,field", *flags]) == 0
+        assert json.loads(capsys.readouterr().out)["status"] == status
+    rows = pq.read_table(output).to_pylist()
+    assert [(row["text"], row["cause"]) for row in rows] == [("12?", "length"), ("34", None)]
+    receipt = json.loads((tmp_path / "fields.fields.receipt.json").read_text())
+    assert receipt["options"]["lengths"].keys() == {"a", "b"}
 
 
 def test_fields_agree_with_a_slow_reference(tmp_path: Path) -> None:

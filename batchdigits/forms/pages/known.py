@@ -7,35 +7,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from batchdigits.errors import NoInputError, UnusableInputError, UsageError
+from batchdigits.errors import UnusableInputError
 from batchdigits.files.digest import digest_file
 from batchdigits.forms.pages.documents import count_pages, read_scan
 from batchdigits.forms.pages.page import KnownForm
 from batchdigits.forms.pictures import Picture, PictureError
 from batchdigits.forms.registration.sampling import Brightness
-from batchdigits.rows.template import Template
-
-_JSON = ".json"
+from batchdigits.rows.template import Template, read_templates
 
 
-def read_templates(names: Sequence[str]) -> list[Template]:
-    """Read templates: JSON files, and folders of them.
+def open_templates(names: Sequence[str]) -> list[Template]:
+    """Read templates and their blank forms.
 
-    Raises UsageError for two of one name, NoInputError for what is not there, UnusableInputError
-    for one that can't be used, or whose blank form can't.
+    Raises as `read_templates`, and UnusableInputError for a blank form that can't be used.
     """
-    paths: list[Path] = []
-    for name in names:
-        path = Path(name)
-        found = sorted(path.glob(f"*{_JSON}")) if path.is_dir() else [path]
-        if not name or not found:
-            raise NoInputError(f"--template {name!r}: no template there; expected a JSON file")
-        paths += found
-    templates = [Template.read(path) for path in paths]
-    stems = [path.stem for path in paths]
-    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if doubled is not None:
-        raise UsageError(f"--template: two templates are named {doubled}; rename one of them")
+    templates = read_templates(names)
     for template in templates:
         known_form(template)
     return templates

@@ -16,7 +16,7 @@ from batchdigits.files.atomic import check_output, refuse_existing, write_output
 from batchdigits.forms.pages.documents import PAGE_SUFFIXES, Scan, count_pages, read_scan
 from batchdigits.forms.pages.drawing import draw_page, draw_refused, draw_template
 from batchdigits.forms.pages.finder import find_fields
-from batchdigits.forms.pages.known import known_form, read_templates, templates_for
+from batchdigits.forms.pages.known import known_form, open_templates, templates_for
 from batchdigits.forms.pages.page import read_page
 from batchdigits.forms.pictures import Picture, PictureError, expand_pictures, pillow
 from batchdigits.forms.registration.ink import darkness, threshold
@@ -102,7 +102,7 @@ def show_page(
     decoded.
     """
     path = check_output(output, overwrite=overwrite, suffix=".png")
-    forms = read_templates(templates)
+    forms = open_templates(templates)
     largest = max(forms, key=lambda form: max(form.width, form.height))
     picture, scan = _scan(document, page, largest.dpi, max(largest.width, largest.height))
     known = [known_form(template) for template in templates_for(picture, forms)]

@@ -23,7 +23,7 @@ from batchdigits.forms.pages.documents import (
 )
 from batchdigits.forms.pages.known import (
     known_form,
-    read_templates,
+    open_templates,
     template_facts,
     templates_for,
 )
@@ -125,7 +125,7 @@ def read_pages(
     started = time.time()
     pillow()
     place = plan_rows(output)
-    forms = read_templates(templates)
+    forms = open_templates(templates)
     documents = expand_pictures(arguments, PAGE_SUFFIXES)
     options = {"templates": template_facts(forms), "blank_cells": policy.blank_cells}
     work = Work("read", arguments, len(documents), options)
