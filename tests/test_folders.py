@@ -81,6 +81,25 @@ def test_sixteen_shards_write_the_same_files_as_one_run(
     assert files(tmp_path) == files(scored)
 
 
+def test_one_file_more_changes_one_shard(lake: Path, tmp_path: Path) -> None:
+    """Sixteen shards planned twice, a file delivered in between."""
+    shutil.copytree(lake, tmp_path / "in")
+
+    def shards() -> list[list[str]]:
+        summaries = [
+            batchdigits.score(tmp_path / "in", shard=f"{i}/16", check=True, allow_empty=True)
+            for i in range(16)
+        ]
+        return [[result.input for result in summary.inputs] for summary in summaries]
+
+    before = shards()
+    (tmp_path / "in" / "day=3").mkdir()
+    shutil.copy(lake / "part-0.parquet", tmp_path / "in" / "day=3" / "part-0.parquet")
+    changed = [(old, new) for old, new in zip(before, shards(), strict=True) if old != new]
+    ((old, new),) = changed
+    assert set(new) - set(old) == {str(tmp_path / "in" / "day=3" / "part-0.parquet")}
+
+
 def test_two_files_that_would_write_one_name_are_refused_in_every_shard(
     lake: Path, tmp_path: Path
 ) -> None:

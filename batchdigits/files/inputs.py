@@ -28,9 +28,12 @@ from batchdigits.files.names import (
 )
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.files.targets import OUTPUT_ROLES
-from batchdigits.text import count_of, listing
+from batchdigits.text import count_of, listing, one_line
 
 logger = logging.getLogger("batchdigits")
+
+MOST_LOOKED_AT = 100_000
+"""Files and folders among which an input is looked for where none is read."""
 
 _OURS = ("*.predictions.*", "*.rejects.*", "*.reviewed.*", "*.receipt.json")
 
@@ -151,55 +154,79 @@ class _Search:
         paths = sorted(found)
         if not paths and not allow_empty:
             raise NoInputError(self._nothing())
-        ignored = [folder for folder in self.left_out if _has_input(folder)]
+        ignored = [folder for folder in sorted(self.left_out) if _has_input(folder)]
         if ignored:
             names = listing(str(folder.relative_to(self._top)) for folder in ignored)
+            where = "a subfolder" if len(ignored) == 1 else "subfolders"
             logger.warning(
-                "%s: left out the input files in %s: %s; add --recursive, or name what to read",
-                *(self._top, "a subfolder" if len(ignored) == 1 else "subfolders", names),
+                "%s",
+                one_line(
+                    f"{self._top}: left out the input files in {where}: {names}; add --recursive, "
+                    "or name what to read"
+                ),
             )
         return [_named_file(self._top / path, os.path.dirname(path)) for path in paths]  # noqa: PTH120  # text, not a path
 
     def folder(self, subfolder: str) -> Iterator[str]:
-        """Yield the input files in a folder, and in those of its subfolders that are read."""
-        where = self._top / subfolder
-        try:
-            entries = sorted(os.scandir(where), key=lambda entry: entry.name)
-        except OSError as error:
-            raise NoInputError(f"{where}: can't be read: {error.strerror or error}") from error
-        for entry in entries:
-            path = f"{subfolder}/{entry.name}" if subfolder else entry.name
-            if not entry.is_dir():
-                if _is_searched(entry.name):
-                    yield path
-                else:
-                    self.others += 1
-            elif not _is_hidden(entry.name):
-                yield from self._subfolder(path)
+        """Yield the input files in a folder, and in those of its subfolders that are read.
 
-    def _subfolder(self, path: str) -> Iterator[str]:
-        """Yield the input files in a subfolder, if it is one that is read."""
-        where = self._top / path
+        A subfolder that can't be read is an input file too: check_content refuses it in its turn.
+        """
+        pending = [subfolder]
+        while pending:
+            subfolder = pending.pop()
+            try:
+                entries = list(os.scandir(self._top / subfolder))
+            except OSError as error:
+                if not subfolder:
+                    cause = error.strerror or error
+                    raise NoInputError(f"{self._top}: can't be read: {cause}") from error
+                yield subfolder
+                continue
+            for entry in entries:
+                path = f"{subfolder}/{entry.name}" if subfolder else entry.name
+                if not _is_folder(entry.path):
+                    if _is_searched(entry.name):
+                        yield path
+                    else:
+                        self.others += 1
+                elif not _is_hidden(entry.name) and self._reads(path):
+                    pending.append(path)
+
+    def _reads(self, subfolder: str) -> bool:
+        """Return whether a subfolder is read, and note it if not."""
+        where = self._top / subfolder
         # Through a link a file would be read twice, or for ever.
         if (self._recursive or is_partition(where.name)) and not where.is_symlink():
-            yield from self.folder(path)
-        else:
-            self.left_out.append(where)
+            return True
+        self.left_out.append(where)
+        return False
 
     def matches(self) -> Iterator[str]:
-        """Yield the files that match the glob, and those in matching folders that are read."""
-        for match in sorted(glob.glob(self._pattern)):
+        """Yield the files that match the glob, and those in matching folders that are read.
+
+        What `**` matches are all folders and their files: of it only the files are taken.
+        """
+        deep = "**" in Path(self._pattern).parts
+        for match in glob.glob(self._pattern, recursive=deep):
             path = Path(match).relative_to(self._top).as_posix()
             *folders, name = path.split("/")
             if any(_is_hidden(folder) for folder in folders if folder != ".."):
+                continue
+            if deep and (_is_folder(match) or self._is_behind_a_link(folders)):
                 continue
             if not _is_folder(match):
                 if _is_skipped(name):
                     self.others += 1
                 else:
                     yield path
-            elif not _is_hidden(name):
-                yield from self._subfolder(path)
+            elif not _is_hidden(name) and self._reads(path):
+                yield from self.folder(path)
+
+    def _is_behind_a_link(self, folders: Sequence[str]) -> bool:
+        return any(
+            self._top.joinpath(*folders[:end]).is_symlink() for end in range(1, len(folders) + 1)
+        )
 
     def _nothing(self) -> str:
         """Say that there is no input file, and what there is instead."""
@@ -219,10 +246,16 @@ class _Search:
 
 
 def _has_input(folder: Path) -> bool:
-    try:
-        return any(True for _ in _Search(folder, recursive=True).folder(""))
-    except NoInputError:  # a folder that can't be read is left out too
-        return True
+    """Look for an input file in a folder that is left out: far enough to find one, not for ever."""
+    seen = 0
+    for _, folders, names in os.walk(folder):
+        if any(map(_is_searched, names)):
+            return True
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        seen += 1 + len(names)
+        if seen > MOST_LOOKED_AT:
+            break
+    return False
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -256,7 +289,11 @@ def _is_skipped(name: str) -> bool:
 
 def _is_hidden(folder: str) -> bool:
     """Return whether a folder is not for readers, as `_temporary` and `.staging` of Spark."""
-    return folder.startswith(".") or (folder.startswith("_") and not is_partition(folder))
+    return (
+        folder == "lost+found"
+        or folder.startswith(".")
+        or (folder.startswith("_") and not is_partition(folder))
+    )
 
 
 def _means_several(argument: str) -> bool:
@@ -293,5 +330,7 @@ def _refuse_special(path: Path) -> None:
         raise NoInputError(f"{path}: no such file or folder; check the path") from error
     except OSError as error:
         raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if _is_folder(str(path)):
+        raise NoInputError(f"{path}: is a folder that can't be read; check its permissions")
     if not regular:
         raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it to - instead")

@@ -48,5 +48,5 @@ def check_schema(kind: str, schema: pa.Schema, where: str) -> None:
     if columns:
         raise UnusableInputError(
             f"{where}: {FORMATS[kind].title} can't hold the columns {listing(columns)}; leave them "
-            "out with --keep, or write Parquet with --output NAME.parquet"
+            "out with --keep, or write Parquet: --format parquet, or --output NAME.parquet"
         )

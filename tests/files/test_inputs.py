@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -359,3 +360,66 @@ def test_folders_that_are_no_columns_are_refused_in_their_turn(
     (found,) = expand_inputs([str(tmp_path)]).inputs
     with pytest.raises(UnusableInputError, match=message):
         check_content(found)
+
+
+def test_two_stars_mean_folders_of_any_depth(tmp_path: Path) -> None:
+    """Each file once, though folders match too, and a link leads back."""
+    tree(tmp_path, *SPARK, "a.csv", "x/y/b.csv", "_temporary/c.csv", "x/.d/e.csv", "x/notes.md")
+    (tmp_path / "x" / "back").symlink_to(tmp_path)
+    assert relative(tmp_path / "**" / "*.csv") == ["a.csv", "x/y/b.csv"]
+    assert relative(tmp_path / "**" / "*.parquet") == list(SPARK)
+    assert relative(tmp_path / "**") == ["a.csv", *SPARK, "x/notes.md", "x/y/b.csv"]
+    assert relative(tmp_path / "x" / "**" / "*.csv") == ["y/b.csv"]
+
+
+def test_links_that_lead_to_themselves_are_inputs_that_can_not_be_read(tmp_path: Path) -> None:
+    tree(tmp_path, "a.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "broken.csv").symlink_to("gone")
+    assert relative(tmp_path) == ["a.csv", "broken.csv", "loop.csv"]
+    for name in ("broken.csv", "loop.csv"):
+        with pytest.raises(NoInputError, match=name):
+            check_content(InputFile(tmp_path / name, "csv"))
+
+
+def test_a_subfolder_that_can_not_be_read_is_refused_in_its_turn(unprivileged_folder: Path) -> None:
+    """It costs neither the other files nor the exit code."""
+    tree(unprivileged_folder, "day=1/a.csv", "day=2/b.csv", "lost+found/c.csv")
+    for name in ("day=2", "lost+found"):
+        (unprivileged_folder / name).chmod(0)
+    try:
+        inputs = expand_inputs([str(unprivileged_folder)], recursive=True).inputs
+        assert [each.relative for each in inputs] == ["day=1/a.csv", "day=2"]
+        with pytest.raises(NoInputError, match="day=2: is a folder that can't be read; check"):
+            check_content(inputs[1])
+    finally:
+        for name in ("day=2", "lost+found"):
+            (unprivileged_folder / name).chmod(0o700)
+
+
+def test_a_tree_may_be_as_deep_as_names_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deeper than functions can call each other."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("d")  # noqa: PTH102  # the whole path is longer than a call may take
+        os.chdir("d")
+    Path("a.csv").write_bytes(b"pixel_0\n1\n")
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert relative(".", recursive=True) == ["d/" * 1200 + "a.csv"]
+    finally:
+        subprocess.run(["rm", "-rf", "d"], check=True)  # too deep for pytest's own cleaning
+
+
+def test_what_is_left_out_is_looked_through_for_a_while_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchdigits.files.inputs.MOST_LOOKED_AT", 3)
+    tree(
+        tmp_path, "a.csv", "pictures/1.png", "pictures/2.png", "pictures/3.png", "pictures/x/b.csv"
+    )
+    tree(tmp_path, "few/1.png", "few/x/b.csv", "ours/x.predictions.csv")
+    assert relative(tmp_path) == ["a.csv"]
+    assert "in a subfolder: few; add" in caplog.text

@@ -61,7 +61,8 @@ def _refuse_giants(batch: pa.RecordBatch) -> None:
     if size > MOST_TEXT:
         raise UnusableInputError(
             f"{batch.num_rows} rows would take {size:,} bytes as CSV, since long texts repeat; "
-            "leave their columns out with --keep, or write Parquet with --output NAME.parquet"
+            "leave their columns out with --keep, or write Parquet: --format parquet, or --output "
+            "NAME.parquet"
         )
 
 
@@ -86,7 +87,7 @@ def _as_text(column: pa.Array, name: str) -> pa.Array:
 def _unwritable(name: str, kind: pa.DataType, detail: str) -> UnusableInputError:
     return UnusableInputError(
         f"a value of the column {name!r} ({kind}) can't be written as CSV ({detail}); leave the "
-        "column out with --keep, or write Parquet with --output NAME.parquet"
+        "column out with --keep, or write Parquet: --format parquet, or --output NAME.parquet"
     )
 
 
