@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from paths import SAMPLE_DATA
@@ -79,6 +83,54 @@ def test_sixteen_shards_write_the_same_files_as_one_run(
         assert (empty in caplog.messages) == (not summary.inputs)
     assert len(done) == len(set(done)) == len(DAYS)
     assert files(tmp_path) == files(scored)
+
+
+def test_columns_come_back_from_the_folders_that_arrow_makes_of_them(tmp_path: Path) -> None:
+    """pyarrow writes the tree; every value that a text can have comes back, nulls too."""
+    values = ["a/b", "Zürich", None, "x y%2F=", "..", "__x", "#?:*", "07", " "]
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet").slice(0, len(values))
+    table = table.append_column("city", pa.array(values)).append_column(
+        "number", pa.array(range(len(values)))
+    )
+    pq.write_to_dataset(table, tmp_path / "lake", partition_cols=["city"])
+    summary = batchdigits.score(tmp_path / "lake", output=tmp_path / "out")
+    assert (summary.exit_code, summary.rows_predicted) == (0, len(values))
+    found = {}
+    for path in (tmp_path / "out").rglob("*.parquet"):
+        rows = pq.read_table(path, columns=["number", "city"], partitioning=None).to_pylist()
+        found |= {row["number"]: row["city"] for row in rows}
+    assert [found[number] for number in range(len(values))] == values
+
+
+@pytest.mark.slow
+def test_shards_that_run_at_once_and_are_killed_write_what_one_run_writes(
+    tmp_path: Path,
+) -> None:
+    """Eight processes on one tree, all killed once while they score, then run to the end."""
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
+    for i in range(24):
+        path = tmp_path / "in" / f"day={i % 5}" / f"hour={i % 3}" / f"part-{i}.snappy.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.slice(i, 900), path)
+    assert batchdigits.score(tmp_path / "in", output=tmp_path / "one").exit_code == 0
+
+    def start(i: int) -> subprocess.Popen[bytes]:
+        words = [tmp_path / "in", "--output", tmp_path / "many", "--shard", f"{i}/8"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "batchdigits.predict", *map(str, words), "--workers", "1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    running = [start(i) for i in range(8)]
+    for i, process in enumerate(running):
+        time.sleep(0.6 if i == 0 else 0.1)
+        process.kill()
+    for process in running:
+        process.wait()
+    assert [process.wait() for process in [start(i) for i in range(8)]] == [0] * 8
+    assert files(tmp_path / "many") == files(tmp_path / "one")
+    assert not [path for path in (tmp_path / "many").rglob(".*") if path.suffix != ".lock"]
 
 
 def test_one_file_more_changes_one_shard(lake: Path, tmp_path: Path) -> None:
