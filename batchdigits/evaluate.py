@@ -131,7 +131,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     output, overwrite = arguments.output, arguments.overwrite
     if output is not None:
         output = check_output(output, overwrite=overwrite, suffix=".json")
-        _refuse_input(output, expand_inputs(arguments.inputs, recursive=arguments.recursive).inputs)
+        if output.exists():
+            found = expand_inputs(arguments.inputs, recursive=arguments.recursive)
+            _refuse_input(output, found.inputs)
     page = check_page(arguments.report)
     one_blas_thread()
     with pandas_kept_out():
@@ -186,8 +188,6 @@ def _report(evaluation: Evaluation, groups: int, limit: Limit) -> int:
 
 
 def _refuse_input(output: Path, input_files: Sequence[InputFile]) -> None:
-    if not output.exists():
-        return
     for input_file in input_files:
         path = input_file.path
         if path is not None and path.exists() and output.samefile(path):

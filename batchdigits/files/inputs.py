@@ -79,17 +79,18 @@ def _receipt_naming(input_file: InputFile) -> Path | None:
 
 
 def expand_inputs(
-    arguments: Sequence[str], *, allow_empty: bool = False, recursive: bool = False
+    arguments: Sequence[str], *, allow_empty: bool = False, recursive: bool | None = None
 ) -> InputFiles:
     """Expand files, folders, globs, or `-` alone for standard input.
 
     Folders are read with their subfolders `key=value`, to any depth, and with all others if
-    `recursive`; what is left out is logged. Folders and globs are sorted by path. Hidden names,
-    names that begin with `_` and our own outputs are left out. A named file that is missing or
-    can't be read is an input file too: check_content refuses it in its turn, so that it does not
-    stop the others. Two names of one file are two input files. Raises NoInputError for a folder or
-    glob without an input file, unless `allow_empty` lets it have none, and UsageError for `-` among
-    others.
+    `recursive` (None: the command has no such flag); what is left out is logged. Folders and globs
+    are sorted by path. Hidden names, names that begin with `_` and our own outputs are left out.
+
+    A named file that is missing or can't be read is an input file too: check_content refuses it in
+    its turn, so that it does not stop the others. Two names of one file are two input files. Raises
+    NoInputError for a folder or glob without an input file, unless `allow_empty` lets it have none,
+    and UsageError for `-` among others.
     """
     if list(arguments) == ["-"]:
         return InputFiles((InputFile(None, STANDARD_INPUT),), several=False)
@@ -124,7 +125,7 @@ def check_content(input_file: InputFile) -> None:
             refuse_decompressed(read_first(stream), input_file)
 
 
-def _expand(argument: str, *, allow_empty: bool, recursive: bool) -> Iterator[InputFile]:
+def _expand(argument: str, *, allow_empty: bool, recursive: bool | None) -> Iterator[InputFile]:
     if not _means_several(argument):
         yield _named_file(Path(argument))
     elif _is_folder(argument):
@@ -142,7 +143,8 @@ class _Search:
     others    the number of files that don't count
     """
 
-    def __init__(self, top: Path, *, recursive: bool, pattern: str = "") -> None:
+    def __init__(self, top: Path, *, recursive: bool | None, pattern: str = "") -> None:
+        self._fix = f"{'' if recursive is None else 'add --recursive, or '}name what to read"
         self._top = top
         self._recursive = recursive
         self._pattern = pattern
@@ -160,10 +162,7 @@ class _Search:
             where = "a subfolder" if len(ignored) == 1 else "subfolders"
             logger.warning(
                 "%s",
-                one_line(
-                    f"{self._top}: left out the input files in {where}: {names}; add --recursive, "
-                    "or name what to read"
-                ),
+                one_line(f"{self._top}: left out the input files in {where}: {names}; {self._fix}"),
             )
         return [_named_file(self._top / path, os.path.dirname(path)) for path in paths]  # noqa: PTH120  # text, not a path
 
@@ -233,7 +232,7 @@ class _Search:
         inside = ""
         if self.left_out:
             folders = count_of(len(self.left_out), "subfolder")
-            inside = f", and {folders} left out: add --recursive, or name what to read"
+            inside = f", and {folders} left out: {self._fix}"
         if self._pattern:
             return (
                 f"{self._pattern}: matches no input among {count_of(self.others, 'file')}{inside}; "

@@ -242,7 +242,7 @@ def tree(top: Path, *paths: str) -> None:
         (top / path).write_bytes(b"pixel_0\n1\n")
 
 
-def relative(*arguments: str | Path, recursive: bool = False) -> list[str]:
+def relative(*arguments: str | Path, recursive: bool | None = None) -> list[str]:
     inputs = expand_inputs([str(argument) for argument in arguments], recursive=recursive).inputs
     return [input_file.relative for input_file in inputs]
 
@@ -276,7 +276,9 @@ def test_other_subfolders_are_read_with_recursive_and_named_without(
         tmp_path, "a.csv", "done/old/a.csv", "x/day=1/b.csv", "notes/README.md", "day=2/late/c.csv"
     )
     assert relative(tmp_path) == ["a.csv"]
-    (record,) = caplog.records
+    assert relative(tmp_path, recursive=False) == ["a.csv"]
+    without_flag, record = caplog.records
+    assert without_flag.getMessage().endswith(": day=2/late, done, x; name what to read")
     assert record.getMessage() == (
         f"{tmp_path}: left out the input files in subfolders: day=2/late, done, x; add "
         "--recursive, or name what to read"
@@ -295,7 +297,7 @@ def test_a_folder_of_folders_alone_says_how_they_are_read(tmp_path: Path) -> Non
         NoInputError,
         match="no input among its 1 file, and 2 subfolders left out: add --recursive, or name",
     ):
-        expand_inputs([str(tmp_path)])
+        expand_inputs([str(tmp_path)], recursive=False)
 
 
 def test_links_to_folders_are_left_out_since_they_may_lead_back(
@@ -422,4 +424,4 @@ def test_what_is_left_out_is_looked_through_for_a_while_only(
     )
     tree(tmp_path, "few/1.png", "few/x/b.csv", "ours/x.predictions.csv")
     assert relative(tmp_path) == ["a.csv"]
-    assert "in a subfolder: few; add" in caplog.text
+    assert "in a subfolder: few; name" in caplog.text
