@@ -94,6 +94,11 @@ def _add_make(commands: Any) -> None:
         "looked at (default: 100)",
     )
     command.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="end with 0 and write nothing if there is no cell to show; without this flag it is 65",
+    )
+    command.add_argument(
         "--seed",
         type=_count,
         default=0,
@@ -219,7 +224,7 @@ def _folder(text: str, flag: str) -> Path:
 
 @pandas_kept_out()
 def _make(arguments: argparse.Namespace) -> int:
-    from batchdigits.review.choose import ChoiceOptions
+    from batchdigits.review.choose import ChoiceOptions, NothingToReviewError
     from batchdigits.review.make import Sources, make_review, write_review
     from batchdigits.review.merge import kinds_of
 
@@ -228,7 +233,13 @@ def _make(arguments: argparse.Namespace) -> int:
     options = ChoiceOptions(**{name: getattr(arguments, name) for name in names}).checked()
     source = None if arguments.input is None else Path(arguments.input)
     sources = Sources(arguments.bundle, arguments.store, source)
-    review = make_review(_open_all(arguments.predictions), options, sources, folder)
+    try:
+        review = make_review(_open_all(arguments.predictions), options, sources, folder)
+    except NothingToReviewError:
+        if not arguments.allow_empty:
+            raise
+        print_json({"review": None, "page": None, "cells": 0})
+        return 0
     write_review(review, folder)
     print_json(
         {

@@ -35,6 +35,10 @@ predictions there, the class that predict wrote, and its confidence."""
 Rows = NDArray[np.void]
 
 
+class NothingToReviewError(UnusableInputError):
+    """Predictions without a cell to show."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceOptions:
     """Which cells to show.
@@ -113,7 +117,7 @@ def choose(
     doubtful, sample = found.doubtful.lowest(), found.sample.lowest()
     shown = len(doubtful) + len(sample)
     if not shown:
-        raise UnusableInputError(
+        raise NothingToReviewError(
             f"{files[0].path}: no row has the decision review, and no accepted row is asked for: "
             "there is nothing to look at; give --sample, or predict with a higher --review-below"
         )

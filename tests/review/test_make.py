@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -205,6 +206,17 @@ def test_bad_input_is_one_line_that_names_the_fix(folder: Path, tmp_path: Path, 
         ended, error = refused(*arguments)
         assert ended == code, error
         assert message in error
+
+
+def test_a_review_without_a_cell_is_no_fault_if_it_may_be_empty(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    """A script of every night can't know beforehand whether there is something to look at."""
+    folder_of_review = tmp_path / "review"
+    nothing = ["--limit", "0", "--sample", "0", "--allow-empty", "--output", str(folder_of_review)]
+    assert review(["make", str(folder / "forms.predictions.parquet"), *nothing]) == 0
+    assert json.loads(capsys.readouterr().out) == {"review": None, "page": None, "cells": 0}
+    assert not folder_of_review.exists()
 
 
 def test_predictions_that_were_changed_or_lost_their_receipt_are_refused(
