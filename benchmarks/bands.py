@@ -12,16 +12,14 @@ It needs the train extra.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from support.measure import finish, in_turn, make_parser, make_ready, ratios, spread, table
+from support.networks import Band, cpu_seconds, network, open_session
 
-from batchdigits.engines.onnx.session import import_runtime
 from batchdigits.packing.bands import LANES
 
 ROWS = 16_384
@@ -37,9 +35,6 @@ ROWS_OF_PIXELS = {
 }
 STRUCTURES = [(1, 64), (2, 24), (2, 32), (3, 16), (3, 32), (5, 16), (2, 250)]
 STRUCTURES += [(3, 64), (3, 168), (5, 64), (5, 100)]
-
-Band = tuple[int, int, int]
-"""The first input, the one behind the last, and the number of units."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(pairs: int) -> dict[str, Any]:
     """Print how many times as fast as one dense layer each structure is."""
-    graphs = {DENSE: _network([(0, 64, 500)])}
+    graphs = {DENSE: network([(0, 64, 500)])}
     for bands, units in STRUCTURES:
-        whole = _network([(*ends, units) for ends in ROWS_OF_PIXELS[bands]])
+        whole = network([(*ends, units) for ends in ROWS_OF_PIXELS[bands]])
         name = f"{bands} x {units} units"
         graphs[f"{name}, compiled"] = _compiled(whole)
         graphs[f"{name}, whole"] = whole
@@ -77,7 +72,7 @@ def _compare(pairs: int) -> dict[str, Any]:
 def _fit(pairs: int) -> dict[str, Any]:
     """Print the constants of the cost model that fit random networks best."""
     networks = _random_networks()
-    graphs = {str(place): _compiled(_network(bands), bands) for place, bands in enumerate(networks)}
+    graphs = {str(place): _compiled(network(bands), bands) for place, bands in enumerate(networks)}
     times = _in_turn(pairs, graphs)
     taken = np.array([spread(seconds).median / ROWS * 1e9 for seconds in times.values()])
     parts = np.array([_parts(bands) for bands in networks], float)
@@ -122,46 +117,6 @@ def _parts(bands: Sequence[Band]) -> list[int]:
     return [1, multiplications, outputs, inputs, slices]
 
 
-def _network(bands: Sequence[Band]) -> Any:
-    """The graph of one hidden layer, as `tidy` returns it, whose units read these bands."""
-    import onnx
-
-    generator = np.random.default_rng(0)
-    units = sum(band[2] for band in bands)
-    hidden = np.zeros((64, units), np.float32)
-    at = 0
-    for begin, end, width in bands:
-        hidden[begin:end, at : at + width] = generator.standard_normal((end - begin, width))
-        at += width
-    constants = {
-        "w1": hidden / 8,
-        "b1": generator.standard_normal(units),
-        "w2": generator.standard_normal((units, 10)) / np.sqrt(units),
-        "b2": generator.standard_normal(10),
-    }
-    make = onnx.helper.make_node
-    port, kinds = onnx.helper.make_tensor_value_info, onnx.TensorProto
-    graph = onnx.helper.make_graph(
-        [
-            make("Gemm", ["pixels", "w1", "b1"], ["sums"], name="hidden"),
-            make("Relu", ["sums"], ["units"], name="relu"),
-            make("Gemm", ["units", "w2", "b2"], ["logits"], name="last"),
-            make("Softmax", ["logits"], ["probabilities"], name="softmax", axis=1),
-            make("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0),
-            make("ReduceMax", ["probabilities"], ["confidence"], axes=[1], keepdims=0),
-        ],
-        "network",
-        [port("pixels", kinds.FLOAT, ["N", 64])],
-        [port("best", kinds.INT64, ["N"]), port("confidence", kinds.FLOAT, ["N"])],
-        [
-            onnx.numpy_helper.from_array(value.astype(np.float32), name)
-            for name, value in constants.items()
-        ],
-    )
-    opset = onnx.helper.make_opsetid("", 15)
-    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
-
-
 def _compiled(model: Any, bands: Sequence[Band] | None = None) -> Any:
     """The graph in the bands that the compiler chooses, or in these."""
     import onnx
@@ -185,28 +140,17 @@ def _compiled(model: Any, bands: Sequence[Band] | None = None) -> Any:
 
 
 def _in_turn(pairs: int, graphs: dict[str, Any]) -> dict[str, list[float]]:
-    sessions = {name: _session(graph.SerializeToString()) for name, graph in graphs.items()}
+    sessions = {name: open_session(graph.SerializeToString()) for name, graph in graphs.items()}
     pixels = np.random.default_rng(0).integers(0, 17, (ROWS, 64)).astype(np.float32)
     for session in sessions.values():
-        _seconds(session, pixels)
+        cpu_seconds(session, pixels, BLOCK_ROWS)
     return in_turn(
-        pairs, {name: partial(_seconds, session, pixels) for name, session in sessions.items()}
+        pairs,
+        {
+            name: partial(cpu_seconds, session, pixels, BLOCK_ROWS)
+            for name, session in sessions.items()
+        },
     )
-
-
-def _session(model: bytes) -> Any:
-    runtime = import_runtime()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _seconds(session: Any, pixels: NDArray[np.float32]) -> float:
-    started = time.thread_time()
-    for at in range(0, len(pixels), BLOCK_ROWS):
-        session.run(["best", "confidence"], {"pixels": pixels[at : at + BLOCK_ROWS]})
-    return time.thread_time() - started
 
 
 if __name__ == "__main__":

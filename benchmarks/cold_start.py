@@ -32,8 +32,8 @@ from support.measure import (
     unpack_bundle,
 )
 
-TARGET = 1.6
-HELP_TARGET = 2.0
+TARGET = 1.25
+HELP_TARGET = 1.5
 IMPORTS = "import numpy, pyarrow.parquet, onnxruntime"
 ARGPARSE = "import argparse"
 SCRIPT_ROUNDS = 3

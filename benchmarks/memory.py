@@ -27,8 +27,8 @@ from support.measure import (
     target,
 )
 
-TARGET = 1.1
-ABSOLUTE_TARGET_MB = 350
+TARGET = 1.05
+ABSOLUTE_TARGET_MB = 300
 HUGE_GROUP_ROWS = 5_000_000
 
 ONE_GROUP = """

@@ -4,10 +4,10 @@
 
 Each seed is one round: the tutorial's script as printed; `python -m batchdigits.train --arch mlp`
 with few changed copies of each digit and no calibration, which is already more accurate than the
-tutorial; and `train` with its defaults, for the last half percent and an honest confidence. All
-learn from load_digits with the tutorial's split and are judged on its 540 test rows. `fit` is the
-time of training alone. `process` is from start to exit: all import TensorFlow, and `train` also
-compiles, proves and packs its bundle.
+tutorial; `train` with its defaults, for the last half percent and an honest confidence; and `train
+--arch best`. All learn from load_digits with the tutorial's split and are judged on its 540 test
+rows. `fit` is the time of training alone, and `process` from start to exit: all import TensorFlow,
+and `train` also compiles, proves and packs its bundle, which `besides imports` includes too.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from support.measure import (
     target,
 )
 
-TARGET = 8.0
+TARGET = 10.0
 TUTORIAL, QUICK, DEFAULT = "tutorial's script", "batchdigits.train, quick", "batchdigits.train"
+BEST = "batchdigits.train, best"
+MOST_SECONDS = {DEFAULT: 8, BEST: 30}
 QUICK_FLAGS = ("--copies", "10", "--calibration-folds", "0")
 
 
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TUTORIAL: _counting(_tutorial),
         QUICK: _counting(lambda seed: _train(seed, folder, QUICK_FLAGS)),
         DEFAULT: _counting(lambda seed: _train(seed, folder)),
+        BEST: _counting(lambda seed: _train(seed, folder, arch="best")),
     }
     usages_of = in_turn(arguments.pairs, sides)
     rows = {name: [_facts(usage) for usage in usages] for name, usages in usages_of.items()}
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             what: ratios([row[what] for row in rows[TUTORIAL]], [row[what] for row in rows[name]])
             for what in ("fit", "process")
         }
-        for name in (QUICK, DEFAULT)
+        for name in (QUICK, DEFAULT, BEST)
     }
     lines = []
     for name, runs in rows.items():
@@ -65,14 +68,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             [faster[name][what].text(1) for what in ("fit", "process")] if name in faster else []
         )
         accuracy = spread(100 * row["accuracy"] for row in runs).text(2)
-        lines.append([name, *spreads, *(times or ["", ""]), accuracy, f"{_mean(runs):.2f}"])
-    header = ["", "fit, s", "process, s", "fit, times as fast", "process", "accuracy, %", "mean, %"]
+        job = spread(row["job"] for row in runs).text(1) if name in faster else ""
+        lines.append([name, *spreads, job, *(times or ["", ""]), accuracy, f"{_mean(runs):.2f}"])
+    header = [
+        "",
+        "fit, s",
+        "process, s",
+        "besides imports, s",
+        "fit, times as fast",
+        "process",
+        "accuracy, %",
+        "mean, %",
+    ]
     print(table(header, lines))
     figures = {
         "pairs": arguments.pairs,
         "quick_flags": " ".join(QUICK_FLAGS),
         "quick": {**_sides(faster[QUICK]), **target(faster[QUICK]["fit"].median, TARGET)},
         "default": {**_sides(faster[DEFAULT]), **target(faster[DEFAULT]["fit"].median, TARGET)},
+        "job_seconds": {
+            name: {
+                "ratio": spread(row["job"] for row in rows[name]),
+                **target(spread(row["job"] for row in rows[name]).median, most, at_most=True),
+            }
+            for name, most in MOST_SECONDS.items()
+        },
         "fit_seconds": {name: spread(row["fit"] for row in rows[name]) for name in rows},
         "process_seconds": {name: spread(row["process"] for row in rows[name]) for name in rows},
         "accuracy": {name: spread(row["accuracy"] for row in rows[name]) for name in rows},
@@ -97,8 +117,8 @@ def _tutorial(seed: int) -> Usage:
     return run([sys.executable, SCRIPTS / "tutorial_train.py", "--seed", str(seed)])
 
 
-def _train(seed: int, folder: Path, flags: Sequence[str] = ()) -> Usage:
-    command = [sys.executable, "-m", "batchdigits.train", "--arch", "mlp", "--seed", str(seed)]
+def _train(seed: int, folder: Path, flags: Sequence[str] = (), arch: str = "mlp") -> Usage:
+    command = [sys.executable, "-m", "batchdigits.train", "--arch", arch, "--seed", str(seed)]
     return run([*command, "--output", str(folder / "trained.bundle"), "--overwrite", *flags])
 
 
@@ -106,6 +126,7 @@ def _facts(usage: Usage) -> dict[str, float]:
     summary: dict[str, Any] = json.loads(usage.output.splitlines()[-1])
     return {
         "fit": float(summary["fit_seconds"]),
+        "job": float(summary.get("seconds", 0)),  # the tutorial's script does nothing else
         "process": usage.seconds,
         "accuracy": float(summary["accuracy"]),
     }

@@ -15,6 +15,10 @@ REQUIREMENTS = {
     "mlflow": ("mlflow", "onnx", "onnxruntime", "pandas", "pyarrow"),
     "ray": ("ray[data]", "onnxruntime", "pandas", "pyarrow"),
     "spark": ("pyspark", "onnxruntime", "pandas<3", "pyarrow"),
+    "polars": ("polars", "onnxruntime", "pyarrow"),
+    "duckdb": ("duckdb", "onnxruntime", "pyarrow"),
+    "kserve": ("kserve", "onnxruntime", "pyarrow"),
+    "triton": ("nvidia-pytriton", "onnxruntime", "pyarrow<20"),
     "readers": ("polars", "duckdb", "pyarrow"),
 }
 

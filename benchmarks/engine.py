@@ -1,0 +1,92 @@
+"""Compare the engine's networks with one dense layer of 500 units, the tutorial's network.
+
+    python benchmarks/engine.py [--pairs 15] [--small REF]
+
+Each graph scores the same 65,536 digits in turn in ONNX Runtime, with one thread, in blocks of its
+best size. `--small` names a second bundle, with a smaller network. It needs the train extra.
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import PIXEL_NAMES, batches
+from numpy.typing import NDArray
+from support.measure import (
+    PACKAGED_BUNDLE,
+    finish,
+    in_turn,
+    make_parser,
+    make_ready,
+    ratios,
+    spread,
+    table,
+    target,
+)
+from support.networks import cpu_seconds, network, open_session
+
+ROWS = 65_536
+BLOCKS = (512, 1024, 2048)
+TRIALS = 3
+DENSE, DEFAULT, SMALL = "one dense layer of 500", "the default network", "the small network"
+TARGETS = {DEFAULT: 1.4, SMALL: 6.0}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = make_parser(__doc__, pairs=15)
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE)
+    parser.add_argument("--small", type=Path, help="a bundle file with a smaller network")
+    arguments = parser.parse_args(argv)
+    before = make_ready(arguments.wait)
+    models = {DENSE: network([(0, 64, 500)]).SerializeToString(), DEFAULT: _model(arguments.bundle)}
+    if arguments.small:
+        models[SMALL] = _model(arguments.small)
+    pixels = _pixels()
+    sides, blocks = {}, {}
+    for name, model in models.items():
+        session = open_session(model)
+        blocks[name] = _best_block(session, pixels)
+        sides[name] = partial(cpu_seconds, session, pixels, blocks[name])
+    times = in_turn(arguments.pairs, sides)
+    faster: dict[str, Any] = {}
+    lines = []
+    for name, seconds in times.items():
+        ratio = ratios(times[DENSE], seconds)
+        rate = spread(1e9 * value / ROWS for value in seconds)
+        lines.append([name, str(blocks[name]), rate.text(0), ratio.text()])
+        if name in TARGETS:
+            faster[name] = {"ratio": ratio, **target(ratio.median, TARGETS[name])}
+    print(table(["", "block", "CPU ns a row", "times as fast"], lines))
+    figures = {"pairs": arguments.pairs, "blocks": blocks, "faster": faster}
+    finish("engine", figures, save=arguments.save, load_before=before)
+    return 0
+
+
+def _model(bundle: Path) -> bytes:
+    with zipfile.ZipFile(bundle) as archive:
+        return archive.read("model.onnx")
+
+
+def _pixels() -> NDArray[np.float32]:
+    (batch,) = batches(ROWS)
+    columns = [batch.column(name).to_numpy() for name in PIXEL_NAMES]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _best_block(session: Any, pixels: NDArray[np.float32]) -> int:
+    """Return the block with the shortest of a few trials."""
+    times = {
+        block: min(cpu_seconds(session, pixels, block) for _ in range(TRIALS)) for block in BLOCKS
+    }
+    return min(times, key=times.__getitem__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
