@@ -142,6 +142,7 @@ class Bundle:
         strangeness: bool = False,
         read: ReadOptions | None = None,
         name: str = "rows",
+        allow_suspect: bool = True,
     ) -> Iterator[ScoredBatch]:
         """Score a stream of record batches of one schema. A bad row is a reject, never an error.
 
@@ -151,14 +152,15 @@ class Bundle:
         Yields the predictions of each batch with the columns that `predict` returns, and its
         rejects with the columns of a rejects file, whose `row` counts from 1 over all batches.
         Warns with BatchdigitsWarning if the rows do not look like digits, after the first 65,536 or
-        at the end. Raises UnusableInputError for columns that can't be scored, UsageError for wrong
-        options.
+        at the end; with allow_suspect=False it raises UnusableInputError instead. Raises that too
+        for columns that can't be scored, and UsageError for wrong options.
         """
         from batchdigits.scoring.batches import score_batches
 
         scorer = self._scorer(probabilities, review_below, strangeness)
         read = (read or ReadOptions()).checked()
-        return score_batches(batches, scorer, read, name, judge=self._rows_judge)
+        judge = self._rows_judge
+        return score_batches(batches, scorer, read, name, judge=judge, allow_suspect=allow_suspect)
 
     @cached_property
     def _rows_judge(self) -> Judge:

@@ -42,6 +42,7 @@ forms/test_cells.py | a run passes through all | crop_source publish __main__ co
 review/test_apply.py | journals pass through all | labelled receipt verify __main__
 review/test_make.py | predictions pass through all | choose fields ../scoring/published
 forms/squares/test_source.py | files are read by it | arrow block npy text
+spark/test_publish.py | every folder has one | receipt
 rows/test_formats.py | what is written is read back | contract csv/format parquet/format
 bundles/test_bundles.py | list shows what it describes | ../store/describe
 bundles/test_prune.py | prune removes what it finds | ../store/pruning

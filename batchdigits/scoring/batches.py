@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from batchdigits.cli.keywords import spelled
-from batchdigits.errors import BatchdigitsWarning
+from batchdigits.errors import BatchdigitsWarning, UnusableInputError
 from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import Suspicion
 from batchdigits.rows.arrays import check_batch
@@ -34,11 +34,13 @@ def score_batches(
     name: str,
     *,
     judge: Judge,
+    allow_suspect: bool = True,
 ) -> Iterator[ScoredBatch]:
     """Yield the scored rows of each batch; `name` is the input's name in the rejects.
 
-    Warns with BatchdigitsWarning if the judge finds no digits in the rows, early or at the end.
-    Raises UnusableInputError at the first batch whose columns can't be scored.
+    Warns with BatchdigitsWarning if the judge finds no digits in the rows, early or at the end;
+    without `allow_suspect` raises UnusableInputError then. Raises that too at the first batch whose
+    columns can't be scored.
     """
     layout, first_row = None, 1
     suspicion = Suspicion(judge, read.scale)
@@ -54,10 +56,20 @@ def score_batches(
         )
         early = suspicion.add(rows)
         if early is not None:
+            _refuse(early, name, allow_suspect=allow_suspect)
             _warn(early, name, stacklevel=4)
         yield ScoredBatch(scored.predictions, rejects)
         first_row += batch.num_rows
+    if not allow_suspect:
+        _refuse(suspicion.verdict(suspicion.evidence()), name, allow_suspect=False)
     warn_of(suspicion, name)
+
+
+def _refuse(words: str | None, name: str, *, allow_suspect: bool) -> None:
+    if words is not None and not allow_suspect:
+        raise UnusableInputError(
+            f"{name}: {words}; if the data are right as they are, score them with --allow-suspect"
+        )
 
 
 def warn_of(suspicion: Suspicion, name: str = "rows") -> None:
