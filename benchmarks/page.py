@@ -129,6 +129,23 @@ def _calibration(name: str) -> Pick:
     return pick
 
 
+def _number(value: str, verdict: str, text: str) -> Pick:
+    """Pick a number and its target, each by the keys that lead to it."""
+
+    def pick(result: Result) -> tuple[str, str, bool]:
+        number, part = _at(result, value), _at(result, verdict)
+        return text.format(number), part["target"], part["met"]
+
+    return pick
+
+
+def _at(result: Result, path: str) -> Any:
+    part: Any = result
+    for key in path.split():
+        part = part[key]
+    return part
+
+
 def _share(*path: str) -> Pick:
     """Pick a share of 1, its target and its verdict, which are together under `path`."""
 
@@ -241,6 +258,34 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
         _ratio("price", "rules, decision, drift"),
     ),
     ("rows/s with strangeness too over without", "review", _ratio("price", "and strangeness")),
+    (
+        "NIST's forms: wrong digits in whole fields",
+        "forms",
+        _number("edits", "targets edits", "{}"),
+    ),
+    (
+        "a page of a form, one core",
+        "forms",
+        _number("seconds_per_page", "targets seconds", "{:.2f} s"),
+    ),
+    ("review: keys a changed cell", "review_page", _number("keys each", "keys", "{:.2f}")),
+    ("the same, movements with a mouse", "review_page", _number("mouse each", "mouse", "{:.2f}")),
+    ("the same, by touch", "review_page", _number("touch each", "touch", "{:.2f}")),
+    (
+        "review: ms to the next screen",
+        "review_page",
+        _number("next_ms spread median", "next_ms", "{:.0f}"),
+    ),
+    (
+        "certificate: the bound of wrong cells holds",
+        "certificate",
+        _number("left_bound held", "left_bound", "{:.2f}"),
+    ),
+    (
+        "certificate: the bound of wrong rows holds",
+        "certificate",
+        _number("accepted_bound held", "accepted_bound", "{:.2f}"),
+    ),
     ("22 imported models, largest difference of a probability", "importing", _difference),
 ]
 
