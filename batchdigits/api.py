@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import accumulate
@@ -277,13 +277,7 @@ def score(
     the current input. Raises UsageError, NoInputError or BundleError for an error that concerns the
     whole run.
     """
-    # Every other keyword is a field of one of the five option records.
-    given = dict(locals())
-    share = None if shard is None else Shard.parse(shard)
-    input_files = scorable_inputs(_paths(inputs), allow_empty=allow_empty, recursive=recursive)
-    targets = plan_targets(input_files, None if output is None else os.fspath(output), format)
-    options = RunOptions.of(given)
-    planned = _share(share, list(zip(input_files.inputs, targets, strict=True)))
+    planned, options = plan_run(dict(locals()))
 
     # Imported only now, so that a usage error does not wait for Arrow.
     from batchdigits.scoring.run import score_inputs
@@ -407,6 +401,25 @@ def pack(
     result = import_objects(given, data, label, terms)
     # Nobody can have signed it yet.
     return open_bundle(result.path, require_signature=False)
+
+
+def plan_run(
+    given: Mapping[str, Any],
+) -> tuple[list[tuple[InputFile, Targets]], RunOptions]:
+    """Return the input files of a run with their outputs, and its options.
+
+    `given` are all keywords of `score`. Raises UsageError or NoInputError.
+    """
+    share = None if given["shard"] is None else Shard.parse(given["shard"])
+    allow_empty, recursive, output = (given[n] for n in ("allow_empty", "recursive", "output"))
+    paths = _paths(given["inputs"])
+    input_files = scorable_inputs(paths, allow_empty=allow_empty, recursive=recursive)
+    targets = plan_targets(
+        input_files, None if output is None else os.fspath(output), given["format"]
+    )
+    # Every other keyword is a field of one of the five option records.
+    options = RunOptions.of(given)
+    return _share(share, list(zip(input_files.inputs, targets, strict=True))), options
 
 
 def _share(

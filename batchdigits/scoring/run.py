@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
-from batchdigits.engines.open import open_checked
+from batchdigits.engines.open import open_checked, open_once
 from batchdigits.errors import InterruptedRunError, as_ours, worst_exit_code
 from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
@@ -119,10 +120,12 @@ def score_inputs(
     on_progress: OnProgress,
     *,
     dry_run: bool = False,
+    bundle: BundleFile | None = None,
 ) -> RunSummary:
     """Score input files one after another; a refused one does not stop the others.
 
-    The bundle is opened once, and only if there is an input file to score. With `dry_run` nothing
+    The bundle is `bundle`, which another process loaded, else that of the options. It is opened
+    once, and only if there is an input file to score. With `dry_run` nothing
     is scored or written: each input file is ready, unchanged or refused, as far as that is known.
     Raises InterruptedRunError, and the errors of opening the bundle; others are in the summary.
     """
@@ -135,7 +138,7 @@ def score_inputs(
     lock = options.policy.lock
     places = [(input_file, LocalFolder(targets, lock=lock)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
-    work = _open_work(options, on_progress) if None in results else None
+    work = _open_work(options, on_progress, bundle) if None in results else None
     for i, (input_file, place) in enumerate(places):
         if work is not None and results[i] is None:
             results[i] = _result(step, input_file, place, work)
@@ -143,9 +146,38 @@ def score_inputs(
     return _summary(done, work, time.monotonic() - started)
 
 
-def _open_work(options: RunOptions, on_progress: OnProgress) -> Work:
-    file = options.bundle.load()
-    engine = open_checked(file, options.bundle.engine)
+def gather(
+    results: Sequence[tuple[InputResult, Drift | None]],
+    options: RunOptions,
+    bundle: BundleFile,
+    seconds: float,
+) -> RunSummary:
+    """Make the summary of input files that other processes scored, as if one had scored all.
+
+    Each result comes with the drift in its receipt, None where there is none. What was wrong with
+    an input file is logged.
+    """
+    if not results:
+        return _summary((), None, seconds)
+    work = _open_work(options, lambda _rows, _share, _name: None, bundle)
+    for result, drift in results:
+        if drift is not None and result.status in ("scored", "unchanged"):
+            work.pool.judge(drift)
+            work.pool.publish(result.input, drift)
+        if result.error is not None:
+            logger.error("%s", result.error)
+        for problem in _beyond_limits(result, work.policy):
+            logger.error("%s", one_line(f"{result.input}: {problem}"))
+    return _summary(tuple(result for result, _ in results), work, seconds)
+
+
+def _open_work(options: RunOptions, on_progress: OnProgress, bundle: BundleFile | None) -> Work:
+    name = options.bundle.engine
+    if bundle is None:
+        file = options.bundle.load()
+        engine = open_checked(file, name)
+    else:
+        file, engine = bundle, open_once(bundle, name)
     scorer, reference = Scorer.of(file, engine, options.score), read_reference(file)
     judge = make_judge(file, engine, reference)
     meter = DriftMeter(reference, scorer.labels, judge.odd_share)
