@@ -1,4 +1,4 @@
-"""Threads that keep the order: a pool of workers, a prefetching reader, a background writer."""
+"""Threads that keep the order: workers, a prefetching reader, a background writer, a publisher."""
 
 from __future__ import annotations
 
@@ -103,6 +103,59 @@ class BackgroundWriter:
         except BaseException:
             self._failed = True
             raise
+
+
+Publish = Callable[[], None]
+"""Publishes one input file; it may be called in another thread."""
+
+
+class Publisher:
+    """A thread that publishes input files in their order, one at a time.
+
+    Publishing waits for the disk most of the time, and scoring does not. The results are taken in
+    the caller's thread, so that messages and totals keep the order of the input files. Where no
+    thread can be started, or `workers` is 1, the caller publishes.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: Callable[[], None] | None = None
+
+    def begin(self, publish: Publish, take: Callable[[Publish], None]) -> None:
+        """Start `publish`, once the input file before it is settled.
+
+        `settle` calls `take` with a function that waits for it and raises what it raised.
+        """
+        self.settle()
+        if self._thread is None and self._workers != 1:
+            self._thread = _started()
+        if self._thread is None:
+            take(publish)
+            return
+        result = self._thread.submit(publish).result
+        self._pending = lambda: take(result)
+
+    def settle(self) -> None:
+        """Wait for the input file that is being published, if there is one, and take its result."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending()
+
+    def close(self) -> None:
+        """Wait until nothing is being published: half of it must never be left to an exit."""
+        if self._thread is not None:
+            self._thread.shutdown()
+
+
+def _started() -> ThreadPoolExecutor | None:
+    """Start the thread; None if that is not possible now."""
+    thread = ThreadPoolExecutor(1, "publisher")
+    try:
+        thread.submit(int).result()
+    except RuntimeError:
+        return None
+    return thread
 
 
 def require_threads(count: int) -> None:

@@ -3,8 +3,8 @@
     python benchmarks/small_files.py [--files 1000] [--pairs 5]
 
 Whole processes run in turn: a folder of files of 1,000 rows each, and one file with as many rows.
-Each file has a lock, counts, a receipt and a commit of its own, and is on the disk before the next
-begins.
+Each file has a lock, counts, a receipt and a commit of its own; it is on the disk before the next
+is committed.
 """
 
 from __future__ import annotations

@@ -35,12 +35,13 @@ from batchdigits.receipts import main
 from batchdigits.rows.contract import Pixels
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.scoring import replay
-from batchdigits.scoring.one_input import Work, score_input
+from batchdigits.scoring.one_input import ScoredInput, Work, score_input
 from batchdigits.scoring.options import Limit, RunPolicy, ScoreOptions
 from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import packaged_bundle
 from batchdigits.store.store import Store
+from batchdigits.threads import Publisher
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -413,10 +414,13 @@ def test_rows_without_a_probability_keep_their_place(
             {**options, "delimiter": ",", "scale": None, "keep": None, "decision": False},
         ),
         on_progress=lambda _rows, _part, _name: None,
+        publisher=Publisher(workers=1),
     )
     input_files = expand_inputs([str(path)])
     (targets,) = plan_targets(input_files, None)
-    result = score_input(input_files.inputs[0], LocalFolder(targets), work)
+    scored = score_input(input_files.inputs[0], LocalFolder(targets), work)
+    assert isinstance(scored, ScoredInput)
+    result = scored.result(scored.publish)
     assert set(result.reasons) == {"out-of-range", "no-probability"}
     receipt = tmp_path / "in.receipt.json"
     monkeypatch.setattr(replay, "_open_scorer", lambda *_: scorer)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +12,8 @@ from batchdigits.threads import (
     PREFETCHED,
     WAITING_CALLS,
     BackgroundWriter,
+    Publish,
+    Publisher,
     in_order,
     prefetch,
     require_threads,
@@ -180,3 +183,74 @@ def test_threads_that_are_required_are_started_together(monkeypatch: pytest.Monk
     for thread in started:
         thread.join(timeout=10)
     assert (len(started), any(thread.is_alive() for thread in started)) == (5, False)
+
+
+def record(done: list[str], name: str) -> Callable[[Publish], None]:
+    """Note what comes of publishing a file."""
+
+    def take(published: Publish) -> None:
+        try:
+            published()
+        except OSError as error:
+            done.append(f"{name} failed: {error}")
+        else:
+            done.append(name)
+
+    return take
+
+
+def test_the_caller_goes_on_while_a_file_is_published() -> None:
+    may_end = threading.Event()
+    done: list[str] = []
+    with closing(Publisher()) as publisher:
+        publisher.begin(lambda: done.append(f"may end: {may_end.wait(10)}"), record(done, "a"))
+        assert done == []
+        may_end.set()
+        publisher.settle()
+        publisher.settle()
+    assert done == ["may end: True", "a"], "a result is taken once"
+
+
+def test_a_file_is_published_after_the_one_before_it_is_settled() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise OSError("full")
+
+    with closing(Publisher()) as publisher:
+        publisher.begin(fail, record(done, "a"))
+        publisher.begin(lambda: done.append("b begins"), record(done, "b"))
+        publisher.settle()
+    assert done == ["a failed: full", "b begins", "b"]
+
+
+def test_leaving_waits_for_what_is_being_published() -> None:
+    """A signal ends the scoring of the next file; the commit before it is completed."""
+    published: list[str] = []
+    begun, may_end = threading.Event(), threading.Event()
+
+    def publish() -> None:
+        begun.set()
+        assert may_end.wait(10)
+        published.append("a")
+
+    publisher = Publisher()
+    publisher.begin(publish, record([], "a"))
+    assert begun.wait(10)
+    threading.Timer(0.05, may_end.set).start()
+    publisher.close()
+    assert published == ["a"]
+
+
+@pytest.mark.parametrize("workers", [1, None])
+def test_without_another_thread_the_caller_publishes(
+    workers: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[str] = []
+    with closing(Publisher(workers)) as publisher:
+        publisher.begin(lambda: done.append(threading.current_thread().name), record(done, "a"))
+    assert done == [threading.main_thread().name, "a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 
 from batchdigits.errors import InterruptedRunError
@@ -54,6 +55,6 @@ def ignore_signals() -> None:
 
 def _is_main_thread() -> bool:
     """Tell whether this thread may set handlers: Python allows it to the main thread only."""
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
+    # Whoever starts a thread has imported it; for --help alone it takes half a millisecond.
+    threading = sys.modules.get("threading")
+    return threading is None or threading.current_thread() is threading.main_thread()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from batchdigits.clock import utc_text
 from batchdigits.errors import InternalError, IOFailedError, OutputError, UnusableInputError
 from batchdigits.files.names import InputFile
 from batchdigits.files.places.contract import Place
+from batchdigits.files.streams import Snapshot
 from batchdigits.files.written import WrittenFile
 from batchdigits.monitoring.counts import PredictionCounts, count_predictions
 from batchdigits.monitoring.drift import Drift, DriftMeter, exceeds, is_large
@@ -41,7 +42,7 @@ from batchdigits.scoring.receipt import (
 from batchdigits.scoring.scorer import Scored, Scorer
 from batchdigits.scoring.watch import Watch
 from batchdigits.text import one_line
-from batchdigits.threads import in_order
+from batchdigits.threads import Publish, Publisher, in_order
 
 logger = logging.getLogger("batchdigits.scoring")
 
@@ -63,6 +64,13 @@ class Work:
     policy: RunPolicy
     key: Key
     on_progress: OnProgress
+    publisher: Publisher
+
+    def on(self, input_file: InputFile) -> Work:
+        """Return the work with the threads that this input file is worth."""
+        if input_file.path is None:
+            return self
+        return replace(self, machine=self.machine.for_bytes(Snapshot.of(input_file.path).size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +110,54 @@ class InputResult(Counts):
         }
 
 
-def score_input(input_file: InputFile, place: Place, work: Work) -> InputResult:
-    """Score one input file and publish predictions, rejects and receipt, unless they are there.
+@dataclass(frozen=True, slots=True)
+class ScoredInput:
+    """A scored input file whose outputs are complete, but not published.
 
-    Raises BatchdigitsError; then nothing was published.
+    held  holds its place until it is published
     """
-    with place.held():
+
+    input_file: InputFile
+    place: Place
+    work: Work
+    held: ExitStack
+    written: list[WrittenFile]
+    receipt: Receipt
+
+    def publish(self) -> None:
+        """Publish predictions, rejects and receipt, and let go of the place; in any thread."""
+        with self.held:
+            overwrite = self.work.policy.overwrite
+            self.place.publish(self.written, self.receipt.facts(), overwrite=overwrite)
+
+    def result(self, published: Publish) -> InputResult:
+        """Return the result after `published`, which is `publish` or waits for it."""
+        published()
+        input_file, place, receipt, work = self.input_file, self.place, self.receipt, self.work
+        work.pool.publish(input_file.name, receipt.drift)
+        _warn_of_review(input_file, place)
+        return result_of(
+            input_file, place, receipt.counts, receipt.drift, status="scored", work=work
+        )
+
+
+def score_input(input_file: InputFile, place: Place, work: Work) -> ScoredInput | InputResult:
+    """Score one input file, unless its predictions, rejects and receipt are there.
+
+    Raises BatchdigitsError; then nothing is published.
+    """
+    # A signal between the scoring and the publishing drops the stack; the place cleans up anyway.
+    with ExitStack() as held:
+        held.enter_context(place.held())
         finished = finished_result(input_file, place, work)
         if finished is None:
             refuse_foreign(input_file, place, work)
             if is_kept(place.targets):
                 place.drop(place.targets.rejects)
-            receipt = _score_and_publish(input_file, place, work)
-            work.pool.publish(input_file.name, receipt.drift)
+            written, receipt = _score(input_file, place, work.on(input_file))
+            return ScoredInput(input_file, place, work, held.pop_all(), written, receipt)
         _warn_of_review(input_file, place)
-    if finished is not None:
-        return finished
-    return result_of(input_file, place, receipt.counts, receipt.drift, status="scored", work=work)
+    return finished
 
 
 def finished_result(input_file: InputFile, place: Place, work: Work) -> InputResult | None:
@@ -131,6 +170,7 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
         "unchanged",
     )
     if receipt is not None:
+        work.publisher.settle()
         work.pool.judge(receipt.drift)
         work.pool.publish(input_file.name, receipt.drift)
     elif work.policy.keep:
@@ -141,7 +181,8 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
 
 
-def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Receipt:
+def _score(input_file: InputFile, place: Place, work: Work) -> tuple[list[WrittenFile], Receipt]:
+    """Score an input file to complete temporaries, and make its receipt."""
     started, name = time.time(), input_file.name
     with (
         closing(open_source(input_file, work.read, work.machine)) as source,
@@ -151,6 +192,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
         watch = Watch(work.scorer, work.judge, work.meter, work.read.scale)
         _stream(source, outputs, watch, work, name)
         drift = watch.finish()
+        work.publisher.settle()  # what follows has messages, which keep the order of the files
         pooled = work.pool.judge(drift)
         if pooled is not None:
             watch.suspicion = watch.suspicion or pooled
@@ -176,8 +218,7 @@ def _score_and_publish(input_file: InputFile, place: Place, work: Work) -> Recei
             "seconds": round(time.time() - started, 3),
         },
     )
-    place.publish(written, receipt.facts(), overwrite=work.policy.overwrite)
-    return receipt
+    return written, receipt
 
 
 def _open_outputs(source: Source[Any], work: Work, place: Place, name: str) -> Outputs:

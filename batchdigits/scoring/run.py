@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
@@ -25,6 +26,7 @@ from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import (
     InputResult,
     OnProgress,
+    ScoredInput,
     Work,
     score_input,
 )
@@ -39,11 +41,17 @@ from batchdigits.scoring.receipt import Key
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.scoring.watch import make_judge
 from batchdigits.text import SHOWN_PROBLEMS, count_of, listing, one_line
+from batchdigits.threads import Publish, Publisher
 
 logger = logging.getLogger("batchdigits.scoring")
 
-Step = Callable[[InputFile, Place, Work], InputResult]
+OutcomeT = TypeVar("OutcomeT", bound=ScoredInput | InputResult)
+
+Step = Callable[[InputFile, Place, Work], ScoredInput | InputResult]
 """The work on one input file whose paths were checked: score it, or only check it."""
+
+Results = list[InputResult | None]
+"""The results of the input files so far, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +147,36 @@ def score_inputs(
     places = [(input_file, LocalFolder(targets, lock=lock)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress, bundle) if None in results else None
-    for i, (input_file, place) in enumerate(places):
-        if work is not None and results[i] is None:
-            results[i] = _result(step, input_file, place, work)
+    if work is not None:
+        with closing(work.publisher):
+            _work_through(step, places, results, work)
     done = tuple(result for result in results if result is not None)
     return _summary(done, work, time.monotonic() - started)
+
+
+def _work_through(
+    step: Step, places: Sequence[tuple[InputFile, Place]], results: Results, work: Work
+) -> None:
+    """Fill in the results that are None. Each file is published while the next one is scored."""
+    left = [at for at, result in enumerate(results) if result is None]
+    for at in left:
+        input_file, place = places[at]
+        outcome = _attempt(partial(step, input_file, place, work), input_file, work)
+        if isinstance(outcome, InputResult):
+            results[at] = outcome
+            continue
+        take = partial(_take, results, at, outcome)
+        if at != left[-1]:
+            work.publisher.begin(outcome.publish, take)
+        else:  # there is nothing to do meanwhile, and the only file of a run needs no thread
+            work.publisher.settle()
+            take(outcome.publish)
+    work.publisher.settle()
+
+
+def _take(results: Results, at: int, scored: ScoredInput, published: Publish) -> None:
+    outcome = _attempt(partial(scored.result, published), scored.input_file, scored.work)
+    results[at] = outcome
 
 
 def gather(
@@ -166,8 +199,8 @@ def gather(
             work.pool.publish(result.input, drift)
         if result.error is not None:
             logger.error("%s", result.error)
-        for problem in _beyond_limits(result, work.policy):
-            logger.error("%s", one_line(f"{result.input}: {problem}"))
+        for code, problem in _beyond_limits(result, work.policy):
+            _log(code, f"{result.input}: {problem}", work.policy)
     return _summary(tuple(result for result, _ in results), work, seconds)
 
 
@@ -193,6 +226,7 @@ def _open_work(options: RunOptions, on_progress: OnProgress, bundle: BundleFile 
         policy=options.policy,
         key=Key(file.facts, {**options.facts(), "decision": decision}, file.signed_by),
         on_progress=on_progress,
+        publisher=Publisher(options.machine.workers),
     )
 
 
@@ -206,21 +240,24 @@ def _early_refusal(input_file: InputFile, place: Place) -> InputResult | None:
     return None
 
 
-def _result(step: Step, input_file: InputFile, place: Place, work: Work) -> InputResult:
-    """Return the result of one input file, and log its error or what is beyond a limit."""
+def _attempt(
+    step: Callable[[], OutcomeT], input_file: InputFile, work: Work
+) -> OutcomeT | InputResult:
+    """Return what `step` does with an input file, and log its error or what is beyond a limit."""
     try:
-        result = step(input_file, place, work)
+        outcome = step()
     except MemoryError as error:
-        result = _refused(input_file, error)
+        refused = _refused(input_file, error, work)
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
-        return _refused(input_file, error)
+        return _refused(input_file, error, work)
     else:
-        for code, problem in _beyond_limits(result, work.policy):
-            _log(code, f"{result.input}: {problem}", work.policy)
-        return result
+        if isinstance(outcome, InputResult):
+            for code, problem in _beyond_limits(outcome, work.policy):
+                _log(code, f"{outcome.input}: {problem}", work.policy)
+        return outcome
     # Here the error is gone, and with it the arrays that its frames referred to.
     _release_memory()
-    return result
+    return refused
 
 
 def _log(code: int, problem: str, policy: RunPolicy) -> None:
@@ -263,10 +300,12 @@ def _release_memory() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def _refused(input_file: InputFile, error: Exception) -> InputResult:
+def _refused(input_file: InputFile, error: Exception, work: Work | None = None) -> InputResult:
     """Log the error and return the result of a refused input file. A signal is raised again."""
     if isinstance(error, InterruptedRunError):
         raise error
+    if work is not None:
+        work.publisher.settle()
     ours = as_ours(error, input_file.name)
     logger.error("%s", ours, exc_info=logger.isEnabledFor(logging.DEBUG))
     return InputResult(

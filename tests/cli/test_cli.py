@@ -1,6 +1,7 @@
 """All commands: one line an error, the right exit code, progress on terminals only."""
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from paths import ROOT
 
-from batchdigits.cli.boundary import run_command
+from batchdigits.cli.boundary import COLLECTED_OBJECTS, run_command
 from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
 from batchdigits.cli.terminal import _fitted, print_json, print_result, print_text
 from batchdigits.errors import (
@@ -318,3 +319,18 @@ def test_help_imports_next_to_nothing_besides_argparse(command: str) -> None:
     if command == "receipts":
         slow -= {"logging", "typing", "pathlib"}
     assert not modules & {"numpy", "pyarrow", "onnxruntime", *slow}
+
+
+def test_a_command_collects_garbage_less_often_and_leaves_its_callers_setting() -> None:
+    """A program that calls `main` has a setting of its own."""
+    during: list[tuple[int, ...]] = []
+
+    def body(_arguments: argparse.Namespace) -> int:
+        during.append(gc.get_threshold())
+        return 0
+
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+    before = gc.get_threshold()
+    assert run_command(parser, body, []) == 0
+    assert (during[0][0], gc.get_threshold()) == (COLLECTED_OBJECTS, before)

@@ -6,7 +6,9 @@ import errno
 import fcntl
 import json
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,13 @@ import pytest
 from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 
 import batchdigits
-from batchdigits.errors import IOFailedError, NoInputError
+from batchdigits.errors import InterruptedRunError, IOFailedError, NoInputError
+from batchdigits.files import commit
+from batchdigits.files.places import local
+from batchdigits.files.targets import Targets
 from batchdigits.predict import main
+from batchdigits.rows.options import SMALL_INPUT_BYTES, Machine
+from batchdigits.scoring import one_input
 from batchdigits.scoring.receipt import Receipt
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
@@ -280,3 +287,71 @@ def test_ok_makes_success_of_its_causes_alone(
         [tmp_path / "fine.csv", tmp_path / "drift.csv"], max_drift=0, ok=ok
     )
     assert together.exit_code == codes["drift"]
+
+
+def test_a_file_that_can_not_be_published_is_told_before_the_next_ones_messages(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is published while the next is scored; messages and results keep the order."""
+    deliver("a.parquet", "c.parquet")
+    shutil.copy(SAMPLE_DATA / "bad.csv", "b.csv")
+    whole = commit.publish
+
+    def publish(targets: Targets, *arguments: Any, **keywords: Any) -> None:
+        time.sleep(0.1)  # the next file would be done by now
+        if targets.predictions.name.startswith("a."):
+            raise IOFailedError("a.parquet: the disk is full")
+        whole(targets, *arguments, **keywords)
+
+    monkeypatch.setattr(local, "publish", publish)
+    code, summary, err = run("a.parquet", "b.csv", "c.parquet", "--workers", "2")
+    assert code == 74
+    assert list(statuses(summary).values()) == ["refused", "scored", "scored"]
+    first, second = err.splitlines()
+    assert "a.parquet: the disk is full" in first
+    assert "b.csv: 16 of 36 rows were rejected" in second
+    assert names() == [
+        "a.parquet",
+        "b.csv",
+        "b.predictions.csv",
+        "b.receipt.json",
+        "b.rejects.csv",
+        "c.parquet",
+        "c.predictions.parquet",
+        "c.receipt.json",
+    ]
+    assert not list(Path().glob(".*"))
+
+
+def test_a_signal_while_a_file_is_scored_completes_the_one_before_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver("a.parquet", "b.parquet")
+    whole = commit.publish
+    scoring = threading.Event()
+
+    def publish(*arguments: Any, **keywords: Any) -> None:
+        assert scoring.wait(10)
+        whole(*arguments, **keywords)
+
+    stream = one_input._stream
+
+    def interrupted(source: Any, outputs: Any, watch: Any, work: Any, name: str) -> None:
+        if name == "b.parquet":
+            scoring.set()
+            raise InterruptedRunError(signal.SIGTERM)
+        stream(source, outputs, watch, work, name)
+
+    monkeypatch.setattr(local, "publish", publish)
+    monkeypatch.setattr(one_input, "_stream", interrupted)
+    code, _, err = run("a.parquet", "b.parquet", "--workers", "2")
+    assert (code, len(err.splitlines())) == (143, 1)
+    assert names() == ["a.parquet", "a.predictions.parquet", "a.receipt.json", "b.parquet"]
+    assert not list(Path().glob(".*"))
+
+
+def test_a_small_input_takes_one_thread_unless_workers_are_asked_for() -> None:
+    small, large = SMALL_INPUT_BYTES, SMALL_INPUT_BYTES + 1
+    assert Machine().for_bytes(small).threads == 1
+    assert Machine().for_bytes(large) == Machine()
+    assert Machine(workers=4).for_bytes(small).threads == 4

@@ -72,7 +72,7 @@ class ParquetSource:
         self._numbers: Generator[pa.RecordBatch, None, None] | None = None
         with _damage_as_unusable(name):
             self._stored = pa.OSFile(os.fsencode(path))
-            self._file = _opened(self._stored, pq.read_metadata(self._stored))
+            self._file = _opened(self._stored)
             schema = self._file.schema_arrow
             names = schema.names
             self.expected_rows = self._file.metadata.num_rows
@@ -82,9 +82,8 @@ class ParquetSource:
             self._columns = [*(names[i] for i in kept), *pixels.names]
             leaves = leaves_of(self._file.schema, self._columns)
             self._check_chunks(leaves)
-            fields = list(
-                self._file.schema_arrow
-            )  # schema.field(i) takes longer the more there are
+            # Of the file as it is read now; schema.field(i) takes longer the more there are.
+            fields = list(self._file.schema_arrow)
         place = {column: i for i, column in enumerate(names)}
         self.schema = pa.schema([fields[i] for i in kept])
         self._layout = ArrowLayout(
@@ -142,10 +141,12 @@ class ParquetSource:
             yield from _batches(self._file, self._columns, rows)
             return
         few = piece_rows(self._stored, self._file.metadata, self._long, self._name)
-        pieces = _Pieces(_batches(self._file, long, min(rows, few)))
-        if not fixed:
+        one_reader = not fixed or self.expected_rows <= few
+        columns = self._columns if one_reader else long
+        pieces = _Pieces(_batches(self._file, columns, min(rows, few)))
+        if one_reader:
             while (piece := self._counted(pieces.next(rows))) is not None:
-                yield piece.select(self._columns)
+                yield piece
             return
         # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
         numbers = _batches(_opened(self._stored, self._file.metadata, self._int96), fixed, rows)
@@ -239,15 +240,21 @@ def _side_by_side(left: pa.RecordBatch, right: pa.RecordBatch, schema: pa.Schema
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _opened(stored: pa.NativeFile, metadata: pq.FileMetaData, int96: str = "ns") -> pq.ParquetFile:
-    return pq.ParquetFile(
+def _opened(
+    stored: pa.NativeFile, metadata: pq.FileMetaData | None = None, int96: str = "ns"
+) -> pq.ParquetFile:
+    """Open a file, of which `metadata` are known if it was opened before."""
+    file = pq.ParquetFile(
         stored,
         metadata=metadata,
         coerce_int96_timestamp_unit=int96,
-        buffer_size=READ_BUFFER if _has_large_groups(metadata) else 0,
+        buffer_size=READ_BUFFER if metadata is not None and _has_large_groups(metadata) else 0,
         pre_buffer=False,
         page_checksum_verification=True,
     )
+    if metadata is None and _has_large_groups(file.metadata):
+        return _opened(stored, file.metadata, int96)
+    return file
 
 
 def _has_large_groups(metadata: pq.FileMetaData) -> bool:
