@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from typing import Any
 
 from pages import code, codes, reference, table
 
-import batchdigits
 from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.engines.keras.model_file import LARGEST_LAYER
@@ -54,8 +54,6 @@ def test_limits_are_those_of_the_code() -> None:
 
 def test_python_calls_take_the_arguments_in_the_table() -> None:
     for call, arguments in table(reference("python"), "call"):
-        target: Any = batchdigits
-        for part in code(call).split("."):
-            target = getattr(target, part)
+        target: Any = pkgutil.resolve_name(f"batchdigits.{code(call)}")
         names = [name for name in inspect.signature(target).parameters if name != "self"]
         assert codes(arguments) == names, call
