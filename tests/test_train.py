@@ -129,6 +129,23 @@ def test_an_unusable_file_is_one_line_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
+def test_shapes_of_digits_need_the_labels_of_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where 1 and 7 alone are classes, a drawn 3 would be of none."""
+    data = tmp_path / "rows.csv"
+    header = ",".join([*(f"pixel_{i}" for i in range(64)), "label"])
+    rows = [",".join([str(i), *["8"] * 63, label]) for i, label in enumerate("1717")]
+    data.write_text("\n".join([header, *rows]) + "\n")
+    words = ["--data", str(data), "--shapes", "2", "--store", str(tmp_path / "bundles")]
+    assert train.main(words) == 2
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert stderr == (
+        "batchdigits.train: error: --shapes 2: needs the labels 0 to 9, all ten; leave it out\n"
+    )
+
+
 def test_the_data_are_read_before_the_frameworks_are_imported(tmp_path: Path) -> None:
     """A file that is missing or bad is named at once, not after seconds of imports."""
     (tmp_path / "bad.csv").write_text("a,label\n1,2\n")

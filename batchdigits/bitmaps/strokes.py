@@ -16,18 +16,24 @@ Floats: TypeAlias = NDArray[np.float32]
 ASPECT = (0.35, 1.1)
 """Least and most of the width that a bitmap gives back to a character that it was stretched to."""
 
-SLANT = 0.4
+SLANT = (-0.6, 0.3)
+"""Least and most of the slant, in points to the right for each point down: most people's digits
+lean to the right."""
+
 TURN = np.deg2rad(12)
 TAPER = 0.3
-WOBBLE = 5.0
-"""The largest changes: of the slant, of the angle in radians, of the logarithm of the width at the
+WOBBLE = 6.5
+"""The largest changes: of the angle in radians, of the logarithm of the width at the
 top and the bottom, and of the standard deviation, in points, of how far strokes are displaced."""
 
 GAPS = 0.2
 """The share of characters with a gap in a stroke."""
 
-PEN = (0.5, 3.0)
+PEN = (0.5, 3.5)
 """Least and largest radius of the pen, in points of the canvas."""
+
+THIN = 1.0
+"""The radius of the pen of a character whose loops a thicker one fills."""
 
 CANVAS = 48
 """Points along each side of what a character is drawn on."""
@@ -67,12 +73,13 @@ class Strokes:
         """Draw every character once more, as another hand with another pen: (n, 48, 48).
 
         Strokes are displaced smoothly, the character gets a width, a taper, a slant and an angle,
-        and a pen; some get a gap. All are drawn at random and evenly within their limits.
+        and a pen; some get a gap. A pen that fills all loops, so that a 0 looks like a 1, is
+        replaced by a thin one. All are drawn at random and evenly within their limits.
         """
         x, y = self._displaced(generator)
         x = x * np.exp(self._each(generator, -TAPER, TAPER) * y * (2 / BITMAP))
         x = x * np.exp(self._each(generator, *np.log(ASPECT)))
-        x = x + self._each(generator, -SLANT, SLANT) * y
+        x = x + self._each(generator, *SLANT) * y
         angle = self._each(generator, -TURN, TURN)
         cos, sin = np.cos(angle), np.sin(angle)
         x, y = x * cos - y * sin, x * sin + y * cos
@@ -80,7 +87,13 @@ class Strokes:
         lines = np.zeros((self.count, CANVAS, CANVAS), np.bool_)
         column, row = (_on_canvas(place[kept]) for place in (x, y))
         lines[self.owner[kept], row, column] = True
-        return _thickened(lines, generator.uniform(*PEN, self.count))
+        radii = generator.uniform(*PEN, self.count)
+        drawn = _thickened(lines, radii)
+        filled = (loops_of(drawn) == 0) & (
+            loops_of(_thickened(lines, np.full(self.count, PEN[0]))) > 0
+        )
+        drawn[filled] = _thickened(lines[filled], np.full(np.count_nonzero(filled), 1.0))
+        return drawn
 
     def _each(self, generator: np.random.Generator, low: float, high: float) -> Floats:
         """Draw a number for each character; return it for each of its points."""
@@ -157,6 +170,23 @@ def _weights(places: Floats, extent: int) -> Floats:
     weights = np.exp(-0.5 * ((knots[:, np.newaxis] - np.arange(_KNOTS)) / _REACH) ** 2)
     scaled: Floats = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
     return scaled
+
+
+def loops_of(pictures: Ink) -> NDArray[np.int64]:
+    """Count the holes of pictures (n, height, width), less the pieces of ink but one: (n,).
+
+    Gray, "Local properties of binary images in two dimensions", 1971: the Euler number from the
+    2x2 squares, ink being connected by corners too.
+    """
+    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1))).astype(np.int8)
+    one, two = padded[:, :-1, :-1], padded[:, :-1, 1:]
+    three, four = padded[:, 1:, :-1], padded[:, 1:, 1:]
+    ink = one + two + three + four
+    corners = (ink == 2) & (one == four)
+    axes = (1, 2)
+    euler = ((ink == 1).sum(axes) - (ink == 3).sum(axes) - 2 * corners.sum(axes)) // 4
+    loops: NDArray[np.int64] = 1 - euler
+    return loops
 
 
 def _on_canvas(places: NDArray[Any]) -> NDArray[np.int64]:

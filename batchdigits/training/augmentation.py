@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
 from batchdigits.bitmaps.redraw import redrawn
+from batchdigits.bitmaps.shapes import shapes_of
 from batchdigits.bitmaps.strokes import Strokes
 from batchdigits.images import DARKEST, PIXELS, SIDE
 
@@ -72,6 +73,15 @@ def with_copies(
         for begin in range(0, len(originals), _BLOCK_ROWS)
     ]
     return np.concatenate([pixels, *made, *_drawn(pixels, by_hand, generator)])
+
+
+def drawn_shapes(copies: int, generator: np.random.Generator) -> tuple[Pixels, NDArray[np.int64]]:
+    """Rows (n, 64) of `copies` drawings of each shape that digits have, and their digits (n,).
+
+    `bitmaps/shapes.py` has the shapes. Hands and pens differ as with redrawn copies.
+    """
+    strokes, digits = shapes_of(copies)
+    return counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float64), digits
 
 
 def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Pixels]:

@@ -65,6 +65,11 @@ class Labelled:
         """k, the number of classes."""
         return len(self.binarizer.classes_)
 
+    @property
+    def are_digits(self) -> bool:
+        """Return whether the classes are 0 to 9, so that the number of a class is its digit."""
+        return [str(label) for label in self.binarizer.classes_.tolist()] == list("0123456789")
+
     def as_facts(self) -> dict[str, Any]:
         """The data as plain JSON values, for the manifest."""
         names = ("description", "digest", "source")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.packing.onnx_export import ScaledModel
-from batchdigits.training.augmentation import copies_for, with_copies
+from batchdigits.training.augmentation import copies_for, drawn_shapes, with_copies
 from batchdigits.training.epochs import Examples, OnEpoch, run_as_article, run_whole_epochs
 from batchdigits.training.networks import build_network
 from batchdigits.training.settings import Settings, make_settings
@@ -53,6 +53,8 @@ def fit(
 ) -> Fitted:
     """Train on pixels (n, 64) in 0..16 and targets (n,), each the number of a class.
 
+    With `settings.shapes` the numbers of the classes are their digits.
+
     The scaler is fitted on everything that the network learns from, copies included: otherwise a
     pixel at the edge, which is nearly always paper, would count ten times too much as soon as ink
     gets there. The same arguments give the same weights on the same machine.
@@ -69,11 +71,14 @@ def fit(
     started = time.perf_counter()
     generator = np.random.default_rng(settings.seed)
     seen = with_copies(pixels[train], copies, generator, settings.redrawn)
+    seen_targets = np.tile(targets[train], copies + 1)
+    if settings.shapes:
+        drawn, digits = drawn_shapes(settings.shapes, generator)
+        seen, seen_targets = np.concatenate([seen, drawn]), np.append(seen_targets, digits)
     scaler = StandardScaler().fit(seen)
     if settings.teachers:
         wanted = _ask_teachers(pixels[train], targets[train], classes, settings, seen)
     else:
-        seen_targets = np.tile(targets[train], copies + 1)
         wanted = _one_hot(seen_targets, classes, settings.label_smoothing)
     valid = None
     if len(held):
@@ -116,7 +121,8 @@ def _ask_teachers(
     total = np.zeros((len(seen), classes), np.float32)
     for number in range(settings.teachers):
         seed = (settings.seed + 1 + number) % 2**32
-        teacher = make_settings(copies=settings.copies, redrawn=settings.redrawn, seed=seed)
+        same = {name: vars(settings)[name] for name in ("copies", "redrawn", "shapes")}
+        teacher = make_settings(**same, seed=seed)
         total += fit(pixels, targets, classes, teacher).probabilities(seen)
     mean: Floats = total / np.float32(settings.teachers)
     return mean

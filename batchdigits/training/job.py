@@ -78,6 +78,8 @@ def train(options: TrainOptions, on_progress: OnProgress = lambda _: None) -> Tr
     plan = plan_sweep(options)
     require_training()
     data = _load(options)  # before seconds of imports: the file may be missing
+    if (shapes := options.make_settings().shapes) and not data.are_digits:
+        raise UsageError(f"--shapes {shapes}: needs the labels 0 to 9, all ten; leave it out")
     on_progress("loading the frameworks")
     prepare_frameworks()
     split = split_rows(data, options.test_share, options.split_seed)

@@ -219,6 +219,12 @@ class Settings:
         share=True,
         sweep=True,
     )
+    # Only where the classes are the digits 0 to 9 (`augmentation.drawn_shapes`).
+    shapes: int = _entry(
+        0,
+        limits=_from_to(0, 5000),
+        flag=("N", "learn from N drawings of each of the shapes of the digits too, {limits}"),
+    )
     calibration_folds: int = _entry(
         3,
         {"article": 0},

@@ -8,7 +8,7 @@ import batchdigits
 from batchdigits.bitmaps import strokes
 from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
 from batchdigits.bitmaps.redraw import redrawn
-from batchdigits.bitmaps.strokes import CANVAS, Strokes, thinned
+from batchdigits.bitmaps.strokes import CANVAS, Strokes, loops_of, thinned
 from batchdigits.forms.components import label_pieces
 
 COUNT = 60
@@ -41,12 +41,33 @@ def test_a_bar_is_thinned_to_its_middle() -> None:
 def test_with_nothing_to_change_a_character_is_drawn_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("SLANT", "TURN", "TAPER", "WOBBLE", "GAPS"):
+    for name in ("TURN", "TAPER", "WOBBLE", "GAPS"):
         monkeypatch.setattr(strokes, name, 0.0)
+    monkeypatch.setattr(strokes, "SLANT", (0.0, 0.0))
     monkeypatch.setattr(strokes, "ASPECT", (1.0, 1.0))
     monkeypatch.setattr(strokes, "PEN", (2.5, 2.5))
     again = bitmaps_of(drawn(0))
     assert (again == bitmaps_of(BITMAPS)).mean() > 0.88
+
+
+def test_a_pen_that_would_fill_every_loop_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow 0 of a thick pen would be a bar: no one could tell it from a 1."""
+    angles = np.linspace(0, 2 * np.pi, 200, dtype=np.float32)
+    ring = Strokes(1, np.zeros(200, np.int64), 5 * np.cos(angles), 14 * np.sin(angles))
+    monkeypatch.setattr(strokes, "WOBBLE", 0.0)
+    monkeypatch.setattr(strokes, "GAPS", 0.0)
+    monkeypatch.setattr(strokes, "ASPECT", (0.9, 1.0))
+    monkeypatch.setattr(strokes, "PEN", (0.5, 6.0))
+    seen = [loops_of(ring.drawn(np.random.default_rng(seed)))[0] for seed in range(30)]
+    assert min(seen) == 1
+
+
+def test_loops_are_counted_and_pieces_are_not() -> None:
+    pictures = np.zeros((3, 30, 30), np.bool_)
+    pictures[:, 3:27, 5:20] = True
+    pictures[1:, 8:12, 8:12] = False
+    pictures[2, 15:20, 8:12] = False
+    assert loops_of(pictures).tolist() == [0, 1, 2]
 
 
 def test_the_same_seed_draws_the_same_and_another_draws_otherwise() -> None:

@@ -24,7 +24,7 @@ def test_recipes_hold_what_the_table_says() -> None:
         seen = f"{made.window or 8} {made.noise:g} {made.members} {made.teachers}"
         shape = f"{made.layers} {made.units} {made.dropout:g} {seen}"
         steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
-        extra = f"{made.copies} {made.redrawn:g} {made.calibration_folds}"
+        extra = f"{made.copies} {made.redrawn:g} {made.shapes} {made.calibration_folds}"
         assert values == f"{shape} {steps} {extra}".split()
 
 
