@@ -2,8 +2,9 @@
 
     python benchmarks/scaling.py
 
-It fills the tables of docs/scaling.md from results/ (limit, csv_reading, cold_start, small_files).
-Every line names the figures that it comes from.
+It fills the tables of docs/scaling.md from results/ (limit, csv_reading, cold_start, small_files,
+many_machines). Every line names the figures that it comes from. Where many_machines was not saved
+yet, or without Spark, its tables say so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ PAGE = ROOT / "docs" / "scaling.md"
 BILLION = 1e9
 HOUR = 3600
 NEEDED = ("limit", "csv_reading", "cold_start", "small_files")
+MANY = "many_machines"
 BYTES_A_ROW = {"Parquet": 36.6, "CSV": 168.3}
 """Of the files that data.py makes: 64 pixels, an id and a form."""
 
@@ -58,7 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parts(results: dict[str, Any]) -> dict[str, str]:
     """Return the generated parts of the page by their marks."""
-    return {"cost": _cost(results), "limits": _limits(results), "from": _source(results)}
+    return {
+        "cost": _cost(results),
+        "limits": _limits(results),
+        "shards": _shards(results),
+        "spark": _spark(results),
+        "from": _source(results),
+    }
 
 
 def _costs(results: dict[str, Any]) -> list[Costs]:
@@ -140,8 +148,49 @@ def _limits(results: dict[str, Any]) -> str:
     return table(["limit", "where", "from"], lines)
 
 
+def _shards(results: dict[str, Any]) -> str:
+    """What sharing out a billion rows costs: every shard starts, and looks through all files."""
+    if MANY not in results:
+        return f"Not measured yet: `python benchmarks/{MANY}.py --save`."
+    shard = results[MANY]["shard"]
+    start, each = shard["start_seconds"]["median"], shard["us_a_file"]["median"] / 1e6
+    parquet, _ = _costs(results)
+    lines = []
+    for shards, files in ((16, 1_000), (64, 1_000), (64, 100_000)):
+        overhead = start + files * each
+        work = BILLION / parquet.rate / shards
+        lines.append(
+            [
+                f"{shards} shards of {files:,} files",
+                f"{overhead:.1f} s",
+                f"{work:.0f} s",
+                f"{100 * overhead / (overhead + work):.1f} %",
+            ]
+        )
+    header = ["a billion rows in", "start, and looking through", "its rows", "share of a shard"]
+    return table(header, lines)
+
+
+def _spark(results: dict[str, Any]) -> str:
+    """From how many rows on Spark is done before one machine, by the number of its machines."""
+    if "spark" not in results.get(MANY, {}):
+        return f"Not measured yet: `python benchmarks/{MANY}.py --save`, with the extra spark."
+    spark, predict = (results[MANY]["spark"][name] for name in ("spark", "predict"))
+    starts = [side["start_seconds"]["median"] for side in (spark, predict)]
+    rates = [side["rows_per_second"]["median"] for side in (spark, predict)]
+    lines = []
+    for machines in (1, 2, 4, 10, 100):
+        seconds = starts[0] + BILLION / (machines * rates[0])
+        gained = 1 / rates[1] - 1 / (machines * rates[0])
+        pays = f"{(starts[0] - starts[1]) / gained / 1e6:,.1f} million" if gained > 0 else "never"
+        lines.append([f"Spark on {machines}", f"{seconds / 60:.1f} min", pays])
+    alone = starts[1] + BILLION / rates[1]
+    lines.insert(0, ["predict on one", f"{alone / 60:.1f} min", ""])
+    return table(["machines like this one", "a billion rows", "pays from, rows"], lines)
+
+
 def _source(results: dict[str, Any]) -> str:
-    used = {name: results[name] for name in NEEDED}
+    used = {name: results[name] for name in (*NEEDED, MANY) if name in results}
     machines = sorted({figures["machine"] for figures in used.values()})
     dates = sorted({figures["date"] for figures in used.values()})
     return f"Measured on {'; '.join(machines)}; {' and '.join(dates)}."
