@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
+from batchdigits.cli.quiet import in_command
 from batchdigits.engines.open import open_checked, open_once
 from batchdigits.errors import InterruptedRunError, as_ours, worst_exit_code
 from batchdigits.files.inputs import check_content
@@ -211,6 +213,8 @@ def _open_work(options: RunOptions, on_progress: OnProgress, bundle: BundleFile 
         engine = open_checked(file, name)
     else:
         file, engine = bundle, open_once(bundle, name)
+    if in_command():
+        _use_lean_allocator()
     scorer, reference = Scorer.of(file, engine, options.score), read_reference(file)
     judge = make_judge(file, engine, reference)
     meter = DriftMeter(reference, scorer.labels, judge.odd_share)
@@ -228,6 +232,18 @@ def _open_work(options: RunOptions, on_progress: OnProgress, bundle: BundleFile 
         on_progress=on_progress,
         publisher=Publisher(options.machine.workers),
     )
+
+
+def _use_lean_allocator() -> None:
+    """Let Arrow allocate by jemalloc, where it was built with it: less memory and time.
+
+    Not in a program that imports the package, whose allocator is its own choice.
+    """
+    import pyarrow as pa
+
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+        with suppress(NotImplementedError):
+            pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _early_refusal(input_file: InputFile, place: Place) -> InputResult | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 
@@ -355,3 +356,21 @@ def test_a_small_input_takes_one_thread_unless_workers_are_asked_for() -> None:
     assert Machine().for_bytes(small).threads == 1
     assert Machine().for_bytes(large) == Machine()
     assert Machine(workers=4).for_bytes(small).threads == 4
+
+
+def test_a_command_allocates_by_jemalloc_and_a_program_as_it_chose(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "jemalloc" not in pa.supported_memory_backends():
+        pytest.skip("this pyarrow is built without jemalloc")
+    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
+    deliver("day.parquet")
+    before = pa.default_memory_pool()
+    try:
+        pa.set_memory_pool(pa.system_memory_pool())
+        assert batchdigits.score("day.parquet").exit_code == 0
+        assert pa.default_memory_pool().backend_name == "system"
+        assert run("day.parquet", "--output", "again.parquet")[0] == 0
+        assert pa.default_memory_pool().backend_name == "jemalloc"
+    finally:
+        pa.set_memory_pool(before)
