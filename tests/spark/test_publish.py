@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from paths import SAMPLE_DATA
+from paths import PACKAGE, SAMPLE_DATA
 from spark_cluster import Cluster
 
 from batchdigits.errors import (
@@ -129,11 +130,13 @@ from batchdigits import spark
 from batchdigits.errors import BatchdigitsError
 session = SparkSession.builder.{session}.getOrCreate()
 try:
-    df = session.read.parquet("{sample}").repartition(4)
+    df = session.read.parquet("file://{sample}").repartition(4)
     receipt = spark.write(spark.score(df{keywords}), "{out}")
     print(type(df).__module__, receipt.counts.rows_in, receipt.counts.rows_predicted)
 except BatchdigitsError as error:
     print("ERROR", error.exit_code, error)
+except Exception as error:
+    print("FAILED", type(error).__name__, "No module named" in str(error))
 finally:
     session.stop()
 """
@@ -141,7 +144,8 @@ finally:
 
 def run_in_a_session(session: str, out: Path, keywords: str = "", **environment: str) -> str:
     """Score the sample in a process of its own, and return the last line that it printed."""
-    code = IN_A_SESSION.format(session=session, sample=SAMPLE, out=out, keywords=keywords)
+    sample = shutil.copy(SAMPLE_DATA / "digits.parquet", out.with_name("sample.parquet"))
+    code = IN_A_SESSION.format(session=session, sample=sample, out=out, keywords=keywords)
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
@@ -150,6 +154,7 @@ def run_in_a_session(session: str, out: Path, keywords: str = "", **environment:
         timeout=200,
         check=False,
     )
+    Path(sample).unlink()
     lines = done.stdout.splitlines()
     assert lines, done.stderr
     return lines[-1]
@@ -190,3 +195,35 @@ def test_a_bundle_that_changed_on_one_executor_is_78_and_nothing_is_published(
     assert line.startswith("ERROR 78 "), line
     assert "its bytes changed on the way from another process" in line
     assert list(folder.iterdir()) == []
+
+
+HIDE = 'for hidden in $HIDDEN; do mount -t tmpfs none "$hidden" || exit 1; done; exec "$@"'
+
+
+@pytest.mark.spark
+def test_a_packed_environment_is_enough_where_executors_see_nothing_of_the_driver(
+    tmp_path_factory: pytest.TempPathFactory, folder: Path
+) -> None:
+    """In their mount namespace the checkout and the driver's NumPy, Arrow and pandas are gone."""
+    archive = os.environ.get("SPARK_ENVIRONMENT")
+    if archive is None or os.geteuid() != 0:
+        pytest.skip(
+            "needs root, and SPARK_ENVIRONMENT: an archive of venv-pack, as .ci/spark makes"
+        )
+    packages = Path(pa.__file__).parents[1]
+    names = ("numpy", "pyarrow", "pandas", "onnxruntime", "batchdigits")
+    hidden = [PACKAGE.parent, *(packages / n for n in names if (packages / n).is_dir())]
+    with Cluster.started(
+        tmp_path_factory.mktemp("apart"),
+        before=("unshare", "--mount", "sh", "-c", HIDE, "sh"),
+        HIDDEN=" ".join(map(str, hidden)),
+    ) as cluster:
+        session = f'master("{cluster.url}").config("spark.executor.memory", "600m")'
+        told = {**cluster.environment, "PYSPARK_DRIVER_PYTHON": sys.executable}
+        bare = run_in_a_session(session, folder / "bare", **told)
+        archived = f'{session}.config("spark.archives", "{archive}#environment")'
+        told["PYSPARK_PYTHON"] = "./environment/bin/python"
+        line = run_in_a_session(archived, folder / "scored", **told)
+    assert bare == "FAILED PythonException True"
+    assert line == f"pyspark.sql.classic.dataframe {ROWS} {ROWS}"
+    assert [path.name for path in folder.iterdir()] == ["scored"]

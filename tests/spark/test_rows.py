@@ -248,9 +248,9 @@ def test_two_slots_open_two_engines_for_four_hundred_partitions(
 ) -> None:
     """Python workers are used again, and keep their engine."""
     pq.write_table(digits(4_000, faulty=False), folder / "input.parquet")
-    cluster.opened.write_text("")
+    cluster.notes.write_text("")
     df = spark.read.parquet(f"file://{folder}/input.parquet").repartition(400)
     receipt = write(score(df), folder / "scored")
     assert receipt.counts.rows_predicted == 4_000
-    opened = cluster.opened.read_text().split()
+    opened = cluster.notes.read_text().split()
     assert len(opened) == len(set(opened)) <= 2

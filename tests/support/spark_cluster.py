@@ -40,15 +40,20 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path, workers: int = 2) -> Iterator[Self]:
-        """Start a master and workers, and end all their processes afterwards."""
+    def started(
+        cls, folder: Path, workers: int = 2, before: tuple[str, ...] = (), **environment: str
+    ) -> Iterator[Self]:
+        """Start a master and workers, and end all their processes afterwards.
+
+        `before` is put in front of the workers' commands.
+        """
         cluster = cls(folder, _free_port())
         try:
             command = ["master.Master", "--host", HOST, "--port", str(cluster.port)]
             cluster.master = cluster.start("master", [*command, "--webui-port", "0"], {})
             cluster.wait_for(lambda: "Starting Spark master" in cluster.log("master"))
             for _ in range(workers):
-                cluster.add_worker()
+                cluster.add_worker(environment, before)
             cluster.wait_for(lambda: cluster.log("master").count("Registering worker") >= workers)
             yield cluster
         finally:
@@ -81,19 +86,20 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                cwd=self.folder,
                 env={**os.environ, **self.environment, **environment},
             )
 
     @property
-    def opened(self) -> Path:
-        """A file with a line for each engine that a Python worker opened: the worker's pid."""
-        return self.folder / "opened"
+    def notes(self) -> Path:
+        """A file with a line for each fault, and for each engine that a Python worker opened."""
+        return self.folder / "notes"
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             "PYTHONPATH": str(HOOKS),
-            "ENGINES_OPENED": str(self.opened),
+            "NOTES": str(self.notes),
             "SPARK_LOCAL_IP": HOST,
             "SPARK_LOCAL_DIRS": str(self.folder),
             "SPARK_DAEMON_MEMORY": "256m",
@@ -167,6 +173,7 @@ def make_session(cluster: Cluster, **settings: str) -> Any:
     builder = (
         SparkSession.builder.master(cluster.url)
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.memory", "1g")
         .config("spark.driver.host", HOST)
         .config("spark.driver.bindAddress", HOST)

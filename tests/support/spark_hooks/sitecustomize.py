@@ -1,4 +1,4 @@
-"""Hooks in the Python workers of a cluster: note each engine, flip a bit of a bundle on its way.
+"""Hooks in the Python workers of a cluster: note each engine, flip a bit of a bundle, fail tasks.
 
 Nothing is done in a process that does not import batchdigits.
 """
@@ -9,7 +9,13 @@ import importlib.abc
 import importlib.util
 import os
 import sys
+import time
 from typing import Any
+
+
+def _note(text: str) -> None:
+    with open(os.environ["NOTES"], "a") as file:  # noqa: PTH123  # no import of pathlib
+        file.write(f"{text}\n")
 
 
 def _note_engines(module: Any) -> None:
@@ -17,8 +23,7 @@ def _note_engines(module: Any) -> None:
     inner = module.open_checked
 
     def noting(*args: Any) -> Any:
-        with open(os.environ["ENGINES_OPENED"], "a") as file:  # noqa: PTH123  # no import of pathlib
-            file.write(f"{os.getpid()}\n")
+        _note(f"{os.getpid()}")
         return inner(*args)
 
     module.open_checked = noting
@@ -37,8 +42,33 @@ def _flip_a_bit(module: Any) -> None:
     module._unpickled = flipping
 
 
+def _fail_tasks(module: Any) -> None:
+    """Fail the first attempt of some partitions in their midst, and let another sleep."""
+    inner = module.Work.batches
+    failing, sleeping, seconds = os.environ["FAIL_TASKS"].split(";")
+
+    def batches(work: Any, stream: Any) -> Any:
+        from pyspark import TaskContext
+
+        task = TaskContext.get()
+        first = task is not None and task.attemptNumber() == 0
+        number = str(task.partitionId()) if task is not None and first else ""
+        if number in sleeping.split(","):
+            _note(f"{number} sleeps")
+            time.sleep(float(seconds))
+        for batch in inner(work, stream):
+            yield batch
+            if number in failing.split(","):
+                _note(f"{number} fails")
+                raise RuntimeError("this attempt fails on purpose")
+
+    module.Work.batches = batches
+
+
 _HOOKS = {}
-if "ENGINES_OPENED" in os.environ:
+if "FAIL_TASKS" in os.environ:
+    _HOOKS["batchdigits.spark.rows"] = _fail_tasks
+if "NOTES" in os.environ:
     _HOOKS["batchdigits.engines.open"] = _note_engines
 if "FLIP_A_BIT" in os.environ:
     _HOOKS["batchdigits.archive.bundle_file"] = _flip_a_bit
