@@ -25,11 +25,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
 from data import batches
-from spark_cluster import Cluster, make_session
+from support.spark_cluster import Cluster, make_session
 
 FILES = 40
 EVERY = 1_009

@@ -144,7 +144,7 @@ def test_files_summary_receipts_and_exit_code_are_those_of_predict(
 def test_errors_of_the_whole_run_are_one_line(
     submit: Callable[..., subprocess.CompletedProcess[str]], folder: Path
 ) -> None:
-    done = submit("absent/")
+    done = submit("absent/*.csv")
     assert done.returncode == 66
     lines = [line for line in done.stdout.splitlines() if "absent" in line]
     assert len(lines) == 1, done.stdout

@@ -31,7 +31,7 @@ def _note_engines(module: Any) -> None:
 
 def _flip_a_bit(module: Any) -> None:
     """Change a byte of each bundle that another process sent."""
-    inner = module._unpickled
+    inner = module._unpickled  # noqa: SLF001  # it is there to be damaged
 
     def flipping(path: Any, data: bytes, *others: Any) -> Any:
         middle = len(data) // 2
@@ -39,7 +39,7 @@ def _flip_a_bit(module: Any) -> None:
         return inner(path, changed, *others)
 
     flipping.__qualname__ = flipping.__name__ = "_unpickled"
-    module._unpickled = flipping
+    module._unpickled = flipping  # noqa: SLF001
 
 
 def _fail_tasks(module: Any) -> None:
@@ -77,7 +77,7 @@ if "FLIP_A_BIT" in os.environ:
 class _Finder(importlib.abc.MetaPathFinder):
     """Runs a hook after a module was loaded by the usual way."""
 
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+    def find_spec(self, name: str, *_others: Any) -> Any:
         hook = _HOOKS.pop(name, None)
         if hook is None:
             return None
