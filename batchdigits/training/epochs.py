@@ -128,14 +128,16 @@ def learning_rates(settings: Settings, steps: int) -> Floats:
 def receptive_fields(units: int, window: int, seed: int) -> Floats:
     """The pixels that each unit reads: 1 or 0, float32 (64, units), a square window of the image.
 
-    The place of each window is random. Strokes are local, and pixels that are far apart in one
-    writer's image say little about the next writer's: a unit that sees a part of the image can't
-    learn such accidents. LeCun, "Generalization and network design strategies", 1989. The other
-    weights stay zero, so that a scored row costs the same as with full connection.
+    The column of each window is random. Its row is dealt out evenly, so that units that read the
+    same rows of pixels make bands of one size, and a scored row costs little (`packing/bands.py`).
+    Strokes are local, and pixels that are far apart in one writer's image say little about the next
+    writer's: a unit that sees a part of the image can't learn such accidents. LeCun,
+    "Generalization and network design strategies", 1989.
     """
-    generator = np.random.default_rng(seed)
-    places = generator.integers(0, SIDE - window + 1, (2, units, 1))
-    offset = np.arange(SIDE) - places
+    places = SIDE - window + 1
+    columns = np.random.default_rng(seed).integers(0, places, units)
+    starts = np.stack([np.arange(units) % places, columns])
+    offset = np.arange(SIDE) - starts[:, :, np.newaxis]
     down, right = (offset >= 0) & (offset < window)
     fields = down[:, :, np.newaxis] & right[:, np.newaxis, :]
     return np.ascontiguousarray(fields.reshape(units, PIXELS).T, np.float32)

@@ -30,10 +30,7 @@ def build_network(classes: int, settings: Settings) -> Any:
 
 
 def _mlp_layers(settings: Settings) -> list[Any]:
-    """Hidden layers of `units` rectified linear units: one of 500 is the tutorial's network.
-
-    500 units are many for 64 pixels. They keep the figures comparable, and cost little.
-    """
+    """Hidden layers of `units` rectified linear units: one of 500 is the tutorial's network."""
     layers = []
     for number in range(1, settings.layers + 1):
         layers += _hidden_layers(settings, f"hidden_{number}", f"dropout_{number}")

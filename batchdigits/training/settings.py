@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # only here: --help must not wait for them
     """The values that a setting accepts, as a test and in words."""
 
 NETWORKS = {
-    "mlp": "one hidden layer of 500 units",
+    "mlp": "one hidden layer",
     "mlp2": "two hidden layers of 500 units",
     # A quarter of the work for each row; docs/accuracy.md has what it gives up.
     "mlp-small": "two hidden layers of 64 units, for speed",
@@ -141,7 +141,7 @@ class Settings:
     )
     units: int = _entry(
         500,
-        {"mlp-small": 64, "cnn": 128},
+        {"default/mlp": 400, "default/best": 400, "mlp-small": 64, "cnn": 128},
         limits=_from_to(1, 10_000),
         flag=("N", "units of each hidden layer, {limits}"),
         sweep=True,
@@ -164,7 +164,7 @@ class Settings:
         0.3, {"article": 0.0, "default/mlp2": 0.0, "default/mlp-small": 0.2, "default/cnn": 0.0}
     )
     # The mlps of an ensemble.
-    members: int = _entry(1, {"best": 8})
+    members: int = _entry(1, {"article/best": 8, "best": 4})
     # The mlps of the default recipe whose mean probabilities the network learns instead of the
     # labels; 0 learns the labels.
     teachers: int = _entry(0, {"default/mlp-small": 2})
@@ -175,7 +175,7 @@ class Settings:
     )
     learning_rate: float = _entry(
         0.002,
-        {"article": 0.001},
+        {"article": 0.001, "default/mlp": 0.003, "default/best": 0.003},
         limits=(lambda value: 0 < value <= 10, "above 0, at most 10"),
         flag=("R", "highest learning rate of the run, {limits}"),
         sweep=True,
@@ -193,7 +193,7 @@ class Settings:
     )
     batch_size: int = _entry(
         128,
-        {"article": 10, "default/cnn": 64},
+        {"article": 10, "default/mlp": 256, "default/best": 256, "default/cnn": 64},
         limits=_from_to(1, 1_000_000),
         flag=("ROWS", "rows of one training step, {limits}"),
         sweep=True,

@@ -15,6 +15,13 @@ def test_windows_are_squares_all_over_the_image() -> None:
     assert fields.any(axis=2).all()
 
 
+def test_windows_make_bands_of_one_size() -> None:
+    """Each of the five places from top to bottom has a fifth of the units."""
+    fields = receptive_fields(400, 4, 0).reshape(8, 8, 400)
+    first = fields.any(axis=1).argmax(axis=0)
+    assert np.bincount(first).tolist() == [80] * 5
+
+
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:
     settings = make_settings(learning_rate=0.01)
     rates = learning_rates(settings, 200)

@@ -18,6 +18,12 @@ def test_the_article_recipe_is_the_tutorials_script() -> None:
     assert settings.calibration_folds == 0
 
 
+@pytest.mark.parametrize(("arch", "shape"), [("mlp", (1, 500)), ("mlp-small", (2, 64))])
+def test_the_article_keeps_its_networks(arch: str, shape: tuple[int, int]) -> None:
+    settings = make_settings(arch=arch, recipe="article")
+    assert (settings.layers, settings.units) == shape
+
+
 def test_a_given_value_overrides_the_recipe_and_none_keeps_it() -> None:
     settings = make_settings(seed=7, units=20, epochs=None)
     assert settings.units == 20
