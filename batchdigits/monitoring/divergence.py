@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ def compare_share(count: int, rows: int, expected: float) -> Comparison:
     return Comparison(share, round(by_chance, _DECIMALS), 0, share)
 
 
+@lru_cache(maxsize=1024)  # small files are often of one length
 def _quantile(rows: int, share: float) -> int:
     """Return the 99.9 % quantile of the binomial distribution."""
     low, high = -1, rows

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -269,6 +270,7 @@ def _to_numpy(column: pa.Array) -> Numbers:
     return values
 
 
+@lru_cache(maxsize=256)
 def _is_number(kind: pa.DataType) -> bool:
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     return is_any(values, "integer", "floating", "decimal")

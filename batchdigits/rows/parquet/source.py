@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,7 @@ def _refuse_lossy(schema: Any, leaves: list[Leaf], name: str) -> None:
             )
 
 
+@lru_cache(maxsize=256)
 def _fixed_bytes(kind: pa.DataType) -> int | None:
     """The bytes of a cell (or of its index in a dictionary), None if they differ or are many."""
     if isinstance(kind, pa.BaseExtensionType):
