@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.fields.options import LONGEST_FIELD
-from batchdigits.rows.arrow import joined, take
+from batchdigits.rows.arrow import changes, joined, take
 
 Key = tuple[Any, ...]
 
@@ -152,17 +151,8 @@ def _starts(cells: pa.RecordBatch) -> NDArray[np.int64]:
     differs[1:] = False
     for name in cells.schema.names:
         if name.startswith("group_"):
-            differs[1:] |= _differs(cells[name])
+            differs[1:] |= changes(cells[name])
     return np.flatnonzero(differs)
-
-
-def _differs(column: pa.Array) -> NDArray[np.bool_]:
-    """Tell for each value but the first whether it differs from the one before it."""
-    unequal = pc.not_equal(column[1:], column[:-1])
-    if column.null_count:
-        is_null = column.is_null()
-        unequal = pc.fill_null(unequal, pc.not_equal(is_null[1:], is_null[:-1]))
-    return np.asarray(unequal.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _doubtful(starts: NDArray[np.int64], before: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batchdigits.rows.arrow import changes
 from batchdigits.scoring.published import Predictions
 
 LONGEST_FIELD = 32
@@ -55,22 +55,13 @@ def _starts(file: Predictions, columns: Sequence[str]) -> NDArray[np.int64]:
             continue
         differs = np.zeros(batch.num_rows, np.bool_)
         for name in columns:
-            differs[1:] |= _differs(batch[name])
+            differs[1:] |= changes(batch[name])
         here = [batch[name][0] for name in columns]
         differs[0] = before is not None and before != here
         starts.append(np.flatnonzero(differs) + count)
         before = [batch[name][batch.num_rows - 1] for name in columns]
         count += batch.num_rows
     return np.concatenate(starts)
-
-
-def _differs(column: pa.Array) -> NDArray[np.bool_]:
-    """Tell for each value but the first whether it differs from the one before it."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    same = pc.fill_null(pc.equal(column[1:], column[:-1]), False)
-    both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
-    return ~np.asarray(pc.or_(same, both_null).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _text(value: pa.Scalar) -> str:

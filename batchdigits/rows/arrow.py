@@ -63,6 +63,22 @@ def positions(places: NDArray[np.int64], present: NDArray[np.bool_] | None = Non
     return pa.Array.from_buffers(pa.int64(), len(places), [validity, pa.py_buffer(places)])
 
 
+def changes(column: pa.Array) -> NDArray[np.bool_]:
+    """Tell for each of n values but the first whether it differs from the one before it: (n - 1,).
+
+    Two nulls are the same; two NaNs differ.
+    """
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    unequal = pc.not_equal(column[1:], column[:-1])
+    if column.null_count:
+        is_null = column.is_null()
+        unequal = pc.fill_null(unequal, pc.not_equal(is_null[1:], is_null[:-1]))
+    return np.asarray(unequal.to_numpy(zero_copy_only=False), np.bool_)
+
+
 def _bits(mask: NDArray[np.bool_]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(mask, bitorder="little"))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batchdigits.rows.arrow import batch_of, joined, take
+from batchdigits.rows.arrow import batch_of, changes, joined, take
 
 UUIDS = pa.array([uuid.UUID(int=i).bytes for i in range(3)], pa.binary(16))
 COLUMNS = {
@@ -39,3 +39,11 @@ def test_a_batch_without_columns_keeps_its_number_of_rows() -> None:
     assert (empty.num_rows, empty.num_columns) == (5, 0)
     assert take(empty, np.array([4, 1])).num_rows == 2
     assert joined([empty, take(empty, np.array([0]))]).num_rows == 6
+
+
+def test_a_value_differs_from_the_one_before_it_also_beside_nulls_and_in_dictionaries() -> None:
+    values = pa.array(["a", "a", None, None, "b"])
+    for column in (values, values.dictionary_encode()):
+        assert changes(column).tolist() == [False, True, False, True]
+    assert changes(pa.array([1, 2, 2])).tolist() == [True, False]
+    assert changes(pa.array([7])).tolist() == []
