@@ -10,6 +10,9 @@ repository.
 - whole: fields without an edit;
 - lost: by how much the number of characters differs from the number of digits, summed: the errors
   of cutting alone;
+- accepted: of the digits of the pages and of Semeion together, those that the bundle accepts, and
+  those of them that are wrong. It needs a bundle of `train --max-error`; without a threshold all
+  that look like digits are accepted;
 - with --degraded, the same for the pages turned, shifted, scaled, as a poor JPEG, at 150 dpi, and
   on grey paper with a gradient;
 - with --pictures, every field with an edit as a picture, to see whether registration, cutting or
@@ -30,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from recipe import Rows, as_crops, load
 from support.measure import ROOT, finish, make_parser, make_ready, table, target
 
 from batchdigits.api import Bundle, open_bundle
@@ -85,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     pages = {name: Image.open(folder / f"{name}.tif") for name in keys}
 
     total, rows = NOTHING, []
+    semeion, digits = load(arguments.shared / "data" / "semeion.npz", 16)
+    read_rows, truth = [as_crops(semeion)], digits.tolist()
     for name, page in pages.items():
         figures, answers, result = judged(np.asarray(page), known, bundle, keys[name])
         rows += [
@@ -96,9 +102,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         total = added(total, figures)
         show_edits(name, answers, keys[name], result, arguments.pictures)
+        read_rows.append(rows_of(result))
+        truth += truth_of(result, keys[name])
     print(table(["page", "read by", "edits", "whole fields"], rows))
     blank = judged(np.asarray(Image.open(folder / "blank.tif")), known, bundle, {})[2]
     read = sum(bool(field.cells) for field in blank.fields)
+    share, wrong = accepted(bundle, np.concatenate(read_rows), truth)
     facts = {
         "bundle": bundle.facts,
         "digits": total.digits,
@@ -108,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "lost": total.lost,
         "refused": total.refused,
         "blank_fields_read": read,
+        "accepted": round(share, 6),
+        "wrong_of_accepted": round(wrong, 6),
         "seconds_per_page": round(total.seconds / len(pages), 3),
         "targets": {
             "edits": target(total.edits, MOST_EDITS, at_most=True),
@@ -121,6 +132,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"whole, {total.lost} characters inserted or lost, {total.refused} fields refused, "
         f"{read} of {len(known.printed)} fields of the blank form read, "
         f"{total.seconds / len(pages):.2f} s a page"
+    )
+    print(
+        f"with Semeion's {len(truth):,} digits: {share:.1%} are accepted, {wrong:.2%} of these "
+        "are wrong"
     )
     if arguments.degraded:
         facts["degraded"] = degraded(pages, known, bundle, keys, total)
@@ -162,12 +177,36 @@ def judged(
 
 def answers_of(result: PageResult, bundle: Bundle) -> Answers:
     """What a bundle reads in each field."""
-    rows = [cell.pixels for field in result.fields for cell in field.cells]
-    read = iter(bundle.predict(np.array(rows))["prediction"].to_pylist() if rows else [])
+    rows = rows_of(result)
+    read = iter(bundle.predict(rows)["prediction"].to_pylist() if len(rows) else [])
     return {
         field.printed.field.name: "".join(str(next(read)) for _ in field.cells)
         for field in result.fields
     }
+
+
+def rows_of(result: PageResult) -> Rows:
+    """The rows of all characters of a page, (n, 64)."""
+    return np.array([cell.pixels for field in result.fields for cell in field.cells])
+
+
+def truth_of(result: PageResult, key: Answers) -> list[int | None]:
+    """The true digit of each character of a page; None in a field with too many or too few."""
+    truth: list[int | None] = []
+    for field in result.fields:
+        text = key[field.printed.field.name]
+        cut = len(field.cells)
+        truth += map(int, text) if cut == len(text) else [None] * cut
+    return truth
+
+
+def accepted(bundle: Bundle, rows: Rows, truth: Sequence[int | None]) -> tuple[float, float]:
+    """The share of rows that a bundle accepts, and the share of those that it reads wrongly."""
+    made = bundle.predict(rows)
+    pairs = zip(made["prediction"].to_pylist(), truth, strict=True)
+    wrong = np.array([read != wanted for read, wanted in pairs])
+    kept = np.array(made["decision"].to_pylist()) == "accept"
+    return float(kept.mean()), float(wrong[kept].mean()) if kept.any() else 0.0
 
 
 def beside(read: Answers, key: Answers) -> list[str]:
