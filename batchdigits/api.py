@@ -262,8 +262,10 @@ def score(
     allow_empty: bool = False,
     lock: bool = True,
     check: bool = False,
+    trust_etag: bool = False,
     batch_size: int = BATCH_ROWS,
     workers: int | None = None,
+    scratch: PathLike | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunSummary:
     """Score files as `python -m batchdigits.predict` does, with its flags, files and exit codes.
@@ -273,7 +275,9 @@ def score(
     `shard` is "I/N". `ok` names causes, "rejects" or "drift", with which a run that published ends
     with 0. With `check` nothing is scored or written, and the summary tells the results
     as far as they are known. `on_other` is "fail", "keep" or "replace", which `overwrite` is short
-    for. `on_progress` is called with the rows done, the share done (0..1 or None) and the name of
+    for. Inputs, `output` and `bundle` may be objects (s3:// gs:// az://); with `trust_etag` those
+    of an unchanged version are not read again; copies are made in the folder `scratch`.
+    `on_progress` is called with the rows done, the share done (0..1 or None) and the name of
     the current input. Raises UsageError, NoInputError or BundleError for an error that concerns the
     whole run.
     """

@@ -196,6 +196,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "or replace",
     )
     group.add_argument(
+        "--trust-etag",
+        action="store_true",
+        help="take objects whose ETag and version are those in the receipt for unchanged; without "
+        "this flag they are read and hashed",
+    )
+    group.add_argument(
         "--no-lock",
         dest="lock",
         action="store_false",
@@ -226,6 +232,12 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         default=32_768,
         metavar="ROWS",
         help="the most rows in a Parquet batch (default: 32768); fewer need less memory",
+    )
+    group.add_argument(
+        "--scratch",
+        metavar="DIR",
+        help="a local folder for what is read from and written to object storage (default: the "
+        "folder of temporary files)",
     )
 
 

@@ -65,9 +65,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests in a browser where .ci/browser names none, even if `-m` asks for them."""
-    if "CHROMIUM" in os.environ:
-        return
-    left_out = [item for item in items if item.get_closest_marker("browser")]
+    """Leave out the tests whose browser or server no stage of .ci names, even if `-m` asks."""
+    absent = {"browser": "CHROMIUM", "cloud": "SEAWEEDFS"}
+    marks = [mark for mark, variable in absent.items() if variable not in os.environ]
+    left_out = [item for item in items if any(map(item.get_closest_marker, marks))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

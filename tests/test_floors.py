@@ -34,6 +34,7 @@ COMMANDS = FLOOR_OF["predict"]
 # one floor, or few enough files for `test_no_modules_import_each_other` alone.
 INNER_FLOORS = {
     "files": [
+        {"objects"},
         {"digest", "lock", "names", "plain", "strict_json"},
         {"atomic", "content"},
         {"compression", "folder", "targets", "written"},

@@ -24,7 +24,10 @@ exports/test_export.py | the subcommand is run as people type it | ../bundles/ex
 exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_model
 files/test_commit.py | receipts and commits name it | written
 files/test_streams.py | only streams use it | compression
-files/places/test_local.py | the only place there is | contract
+files/places/test_local.py | every run has one | contract
+test_object_storage.py | real servers answer them | files/objects/client files/objects/download
+test_object_storage.py | real servers answer them | files/objects/path files/objects/stores
+test_object_storage.py | real servers answer them | files/places/objects rows/parquet/stored
 monitoring/test_suspicion.py | the verdict rests on them | judge looks ranges
 monitoring/test_drift.py | drift is measured by them | counts
 rows/csv/test_csv_rows.py | rows are read by it | layout

@@ -16,6 +16,7 @@ from batchdigits.archive.manifest import Manifest, MemberFact
 from batchdigits.archive.signing import ANY_BUNDLE, Trust, check_signature
 from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.files.digest import digest_bytes, parse_digest
+from batchdigits.files.objects.path import as_path
 from batchdigits.files.plain import read_plain
 from batchdigits.text import listing
 
@@ -100,7 +101,7 @@ def read_bundle(
     or not signed as it must be, UsageError for an `expect_digest` that is not a digest,
     MissingExtraError where a signature can't be checked.
     """
-    where = Path(path)
+    where = as_path(path)
     if expect_digest is not None:
         parse_digest(expect_digest)
     data = _read_bytes(where)
@@ -177,7 +178,7 @@ def _read_bytes(path: Path) -> bytes:
             errno.ENOENT: "no such bundle; `bundles list` shows those of a store",
             errno.EISDIR: "is a folder, expected a bundle file",
             errno.ELOOP: "is a symbolic link, and bundles are opened without following one: "
-            f"give {os.path.realpath(path)}",
+            f"give {os.path.realpath(str(path))}",
             errno.EINVAL: f"{error.strerror}, expected a bundle file",
             errno.EFBIG: f"{error.strerror}, expected a bundle file",
         }

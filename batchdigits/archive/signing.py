@@ -20,6 +20,7 @@ from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.atomic import write_output
 from batchdigits.files.plain import read_plain
+from batchdigits.files.written import is_present
 from batchdigits.text import listing
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def signature_path(path: Path) -> Path:
 
 def is_signed(path: Path) -> bool:
     """Return whether there is a signature of the file, by any key."""
-    return os.path.lexists(signature_path(path))
+    return is_present(signature_path(path))
 
 
 def write_signature(

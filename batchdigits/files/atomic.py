@@ -14,6 +14,7 @@ from pathlib import Path
 from batchdigits.errors import IOFailedError, OutputError, UsageError
 from batchdigits.files.digest import HashingWriter
 from batchdigits.files.names import refuse_url
+from batchdigits.files.objects.path import ObjectPath
 
 # The name or its folder is at fault, not the disk below: another name would help.
 _UNUSABLE_NAME = {
@@ -88,6 +89,9 @@ def create_file(path: Path, data: bytes, *, mode: int = _MODE) -> None:
     The umask takes permissions away from `mode`. Raises FileExistsError when the name is taken,
     OutputError when it can't be written, IOFailedError when writing failed.
     """
+    if isinstance(path, ObjectPath):
+        path.create(data)
+        return
     temporary = _own_temporary(path)
     try:
         write_synced(temporary, path, data, mode)
@@ -221,6 +225,8 @@ def remove_file(path: Path) -> None:
 
 def fsync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk. Raises IOFailedError."""
+    if isinstance(path, ObjectPath):
+        return
     with explained(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -39,6 +39,7 @@ from batchdigits.files.atomic import (
 )
 from batchdigits.files.digest import digest_file
 from batchdigits.files.names import split_name
+from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.plain import NOT_SMALL, read_plain, read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.files.targets import Targets, commit_name
@@ -47,6 +48,7 @@ from batchdigits.files.written import (
     entry_of,
     from_entries,
     is_file_of,
+    is_present,
     verify_written,
 )
 from batchdigits.text import listing
@@ -120,7 +122,7 @@ def publish(
     for path in (*targets.finals, *(output.path for output in replaced)):
         _refuse_taken(path, overwrite=overwrite)
     outputs = sorted(written, key=lambda output: output.path != targets.predictions)
-    record = {**receipt, "outputs": _described(targets, outputs)}
+    record = {**receipt, "outputs": described(targets, outputs)}
     commit = _Commit(record, outputs, replaced, overwrite)
     if len(commit.receipt_text) > MAX_RECEIPT_BYTES:
         raise OutputError(
@@ -165,6 +167,8 @@ def read_receipt(path: Path) -> Record | None:
 
 def read_planned(path: Path) -> Record | None:
     """Read the receipt that a commit which was cut off will write at `path`; None for none."""
+    if isinstance(path, ObjectPath):  # a commit there has no file of its own
+        return None
     match _read_json(commit_name(path)):
         case {"receipt": dict(receipt)}:
             return receipt
@@ -183,14 +187,19 @@ def named_outputs(folder: Path, receipt: Mapping[str, Any]) -> list[WrittenFile]
     return None
 
 
-def outputs_match(targets: Targets, outputs: Sequence[WrittenFile]) -> bool:
-    """Return whether these are all of the targets' files, and exist with their digests."""
+def outputs_match(
+    targets: Targets, outputs: Sequence[WrittenFile], *, trust_etag: bool = False
+) -> bool:
+    """Return whether these are all of the targets' files, and exist with their digests.
+
+    With `trust_etag` an object of the same version counts without being read.
+    """
     named = {output.path for output in outputs}
     if targets.predictions not in named or named - {targets.predictions, targets.rejects}:
         return False
-    if not all(is_file_of(output.path, output) for output in outputs):
+    if not all(is_file_of(output.path, output, trust_etag=trust_etag) for output in outputs):
         return False
-    return targets.rejects in named or not os.path.lexists(targets.rejects)
+    return targets.rejects in named or not is_present(targets.rejects)
 
 
 def as_json(record: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
@@ -314,7 +323,7 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
         output
         for output in old
         if output.path not in ours
-        and _is_of_stem(output.path, targets.receipt)
+        and is_of_stem(output.path, targets.receipt)
         and is_file_of(output.path, output)
         and not targets.reads(output.path)
     ]
@@ -324,14 +333,14 @@ def _replaced(targets: Targets, written: Sequence[WrittenFile]) -> list[WrittenF
     return result
 
 
-def _is_of_stem(output: Path, receipt: Path) -> bool:
+def is_of_stem(output: Path, receipt: Path) -> bool:
     """Return whether a run with this receipt can have written a file of that name."""
     stem = receipt.name.removesuffix(".receipt.json")
     of_kind = stem.removesuffix(".forms").removesuffix(".fields")
     return split_name(output.name)[0] in (stem, of_kind, f"{stem}.predictions", f"{stem}.rejects")
 
 
-def _described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
+def described(targets: Targets, outputs: Sequence[WrittenFile]) -> Record:
     """The outputs as a receipt describes them: file names without folders, which may be moved."""
     by_path = {output.path: output for output in outputs}
     return {
@@ -383,7 +392,7 @@ def _read_commit(targets: Targets) -> _Commit | None:
             strange = [
                 output.path.name
                 for output in (*outputs, *replaced)
-                if not _is_of_stem(output.path, targets.receipt)
+                if not is_of_stem(output.path, targets.receipt)
             ]
             if strange:
                 raise _not_ours(path, f"names {listing(strange)}, which no run of it writes")

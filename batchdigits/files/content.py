@@ -14,6 +14,7 @@ from batchdigits.files.names import (
     InputFile,
     data_suffix,
 )
+from batchdigits.files.objects.path import ObjectPath
 
 HEAD_BYTES = 8
 
@@ -79,6 +80,10 @@ _JSON = (b'{"', b"[{", b"[[", b'["')
 
 def read_head(path: Path) -> bytes:
     """Return the first bytes of a file. Raises NoInputError when it can't be read."""
+    if isinstance(path, ObjectPath):
+        from batchdigits.files.objects.download import read_beginning
+
+        return read_beginning(path, HEAD_BYTES)
     try:
         with path.open("rb", buffering=0) as raw:
             return raw.read(HEAD_BYTES)

@@ -11,6 +11,7 @@ import stat
 from typing import IO
 
 from batchdigits.errors import IOFailedError, UsageError
+from batchdigits.files.objects.path import ObjectPath
 
 BytesLike = bytes | bytearray | memoryview
 
@@ -37,8 +38,13 @@ def digest_bytes(data: BytesLike) -> str:
 def digest_file(path: str | os.PathLike[str]) -> str:
     """Return the digest of the bytes of a regular file, as many as its size says.
 
-    Raises IOFailedError when it can't be read, for a FIFO or a device too.
+    Raises IOFailedError when it can't be read, for a FIFO or a device too. Of an object it reads
+    the version that is there now.
     """
+    if isinstance(path, ObjectPath):
+        from batchdigits.files.objects.download import hexdigest_of
+
+        return digest_text(hexdigest_of(path))
     try:
         # Without O_NONBLOCK a FIFO would hang the run.
         with open(path, "rb", buffering=0, opener=_open_at_once) as raw:

@@ -23,9 +23,11 @@ from batchdigits.files.names import (
     InputFiles,
     is_partition,
     partitions_of,
-    refuse_url,
+    path_named,
     split_name,
 )
+from batchdigits.files.objects.address import is_object
+from batchdigits.files.objects.path import ObjectPath, as_path
 from batchdigits.files.streams import open_input, read_first
 from batchdigits.files.targets import OUTPUT_ROLES
 from batchdigits.text import count_of, listing, one_line
@@ -102,7 +104,7 @@ def expand_inputs(
     if not arguments or "" in arguments:  # an unset variable must not mean this folder
         raise NoInputError("no input, or an empty name; name files, folders, globs or -")
     for argument in arguments:
-        refuse_url(argument, "")
+        path_named(argument, "")
     several = len(arguments) > 1 or _means_several(arguments[0])
     expand = partial(_expand, allow_empty=allow_empty, recursive=recursive)
     return InputFiles(tuple(chain.from_iterable(map(expand, arguments))), several)
@@ -127,9 +129,9 @@ def check_content(input_file: InputFile) -> None:
 
 def _expand(argument: str, *, allow_empty: bool, recursive: bool | None) -> Iterator[InputFile]:
     if not _means_several(argument):
-        yield _named_file(Path(argument))
+        yield _named_file(as_path(argument))
     elif _is_folder(argument):
-        search = _Search(Path(argument), recursive=recursive)
+        search = _Search(as_path(argument), recursive=recursive)
         yield from search.inputs(search.folder(""), allow_empty=allow_empty)
     else:
         search = _Search(_fixed_part(argument), recursive=recursive, pattern=argument)
@@ -175,21 +177,21 @@ class _Search:
         while pending:
             subfolder = pending.pop()
             try:
-                entries = list(os.scandir(self._top / subfolder))
+                entries = list(_entries(self._top / subfolder))
             except OSError as error:
                 if not subfolder:
                     cause = error.strerror or error
                     raise NoInputError(f"{self._top}: can't be read: {cause}") from error
                 yield subfolder
                 continue
-            for entry in entries:
-                path = f"{subfolder}/{entry.name}" if subfolder else entry.name
-                if not _is_folder(entry.path):
-                    if _is_searched(entry.name):
+            for name, is_folder in entries:
+                path = f"{subfolder}/{name}" if subfolder else name
+                if not is_folder:
+                    if _is_searched(name):
                         yield path
                     else:
                         self.others += 1
-                elif not _is_hidden(entry.name) and self._reads(path):
+                elif not _is_hidden(name) and self._reads(path):
                     pending.append(path)
 
     def _reads(self, subfolder: str) -> bool:
@@ -244,8 +246,19 @@ class _Search:
         )
 
 
+def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the names in a folder, and whether each is a folder itself."""
+    if isinstance(folder, ObjectPath):
+        yield from folder.entries()
+        return
+    for entry in os.scandir(folder):
+        yield entry.name, _is_folder(entry.path)
+
+
 def _has_input(folder: Path) -> bool:
     """Look for an input file in a folder that is left out: far enough to find one, not for ever."""
+    if isinstance(folder, ObjectPath):  # a prefix is there because of what is below it
+        return True
     seen = 0
     for _, folders, names in os.walk(folder):
         if any(map(_is_searched, names)):
@@ -270,7 +283,8 @@ def _named_file(path: Path, subfolder: str = "") -> InputFile:
     if kind is None:
         head = b""
         with suppress(NoInputError):  # check_content refuses the file in its turn
-            head = read_head(path) if os.path.isfile(path) else b""  # noqa: PTH113  # as below
+            is_file = isinstance(path, ObjectPath) or os.path.isfile(path)  # noqa: PTH113  # as below
+            head = read_head(path) if is_file else b""
         kind, compression = format_of(head)
     folders = subfolder.split("/")
     if ".." in folders:  # outputs must not leave their folder
@@ -297,10 +311,18 @@ def _is_hidden(folder: str) -> bool:
 
 def _means_several(argument: str) -> bool:
     is_glob = not set("*?[").isdisjoint(argument)
+    if is_glob and is_object(argument):
+        raise UsageError(
+            f"{argument}: globs are not looked up in object storage; name a folder, with / at its "
+            "end, or each object"
+        )
     return _is_folder(argument) or (is_glob and not os.path.lexists(argument))
 
 
 def _is_folder(argument: str) -> bool:
+    if is_object(argument):  # a name alone is an object, unless there are only others below it
+        path = as_path(argument)
+        return argument.endswith("/") or (not path.is_file() and path.is_dir())
     # os.path.isdir() is False where permission is denied; Path.is_dir() raises there.
     return os.path.isdir(argument)  # noqa: PTH112
 
@@ -329,7 +351,7 @@ def _refuse_special(path: Path) -> None:
         raise NoInputError(f"{path}: no such file or folder; check the path") from error
     except OSError as error:
         raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
-    if _is_folder(str(path)):
+    if not isinstance(path, ObjectPath) and _is_folder(str(path)):
         raise NoInputError(f"{path}: is a folder that can't be read; check its permissions")
     if not regular:
         raise NoInputError(f"{path}: is a pipe or device, not a file; pipe it to - instead")

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 from batchdigits.errors import UsageError
+from batchdigits.files.objects.address import masked, scheme_of
+from batchdigits.files.objects.path import ObjectPath, as_path
 
 Compression = Literal["gz", "zst"] | None
 
@@ -190,11 +192,22 @@ def refuse_url(name: str | os.PathLike[str], what: str) -> None:
 
     A `Path` has made one slash of two. `what` is the flag that the name was given to, or empty.
     """
-    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+:)/", os.fspath(name))
-    if match is None or os.path.lexists(match[1]):  # a folder may have such a name
+    scheme = scheme_of(str(name))
+    if not scheme:
         return
-    where = f"{what} {os.fspath(name)}".lstrip()
+    where = f"{what} {masked(str(name))}".lstrip()
     raise UsageError(
-        f"{where}: {match[1]}// is not supported; mount it, or copy the files to a local folder "
-        "and name that"
+        f"{where}: {scheme}:// is not supported here; mount it, or copy the files to a local "
+        "folder and name that"
     )
+
+
+def path_named(name: str | os.PathLike[str], what: str) -> Path:
+    """Return the path that a flag or argument names: of a file, or of an object that we can read.
+
+    Raises UsageError for any other address, MissingExtraError for an object without the extra.
+    """
+    path = as_path(name)
+    if not isinstance(path, ObjectPath):
+        refuse_url(name, what)
+    return path

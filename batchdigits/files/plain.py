@@ -8,6 +8,8 @@ import stat
 from functools import partial
 from pathlib import Path
 
+from batchdigits.files.objects.path import ObjectPath
+
 NOT_SMALL = {errno.ELOOP, errno.EINVAL, errno.EFBIG}
 """The error numbers of what no small file of ours can be: a link, a FIFO or device, too large."""
 
@@ -17,7 +19,9 @@ def read_small(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
     `follow` follows a link, for a file that the user named. Raises the OSErrors of `read_plain`.
     """
-    return read_plain(Path(os.path.realpath(path)) if follow else path, limit)[0]
+    if follow and not isinstance(path, ObjectPath):
+        path = Path(os.path.realpath(path))
+    return read_plain(path, limit)[0]
 
 
 def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes, os.stat_result]:
@@ -28,6 +32,8 @@ def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes,
     absent, IsADirectoryError for a folder, the number ELOOP for a symbolic link, EINVAL for a
     FIFO, a socket or a device, EFBIG for more bytes.
     """
+    if isinstance(path, ObjectPath):
+        return _read_object(path, most)
     name = path if folder is None else path.name
     try:
         file = open(name, "rb", opener=partial(_open, folder=folder))  # noqa: SIM115  # closed below
@@ -42,6 +48,12 @@ def read_plain(path: Path, most: int, folder: int | None = None) -> tuple[bytes,
         _check_size(facts.st_size, most)
         # No byte more: a file of /proc has size 0, and reading it may wait for ever.
         return file.read(facts.st_size), facts
+
+
+def _read_object(path: ObjectPath, most: int) -> tuple[bytes, os.stat_result]:
+    facts = path.stat()
+    _check_size(facts.st_size, most)
+    return path.read_bytes(), facts
 
 
 def _open(path: str, flags: int, folder: int | None) -> int:

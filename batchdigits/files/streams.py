@@ -9,6 +9,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from batchdigits.errors import (
     InternalError,
@@ -22,6 +23,17 @@ from batchdigits.files.compression import Decoder, Encoder, open_decoder, open_e
 from batchdigits.files.content import HEAD_BYTES, refuse_content
 from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
 from batchdigits.files.names import Compression, InputFile
+from batchdigits.files.objects.path import ObjectPath
+
+
+class Identity(Protocol):
+    """The identity of what is at a path, and its size in bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+    def verify(self, path: Path) -> None:
+        """Raise TryAgainError unless the same, unchanged file is still at the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,8 @@ class Snapshot:
     def of(cls, path: Path | int) -> Snapshot:
         """The file at a path or an open descriptor. Raises NoInputError when there is none."""
         try:
-            status = os.stat(path)  # noqa: PTH116  # takes descriptors too
+            # Path.stat() takes no descriptor.
+            status = path.stat() if isinstance(path, ObjectPath) else os.stat(path)  # noqa: PTH116
         except OSError as error:
             raise NoInputError(f"{path}: can't be read: {error.strerror or error}") from error
         times = status.st_mtime_ns, status.st_ctime_ns
@@ -67,7 +80,7 @@ class InputStream:
     """
 
     def __init__(
-        self, input_file: InputFile, raw: HashingReader, decoder: Decoder, snapshot: Snapshot | None
+        self, input_file: InputFile, raw: HashingReader, decoder: Decoder, snapshot: Identity | None
     ) -> None:
         self._input_file = input_file
         self._raw = raw
@@ -131,6 +144,8 @@ def open_input(input_file: InputFile) -> InputStream:
     """
     if input_file.path is None:
         return _open_standard_input(input_file)
+    if isinstance(input_file.path, ObjectPath):
+        return _open_object(input_file, input_file.path)
     try:
         raw = io.FileIO(input_file.path)
     except OSError as error:
@@ -138,6 +153,16 @@ def open_input(input_file: InputFile) -> InputStream:
     reader = HashingReader(raw)
     snapshot = Snapshot.of(raw.fileno())
     return InputStream(input_file, reader, open_decoder(reader, input_file.compression), snapshot)
+
+
+def _open_object(input_file: InputFile, path: ObjectPath) -> InputStream:
+    from batchdigits.files.objects.download import Download, present_version
+
+    version = present_version(path)
+    raw: Any = Download(path, version)
+    reader = HashingReader(raw)
+    decoder = open_decoder(reader, input_file.compression)
+    return InputStream(input_file, reader, decoder, version)
 
 
 def read_first(stream: InputStream) -> bytes:

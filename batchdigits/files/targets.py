@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +19,10 @@ from batchdigits.files.names import (
     InputFile,
     InputFiles,
     data_suffix,
-    refuse_url,
+    path_named,
     split_name,
 )
+from batchdigits.files.objects.path import ObjectPath, as_path
 from batchdigits.text import listing
 
 OUTPUT_ROLES = _PREDICTIONS, _REJECTS = ".predictions", ".rejects"
@@ -146,30 +148,34 @@ def make_folder(targets: Targets) -> None:
 def _plan(inputs: InputFiles, output: str | None, kind: str | None) -> list[Targets]:
     if output == "":
         raise UsageError("--output is empty; name a file or a folder")
-    if output:
-        refuse_url(output, "--output")
-    is_folder = output and (inputs.several or output.endswith("/") or Path(output).is_dir())
-    if output and not is_folder:
-        return [_named(Path(output), kind)]
+    path = path_named(output, "--output") if output else None
+    is_folder = path and (inputs.several or str(output).endswith("/") or _is_folder(path))
+    if path and not is_folder:
+        return [_named(path, kind)]
     if any(input_file.path is None for input_file in inputs.inputs):
         raise UsageError(
             "-: standard input has no folder and no name to derive those of outputs from; name an "
             "output file, such as --output forms.csv"
         )
-    if output and output.lower().endswith(DATA_SUFFIXES) and not Path(output).is_dir():
+    if output and output.lower().endswith(DATA_SUFFIXES) and not as_path(output).is_dir():
         raise UsageError(
             f"--output {output}: names one file, but several inputs (or a folder or glob) need a "
             "folder; add / to its end"
         )
     return [
         _in_folder(
-            Path(output, input_file.subfolder) if output else input_file.path.parent,
+            path / input_file.subfolder if path else input_file.path.parent,
             input_file,
             kind,
         )
         for input_file in inputs.inputs
         if input_file.path
     ]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a name without a slash at its end is a folder; in object storage it is a file."""
+    return not isinstance(path, ObjectPath) and path.is_dir()
 
 
 def _in_folder(folder: Path, input_file: InputFile, kind: str | None) -> Targets:
@@ -234,8 +240,10 @@ def _writers(
 
 
 def _final_names(targets: Targets) -> list[tuple[str, str]]:
-    folder = os.path.realpath(targets.folder)
-    return [(folder, path.name) for path in targets.finals]
+    folder = targets.folder
+    if not isinstance(folder, ObjectPath):
+        return [(os.path.realpath(folder), path.name) for path in targets.finals]
+    return [(str(folder), path.name) for path in targets.finals]
 
 
 def _collision(targets: Targets, writers: Mapping[tuple[str, str], Sequence[str]]) -> str:
@@ -271,7 +279,12 @@ def _overwritten_input(targets: Targets, identities: Mapping[tuple[int, int], st
 
 
 def _identity(path: Path | int) -> tuple[int, int] | None:
-    """Device and inode of the file at a path or descriptor, links followed; None if absent."""
+    """Device and inode of the file at a path or descriptor, links followed; None if absent.
+
+    An object has its address instead, whether it is there or not.
+    """
+    if isinstance(path, ObjectPath):
+        return -1, int.from_bytes(hashlib.sha256(str(path).encode()).digest(), "big")
     try:
         status = os.stat(path)  # noqa: PTH116  # takes descriptors too
     except OSError:

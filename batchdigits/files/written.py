@@ -12,6 +12,8 @@ from typing import Any
 from batchdigits.errors import IOFailedError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.digest import digest_file
+from batchdigits.files.objects.client import Version
+from batchdigits.files.objects.path import ObjectPath
 
 _LONGEST_NAME = 255  # bytes, on every file system of Linux
 
@@ -21,16 +23,28 @@ class WrittenFile:
     """An output with a complete temporary: its final path, `sha256:…`, and length in bytes.
 
     `inode` tells the temporary from another file of its name; None where a document names it.
+    `version` is that of an object; None of a file.
     """
 
     path: Path
     digest: str
     bytes: int
     inode: int | None = field(default=None, compare=False)
+    version: Version | None = field(default=None, compare=False)
 
 
-def is_file_of(path: Path, output: WrittenFile) -> bool:
-    """Return whether the regular file at `path` has the output's size and, only then, digest."""
+def is_present(path: Path) -> bool:
+    """Return whether there is anything at a path, even a broken link."""
+    return path.exists() if isinstance(path, ObjectPath) else os.path.lexists(path)
+
+
+def is_file_of(path: Path, output: WrittenFile, *, trust_etag: bool = False) -> bool:
+    """Return whether the regular file at `path` has the output's size and, only then, digest.
+
+    With `trust_etag` an object of the output's version is not read.
+    """
+    if isinstance(path, ObjectPath) and trust_etag and output.version is not None:
+        return path.version() == output.version
     try:
         status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +78,8 @@ def verify_written(output: WrittenFile) -> None:
 
 def entry_of(output: WrittenFile) -> dict[str, Any]:
     """Return an output as documents name it: by its file name without a folder."""
-    return {"path": output.path.name, "sha256": output.digest, "bytes": output.bytes}
+    version = {} if output.version is None else output.version.facts
+    return {"path": output.path.name, "sha256": output.digest, "bytes": output.bytes, **version}
 
 
 def from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] | None:
@@ -72,8 +87,14 @@ def from_entries(folder: Path, entries: Sequence[object]) -> list[WrittenFile] |
     files = []
     for entry in entries:
         match entry:
-            case {"path": str(name), "sha256": str(digest), "bytes": int(size)} if _is_name(name):
-                files.append(WrittenFile(folder / name, digest, size))
+            case {
+                "path": str(name),
+                "sha256": str(digest),
+                "bytes": int(size),
+                **others,
+            } if _is_name(name):
+                version = Version.of_facts(size, others)
+                files.append(WrittenFile(folder / name, digest, size, version=version))
             case _:
                 return None
     return files

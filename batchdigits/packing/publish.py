@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batchdigits.errors import OutputError
 from batchdigits.files.digest import digest_bytes
+from batchdigits.files.objects.path import ObjectPath
 from batchdigits.packing.contents import Contents
 from batchdigits.packing.pack import pack_bundle
 from batchdigits.store.choice import open_store
@@ -17,6 +18,9 @@ StorePath = str | os.PathLike[str] | None
 def check_store(store: StorePath) -> None:
     """Raise OutputError for a store that can't be written, before the work that it is for."""
     folder = open_store(store).folder
+    if isinstance(folder, ObjectPath):
+        folder.refuse_absent_bucket()
+        return
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"{existing}: is not a writable folder; give another --store")

@@ -9,6 +9,7 @@ from pathlib import Path
 from batchdigits.archive.reference import Reference, read_reference
 from batchdigits.errors import BatchdigitsError, NoInputError, UnusableInputError
 from batchdigits.files.commit import read_receipt
+from batchdigits.files.objects.path import as_path
 from batchdigits.report.choice import find_digits
 from batchdigits.report.digits import Digits
 from batchdigits.report.night import Night, night_page
@@ -48,7 +49,7 @@ def read_night(paths: Sequence[Path], store: str | None, *, digits: bool = True)
 
 def write_run_page(page: Path, summary: RunSummary, store: str | None) -> None:
     """Write the page of a run that has just ended, with the inputs that it refused."""
-    paths = [Path(result.receipt) for result in summary.inputs if result.receipt is not None]
+    paths = [as_path(result.receipt) for result in summary.inputs if result.receipt is not None]
     refused = [(each.input, each.error) for each in summary.inputs if each.error is not None]
     night = replace(read_night(paths, store), refused=refused)
     write_page(page, night_page(night))

@@ -6,6 +6,7 @@ import codecs
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.cpus import available_workers
@@ -193,10 +194,12 @@ class Machine:
 
     workers     threads that score; None: the CPUs that this process may use, one for small inputs
     batch_rows  rows of a Parquet batch at most (CSV blocks are cut by bytes)
+    scratch     the local folder for copies of objects; None: that of temporary files
     """
 
     workers: int | None = None
     batch_rows: int = BATCH_ROWS
+    scratch: str | None = None
 
     @property
     def threads(self) -> int:
@@ -217,6 +220,8 @@ class Machine:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
         if not 1 <= self.batch_rows <= MAX_BATCH_ROWS:
             raise UsageError(f"--batch-size {self.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
+        if self.scratch is not None and not Path(self.scratch).is_dir():
+            raise UsageError(f"--scratch {self.scratch!r}: is no folder; make it, or name another")
         return self
 
 

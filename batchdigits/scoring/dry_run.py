@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import IOFailedError
@@ -44,7 +45,7 @@ def check_input(input_file: InputFile, place: Place, work: Work, room: Room) -> 
         columns = PredictionColumns.of(source, work.scorer, work.score, place, input_file.name)
         count = len(columns.schema) + (PIXELS if len(columns.pixels) == 1 else 0)
         needed = _bytes_to_write(input_file, place.targets, source, count)
-        room.take(input_file, place.targets, needed)
+        room.take(input_file, place.scratch, needed)
     return result_of(input_file, place, Counts(), NOT_MEASURED, status="ready", work=work)
 
 
@@ -68,9 +69,9 @@ class Room:
     def __init__(self) -> None:
         self._taken: Counter[int] = Counter()
 
-    def take(self, input_file: InputFile, targets: Targets, needed: int) -> None:
+    def take(self, input_file: InputFile, scratch: Path, needed: int) -> None:
         """Add `needed` bytes. Raises IOFailedError if they don't fit."""
-        folder = next(f for f in (targets.folder, *targets.folder.parents) if f.exists())
+        folder = next(f for f in (scratch, *scratch.parents) if f.exists())
         device = folder.stat().st_dev
         free = shutil.disk_usage(folder).free - self._taken[device]
         if needed > free:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from batchdigits.clock import utc_text
@@ -37,6 +38,7 @@ from batchdigits.scoring.receipt import (
     Receipt,
     finished_receipt,
     outdated_review,
+    version_of,
     why_not_finished,
 )
 from batchdigits.scoring.scorer import Scored, Scorer
@@ -165,17 +167,17 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
 
     What is unchanged is evidence for the run; what is kept was measured with other thresholds.
     """
-    receipt, status = (
-        finished_receipt(input_file, place.targets, work.key.of(input_file)),
-        "unchanged",
+    trust = work.policy.trust_etag
+    finished = partial(
+        finished_receipt, input_file, place.targets, work.key.of(input_file), trust_etag=trust
     )
+    receipt, status = finished(), "unchanged"
     if receipt is not None:
         work.publisher.settle()
         work.pool.judge(receipt.drift)
         work.pool.publish(input_file.name, receipt.drift)
     elif work.policy.keep:
-        receipt = finished_receipt(input_file, place.targets, work.key.of(input_file), other=True)
-        status = "kept"
+        receipt, status = finished(other=True), "kept"
     if receipt is None:
         return None
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
@@ -184,6 +186,7 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
 def _score(input_file: InputFile, place: Place, work: Work) -> tuple[list[WrittenFile], Receipt]:
     """Score an input file to complete temporaries, and make its receipt."""
     started, name = time.time(), input_file.name
+    version = version_of(input_file)
     with (
         closing(open_source(input_file, work.read, work.machine)) as source,
         _open_outputs(source, work, place, name) as outputs,
@@ -207,6 +210,7 @@ def _score(input_file: InputFile, place: Place, work: Work) -> tuple[list[Writte
     receipt = Receipt(
         input=name,
         input_digest=digest,
+        input_version=version,
         key=work.key.of(input_file),
         counts=watch.counts,
         suspicion=watch.suspicion,
@@ -296,7 +300,7 @@ def _warn_of_review(input_file: InputFile, place: Place) -> None:
 def refuse_foreign(input_file: InputFile, place: Place, work: Work) -> None:
     """Raise OutputError for outputs of another input, bundle or options, without --overwrite."""
     targets = place.targets
-    present = [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
+    present = place.present()
     if present and not work.policy.overwrite and not is_kept(targets):
         fix = "move it away, or replace it with --overwrite"
         if work.policy.keep:

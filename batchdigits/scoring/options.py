@@ -5,6 +5,7 @@ None of them imports NumPy, so that a usage error does not wait for it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -100,6 +101,7 @@ class RunPolicy:
     on_other       what to do with outputs of another input, bundle or options: one of `ON_OTHER`
     allow_suspect  whether to score data that look scaled, inverted, turned or blank
     lock           whether to keep other runs away from the outputs
+    trust_etag     whether to take an object of the receipt's version for unchanged, unread
     ok             the exit codes, of `OK`, with which the run ends with 0 all the same
     """
 
@@ -108,6 +110,7 @@ class RunPolicy:
     on_other: str = "fail"
     allow_suspect: bool = False
     lock: bool = True
+    trust_etag: bool = False
     ok: frozenset[int] = frozenset()
 
     @property
@@ -145,12 +148,16 @@ class RunOptions:
         check_engine(bundle.engine)
         score = _record(ScoreOptions, given, review_below=parse_review_below(given["review_below"]))
         score.check_engine(bundle.engine)
-        machine = Machine(given["workers"], given["batch_size"]).checked()
+        machine = Machine(given["workers"], given["batch_size"], _text(given["scratch"])).checked()
         return cls(read, score, bundle, policy, machine)
 
     def facts(self) -> dict[str, Any]:
         """Return the options that change the bytes of an output, as receipts hold them."""
         return {"engine": self.bundle.engine, **self.read.facts(), **self.score.facts()}
+
+
+def _text(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _on_other(value: str | None, *, overwrite: bool) -> str:

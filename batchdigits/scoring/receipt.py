@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,10 @@ from batchdigits.files.commit import (
 )
 from batchdigits.files.digest import digest_file, is_digest
 from batchdigits.files.names import InputFile, Partitions
+from batchdigits.files.objects.client import Version
+from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.targets import Targets
-from batchdigits.files.written import WrittenFile
+from batchdigits.files.written import WrittenFile, is_present
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift
 from batchdigits.rows.options import LATER_OPTIONS, ReadOptions
 from batchdigits.scoring.ledger import Counts
@@ -83,6 +84,7 @@ class Receipt:
 
     input         the input file as the user named it, "-" for standard input
     input_digest  its sha256:…
+    input_version of an object, the version that was read
     suspicion     what the rows looked like instead of digits, if that was allowed
     drift         the drift from the bundle's training data; NOT_MEASURED in older receipts
     times         `started`, `finished` and `seconds`
@@ -101,6 +103,7 @@ class Receipt:
     drift: Drift
     exit_code: int = 0
     times: Mapping[str, Any] = field(default_factory=dict)
+    input_version: Version | None = None
     path: Path = Path()
     predictions: WrittenFile = _NOWHERE
     rejects: WrittenFile | None = None
@@ -140,6 +143,7 @@ class Receipt:
             "input": {
                 "path": self.input,
                 "sha256": self.input_digest,
+                **({} if self.input_version is None else _version_facts(self.input_version)),
                 **({"partitions": partitions} if partitions else {}),
             },
             "bundle": {**self.key.bundle, "signed_by": self.key.signed_by},
@@ -157,7 +161,7 @@ class Receipt:
         Raises NoInputError if it is absent, UnusableInputError for another file, another format or
         a receipt of another kind, IOFailedError if it can't be read.
         """
-        if not os.path.lexists(path):
+        if not is_present(path):
             raise NoInputError(f"{path}: no such file; give the receipt that predict wrote")
         facts = read_receipt(path)
         if facts is None:
@@ -198,6 +202,7 @@ class Receipt:
                 return cls(
                     input=name,
                     input_digest=digest,
+                    input_version=Version.of_facts(origin.get("bytes", -1), origin),
                     key=Key(
                         bundle,
                         {**_LATER_OPTIONS, **options},
@@ -254,11 +259,17 @@ def _parse_drift(facts: Mapping[str, Any]) -> Drift:
 
 
 def finished_receipt(
-    input_file: InputFile, targets: Targets, key: Key, *, other: bool = False
+    input_file: InputFile,
+    targets: Targets,
+    key: Key,
+    *,
+    other: bool = False,
+    trust_etag: bool = False,
 ) -> Receipt | None:
     """Return the receipt if it is of the same work and its outputs are complete, else None.
 
     With `other` the bundle and the options may be others, but not the content of the input file.
+    With `trust_etag` an object of the receipt's version has its content, and is not read.
 
     Returns None also for a receipt that is damaged or of another format, or whose counts don't add
     up. Raises IOFailedError if the receipt, the input file or an output can't be read.
@@ -268,10 +279,21 @@ def finished_receipt(
         return None
     if not other and not key.is_same(receipt.key):
         return None
-    if receipt.input_digest != digest_file(input_file.path):
+    same = trust_etag and receipt.input_version and version_of(input_file) == receipt.input_version
+    if not same and receipt.input_digest != digest_file(input_file.path):
         return None
     outputs = [output for output in (receipt.predictions, receipt.rejects) if output is not None]
-    return receipt if outputs_match(targets, outputs) else None
+    return receipt if outputs_match(targets, outputs, trust_etag=trust_etag) else None
+
+
+def version_of(input_file: InputFile) -> Version | None:
+    """Return the version of an input file that is an object; None of any other."""
+    path = input_file.path
+    return path.version() if isinstance(path, ObjectPath) else None
+
+
+def _version_facts(version: Version) -> dict[str, Any]:
+    return {"bytes": version.size, **version.facts}
 
 
 def outdated_review(targets: Targets) -> Path | None:

@@ -18,6 +18,7 @@ from batchdigits.engines.open import open_checked, open_once
 from batchdigits.errors import InterruptedRunError, as_ours, worst_exit_code
 from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
+from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.places.contract import Place
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
@@ -145,8 +146,7 @@ def score_inputs(
         from batchdigits.scoring.dry_run import Room, check_input  # scoring must not wait for it
 
         step = partial(check_input, room=Room())
-    lock = options.policy.lock
-    places = [(input_file, LocalFolder(targets, lock=lock)) for input_file, targets in planned]
+    places = [(input_file, _place(targets, options)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress, bundle) if None in results else None
     if work is not None:
@@ -154,6 +154,14 @@ def score_inputs(
             _work_through(step, places, results, work)
     done = tuple(result for result in results if result is not None)
     return _summary(done, work, time.monotonic() - started)
+
+
+def _place(targets: Targets, options: RunOptions) -> Place:
+    if not isinstance(targets.folder, ObjectPath):
+        return LocalFolder(targets, lock=options.policy.lock)
+    from batchdigits.files.places.objects import ObjectFolder
+
+    return ObjectFolder(targets, options.machine.scratch)
 
 
 def _work_through(

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeAlias
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, TryAgainError
 from batchdigits.files.atomic import replace_under_lock
+from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 
@@ -62,12 +63,7 @@ class AliasHistory:
                 f"{path}: can't be read: {error.strerror}, expected the history of an alias: "
                 "remove it and promote again"
             ) from error
-        try:
-            return cls.parse(text)
-        except (ValueError, TypeError, KeyError) as error:
-            raise BundleError(
-                f"{path}: is damaged, expected the history of an alias: remove it and promote again"
-            ) from error
+        return cls(_history_of(path, text).changes)
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
@@ -163,19 +159,42 @@ def move_alias(path: Path, version: int, move: Move) -> None:
     Raises TryAgainError if the history is not the one that the move rests on, BundleError if it is
     damaged or full.
     """
-    history = AliasHistory.read(path)
+    if not isinstance(path, ObjectPath):
+        replace_under_lock(path, _moved(path, AliasHistory.read(path), version, move))
+    elif not path.exchange(lambda was: _moved(path, _history_of(path, was), version, move)):
+        raise _moved_meanwhile(path)
+
+
+def _history_of(path: Path, text: bytes | None) -> AliasHistory:
+    """The history in an alias's bytes, empty without any. Raises BundleError if it is damaged."""
+    if text is None:
+        return AliasHistory()
+    try:
+        return AliasHistory.parse(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleError(
+            f"{path}: is damaged, expected the history of an alias: remove it and promote again"
+        ) from error
+
+
+def _moved_meanwhile(path: Path) -> TryAgainError:
+    return TryAgainError(
+        f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
+        "again"
+    )
+
+
+def _moved(path: Path, history: AliasHistory, version: int, move: Move) -> bytes:
+    """Return the bytes of the alias's file after a move."""
     if move.seen is not None and history != move.seen:
-        raise TryAgainError(
-            f"{path}: the alias was moved by someone else meanwhile: look at its history, then try "
-            "again"
-        )
+        raise _moved_meanwhile(path)
     text = history.with_move(version, move.action, move.reason).to_json()
     if len(text) > MAX_ALIAS_BYTES:
         raise BundleError(
             f"{path}: its history would have {len(text)} bytes, at most {MAX_ALIAS_BYTES} are "
             "read: move the file away and promote again, with a shorter reason"
         )
-    replace_under_lock(path, text)
+    return text
 
 
 def _user() -> str:

@@ -12,7 +12,8 @@ from batchdigits.archive.signing import Trust, open_trust
 from batchdigits.engines.open import DEFAULT_ENGINE, check_engine
 from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.digest import parse_digest
-from batchdigits.files.names import refuse_url
+from batchdigits.files.names import path_named
+from batchdigits.files.written import is_present
 from batchdigits.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,15 +100,15 @@ class BundleChoice:
                 )
             return packaged_bundle()
         text = os.fspath(reference)
-        refuse_url(text, "--bundle")
+        path = path_named(text, "--bundle")
         if not is_path(text):
             return store.resolve(text)
-        if not os.path.lexists(text):
+        if not is_present(path):
             raise BundleError(
                 f"{text}: no such file; give its path, or a name in the store {store.folder} "
                 f"({store.contents()})"
             )
-        return Path(text)
+        return path
 
 
 def open_store(store: str | os.PathLike[str] | None) -> Store:
@@ -116,8 +117,7 @@ def open_store(store: str | os.PathLike[str] | None) -> Store:
         # An unset variable in a crontab must not mean another store.
         raise UsageError("--store is empty: name the folder of bundles, or leave the flag out")
     folder = store or os.environ.get("BATCHDIGITS_STORE") or DEFAULT_STORE
-    refuse_url(folder, "--store")
-    return Store(folder)
+    return Store(path_named(folder, "--store"))
 
 
 def packaged_bundle() -> Path:

@@ -25,6 +25,7 @@ from batchdigits.files.atomic import (
     replace_under_lock,
 )
 from batchdigits.files.lock import hold_lock
+from batchdigits.files.objects.path import ObjectPath, as_path
 from batchdigits.files.plain import read_small
 from batchdigits.store.aliases import PROMOTION, AliasHistory, Move, is_alias, move_alias
 from batchdigits.text import listing
@@ -41,7 +42,7 @@ class Store:
     """A folder of bundles. Nothing is created before the first `publish`."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     def names(self) -> list[str]:
         """Return every name that has a bundle, sorted."""
@@ -92,7 +93,7 @@ class Store:
                 except FileExistsError:
                     # Someone wrote without the lock, as a copy into the store does.
                     version += 1
-            replace_under_lock(folder / ".highest", f"{version}\n".encode())
+            self._note_highest(name, version)
         return self.path(name, version)
 
     @contextlib.contextmanager
@@ -104,6 +105,9 @@ class Store:
         Raises TryAgainError if another writer holds it for longer, OutputError if the store does
         not exist or can't be written.
         """
+        if isinstance(self.folder, ObjectPath):  # there each write has its own condition
+            yield
+            return
         deadline = time.monotonic() + LOCK_SECONDS
         with contextlib.ExitStack() as stack:
             while True:
@@ -195,6 +199,14 @@ class Store:
         for entry in _entries(self.folder / name):
             if pattern.fullmatch(entry):
                 remove_file(self.folder / name / entry)
+
+    def _note_highest(self, name: str, version: int) -> None:
+        path = self.folder / name / ".highest"
+        if not isinstance(path, ObjectPath):
+            replace_under_lock(path, f"{version}\n".encode())
+            return
+        while not path.exchange(lambda _: f"{max(self._highest(name), version)}\n".encode()):
+            pass  # another publisher was faster, and there is a next time
 
     def _highest(self, name: str) -> int:
         """Return the highest version ever published, as noted in `.highest`; 0 for none."""

@@ -68,12 +68,12 @@ def test_other_names_are_paths(name: str) -> None:
     refuse_url(name, "--output")
 
 
-def test_an_address_is_refused_wherever_one_is_given(
+def test_another_address_is_refused_wherever_one_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Such a name once became the local folder `s3:`, and the run ended with 0."""
     monkeypatch.chdir(tmp_path)
-    sample, url = str(SAMPLE_DATA / "digits.parquet"), "s3://bucket/x"
+    sample, url = str(SAMPLE_DATA / "digits.parquet"), "hdfs://bucket/x"
     for arguments in (
         [f"{url}.parquet"],
         [sample, "--output", f"{url}/"],
@@ -83,7 +83,7 @@ def test_an_address_is_refused_wherever_one_is_given(
         [sample, "--output", "out/", "--bundle", "digits", "--store", url],
     ):
         assert main(arguments) == 2
-        assert "s3:// is not supported" in capsys.readouterr().err
+        assert "hdfs:// is not supported" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

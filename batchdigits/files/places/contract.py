@@ -22,6 +22,9 @@ class Place(Protocol):
     their final names, whole or not at all, and writes the receipt last; with `overwrite` false it
     replaces nothing that has appeared since.
 
+    `present()` tells which final names something has that only an overwriting run may replace.
+    `scratch` is the local folder, which may not exist yet, in which the temporaries are written.
+
     `keep()` gives one temporary alone its final name, where nothing may be: the rejects of an input
     file of which no row can be scored. `drop()` removes such a file.
 
@@ -32,9 +35,14 @@ class Place(Protocol):
 
     targets: Targets
 
+    @property
+    def scratch(self) -> Path: ...
+
     def check(self) -> None: ...
 
     def held(self) -> AbstractContextManager[None]: ...
+
+    def present(self) -> list[Path]: ...
 
     def open(self, path: Path) -> OutputStream: ...
 

@@ -28,6 +28,10 @@ class LocalFolder:
         self.targets = targets
         self._lock = lock
 
+    @property
+    def scratch(self) -> Path:
+        return self.targets.folder
+
     def check(self) -> None:
         check_targets(self.targets)
 
@@ -41,6 +45,10 @@ class LocalFolder:
             except BaseException:
                 discard(self.targets)
                 raise
+
+    def present(self) -> list[Path]:
+        targets = self.targets
+        return [p for p in (targets.predictions, targets.rejects, targets.receipt) if p.exists()]
 
     def open(self, path: Path) -> OutputStream:
         return open_output(temporary_name(path), self.targets.compression)

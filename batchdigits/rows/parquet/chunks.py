@@ -6,7 +6,6 @@ what a chunk becomes in memory is worked out first, as values times bytes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +110,7 @@ def piece_rows(
     Raises UnusableInputError for a chunk that would become far more in memory than it is on disk.
     """
     rows = PIECE_ROWS
-    data = _Window(stored.fileno())
+    data = _Window(stored)
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for leaf in leaves:
@@ -192,7 +191,7 @@ def _longest_short(stored: pa.NativeFile, chunk: Any, page: Page) -> int | None:
 
     Arrow takes ten times longer to build a dictionary of as many texts as ids are.
     """
-    data = os.pread(stored.fileno(), page.stored, page.start)
+    data = stored.read_at(page.stored, page.start)
     if chunk.compression in _CODECS:
         codec = pa.Codec(chunk.compression.lower())
         data = codec.decompress(data, page.size, asbytes=True)
@@ -236,8 +235,8 @@ class _Window:
 
     SIZE = 1 << 12
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, stored: pa.NativeFile) -> None:
+        self._stored = stored
         self._start = 0
         self._bytes = b""
 
@@ -246,7 +245,7 @@ class _Window:
         if not 0 <= place < len(self._bytes):
             if at < 0:
                 raise IndexError(at)
-            self._bytes, self._start = os.pread(self._descriptor, self.SIZE, at), at
+            self._bytes, self._start = self._stored.read_at(self.SIZE, at), at
             place = 0
         return self._bytes[place]
 

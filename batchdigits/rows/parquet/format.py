@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from batchdigits.files.names import InputFile
 from batchdigits.rows.contract import Format, Source
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.parquet.sink import ParquetSink
+from batchdigits.rows.parquet.stored import open_stored
 
 
 def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) -> Source[Any]:
@@ -27,13 +27,13 @@ def _open_source(input_file: InputFile, options: ReadOptions, machine: Machine) 
 
 def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(
-        pa.OSFile(os.fsencode(path)), pre_buffer=False, page_checksum_verification=True
+        open_stored(path), pre_buffer=False, page_checksum_verification=True
     ) as file:
         yield from file.iter_batches(columns=columns, use_threads=False)
 
 
 def _read_schema(path: Path) -> pa.Schema:
-    return pq.read_schema(pa.OSFile(os.fsencode(path)))
+    return pq.read_schema(open_stored(path))
 
 
 FORMAT = Format(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import InternalError, IOFailedError, UnusableInputError
-from batchdigits.files.digest import digest_file
-from batchdigits.files.streams import Snapshot
 from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.arrow import is_any, joined
@@ -29,6 +26,7 @@ from batchdigits.rows.parquet.chunks import (
     leaves_of,
     piece_rows,
 )
+from batchdigits.rows.parquet.stored import open_whole
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import prefetch
 
@@ -63,7 +61,6 @@ class ParquetSource:
         self, path: Path, options: ReadOptions, name: str, machine: Machine = ONE_THREAD
     ) -> None:
         self._path = path
-        self._snapshot = Snapshot.of(path)
         self._name = name
         self._options = options
         self._machine = machine
@@ -71,8 +68,9 @@ class ParquetSource:
         self._int96 = "ns"
         self._decoded = 0
         self._numbers: Generator[pa.RecordBatch, None, None] | None = None
-        with _damage_as_unusable(name):
-            self._stored = pa.OSFile(os.fsencode(path))
+        with _damage_as_unusable(name), ExitStack() as opened:
+            self._whole = opened.enter_context(closing(open_whole(path, machine.scratch)))
+            self._stored = self._whole.file
             self._file = _opened(self._stored)
             schema = self._file.schema_arrow
             names = schema.names
@@ -85,6 +83,7 @@ class ParquetSource:
             self._check_chunks(leaves)
             # Of the file as it is read now; schema.field(i) takes longer the more there are.
             fields = list(self._file.schema_arrow)
+            opened.pop_all()  # from here on it is close() that closes
         place = {column: i for i, column in enumerate(names)}
         self.schema = pa.schema([fields[i] for i in kept])
         self._layout = ArrowLayout(
@@ -189,16 +188,17 @@ class ParquetSource:
         return self._read / self.expected_rows if self.expected_rows else None
 
     def digest(self) -> str:
-        return digest_file(self._path)
+        return self._whole.digest()
 
     def verify_unchanged(self) -> None:
-        self._snapshot.verify(self._path)
+        self._whole.verify()
 
     def close(self) -> None:
         """Close the file after the thread that reads ahead has ended."""
         if self._numbers is not None:
             self._numbers.close()
         self._file.close(force=True)
+        self._whole.close()
 
 
 def _batches(

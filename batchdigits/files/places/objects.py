@@ -1,0 +1,254 @@
+"""A folder in object storage: outputs are reserved, uploaded and committed by one small object.
+
+The receipt's own name is the lock and the commit. A run that is ready to publish first puts a
+reservation there, on the condition that what it saw at its start is unchanged; then it uploads the
+outputs, each on the condition of what it saw after that; last it replaces its own reservation by
+the receipt. Whoever finds another object than its own at that name has lost, and ends with
+TryAgainError. A reservation that a killed run left is replaced by the next run.
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batchdigits.clock import utc_text
+from batchdigits.errors import OutputError, TryAgainError, UsageError
+from batchdigits.files.atomic import temporary_name
+from batchdigits.files.commit import (
+    MAX_RECEIPT_BYTES,
+    as_json,
+    described,
+    is_of_stem,
+    named_outputs,
+)
+from batchdigits.files.digest import digest_file
+from batchdigits.files.objects import client
+from batchdigits.files.objects.client import ConflictError, Version
+from batchdigits.files.objects.download import explained_scratch
+from batchdigits.files.objects.path import ObjectPath
+from batchdigits.files.plain import read_small
+from batchdigits.files.streams import OutputStream, open_output
+from batchdigits.files.strict_json import parse_strict
+from batchdigits.files.targets import Targets
+from batchdigits.files.written import WrittenFile, entry_of, verify_written
+
+RESERVATION = "reservation"
+"""The kind of the document that stands for a receipt while the outputs are uploaded."""
+
+TRIES = 5
+"""How often an output is tried to be put over what somebody else puts there at the same time."""
+
+
+class ObjectFolder:
+    """The place of one input file's outputs in object storage, as `Place` promises.
+
+    The outputs are written and verified in a folder of their own in `scratch`; None: that of
+    temporary files. Raises OutputError or IOFailedError where objects can't be written,
+    TryAgainError where another run publishes the same outputs.
+    """
+
+    def __init__(self, targets: Targets, scratch: str | None = None) -> None:
+        self.targets = targets
+        self._parent = None if scratch is None else Path(scratch)
+        self._folder: Path | None = None
+        self._seen: Version | None = None
+        self._old: Mapping[str, Any] = {}
+
+    @property
+    def scratch(self) -> Path:
+        return self._parent or Path(tempfile.gettempdir())
+
+    def check(self) -> None:
+        if self.targets.problem:
+            raise UsageError(self.targets.problem)
+        _object(self.targets.folder).refuse_absent_bucket()
+        with explained_scratch(self._parent), tempfile.TemporaryFile(dir=self._parent):
+            pass
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._look()
+        with explained_scratch(self._parent):
+            folder = tempfile.TemporaryDirectory(prefix="batchdigits-", dir=self._parent)
+        with folder as name:
+            self._folder = Path(name)
+            yield
+
+    def present(self) -> list[Path]:
+        if self._is_reserved():  # by a run that was killed, or will find that it has lost
+            return []
+        finals = (self.targets.predictions, self.targets.rejects, self.targets.receipt)
+        present = [path for path in finals if path.exists()]
+        if present and not self._is_unchanged():  # what is there has appeared just now
+            raise self._lost()
+        return present
+
+    def open(self, path: Path) -> OutputStream:
+        return open_output(temporary_name(self._local(path)), self.targets.compression)
+
+    def publish(
+        self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
+    ) -> None:
+        outputs = sorted(written, key=lambda output: output.path != self.targets.predictions)
+        for output in outputs:
+            verify_written(replace(output, path=self._local(output.path)))
+        may_replace = overwrite or self._is_reserved()
+        others = self._replaced(outputs) if may_replace else []
+        reservation = self._reserve(outputs)
+        uploaded = [
+            self._upload(output, reservation, may_replace=may_replace)
+            for output in reversed(outputs)
+        ]
+        for path in others:
+            client.delete(path.address)
+        record = {**receipt, "outputs": described(self.targets, uploaded)}
+        self._commit(record, reservation)
+
+    def keep(self, output: WrittenFile) -> None:
+        verify_written(replace(output, path=self._local(output.path)))
+        try:
+            self._put(output, "create")
+        except ConflictError as error:
+            raise OutputError(f"{output.path}: appeared while the run was scoring") from error
+
+    def drop(self, path: Path) -> None:
+        client.delete(_object(path).address)
+
+    def is_settled(self) -> bool:
+        self._look()
+        return not self._is_reserved()
+
+    def _look(self) -> None:
+        """Remember the receipt, or the reservation, that is there now."""
+        receipt = _object(self.targets.receipt)
+        self._seen, self._old = receipt.version(), {}
+        if self._seen is None or self._seen.size > MAX_RECEIPT_BYTES:
+            return
+        data = client.read_range(receipt.address, 0, self._seen.size, self._seen)
+        try:
+            document = parse_strict(bytes(data))
+        except ValueError:
+            return
+        self._old = document if isinstance(document, dict) else {}
+
+    def _is_reserved(self) -> bool:
+        return self._old.get("kind") == RESERVATION
+
+    def _local(self, path: Path) -> Path:
+        assert self._folder is not None, "a place must be held"  # noqa: S101  # a bug of the caller
+        return self._folder / path.name
+
+    def _is_unchanged(self) -> bool:
+        return _object(self.targets.receipt).version() == self._seen
+
+    def _reserve(self, outputs: Sequence[WrittenFile]) -> Version:
+        """Put a reservation in the receipt's place, unless another run was faster."""
+        address = _object(self.targets.receipt).address
+        document = as_json(
+            {
+                "format": 1,
+                "kind": RESERVATION,
+                "run": secrets.token_hex(16),
+                "started": utc_text(),
+                "outputs": [entry_of(output) for output in outputs],
+            }
+        )
+        try:
+            return client.put(address, document, self._seen or "create")
+        except ConflictError as error:
+            mine = _version_of(self.targets.receipt, document)  # an answer that was lost
+            if mine is None:
+                raise self._lost() from error
+            return mine
+
+    def _holds(self, reservation: Version) -> bool:
+        return _object(self.targets.receipt).version() == reservation
+
+    def _upload(
+        self, output: WrittenFile, reservation: Version, *, may_replace: bool
+    ) -> WrittenFile:
+        """Put an output in its place; only whoever holds the reservation may."""
+        path = _object(output.path)
+        for _ in range(TRIES):
+            # In this order: what is put after another run took the reservation meets its condition
+            # only if that run has put nothing.
+            there = path.version()
+            if not self._holds(reservation):
+                raise self._lost()
+            if there is not None and not may_replace:
+                client.delete(_object(self.targets.receipt).address)
+                raise OutputError(
+                    f"{path}: appeared while the run was scoring; nothing was published; move it "
+                    "away, or replace it with --overwrite"
+                )
+            try:
+                return replace(output, version=self._put(output, there or "create"))
+            except ConflictError:
+                there = path.version()
+                # After a lost answer it is ours; a run of the same work puts the same bytes.
+                same = there is not None and there.size == output.bytes
+                if same and digest_file(path) == output.digest and path.version() == there:
+                    return replace(output, version=there)
+        raise self._lost()
+
+    def _put(self, output: WrittenFile, condition: client.Condition) -> Version:
+        address = _object(output.path).address
+        with (
+            temporary_name(self._local(output.path)).open("rb") as file,
+            # The file itself, not a copy of it in memory.
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            return client.put(address, data, condition)
+
+    def _replaced(self, outputs: Sequence[WrittenFile]) -> list[ObjectPath]:
+        """The objects to remove: those of an older receipt, and older rejects."""
+        old = named_outputs(self.targets.folder, self._old) or []
+        paths = [output.path for output in old if is_of_stem(output.path, self.targets.receipt)]
+        kept = {output.path for output in outputs}
+        return [
+            _object(path)
+            for path in dict.fromkeys([*paths, self.targets.rejects])
+            if path not in kept and not self.targets.reads(path)
+        ]
+
+    def _commit(self, record: Mapping[str, Any], reservation: Version) -> None:
+        """Put the receipt in place of the reservation: from then on the outputs are published."""
+        receipt = as_json(record)
+        if len(receipt) > MAX_RECEIPT_BYTES:
+            raise OutputError(
+                f"{self.targets.receipt}: would have more than the {MAX_RECEIPT_BYTES} bytes that "
+                "are read; nothing was published; name fewer columns (--keep, --pixels)"
+            )
+        try:
+            client.put(_object(self.targets.receipt).address, receipt, reservation)
+        except ConflictError as error:
+            if _version_of(self.targets.receipt, receipt) is None:
+                raise self._lost() from error
+
+    def _lost(self) -> TryAgainError:
+        return TryAgainError(
+            f"{self.targets.receipt}: another run is publishing it; try again when that run has "
+            "ended"
+        )
+
+
+def _version_of(path: Path, data: bytes) -> Version | None:
+    """The version of the object at a path if it holds these bytes, else None."""
+    try:
+        found = _object(path).version()
+        same = found is not None and read_small(path, len(data)) == data
+    except OSError:  # absent or larger
+        return None
+    return found if same else None
+
+
+def _object(path: Path) -> ObjectPath:
+    assert isinstance(path, ObjectPath), path  # noqa: S101  # whoever chose this place checked it
+    return path

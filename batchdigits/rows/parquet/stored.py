@@ -1,0 +1,73 @@
+"""A Parquet file as pyarrow reads it, in any order, from a disk or from object storage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from batchdigits.files.digest import digest_file, digest_text
+from batchdigits.files.objects.path import ObjectPath
+from batchdigits.files.streams import Snapshot
+
+
+class Whole(Protocol):
+    """An open file, its digest, and whether the same, unchanged file is still at its path."""
+
+    file: pa.NativeFile
+
+    def digest(self) -> str: ...
+
+    def verify(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_whole(path: Path, scratch: str | None) -> Whole:
+    """Open a file, or an object, which a thread copies into the folder `scratch` meanwhile.
+
+    Raises NoInputError if it is absent, OSError or IOFailedError if it can't be read.
+    """
+    return _Object(path, scratch) if isinstance(path, ObjectPath) else _File(path)
+
+
+def open_stored(path: Path) -> pa.NativeFile:
+    """Open a file or an object for reading a part of it."""
+    if isinstance(path, ObjectPath):
+        return pa.PythonFile(path.open("rb"), mode="r")
+    return pa.OSFile(os.fsencode(path))
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._snapshot = Snapshot.of(path)
+        self.file = pa.OSFile(os.fsencode(path))
+
+    def digest(self) -> str:
+        return digest_file(self._path)
+
+    def verify(self) -> None:
+        self._snapshot.verify(self._path)
+
+    def close(self) -> None:
+        pass  # pyarrow has closed it
+
+
+class _Object:
+    def __init__(self, path: ObjectPath, scratch: str | None) -> None:
+        from batchdigits.files.objects.download import Spool
+
+        self._spool = Spool(path, None if scratch is None else Path(scratch))
+        self.file = pa.PythonFile(self._spool, mode="r")
+
+    def digest(self) -> str:
+        return digest_text(self._spool.hexdigest())
+
+    def verify(self) -> None:
+        self._spool.verify()
+
+    def close(self) -> None:
+        self._spool.close()
