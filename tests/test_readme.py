@@ -40,7 +40,7 @@ def shell_lines(text: str) -> Iterator[str]:
     for block in blocks("bash", text):
         yield from block.replace("\\\n", " ").splitlines()
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    yield from re.findall(r"^ {4}(\S.*)$", prose, re.MULTILINE)
+    yield from re.findall(r"^ {4}(\S.*)$", re.sub(r"\\\n\s*", " ", prose), re.MULTILINE)
     for spoken in re.findall(r"`([^`]+)`", prose):
         yield " ".join(spoken.split())
 

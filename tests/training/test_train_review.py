@@ -31,7 +31,7 @@ def options(tmp_path: Path) -> TrainOptions:
     return TrainOptions(
         data=(str(tmp_path / "rows.parquet"),),
         output=str(tmp_path / "small.bundle"),
-        settings={"units": 8, "epochs": 4, "copies": 0, "calibration_folds": 2},
+        settings={"units": 8, "epochs": 4, "batch_size": 32, "copies": 0, "calibration_folds": 2},
         max_error="5%",
     )
 
