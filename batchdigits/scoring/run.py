@@ -259,6 +259,8 @@ def _early_refusal(input_file: InputFile, place: Place) -> InputResult | None:
     try:
         check_content(input_file)
         place.check()
+    except InterruptedRunError:
+        raise
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
         return _refused(input_file, error)
     return None
@@ -270,6 +272,8 @@ def _attempt(
     """Return what `step` does with an input file, and log its error or what is beyond a limit."""
     try:
         outcome = step()
+    except InterruptedRunError:
+        raise  # here: a frame that holds what it raises would keep all that was open
     except MemoryError as error:
         refused = _refused(input_file, error, work)
     except Exception as error:  # noqa: BLE001  # one bad input file must not stop the others
@@ -325,9 +329,7 @@ def _release_memory() -> None:
 
 
 def _refused(input_file: InputFile, error: Exception, work: Work | None = None) -> InputResult:
-    """Log the error and return the result of a refused input file. A signal is raised again."""
-    if isinstance(error, InterruptedRunError):
-        raise error
+    """Log the error and return the result of a refused input file."""
     if work is not None:
         work.publisher.settle()
     ours = as_ours(error, input_file.name)
