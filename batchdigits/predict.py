@@ -251,13 +251,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     from batchdigits.api import score
 
     keywords = keywords_of(arguments)
-    page = _checked_page(keywords.pop("report"), check=arguments.check)
     metrics = _checked_metrics(keywords.pop("metrics"), check=arguments.check)
     progress = Progress()
     with (
         pandas_kept_out() if lean else nullcontext(),
         metrics.of_run() if metrics else nullcontext(),
     ):
+        page = _checked_page(keywords.pop("report"), check=arguments.check)
         try:
             summary = score(**keywords, on_progress=progress)
         finally:

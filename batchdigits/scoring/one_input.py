@@ -172,14 +172,14 @@ def finished_result(input_file: InputFile, place: Place, work: Work) -> InputRes
         finished_receipt, input_file, place.targets, work.key.of(input_file), trust_etag=trust
     )
     receipt, status = finished(), "unchanged"
-    if receipt is not None:
-        work.publisher.settle()
-        work.pool.judge(receipt.drift)
-        work.pool.publish(input_file.name, receipt.drift)
-    elif work.policy.keep:
+    if receipt is None and work.policy.keep:
         receipt, status = finished(other=True), "kept"
     if receipt is None:
         return None
+    work.publisher.settle()
+    if status == "unchanged":
+        work.pool.judge(receipt.drift)
+        work.pool.publish(input_file.name, receipt.drift)
     return result_of(input_file, place, receipt.counts, receipt.drift, status=status, work=work)
 
 

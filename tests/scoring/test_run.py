@@ -351,6 +351,40 @@ def test_a_signal_while_a_file_is_scored_completes_the_one_before_it(
     assert not list(Path().glob(".*"))
 
 
+@pytest.mark.parametrize("inputs", [["a.parquet"], ["a.parquet", "b.parquet"]])
+def test_a_signal_between_scoring_and_publishing_leaves_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, inputs: list[str]
+) -> None:
+    """The process ends without Python's shutdown: what nobody lets go of would stay."""
+    deliver(*inputs)
+
+    def interrupted(*_: object) -> None:
+        raise InterruptedRunError(signal.SIGTERM)
+
+    monkeypatch.setattr(one_input.ScoredInput, "result", interrupted)
+    code, _, _ = run(*inputs, "--workers", "1")
+    assert code == 143
+    assert names() == inputs
+    assert not list(Path().glob(".*"))
+
+
+def test_warnings_of_a_kept_file_wait_for_the_messages_of_the_file_before_it(run: Run) -> None:
+    deliver("b.csv")
+    run("b.csv")
+    reviewed = {
+        "predictions": {"sha256": "of others"},
+        "outputs": {"predictions": {"path": "b.reviewed.csv"}},
+    }
+    Path("b.reviewed.receipt.json").write_text(json.dumps(reviewed))
+    shutil.copy(SAMPLE_DATA / "bad.csv", "a.csv")
+    flags = ("--on-other", "keep", "--strangeness", "--workers", "2")
+    code, summary, err = run("a.csv", "b.csv", *flags)
+    assert (code, list(statuses(summary).values())) == (3, ["scored", "kept"])
+    first, second = err.splitlines()
+    assert "a.csv: 16 of 36 rows were rejected" in first
+    assert "b.csv: b.reviewed.csv was reviewed on predictions" in second
+
+
 def test_a_small_input_takes_one_thread_unless_workers_are_asked_for() -> None:
     small, large = SMALL_INPUT_BYTES, SMALL_INPUT_BYTES + 1
     assert Machine().for_bytes(small).threads == 1
