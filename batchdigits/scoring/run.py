@@ -15,7 +15,12 @@ from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
 from batchdigits.cli.quiet import in_command
 from batchdigits.engines.open import open_checked, open_once
-from batchdigits.errors import InterruptedRunError, as_ours, worst_exit_code
+from batchdigits.errors import (
+    InterruptedRunError,
+    UnusableInputError,
+    as_ours,
+    worst_exit_code,
+)
 from batchdigits.files.inputs import check_content
 from batchdigits.files.names import InputFile
 from batchdigits.files.objects.path import ObjectPath
@@ -348,6 +353,8 @@ def _summary(results: tuple[InputResult, ...], work: Work | None, seconds: float
     codes = [code for result in results for code in _codes(result, work)]
     if work is not None and exceeds(drift.value, work.policy.max_drift):
         codes += {TOO_MUCH_DRIFT} - work.policy.ok
+    if work is not None and suspects and not work.policy.allow_suspect:
+        codes.append(UnusableInputError.exit_code)
     return RunSummary(
         **total.values(),
         exit_code=worst_exit_code(codes),

@@ -116,6 +116,21 @@ def test_a_run_that_goes_on_where_another_was_killed_refuses_the_same_files(
         assert numbers(again.suspect_inputs) == [0, 1, 2]
 
 
+def test_a_run_that_only_finds_suspicious_files_published_ends_with_65(
+    digits: Images, tmp_path: Path
+) -> None:
+    """Shards or tasks published them one by one, when none of them was proof."""
+    files = [transposed(digits[3 * n : 3 * n + 3]) for n in range(4)]
+    folder = write(tmp_path / "in", files)
+    for path in sorted(folder.glob("*.parquet")):
+        assert batchdigits.score(path).exit_code == 0
+    summary = batchdigits.score(folder, ok=["rejects", "drift"])
+    assert {result.status for result in summary.inputs} == {"unchanged"}
+    assert numbers(summary.suspect_inputs) == [0, 1, 2, 3]
+    assert summary.exit_code == 65
+    assert batchdigits.score(folder, allow_suspect=True).exit_code == 0
+
+
 def test_allowed_files_have_a_receipt_that_says_what_they_look_like_together(
     digits: Images, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from paths import ROOT, SAMPLE_DATA
@@ -21,6 +22,7 @@ from spark_cluster import Cluster
 from batchdigits import api
 from batchdigits.files.lock import hold_lock
 from batchdigits.predict import parser
+from batchdigits.scoring.run import gather
 from batchdigits.spark.files import absolute, score_file, wait_for_lock
 
 JOB = ROOT / "jobs" / "spark" / "score_files.py"
@@ -95,6 +97,25 @@ def test_another_attempt_waits_for_the_lock_and_finds_the_work_done(tmp_path: Pa
     assert (first.status, first.exit_code) == ("scored", 0)
     assert drift is not None
     assert score_file(planned, bundle, options, again=True)[0].status == "unchanged"
+
+
+def test_files_that_together_do_not_look_like_digits_end_with_65_as_on_one_machine(
+    tmp_path: Path,
+) -> None:
+    """Each task sees three rows alone, which prove nothing."""
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
+    pixels = [name for name in table.schema.names if name.startswith("pixel_")]
+    for n in range(5):
+        rows = table.select(pixels).slice(3 * n, 3)
+        inverted = [pc.subtract(16, column) for column in rows.columns]
+        pq.write_table(pa.table(inverted, pixels), tmp_path / f"{n}.parquet")
+    planned, options = api.plan_run(keywords_of(str(tmp_path), "--output", f"{tmp_path}/out/"))
+    bundle = api.open_bundle().file
+    results = [score_file(each, bundle, options, again=False) for each in planned]
+    assert {result.exit_code for result, _ in results} == {0}
+    summary = gather(results, options, bundle, 1.0)
+    assert (summary.exit_code, len(summary.suspect_inputs)) == (65, 5)
+    assert api.score(tmp_path, output=f"{tmp_path}/again/").exit_code == 65
 
 
 @pytest.fixture
