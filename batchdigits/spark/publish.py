@@ -28,7 +28,7 @@ from batchdigits.errors import (
     UnusableInputError,
     UsageError,
 )
-from batchdigits.files.atomic import fsync_folder, write_synced
+from batchdigits.files.atomic import explained, fsync_folder, write_synced
 from batchdigits.files.commit import as_json
 from batchdigits.files.digest import digest_file
 from batchdigits.files.lock import hold_lock
@@ -81,7 +81,7 @@ def write(
         shutil.rmtree(staging, ignore_errors=True)
         try:
             receipt = _staged(df, source, staging, folder, limit)
-            _publish(staging, folder)
+            _publish(staging, folder, overwrite=overwrite)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return receipt
@@ -203,14 +203,16 @@ def _check(counts: Counts, rows: int, folder: Path) -> None:
         )
 
 
-def _publish(staging: Path, folder: Path) -> None:
-    """Give the complete folder its name, in place of an older one."""
+def _publish(staging: Path, folder: Path, *, overwrite: bool) -> None:
+    """Give the complete folder its name, in place of an older one, but of none that appeared."""
+    _refuse_existing(folder, overwrite=overwrite)
     old = _beside(folder, "old")
     shutil.rmtree(old, ignore_errors=True)
-    if folder.is_dir():
-        folder.rename(old)
-    staging.rename(folder)
-    fsync_folder(folder)
+    with explained(folder):
+        if folder.is_dir():
+            folder.rename(old)
+        staging.rename(folder)
+    fsync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

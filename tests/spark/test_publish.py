@@ -26,7 +26,7 @@ from batchdigits.errors import (
     UsageError,
 )
 from batchdigits.files.lock import hold_lock
-from batchdigits.spark import score, write
+from batchdigits.spark import publish, score, write
 from batchdigits.spark.publish import found_error
 from batchdigits.spark.receipt import RECEIPT_NAME, SparkReceipt
 
@@ -45,6 +45,37 @@ def test_the_error_of_ours_is_found_in_the_text_of_a_failed_task() -> None:
     assert (str(error), error.exit_code) == ("digits.bundle: its bytes changed", 78)
     assert found_error("java.lang.OutOfMemoryError: Java heap space") is None
     assert found_error("batchdigits.errors.Nothing: such") is None
+
+
+def test_a_folder_that_appeared_meanwhile_is_not_replaced_unless_asked(tmp_path: Path) -> None:
+    """Spark took an hour, and somebody else wrote there."""
+    folder, staging = tmp_path / "scored", tmp_path / ".scored.part"
+    for path, text in ((folder, "theirs"), (staging, "ours")):
+        path.mkdir()
+        (path / "part-0.parquet").write_text(text)
+    with pytest.raises(OutputError, match="exists already"):
+        publish._publish(staging, folder, overwrite=False)
+    assert (folder / "part-0.parquet").read_text() == "theirs"
+    publish._publish(staging, folder, overwrite=True)
+    assert (folder / "part-0.parquet").read_text() == "ours"
+    assert [path.name for path in tmp_path.iterdir()] == ["scored"]
+
+
+def test_the_old_folder_goes_when_the_name_of_the_new_one_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is in the folder above."""
+    folder, staging = tmp_path / "scored", tmp_path / ".scored.part"
+    folder.mkdir()
+    staging.mkdir()
+    synced: list[tuple[Path, list[str]]] = []
+    monkeypatch.setattr(
+        publish,
+        "fsync_folder",
+        lambda path: synced.append((path, sorted(f.name for f in tmp_path.iterdir()))),
+    )
+    publish._publish(staging, folder, overwrite=True)
+    assert synced == [(tmp_path, [".scored.old", "scored"])]
 
 
 @pytest.mark.spark
