@@ -27,7 +27,7 @@ files/test_streams.py | only streams use it | compression
 files/places/test_local.py | every run has one | contract
 test_object_storage.py | real servers answer them | files/objects/client files/objects/download
 test_object_storage.py | real servers answer them | files/objects/path files/objects/stores
-test_object_storage.py | real servers answer them | files/places/objects rows/parquet/stored
+test_object_storage.py | real servers answer them | rows/parquet/stored
 monitoring/test_suspicion.py | the verdict rests on them | judge looks ranges
 monitoring/test_drift.py | drift is measured by them | counts
 rows/csv/test_csv_rows.py | rows are read by it | layout

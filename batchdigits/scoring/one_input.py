@@ -322,8 +322,7 @@ def _refuse_hopeless(
     rows = "its only row can't" if counts.rows_in == 1 else f"none of the {counts.rows_in} rows can"
     verb = "is" if count == 1 else "are"
     kept = "nothing was published"
-    if not any(path.exists() for path in place.targets.finals):
-        place.keep(next(output for output in written if output.path == place.targets.rejects))
+    if place.keep(next(output for output in written if output.path == place.targets.rejects)):
         kept = f"nothing was published but {place.targets.rejects}"
     raise UnusableInputError(
         f"{name}: {rows} be scored, {count} {verb} {reason} ({REASONS[reason]}), the first in "

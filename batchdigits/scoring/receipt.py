@@ -344,6 +344,8 @@ def _why_outputs_differ(receipt: Receipt, targets: Targets) -> str:
     name = receipt.predictions.path.name
     if name != targets.predictions.name:
         return f"and is the receipt of {name}"
+    if receipt.rejects is None and is_present(targets.rejects):
+        return f"and its receipt names no rejects, but {targets.rejects.name} is there"
     return "and its outputs were moved or changed since they were written"
 
 

@@ -32,6 +32,8 @@ KEYWORDS: dict[str, Any] = {
     "max_drift": None,
     "ok": (),
     "overwrite": False,
+    "scratch": None,
+    "trust_etag": False,
     "on_other": None,
     "allow_suspect": False,
     "lock": True,

@@ -25,8 +25,9 @@ class Place(Protocol):
     `present()` tells which final names something has that only an overwriting run may replace.
     `scratch` is the local folder, which may not exist yet, in which the temporaries are written.
 
-    `keep()` gives one temporary alone its final name, where nothing may be: the rejects of an input
-    file of which no row can be scored. `drop()` removes such a file.
+    `keep()` gives one temporary alone its final name, the rejects of an input file of which no row
+    can be scored, and returns whether it did: it does nothing where a final name has something.
+    `drop()` gives up such a file: it is removed or replaced.
 
     `is_settled()` is for a dry run: it raises TryAgainError where another run holds the place, and
     tells whether no commit was cut off there; it raises OutputError for one that is not ours. It
@@ -50,7 +51,7 @@ class Place(Protocol):
         self, written: Sequence[WrittenFile], receipt: Mapping[str, Any], *, overwrite: bool = True
     ) -> None: ...
 
-    def keep(self, output: WrittenFile) -> None: ...
+    def keep(self, output: WrittenFile) -> bool: ...
 
     def drop(self, path: Path) -> None: ...
 

@@ -58,13 +58,16 @@ class LocalFolder:
     ) -> None:
         publish(self.targets, written, receipt, overwrite=overwrite)
 
-    def keep(self, output: WrittenFile) -> None:
+    def keep(self, output: WrittenFile) -> bool:
+        if any(path.exists() for path in self.targets.finals):
+            return False
         verify_written(output)
         try:
             name_new(temporary_name(output.path), output.path)
         except FileExistsError as error:
             raise OutputError(f"{output.path}: appeared while the run was scoring") from error
         fsync_folder(output.path.parent)
+        return True
 
     def drop(self, path: Path) -> None:
         remove_file(path)

@@ -4,7 +4,10 @@ The receipt's own name is the lock and the commit. A run that is ready to publis
 reservation there, on the condition that what it saw at its start is unchanged; then it uploads the
 outputs, each on the condition of what it saw after that; last it replaces its own reservation by
 the receipt. Whoever finds another object than its own at that name has lost, and ends with
-TryAgainError. A reservation that a killed run left is replaced by the next run.
+TryAgainError. A reservation that a killed run left is replaced by the next run, and with it the
+objects that it names, and no others.
+
+S3 has no conditional DELETE. An object is looked at, and only then removed.
 """
 
 from __future__ import annotations
@@ -37,7 +40,13 @@ from batchdigits.files.plain import read_small
 from batchdigits.files.streams import OutputStream, open_output
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.files.targets import Targets
-from batchdigits.files.written import WrittenFile, entry_of, verify_written
+from batchdigits.files.written import (
+    WrittenFile,
+    entry_of,
+    from_entries,
+    is_file_of,
+    verify_written,
+)
 
 RESERVATION = "reservation"
 """The kind of the document that stands for a receipt while the outputs are uploaded."""
@@ -60,6 +69,7 @@ class ObjectFolder:
         self._folder: Path | None = None
         self._seen: Version | None = None
         self._old: Mapping[str, Any] = {}
+        self._dropped: Version | None = None
 
     @property
     def scratch(self) -> Path:
@@ -83,9 +93,9 @@ class ObjectFolder:
 
     def present(self) -> list[Path]:
         if self._is_reserved():  # by a run that was killed, or will find that it has lost
-            return []
-        finals = (self.targets.predictions, self.targets.rejects, self.targets.receipt)
-        present = [path for path in finals if path.exists()]
+            outputs = (self.targets.predictions, self.targets.rejects)
+            return [path for path in outputs if path.exists() and not self._is_left(path)]
+        present = [path for path in self.targets.finals if path.exists()]
         if present and not self._is_unchanged():  # what is there has appeared just now
             raise self._lost()
         return present
@@ -99,27 +109,39 @@ class ObjectFolder:
         outputs = sorted(written, key=lambda output: output.path != self.targets.predictions)
         for output in outputs:
             verify_written(replace(output, path=self._local(output.path)))
-        may_replace = overwrite or self._is_reserved()
-        others = self._replaced(outputs) if may_replace else []
+        if not overwrite:
+            self._refuse_appeared(outputs)
+        others = self._replaced(outputs, overwrite=overwrite)
         reservation = self._reserve(outputs)
-        uploaded = [
-            self._upload(output, reservation, may_replace=may_replace)
-            for output in reversed(outputs)
-        ]
-        for path in others:
-            client.delete(path.address)
-        record = {**receipt, "outputs": described(self.targets, uploaded)}
-        self._commit(record, reservation)
-
-    def keep(self, output: WrittenFile) -> None:
-        verify_written(replace(output, path=self._local(output.path)))
+        uploaded: list[WrittenFile] = []
         try:
-            self._put(output, "create")
+            for output in reversed(outputs):
+                done = self._upload(output, reservation, overwrite=overwrite)
+                uploaded.append(done)  # at once: a failure of the next must know it
+            for path in others:
+                self._refuse_lost(reservation)
+                client.delete(_object(path).address)
+            record = {**receipt, "outputs": described(self.targets, uploaded)}
+            self._commit(record, reservation)
+        except TryAgainError:
+            self._withdraw(uploaded)
+            raise
+
+    def keep(self, output: WrittenFile) -> bool:
+        verify_written(replace(output, path=self._local(output.path)))
+        there = _object(output.path).version()
+        others = (self.targets.predictions, self.targets.receipt)
+        if there != self._dropped or any(path.exists() for path in others):
+            return False
+        try:
+            self._put(output, there or "create")
         except ConflictError as error:
             raise OutputError(f"{output.path}: appeared while the run was scoring") from error
+        return True
 
     def drop(self, path: Path) -> None:
-        client.delete(_object(path).address)
+        # Only what holds the reservation may remove it: another run may publish there by now.
+        self._dropped = _object(path).version()
 
     def is_settled(self) -> bool:
         self._look()
@@ -141,6 +163,29 @@ class ObjectFolder:
     def _is_reserved(self) -> bool:
         return self._old.get("kind") == RESERVATION
 
+    def _named(self) -> list[WrittenFile]:
+        """The outputs that the receipt, or the reservation, that was there names."""
+        folder = self.targets.folder
+        if not self._is_reserved():
+            return named_outputs(folder, self._old) or []
+        entries = self._old.get("outputs")
+        return (from_entries(folder, entries) if isinstance(entries, list) else None) or []
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether the object is one that this run may replace without being told to overwrite.
+
+        It was dropped, or is that of a run which left its reservation.
+        """
+        if path == self.targets.rejects and self._dropped is not None:
+            return _object(path).version() == self._dropped
+        left = self._named() if self._is_reserved() else []
+        return any(output.path == path and is_file_of(path, output) for output in left)
+
+    def _refuse_appeared(self, outputs: Sequence[WrittenFile]) -> None:
+        for output in outputs:
+            if output.path.exists() and not self._is_left(output.path):
+                raise _appeared(output.path)
+
     def _local(self, path: Path) -> Path:
         assert self._folder is not None, "a place must be held"  # noqa: S101  # a bug of the caller
         return self._folder / path.name
@@ -151,13 +196,15 @@ class ObjectFolder:
     def _reserve(self, outputs: Sequence[WrittenFile]) -> Version:
         """Put a reservation in the receipt's place, unless another run was faster."""
         address = _object(self.targets.receipt).address
+        # With what is there of earlier runs: the next run may replace it, too, after a kill.
+        named = dict.fromkeys([*self._named(), *outputs])
         document = as_json(
             {
                 "format": 1,
                 "kind": RESERVATION,
                 "run": secrets.token_hex(16),
                 "started": utc_text(),
-                "outputs": [entry_of(output) for output in outputs],
+                "outputs": [entry_of(output) for output in named],
             }
         )
         try:
@@ -168,26 +215,20 @@ class ObjectFolder:
                 raise self._lost() from error
             return mine
 
-    def _holds(self, reservation: Version) -> bool:
-        return _object(self.targets.receipt).version() == reservation
+    def _refuse_lost(self, reservation: Version) -> None:
+        if _object(self.targets.receipt).version() != reservation:
+            raise self._lost()
 
-    def _upload(
-        self, output: WrittenFile, reservation: Version, *, may_replace: bool
-    ) -> WrittenFile:
+    def _upload(self, output: WrittenFile, reservation: Version, *, overwrite: bool) -> WrittenFile:
         """Put an output in its place; only whoever holds the reservation may."""
         path = _object(output.path)
         for _ in range(TRIES):
             # In this order: what is put after another run took the reservation meets its condition
             # only if that run has put nothing.
             there = path.version()
-            if not self._holds(reservation):
-                raise self._lost()
-            if there is not None and not may_replace:
-                client.delete(_object(self.targets.receipt).address)
-                raise OutputError(
-                    f"{path}: appeared while the run was scoring; nothing was published; move it "
-                    "away, or replace it with --overwrite"
-                )
+            self._refuse_lost(reservation)
+            if there is not None and not overwrite and not self._is_left(path):
+                raise _appeared(path)  # the reservation stays, and names what was uploaded
             try:
                 return replace(output, version=self._put(output, there or "create"))
             except ConflictError:
@@ -200,23 +241,41 @@ class ObjectFolder:
 
     def _put(self, output: WrittenFile, condition: client.Condition) -> Version:
         address = _object(output.path).address
-        with (
-            temporary_name(self._local(output.path)).open("rb") as file,
-            # The file itself, not a copy of it in memory.
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            return client.put(address, data, condition)
+        with temporary_name(self._local(output.path)).open("rb") as file:
+            # The file itself, not a copy of it in memory. It is not closed here: a request that was
+            # refused early, or that a signal left behind, may still hold it.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return client.put(address, data, condition)
 
-    def _replaced(self, outputs: Sequence[WrittenFile]) -> list[ObjectPath]:
-        """The objects to remove: those of an older receipt, and older rejects."""
-        old = named_outputs(self.targets.folder, self._old) or []
-        paths = [output.path for output in old if is_of_stem(output.path, self.targets.receipt)]
+    def _replaced(self, outputs: Sequence[WrittenFile], *, overwrite: bool) -> list[Path]:
+        """The objects to remove: those that an older document names, and older rejects."""
+        rejects = self.targets.rejects
+        found = [
+            output.path
+            for output in self._named()
+            if is_of_stem(output.path, self.targets.receipt)
+            and is_file_of(output.path, output, trust_etag=True)
+        ]
+        if rejects.exists() and (overwrite or self._is_left(rejects)):
+            found.append(rejects)
         kept = {output.path for output in outputs}
         return [
-            _object(path)
-            for path in dict.fromkeys([*paths, self.targets.rejects])
+            path
+            for path in dict.fromkeys(found)
             if path not in kept and not self.targets.reads(path)
         ]
+
+    def _withdraw(self, uploaded: Sequence[WrittenFile]) -> None:
+        """Remove what this run put after another had published, if the receipt names none of it."""
+        self._look()
+        named = named_outputs(self.targets.folder, self._old)
+        if named is None:  # that run is not done, and may take what is there as its own
+            return
+        kept = {output.path for output in named}
+        for output in uploaded:
+            path = _object(output.path)
+            if path not in kept and path.version() == output.version:
+                client.delete(path.address)
 
     def _commit(self, record: Mapping[str, Any], reservation: Version) -> None:
         """Put the receipt in place of the reservation: from then on the outputs are published."""
@@ -237,6 +296,13 @@ class ObjectFolder:
             f"{self.targets.receipt}: another run is publishing it; try again when that run has "
             "ended"
         )
+
+
+def _appeared(path: Path) -> OutputError:
+    return OutputError(
+        f"{path}: appeared while the run was scoring; nothing was published; move it away, or "
+        "replace it with --overwrite"
+    )
 
 
 def _version_of(path: Path, data: bytes) -> Version | None:
