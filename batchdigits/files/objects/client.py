@@ -242,7 +242,7 @@ def _refuse(error: Exception, address: Address, action: str) -> None:
             f"{address}: the token of the credentials has expired ({code}): renew it, for example "
             "with aws sso login, and run again"
         ) from error
-    if code == "NoSuchBucket":
+    if code in ("NoSuchBucket", "ContainerNotFound"):
         raise _no_bucket(address, action) from error
     if isinstance(error, known.PermissionDeniedError | known.UnauthenticatedError):
         rights = {"s3": ("s3:GetObject and s3:ListBucket", "s3:PutObject")}

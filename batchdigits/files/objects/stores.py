@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 from datetime import timedelta
 from functools import cache
@@ -43,7 +44,10 @@ def _google_config() -> dict[str, Any]:
     if not emulator:
         return {}
     url = emulator if "://" in emulator else f"http://{emulator}"
-    return {"config": {"base_url": url.rstrip("/"), "skip_signature": True}}
+    # Not `base_url` with `skip_signature`: with these, obstore 0.12 asks for a token to write.
+    nobody = {"client_email": "", "private_key": "", "private_key_id": "", "disable_oauth": True}
+    key = json.dumps({**nobody, "gcs_base_url": url.rstrip("/")})
+    return {"config": {"service_account_key": key}}
 
 
 def _amazon_config() -> dict[str, Any]:
