@@ -27,8 +27,16 @@ def raise_if_interrupted() -> None:
 
 @contextlib.contextmanager
 def signals_caught() -> Iterator[None]:
-    """Raise InterruptedRunError at the first signal; restore the handlers at the end."""
+    """Raise InterruptedRunError at the first signal; restore the handlers at the end.
+
+    Where nobody can catch it, as in a finalizer or below a library in C, it is not printed either.
+    """
     _interrupted_by.clear()
+    print_unraisable = sys.unraisablehook
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, InterruptedRunError):
+            print_unraisable(lost)
 
     def stop(number: int, _frame: object) -> NoReturn:
         ignore_signals()  # a second signal must not interrupt the cleanup
@@ -39,11 +47,14 @@ def signals_caught() -> Iterator[None]:
     caught = [n for n in _STOPPING if signal.getsignal(n) is not signal.SIG_IGN]
     caught = caught if _is_main_thread() else []
     before = [(number, signal.signal(number, stop)) for number in caught]
+    sys.unraisablehook = unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = print_unraisable
         for number, handler in before:
             signal.signal(number, handler)
+        _interrupted_by.clear()
 
 
 def ignore_signals() -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import read_reference
+from batchdigits.cli.interrupts import raise_if_interrupted
 from batchdigits.cli.quiet import in_command
 from batchdigits.engines.open import open_checked, open_once
 from batchdigits.errors import (
@@ -334,7 +335,12 @@ def _release_memory() -> None:
 
 
 def _refused(input_file: InputFile, error: Exception, work: Work | None = None) -> InputResult:
-    """Log the error and return the result of a refused input file."""
+    """Log the error and return the result of a refused input file.
+
+    Raises InterruptedRunError if a signal came whose exception was lost: the error is only what
+    that led to.
+    """
+    raise_if_interrupted()
     if work is not None:
         work.publisher.settle()
     ours = as_ours(error, input_file.name)

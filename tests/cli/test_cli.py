@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import pty
+import signal
 import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -319,6 +321,38 @@ def test_help_imports_next_to_nothing_besides_argparse(command: str) -> None:
     if command == "receipts":
         slow -= {"logging", "typing", "pathlib"}
     assert not modules & {"numpy", "pyarrow", "onnxruntime", *slow}
+
+
+def test_a_signal_that_nobody_can_catch_is_not_printed_and_still_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other exceptions in finalizers are printed as Python prints them."""
+    printed: list[type[BaseException]] = []
+
+    def hook(lost: Any) -> None:
+        printed.append(lost.exc_type)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError
+
+    def body(_arguments: argparse.Namespace) -> int:
+        Finalized()
+        Broken()
+        return 0
+
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+    assert run_command(parser, body, []) == 143
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert printed == [ValueError]
+    assert sys.unraisablehook is hook
 
 
 def test_a_command_collects_garbage_less_often_and_leaves_its_callers_setting() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import shutil
 import signal
 import threading
@@ -366,6 +367,28 @@ def test_a_signal_between_scoring_and_publishing_leaves_nothing(
     assert code == 143
     assert names() == inputs
     assert not list(Path().glob(".*"))
+
+
+def test_an_error_that_a_lost_signal_led_to_is_not_the_one_that_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow asks whether a file is closed, and takes any exception for a yes."""
+    deliver("a.parquet", "b.parquet")
+
+    class Asked:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def written(*_: object) -> None:
+        Asked()
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(one_input, "_stream", written)
+    code, _, err = run("a.parquet", "b.parquet")
+    assert (code, len(err.splitlines())) == (143, 1)
+    assert "interrupted by signal 15" in err
+    assert not list(Path().glob(".*"))
+    assert batchdigits.score("c.parquet").exit_code == 66  # the signal is not that of a later run
 
 
 def test_warnings_of_a_kept_file_wait_for_the_messages_of_the_file_before_it(run: Run) -> None:
