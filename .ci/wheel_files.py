@@ -21,7 +21,7 @@ def main(wheel: str) -> int:
     expected = {str(path.relative_to(PACKAGE.parent)) for path in files}
     wrong = [f"not in the wheel: {name}" for name in sorted(expected - names)]
     wrong += [f"not in the package: {name}" for name in sorted(names - expected)]
-    needed = {"batchdigits/py.typed", "batchdigits/data/digits-2.bundle"}
+    needed = {"batchdigits/py.typed", "batchdigits/data/digits-3.bundle"}
     wrong += [f"not in the wheel: {name}" for name in sorted(needed - names)]
     print("\n".join(wrong) or f"{len(names)} files, as in the package")
     return 1 if wrong else 0

@@ -89,7 +89,7 @@ def test_bundle_summary_and_receipt_show_themselves_as_tables(
     shown = [each._repr_html_() for each in (bundle, summary, receipt)]
     for text in shown:
         ET.fromstring(text)  # noqa: S314  # our own text
-    assert "digits@2" in shown[0]
+    assert "digits@3" in shown[0]
     assert "<td>100</td>" in shown[1]
     assert "&lt;i&gt;forms.parquet" in shown[1]
     assert "&lt;i&gt;forms.parquet" in shown[2]
@@ -164,11 +164,19 @@ def test_errors_that_concern_the_whole_run_are_raised(tmp_path: Path) -> None:
         batchdigits.score(tmp_path)
 
 
-def test_the_first_bundle_ever_still_reads_and_scores(table: pa.Table) -> None:
-    """Every later version reads format 1; the tests keep a copy of the first bundle."""
-    first = batchdigits.open_bundle(Path(__file__).parent / "data" / "digits-format-1.bundle")
-    assert first.manifest.format == 1
-    assert np.mean(np.array(first.predict(table)["prediction"]) == np.array(table["label"])) > 0.95
+@pytest.mark.parametrize(
+    ("name", "confidence"), [("digits-format-1.bundle", 1612.46), ("digits-2.bundle", 1795.888)]
+)
+def test_bundles_of_earlier_recipes_still_score_as_they_did(name: str, confidence: float) -> None:
+    """The tests keep a bundle of each; the confidence is the sum over all rows."""
+    table = pq.read_table(SAMPLE_DATA / "digits.parquet")
+    earlier = batchdigits.open_bundle(Path(__file__).parent / "data" / name)
+    assert earlier.manifest.format == 1
+    predicted = earlier.predict(table)
+    assert predicted["prediction"].cast(pa.int64()).to_pylist() == table["label"].to_pylist()
+    assert np.sum(predicted["confidence"].to_numpy(), dtype=float) == pytest.approx(
+        confidence, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("dtype", [">f8", ">i4", np.longdouble, np.int16, np.float16])
@@ -278,13 +286,13 @@ def test_the_package_lists_what_it_offers() -> None:
 
 def test_reprs_are_one_short_line(bundle: batchdigits.Bundle, tmp_path: Path) -> None:
     """A notebook shows them; a bundle has megabytes."""
-    assert repr(bundle).startswith("<Bundle digits@2 of 10 classes, sha256:")
+    assert repr(bundle).startswith("<Bundle digits@3 of 10 classes, sha256:")
     summary = batchdigits.score(SAMPLE_DATA / "bad.csv", output=tmp_path / "o.csv")
     assert repr(summary) == (
         "<RunSummary exit_code=3, 1 input, 36 rows in, 20 predicted, 16 rejected>"
     )
     evaluation = api.evaluate(SAMPLE_DATA / "digits.parquet")
-    assert repr(evaluation) == "<Evaluation of digits@2 on 1797 labelled rows, accuracy 1.0000>"
+    assert repr(evaluation) == "<Evaluation of digits@3 on 1797 labelled rows, accuracy 0.9978>"
     for thing in (bundle, bundle.file, summary, summary.inputs[0], evaluation):
         assert len(repr(thing)) < 1000
         assert "\n" not in repr(thing)

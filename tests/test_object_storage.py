@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cloud
 
 SAMPLE = SAMPLE_DATA / "digits.parquet"
 CSV = SAMPLE_DATA / "digits.csv"
-BUNDLE = Path(__file__).parents[1] / "batchdigits" / "data" / "digits-2.bundle"
+BUNDLE = Path(__file__).parents[1] / "batchdigits" / "data" / "digits-3.bundle"
 
 KILLS = int(os.environ.get("CLOUD_KILLS", "10"))
 TWINS = int(os.environ.get("CLOUD_TWINS", "5"))

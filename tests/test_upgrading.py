@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paths import FORMAT_1_BUNDLE, ROOT, SAMPLE_DATA
+from paths import DIGITS_2_BUNDLE, FORMAT_1_BUNDLE, ROOT, SAMPLE_DATA
 
 from batchdigits.predict import main as predict
 from batchdigits.receipts import main as receipts
@@ -58,12 +58,25 @@ def test_the_bundle_of_this_version_replaces_outputs_of_0_1_only_on_purpose(
 ) -> None:
     code, _, error = scored(outputs, capsys)
     assert code == 73
-    assert "was scored with digits@1, this run uses digits@2" in error
+    assert "was scored with digits@1, this run uses digits@3" in error
     code, entry, _ = scored(outputs, capsys, "--on-other", "keep")
     assert (code, entry["status"]) == (0, "kept")
     code, entry, _ = scored(outputs, capsys, "--overwrite")
     assert (code, entry["status"]) == (3, "scored")
     assert "decision" in (outputs / "bad.predictions.csv").read_text().splitlines()[0]
+
+
+def test_the_earlier_packaged_bundle_stays_in_use_by_its_path(
+    outputs: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """The page says to copy it out of the old package: what it scored is then unchanged."""
+    kept = str(shutil.copy(DIGITS_2_BUNDLE, tmp_path))
+    assert scored(outputs, capsys, "--overwrite", "--bundle", kept)[1]["status"] == "scored"
+    assert scored(outputs, capsys, "--bundle", kept)[1]["status"] == "unchanged"
+    code, _, error = scored(outputs, capsys)
+    assert code == 73
+    assert "was scored with digits@2, this run uses digits@3" in error
+    assert receipts(["verify", str(outputs), "--bundle", kept]) == 0
 
 
 def test_a_report_takes_receipts_of_0_1_and_a_review_asks_for_decisions(

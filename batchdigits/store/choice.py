@@ -123,7 +123,7 @@ def open_store(store: str | os.PathLike[str] | None) -> Store:
 def packaged_bundle() -> Path:
     """Return the path of the bundle that ships inside the package."""
     # An installer may have linked the file into place; that link is ours, not an attacker's.
-    return (Path(__file__).parents[1] / "data" / "digits-2.bundle").resolve()
+    return (Path(__file__).parents[1] / "data" / "digits-3.bundle").resolve()
 
 
 def is_path(reference: str) -> bool:

@@ -142,8 +142,8 @@ def an_alias_that_moved_30000_times(folder: Path) -> list[str]:
     """Give an alias a history of 30,000 moves, to be read on the way to its version."""
     aliases = folder / "bundles" / "digits" / "aliases"
     aliases.mkdir(parents=True)
-    shutil.copy(PACKAGED_BUNDLE, aliases.parent / "digits-2.bundle")
-    entries = [{"version": 2, "at": "", "by": "", "action": "promote"}] * 30_000
+    shutil.copy(PACKAGED_BUNDLE, aliases.parent / "digits-3.bundle")
+    entries = [{"version": 3, "at": "", "by": "", "action": "promote"}] * 30_000
     (aliases / "production.json").write_text(json.dumps({"history": entries}))
     return ["predict", str(SAMPLE), "--output", "out.csv", "--bundle", "digits@production"]
 

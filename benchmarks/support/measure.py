@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SCRIPTS = ROOT / "benchmarks" / "scripts"
-PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-2.bundle"
+PACKAGED_BUNDLE = ROOT / "batchdigits" / "data" / "digits-3.bundle"
 SAMPLE = ROOT / "sample_data" / "digits.parquet"
 MEGABYTE = 1e6
 QUIET_LOAD = 0.3

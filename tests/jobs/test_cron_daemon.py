@@ -77,7 +77,7 @@ def test_cron_starts_the_night_and_mails_one_line_for_a_page_that_cannot_be_read
         "NIGHT": str(ROOT / "jobs" / "cron" / "night.sh"),
         "BATCHDIGITS_PYTHON": sys.executable,
         "BATCHDIGITS_STORE": str(home / "bundles"),
-        "BATCHDIGITS_BUNDLE": str(ROOT / "batchdigits" / "data" / "digits-2.bundle"),
+        "BATCHDIGITS_BUNDLE": str(ROOT / "batchdigits" / "data" / "digits-3.bundle"),
         "INCOMING": str(home / "incoming"),
         "TEMPLATES": str(home / "templates"),
         "NIGHTS": str(home / "nights"),

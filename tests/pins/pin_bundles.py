@@ -93,10 +93,10 @@ def record(pins: Pins, inputs: Path) -> None:
 
 
 def make_store(inputs: Path) -> None:
-    """Version 1 is the old bundle, 2 the packaged one, 3 the same with a threshold."""
+    """Version 1 is the old bundle, 2 `digits` 2, 3 the packaged one with another threshold."""
     folder = Path("store/digits")
     folder.mkdir(parents=True)
-    for version, name in enumerate(("old", "packaged", "strict"), 1):
+    for version, name in enumerate(("old", "second", "strict"), 1):
         shutil.copy(inputs / f"{name}.bundle", folder / f"digits-{version}.bundle")
     (folder / ".highest").write_text("3\n", encoding="utf-8")
 

@@ -18,6 +18,7 @@ from pin_runs import packaged_bundle
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data"
 OLD_BUNDLE = HERE.parent / "data" / "digits-format-1.bundle"
+SECOND_BUNDLE = HERE.parent / "data" / "digits-2.bundle"
 # Three classes from random weights, with NaN for rows whose last pixel has ink: what `sound_bundle`
 # and `overflowing_model` of tests/faults/support/fault_bundles.py gave, kept as a file.
 NAN_BUNDLE = HERE / "data" / "nan.bundle"
@@ -256,6 +257,7 @@ def _write_bundles(folder: Path) -> None:
     """Bundles that are sound, and bundles with one thing wrong each."""
     packaged = packaged_bundle().read_bytes()
     (folder / "old.bundle").write_bytes(OLD_BUNDLE.read_bytes())
+    (folder / "second.bundle").write_bytes(SECOND_BUNDLE.read_bytes())
     (folder / "nan.bundle").write_bytes(NAN_BUNDLE.read_bytes())
     (folder / "packaged.bundle").write_bytes(packaged)
     members = unpack(packaged)
@@ -263,7 +265,7 @@ def _write_bundles(folder: Path) -> None:
     thresholds = {**manifest["thresholds"], "review_below": 0.9996}
     old = unpack(OLD_BUNDLE.read_bytes())
     variants: dict[str, Members] = {
-        "strict.bundle": with_manifest(members, thresholds=thresholds, version=3),
+        "strict.bundle": with_manifest(members, thresholds=thresholds),
         "newer.bundle": with_manifest(members, format=2, reader="batchdigits 9"),
         "extra.bundle": with_manifest({**members, "more.txt": b"more"}),
         "lacking.bundle": with_manifest({k: v for k, v in members.items() if k != "card.md"}),

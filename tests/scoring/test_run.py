@@ -269,11 +269,13 @@ def test_ok_makes_success_of_its_causes_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, ok: Any, codes: dict[str, int]
 ) -> None:
     """What an input exceeds besides, still counts; the receipt keeps the code, the log the line."""
-    drifting = (SAMPLE_DATA / "digits.csv").read_text(encoding="utf-8")
+    lines = (SAMPLE_DATA / "digits.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    fives_up = [line for line in lines[1:] if line.split(",")[3] > "4"]
+    drifting = "".join([lines[0], *fives_up])
     (tmp_path / "drift.csv").write_text(drifting, encoding="utf-8")
     (tmp_path / "both.csv").write_text(f"{drifting}\n,\n,\n", encoding="utf-8")
     shutil.copy(SAMPLE_DATA / "bad.csv", tmp_path / "rejects.csv")
-    (tmp_path / "fine.csv").write_text("".join(drifting.splitlines(keepends=True)[:9]))
+    (tmp_path / "fine.csv").write_text("".join(lines[:9]))
     for name, code in codes.items():
         summary = batchdigits.score(tmp_path / f"{name}.csv", max_drift=0, ok=ok)
         assert summary.exit_code == code, name

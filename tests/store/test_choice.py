@@ -37,7 +37,7 @@ def path_of(bundle: str | None, store: str | None) -> Path:
 def test_without_anything_the_packaged_bundle_is_used() -> None:
     """The tool scores on a fresh machine."""
     assert path_of(None, None) == packaged_bundle()
-    assert packaged_bundle().parts[-3:] == ("batchdigits", "data", "digits-2.bundle")
+    assert packaged_bundle().parts[-3:] == ("batchdigits", "data", "digits-3.bundle")
 
 
 def test_a_store_without_a_bundle_is_a_usage_error(

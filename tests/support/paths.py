@@ -10,6 +10,7 @@ PACKAGE = ROOT / "batchdigits"
 SAMPLE_DATA = ROOT / "sample_data"
 SHARED = os.environ.get("BATCHDIGITS_SHARED")  # read before the tests unset such variables
 FORMAT_1_BUNDLE = ROOT / "tests" / "data" / "digits-format-1.bundle"
+DIGITS_2_BUNDLE = ROOT / "tests" / "data" / "digits-2.bundle"  # in the package before digits 3
 
 
 def shared_data() -> Path:
