@@ -106,7 +106,7 @@ def test_objects_give_what_files_give(
 ) -> None:
     bucket = Bucket(any_server, request.node.name)
     rows = bucket.put(f"in/day=1/{sample.name}", sample.read_bytes())
-    bundle = bucket.put("digits-2.bundle", BUNDLE.read_bytes())
+    bundle = bucket.put("digits-3.bundle", BUNDLE.read_bytes())
     local = tmp_path / "in" / "day=1" / sample.name
     local.parent.mkdir(parents=True)
     local.write_bytes(sample.read_bytes())

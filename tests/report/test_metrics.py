@@ -61,7 +61,7 @@ def test_a_run_is_told_in_its_counts(here: Path, capsys: pytest.CaptureFixture[s
         'rows result="rejected"': summary["rows_rejected"],
         "rows_to_review": summary["rows_to_review"],
         "drift": summary["drift"],
-        'bundle_info name="digits",version="2"': 1,
+        'bundle_info name="digits",version="3"': 1,
     }
 
 

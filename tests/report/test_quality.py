@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from paths import SAMPLE_DATA
+from paths import DIGITS_2_BUNDLE, SAMPLE_DATA
 
 from batchdigits.evaluate import main as evaluate
 
@@ -30,7 +30,9 @@ def test_the_page_of_an_evaluation_shows_what_is_wrong(
     mislabelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.html"
-    assert evaluate([str(mislabelled), "--by", "field", "--report", str(page)]) == 0
+    reads_all_right = ["--bundle", str(DIGITS_2_BUNDLE)]
+    made = evaluate([str(mislabelled), *reads_all_right, "--by", "field", "--report", str(page)])
+    assert made == 0
     text = page.read_text(encoding="utf-8")
     assert "1,761 of 1,797 labelled rows are right: 98.00%." in text
     assert text.count(", read as ") == 3 * 36  # label and title of the picture, and the text below

@@ -29,7 +29,7 @@ def test_a_table_has_the_inputs_with_problems_first(tmp_path: Path) -> None:
     assert cells[2][1:] == [str(given[2])]
     assert cells[3][-1] == str(tmp_path / "digits.predictions.csv")
     assert cells[4][1:4] == ["1,833", "1,817", "16"]
-    assert lines[5].startswith("by digits@2, ")
+    assert lines[5].startswith("by digits@3, ")
     assert lines[5].endswith("; exit code 66")
 
 
