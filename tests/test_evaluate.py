@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from paths import ROOT, SAMPLE_DATA
+from paths import DIGITS_2_BUNDLE, ROOT, SAMPLE_DATA
 
 import batchdigits
 from batchdigits.archive.bundle_file import build_bundle
@@ -323,7 +323,7 @@ def test_thresholds_leave_what_predict_accepts(run: Run, rows: Path, tmp_path: P
     pixels, labels = shaken()
     probabilities = probabilities_of(pixels)
     confidence, is_wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
-    by_ink = run(str(rows))[1]["decision"]
+    by_ink = run(str(rows), "--bundle", str(DIGITS_2_BUNDLE))[1]["decision"]
     assert (by_ink["review_below"], by_ink["rows"], by_ink["causes"]) == (None, 600, {})
 
     figures, err = run(str(rows), "--review-below", "0.9")[1:]
