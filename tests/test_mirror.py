@@ -41,7 +41,7 @@ forms/pages/test_look.py | each draws what it made or found | drawing ../command
 forms/pages/test_page.py | a page passes through all | field_cells field_picture printed
 forms/pages/test_read.py | a run passes through all | known page_rows
 forms/registration/test_register.py | registering is what it is for | form
-forms/test_cells.py | a run passes through all | crop_source publish __main__ commands/cells
+forms/test_cells.py | a run passes through all | crop_source __main__ commands/cells
 review/test_apply.py | journals pass through all | labelled receipt verify __main__
 review/test_make.py | predictions pass through all | choose fields ../scoring/published
 forms/squares/test_source.py | files are read by it | arrow block npy text

@@ -24,10 +24,13 @@ from batchdigits.files.streams import OutputStream
 from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.contract import Sink
-from batchdigits.rows.formats import find_format
+from batchdigits.rows.parquet.sink import ParquetSink
 
 RECEIPT_FORMAT = 1
 KIND = "forms"
+
+GROUP_BYTES = 4 << 20
+"""Bytes of rows that are gathered for a row group: some 33 pages."""
 
 _SUFFIX = ".parquet"
 
@@ -133,7 +136,7 @@ class RowsFiles:
 
     def _open(self, path: Path, schema: pa.Schema) -> None:
         stream = self._place.open(path)
-        self._files[path] = stream, find_format("parquet").open_sink(stream, schema, ())
+        self._files[path] = stream, ParquetSink(stream, schema, group_bytes=GROUP_BYTES)
 
     def _append(self, path: Path, batch: pa.RecordBatch) -> None:
         sink = self._files[path][1]

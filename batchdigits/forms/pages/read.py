@@ -214,7 +214,8 @@ class _Run:
                 refused = error.reason, error.detail
                 yield _Task(document, number, range(0), templates, digest, refused)
                 continue
-            size = max(1, min(AT_A_TIME, pages // (4 * self.policy.workers)))
+            # Not by the number of workers: how rows come decides the bytes of a row group.
+            size = max(1, min(AT_A_TIME, pages // 32))
             for first in range(0, pages, size):
                 part = range(first, min(first + size, pages))
                 yield _Task(document, number, part, templates, None if first else digest)

@@ -13,6 +13,8 @@ from batchdigits.rows.contract import Stream
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 32 << 20
 
+_COLUMN_BYTES = 1024  # that a column of a batch takes at least, however few its values
+
 
 def _stored_name(field: pa.Field) -> str:
     """Return the path of a column, or of the values of a column of lists, in the file."""
@@ -21,9 +23,20 @@ def _stored_name(field: pa.Field) -> str:
 
 
 class ParquetSink:
-    """Rows as Parquet, zstd-compressed, every page with a checksum."""
+    """Rows as Parquet, zstd-compressed, every page with a checksum.
 
-    def __init__(self, stream: Stream, schema: pa.Schema, few_values: Collection[str] = ()) -> None:
+    few_values   columns with a dictionary
+    group_bytes  bytes of rows that are gathered in memory for a row group
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        schema: pa.Schema,
+        few_values: Collection[str] = (),
+        group_bytes: int = ROW_GROUP_BYTES,
+    ) -> None:
+        self._group_bytes = group_bytes
         self._group: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._writer = pq.ParquetWriter(
@@ -47,8 +60,8 @@ class ParquetSink:
         # Batches are gathered, since pyarrow makes a row group of each one that it is given.
         self._group.append(encoded)
         self._rows += encoded.num_rows
-        self._bytes += encoded.nbytes
-        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+        self._bytes += max(encoded.nbytes, encoded.num_columns * _COLUMN_BYTES)
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= self._group_bytes:
             self._write_group()
 
     def close(self) -> None:
