@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from crops import crop, label
+from paths import DIGITS_2_BUNDLE
 from PIL import Image
 
 import batchdigits
@@ -50,7 +51,7 @@ def test_rows_from_images_go_straight_into_predict() -> None:
     rows = batchdigits.rows_from_images([crop(number) for number in numbers] + [np.ones((9, 9))])
     assert rows.schema.names == [name for name in CELLS.names if name != "file"]
     assert rows["blank"].to_pylist() == [False] * 20 + [True]
-    predictions = batchdigits.open_bundle().predict(rows.slice(0, 20))
+    predictions = batchdigits.open_bundle(DIGITS_2_BUNDLE).predict(rows.slice(0, 20))
     assert predictions["prediction"].to_pylist() == [label(number) for number in numbers]
     picture = Image.open(io.BytesIO(rows["image"][7].as_py()))
     assert (np.asarray(picture.convert("L")) == DIGIT).all()

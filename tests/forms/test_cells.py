@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from crops import crop, label, png_bomb
+from paths import DIGITS_2_BUNDLE
 from PIL import Image
 from processes import run_command
 
@@ -101,7 +102,7 @@ def test_every_crop_of_a_folder_becomes_a_row_in_order(crops: Path, run: Run) ->
 
 def test_the_rows_go_straight_into_predict(crops: Path, run: Run) -> None:
     run("crops/[0-9].*")
-    assert predict(["rows.parquet"]) == 0
+    assert predict(["rows.parquet", "--bundle", str(DIGITS_2_BUNDLE)]) == 0
     table = pq.read_table("rows.predictions.parquet")
     assert table["prediction"].to_pylist() == [label(number) for number in range(10)]
     assert table["file"].to_pylist()[0] == "crops/0.png"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
+from paths import DIGITS_2_BUNDLE, FORMAT_1_BUNDLE, SAMPLE_DATA
 from reviews import made, predicted, truths
 
 from batchdigits.predict import main as predict
@@ -155,7 +155,7 @@ def test_rejected_rows_shift_no_pixels(tmp_path: Path) -> None:
     for bad in (30, 120, 121):
         lines[bad] = lines[bad].replace(",", ";")
     (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    flags = ["--review-below", "0.999", "--max-rejects", "3"]
+    flags = ["--review-below", "0.999", "--max-rejects", "3", "--bundle", str(DIGITS_2_BUNDLE)]
     assert predict([str(tmp_path / "in.csv"), *flags]) == 0
     cells = made(tmp_path, tmp_path / "in.predictions.csv").cells
     truth = truths()
