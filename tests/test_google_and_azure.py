@@ -21,7 +21,7 @@ from batchdigits.files.objects.stores import open_store
 pytestmark = pytest.mark.cloud
 
 SAMPLE = SAMPLE_DATA / "digits.parquet"
-BUNDLE = Path(__file__).parents[1] / "batchdigits" / "data" / "digits-2.bundle"
+BUNDLE = Path(__file__).parents[1] / "batchdigits" / "data" / "digits-3.bundle"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[S
 def test_objects_give_what_files_give(service: Service, sample: Path, tmp_path: Path) -> None:
     name = f"in/{sample.suffix[1:]}/day=1/{sample.name}"
     service.store.put(name, sample.read_bytes())
-    service.store.put("digits-2.bundle", BUNDLE.read_bytes())
+    service.store.put("digits-3.bundle", BUNDLE.read_bytes())
     local = tmp_path / name
     local.parent.mkdir(parents=True)
     local.write_bytes(sample.read_bytes())
@@ -65,7 +65,7 @@ def test_objects_give_what_files_give(service: Service, sample: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     out = f"out/{sample.suffix[1:]}"
     run = (f"{service.url}/in/{sample.suffix[1:]}/", "--output", f"{service.url}/{out}/")
-    run = (*run, "--bundle", f"{service.url}/digits-2.bundle")
+    run = (*run, "--bundle", f"{service.url}/digits-3.bundle")
     for flags, status in (((), "scored"), ((), "unchanged"), (("--trust-etag",), "unchanged")):
         done = predict(*run, *flags, port=0, cwd=tmp_path, **service.settings)
         assert done.returncode == 0, done.stderr

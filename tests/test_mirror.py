@@ -25,7 +25,7 @@ exports/test_mlflow_export.py | a real MLflow loads them | mlflow_folder mlflow_
 files/test_commit.py | receipts and commits name it | written
 files/test_streams.py | only streams use it | compression
 files/places/test_local.py | every run has one | contract
-test_object_storage.py | real servers answer them | files/objects/client files/objects/download
+test_object_storage.py | real servers answer them | files/objects/download
 test_object_storage.py | real servers answer them | files/objects/path files/objects/stores
 test_object_storage.py | real servers answer them | rows/parquet/stored
 monitoring/test_suspicion.py | the verdict rests on them | judge looks ranges

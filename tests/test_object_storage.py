@@ -385,14 +385,14 @@ def test_a_store_in_a_bucket_is_published_to_and_aliases_move(
     store = Store(f"{bucket.url}/store")
     data = BUNDLE.read_bytes()
     assert store.names() == []
-    first, second = (store.publish("digits", lambda _: data) for _ in range(2))
-    assert (first.name, second.name) == ("digits-1.bundle", "digits-2.bundle")
-    assert second.read_bytes() == data
+    published = [store.publish("digits", lambda _: data) for _ in range(3)]
+    assert [path.name for path in published] == [f"digits-{n}.bundle" for n in (1, 2, 3)]
+    assert published[2].read_bytes() == data
     seen = store.history("digits", "production")
-    store.set_alias("digits", "production", 2, Move(seen=seen))
+    store.set_alias("digits", "production", 3, Move(seen=seen))
     with pytest.raises(TryAgainError, match="moved by someone else"):
         store.set_alias("digits", "production", 1, Move(seen=seen))
-    assert store.aliases("digits") == {"production": 2}
+    assert store.aliases("digits") == {"production": 3}
     done = predict(
         *(CSV, "--output", "o/", "--store", f"{bucket.url}/store"),
         *("--bundle", "digits@production"),

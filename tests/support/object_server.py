@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,64 +18,18 @@ from typing import Any
 
 from paths import ROOT
 
-BUCKET = "rows"
-KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret-of-the-tester"}
-_IDENTITY = (
-    '{"identities": [{"name": "t", "credentials": [{"accessKey": "tester", "secretKey": '
-    '"secret-of-the-tester"}], "actions": ["Admin", "Read", "Write", "List"]}]}'
-)
+sys.path.append(str(ROOT / "benchmarks"))
 
+from support.s3_server import BUCKET, KEYS, free_port, start_seaweedfs, store_of, wait_for_bucket
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+__all__ = ["BUCKET", "free_port", "store_of"]
 
 
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[int]:
     """Run SeaweedFS with an empty bucket on loopback, and yield the port of its S3."""
-    config, data = folder / "s3.json", folder / "data"
-    config.write_text(_IDENTITY)
-    data.mkdir()
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    grpc = {f"{name}.port.grpc": free_port() for name in ports}
-    command = [
-        *(os.environ["SEAWEEDFS"], "server", f"-dir={data}", "-filer", "-s3"),
-        *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}"),
-        *(f"-{name}.port={port}" for name, port in ports.items()),
-        *(f"-{name}={port}" for name, port in grpc.items()),
-        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
-        "-master.volumeSizeLimitMB=64",
-    ]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    try:
-        _wait_for_bucket(ports["s3"], server)
-        yield ports["s3"]
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _wait_for_bucket(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert server.poll() is None, "the server of S3 has ended"
-        with suppress(Exception):
-            store_of(port).put("ready", b"1")
-            return
-        with suppress(OSError):  # SeaweedFS makes a bucket for its first object, moto does not
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("PUT", f"/{BUCKET}")
-            connection.close()
-        assert time.monotonic() < deadline, "the server of S3 did not start"
-        time.sleep(0.2)
+    with start_seaweedfs(folder, os.environ["SEAWEEDFS"]) as (_, port):
+        yield port
 
 
 @contextmanager
@@ -89,26 +42,11 @@ def moto() -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for_bucket(port, server)
+        wait_for_bucket(port, server)
         yield port
     finally:
         server.kill()
         server.wait()
-
-
-def store_of(port: int, bucket: str = BUCKET) -> Any:
-    """A client of the server, past the proxy."""
-    from obstore.store import S3Store
-
-    return S3Store(
-        bucket,
-        endpoint=f"http://127.0.0.1:{port}",
-        access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-        secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-        region="us-east-1",
-        client_options={"allow_http": True},
-        retry_config={"max_retries": 2},
-    )
 
 
 @dataclass

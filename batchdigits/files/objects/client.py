@@ -207,7 +207,8 @@ def _tried(
 
     The request runs in a thread of its own, so that a signal is seen at once.
     """
-    store, deadline, pause = _store(address, seconds), time.monotonic() + _retry_seconds(), 0.1
+    deadline, pause = time.monotonic() + _retry_seconds(), 0.1
+    store = _store(address, action, seconds)
     while True:
         try:
             return in_background(lambda: request(store)).result()
@@ -233,10 +234,7 @@ def _refuse(error: Exception, address: Address, action: str) -> None:
     code = _code(error)
     refused = NoInputError if action == "read" else OutputError
     if "169.254.169.254" in str(error) or "metadata.google.internal" in str(error):
-        raise refused(
-            f"{address}: no credentials: set them in the environment, such as AWS_ACCESS_KEY_ID, "
-            "or name a profile with AWS_PROFILE"
-        ) from error
+        raise refused(f"{address}: no credentials: {_CREDENTIALS[address.scheme]}") from error
     if code in _EXPIRED:
         raise refused(
             f"{address}: the token of the credentials has expired ({code}): renew it, for example "
@@ -255,6 +253,13 @@ def _refuse(error: Exception, address: Address, action: str) -> None:
         raise refused(f"{address}: can't be used: {_reason(error)}; name another") from error
 
 
+_CREDENTIALS = {
+    "s3": "set them in the environment, such as AWS_ACCESS_KEY_ID, or name a profile with "
+    "AWS_PROFILE",
+    "gs": "name a file with them in GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or another in the "
+    "environment",
+}
 _EXPIRED = {"ExpiredToken", "TokenRefreshRequired", "RequestExpired", "ExpiredTokenException"}
 
 
@@ -300,7 +305,17 @@ def _retry_seconds() -> float:
         ) from error
 
 
-def _store(address: Address, seconds: int) -> Any:
+def _store(address: Address, action: str, seconds: int) -> Any:
     # Few timeouts: each is a client with connections of its own.
     steps = next(step for step in (60, 300, 1800, 7200) if seconds <= step)
-    return open_store(address.scheme, address.bucket, steps)
+    try:
+        return open_store(address.scheme, address.bucket, steps)
+    except BatchdigitsError:
+        raise
+    except Exception as error:
+        refused = NoInputError if action == "read" else OutputError
+        if "Account must be specified" in str(error):
+            why = f"no credentials: {_CREDENTIALS[address.scheme]}"
+        else:
+            why = f"can't be opened: {_reason(error)}; check its settings in the environment"
+        raise refused(f"{address}: {why}") from error

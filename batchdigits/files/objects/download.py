@@ -22,8 +22,8 @@ RANGE_BYTES = 4 << 20
 FIRST_BYTES = 1 << 16
 """The first range is short: often it is only looked at."""
 
-RANGES_AHEAD = 4
-"""Ranges that are fetched at once: with the one that is read 20 MB, and some copies of them."""
+RANGES_AHEAD = 3
+"""Ranges that are fetched at once: with the one that is read 16 MB, and some copies of them."""
 
 TAIL_BYTES = 1 << 20
 """What is read at once at the end of a file: the footer of a Parquet file, in most cases."""
