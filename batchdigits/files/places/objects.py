@@ -184,7 +184,8 @@ class ObjectFolder:
     def _refuse_appeared(self, outputs: Sequence[WrittenFile]) -> None:
         for output in outputs:
             if output.path.exists() and not self._is_left(output.path):
-                raise _appeared(output.path)
+                # A run puts its reservation there before its outputs.
+                raise _appeared(output.path) if self._is_unchanged() else self._lost()
 
     def _local(self, path: Path) -> Path:
         assert self._folder is not None, "a place must be held"  # noqa: S101  # a bug of the caller

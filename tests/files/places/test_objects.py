@@ -10,6 +10,8 @@ import pytest
 from paths import SAMPLE_DATA
 
 from batchdigits.files.objects import client
+from batchdigits.files.places import objects
+from batchdigits.files.written import WrittenFile
 from batchdigits.predict import main
 
 pytestmark = pytest.mark.cloud
@@ -128,6 +130,22 @@ def test_a_run_that_stalls_before_it_removes_old_rejects_removes_none_of_another
     assert main([*RUN, "--overwrite"]) == 75
     assert bucket.receipt()["rows_rejected"] > 0
     assert REJECTS in bucket.names()
+
+
+def test_a_run_whose_twin_has_published_meanwhile_ends_as_busy(
+    bucket: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify, twin = objects.verify_written, [lambda: main([*RUN])]
+
+    def at_verify(output: WrittenFile) -> None:
+        if twin:
+            twin.pop()()
+        verify(output)
+
+    monkeypatch.setattr(objects, "verify_written", at_verify)
+    assert main([*RUN]) == 75
+    assert "another run is publishing it" in capsys.readouterr().err
+    assert main([*RUN]) == 0
 
 
 def test_an_object_that_appears_is_kept_and_so_is_the_reservation_of_another(
