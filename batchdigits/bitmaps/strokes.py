@@ -92,7 +92,7 @@ class Strokes:
         filled = (loops_of(drawn) == 0) & (
             loops_of(_thickened(lines, np.full(self.count, PEN[0]))) > 0
         )
-        drawn[filled] = _thickened(lines[filled], np.full(np.count_nonzero(filled), 1.0))
+        drawn[filled] = _thickened(lines[filled], np.full(np.count_nonzero(filled), THIN))
         return drawn
 
     def _each(self, generator: np.random.Generator, low: float, high: float) -> Floats:
