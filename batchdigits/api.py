@@ -434,7 +434,7 @@ def _share(
         return planned
     if any(input_file.path is None for input_file, _ in planned):
         raise UsageError(
-            "--shard: standard input is no file that could be shared out; leave it out"
+            "--shard: standard input is not a file that shards can divide; leave --shard out"
         )
     share = [(input_file, targets) for input_file, targets in planned if shard.takes(input_file)]
     if not share:

@@ -80,7 +80,7 @@ def _empty_files(folder: Path, files: int) -> Path:
 
 
 def _look(folder: Path) -> Usage:
-    """Time a shard of so many that none of these names hashes to it."""
+    """Time one of 999,999 shards, to which none of these names hashes."""
     shard = ["--shard", "0/999999", "--output", f"{folder}-scored/"]
     return run([sys.executable, "-m", "batchdigits.predict", str(folder), *shard])
 

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(forms: Path, pages: int, workers: int) -> tuple[float, float]:
-    """Read so many pages; return the peaks of the process that publishes and of a worker, in MB."""
+    """Read `pages` pages; return the peak MB of the process that publishes, and of a worker."""
     show(f"reading {pages:,} pages")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

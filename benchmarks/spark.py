@@ -30,7 +30,7 @@ from support.spark_cluster import Cluster, make_session
 
 FILES = 40
 EVERY = 1_009
-"""One row of so many can't be scored."""
+"""One row in each 1,009 can't be scored."""
 
 STRAGGLES = 900
 """Seconds that the first attempt of a partition sleeps; another attempt must overtake it."""

@@ -166,7 +166,7 @@ def test_two_files_that_would_write_one_name_are_refused_in_every_shard(
 
 
 def test_standard_input_has_no_shard() -> None:
-    with pytest.raises(UsageError, match="shard: standard input is no file"):
+    with pytest.raises(UsageError, match="shard: standard input is not a file"):
         batchdigits.score("-", output="x.csv", shard="0/2")
 
 

@@ -76,7 +76,7 @@ def plan_bands(layers: Sequence[Mask]) -> list[Bands] | None:
 
 
 def _cost(inputs: Any, units: Any, tensors: Any = 1, slices: Any = 0) -> Any:
-    """The cost of a band, or of many as arrays, whose inputs are in so many tensors."""
+    """The cost of a band that reads its inputs from `tensors` tensors; arrays give many costs."""
     lanes = -(-units // LANES) * LANES
     return lanes * (inputs + OUTPUT_COST * tensors) + INPUT_COST * inputs + SLICE_COST * slices
 
@@ -192,7 +192,7 @@ class _Inputs:
         return cls(read, widths, alone)
 
     def cost(self, read: Mask, units: Places) -> Places:
-        """The costs (n,) of n bands with so many units, which read these segments (n, segments)."""
+        """The costs (n,) of n bands of `units` units each, which read the segments `read`."""
         if not self.in_one_tensor:
             return np.asarray(_cost(read @ self.widths, units, read.sum(axis=1)))
         onwards = np.logical_or.accumulate(read, axis=1)

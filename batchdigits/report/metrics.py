@@ -82,7 +82,7 @@ class MetricsFile:
             try:
                 self.write(as_ours(error).exit_code)
             except BatchdigitsError as problem:  # the run's own error is the one to report
-                logger.error("%s", problem)  # noqa: TRY400  # one line, as every message
+                logger.error("%s", problem)  # noqa: TRY400  # one line, without a traceback
             raise
         self.write(self.summary.exit_code if self.summary else 0)
 

@@ -102,7 +102,7 @@ class RunPolicy:
     allow_suspect  whether to score data that look scaled, inverted, turned or blank
     lock           whether to keep other runs away from the outputs
     trust_etag     whether to take an object of the receipt's version for unchanged, unread
-    ok             the exit codes, of `OK`, with which the run ends with 0 all the same
+    ok             the exit codes, of those in `OK`, that the run turns into 0
     """
 
     max_rejects: Limit = field(default_factory=Limit)

@@ -64,7 +64,7 @@ class Answer:
     """What the proxy does with a request instead of passing it on and back.
 
     status  answer with it, and with `code` in the body of an error of S3
-    cut     close the connection after so many bytes of the answer's body
+    cut     close the connection after this number of bytes of the answer's body
     before  called before the request is passed on, `after` before its answer is passed back
     """
 
