@@ -304,6 +304,17 @@ def named(page: Any) -> None:
     page.wait_for_selector(".cell")
 
 
+def at_a_full_screen(page: Any) -> list[int]:
+    """Go to the first screen of 30 cells or more, and return them.
+
+    Which cells a review holds depends on the last bits of the confidences, and these on the
+    processor: on some, the first screen has only a few.
+    """
+    while len(page.evaluate("screens[at].cells")) < 30:
+        page.keyboard.press("n")
+    return list(page.evaluate("screens[at].cells"))
+
+
 def test_from_disk_it_asks_for_nothing_saves_in_the_browser_and_gives_its_journal(
     browser: Any, session: Path, tmp_path: Path
 ) -> None:
@@ -368,12 +379,13 @@ def test_one_cell_at_a_time(browser: Any, session: Path) -> None:
     page = browser.new_page()
     page.goto((session / "review" / "index.html").as_uri())
     named(page)
-    first, second = page.evaluate("screens[0].cells.slice(0, 2)")
+    first, second, *_ = at_a_full_screen(page)
+    shown = page.evaluate("screens[at].shown")
     page.keyboard.press("o")
     assert page.is_visible("#one canvas")
     page.keyboard.press("8")
     page.keyboard.press("Enter")
-    assert page.evaluate("[...journal.settled]") == [[first, 8], [second, 0]]
+    assert page.evaluate("[...journal.settled]") == [[first, 8], [second, shown]]
     page.keyboard.press("Backspace")
     page.keyboard.press("Backspace")
     assert page.evaluate("[journal.settled.size, journal.values.size]") == [0, 0]
@@ -416,16 +428,17 @@ def test_with_a_mouse_pointing_marks_and_a_click_takes_the_likeliest(
     page = browser.new_page()
     page.goto((session / "review" / "index.html").as_uri())
     named(page)
-    cell = Review.read(session / "review").cells[page.evaluate("screens[0].cells[5]")]
+    number = at_a_full_screen(page)[5]
+    cell = Review.read(session / "review").cells[number]
     box = page.locator(".cell").nth(5).bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20, steps=3)
     page.keyboard.press("4")
-    assert page.evaluate("journal.value(screens[0].cells[5])") == 4
+    assert page.evaluate(f"journal.value({number})") == 4
     page.keyboard.press("Backspace")
     page.mouse.click(box["x"] + 20, box["y"] + 20)
-    assert page.evaluate("journal.value(screens[0].cells[5])") == cell.others[0]
+    assert page.evaluate(f"journal.value({number})") == cell.others[0]
     page.mouse.click(box["x"] + 20, box["y"] + 20)
-    assert page.evaluate("journal.value(screens[0].cells[5])") == cell.others[1]
+    assert page.evaluate(f"journal.value({number})") == cell.others[1]
 
 
 def test_on_a_phone_hold_and_slide_is_one_movement_and_a_swipe_scrolls(
@@ -437,6 +450,7 @@ def test_on_a_phone_hold_and_slide_is_one_movement_and_a_swipe_scrolls(
     page = context.new_page()
     page.goto((session / "review" / "index.html").as_uri())
     named(page)
+    cells = at_a_full_screen(page)
     touch = context.new_cdp_session(page)
 
     def send(kind: str, *points: tuple[float, float]) -> None:
@@ -451,13 +465,11 @@ def test_on_a_phone_hold_and_slide_is_one_movement_and_a_swipe_scrolls(
     for step in (15, 30, 45):
         send("touchMove", (x + step * np.sin(angle), y - step * np.cos(angle)))
     send("touchEnd")
-    assert page.evaluate("journal.value(screens[0].cells[7])") == 6
+    assert page.evaluate(f"journal.value({cells[7]})") == 6
     assert page.evaluate("scrollY") == 0
-    cell = Review.read(session / "review").cells[page.evaluate("screens[0].cells[2]")]
+    cell = Review.read(session / "review").cells[cells[2]]
     page.locator(".cell").nth(2).tap()
-    assert page.evaluate("journal.value(screens[0].cells[2])") == cell.others[0]
-    while len(page.evaluate("screens[at].cells")) < 30:
-        page.keyboard.press("n")
+    assert page.evaluate(f"journal.value({cells[2]})") == cell.others[0]
     page.evaluate("scrollTo(0, 0)")
     send("touchStart", (x, y))
     for step in range(10, 200, 15):
@@ -540,11 +552,15 @@ def test_every_control_has_a_name_and_a_cell_says_what_it_is(browser: Any, sessi
     for button in page.locator("button:visible").all():
         name = button.get_attribute("aria-label") or button.inner_text()
         assert name.strip(), button.evaluate("(b) => b.outerHTML")
+    at_a_full_screen(page)
+    shown = page.evaluate("review.labels[screens[at].shown]")
+    other = "5" if shown != "5" else "6"
     page.keyboard.press("a")
     page.keyboard.press("c")
     marked = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert marked == "ac, read as 0"
-    page.keyboard.press("5")
-    assert page.inner_text("#spoken") == "ac is 5"
-    assert page.locator(".cell").nth(2).get_attribute("aria-label") == "ac, read as 0, now 5"
+    assert marked == f"ac, read as {shown}"
+    page.keyboard.press(other)
+    assert page.inner_text("#spoken") == f"ac is {other}"
+    changed = page.locator(".cell").nth(2).get_attribute("aria-label")
+    assert changed == f"ac, read as {shown}, now {other}"
     assert page.locator(".cell[tabindex='0']").count() == 1
