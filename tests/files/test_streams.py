@@ -120,6 +120,27 @@ def test_damaged_gzip_data_are_refused(tmp_path: Path) -> None:
             drain(open_input(write(tmp_path, bytes(damaged), "gz")))
 
 
+@pytest.mark.parametrize("has_igzip", [True, False])
+def test_reserved_flags_of_a_gzip_member_are_refused(
+    tmp_path: Path, has_igzip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_igzip:
+        monkeypatch.setitem(sys.modules, "isal", None)
+    flagged = bytearray(squeeze(b"2", "gz"))
+    flagged[3] |= 0x20
+    for before in (b"", squeeze(b"1", "gz")):
+        with pytest.raises(UnusableInputError, match="unknown header flags set"):
+            drain(open_input(write(tmp_path, before + flagged, "gz")))
+
+
+def test_without_igzip_zlib_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    members = squeeze(NOISE, "gz") + bytes(5) + squeeze(DATA, "gz")
+    assert drain(open_input(write(tmp_path, members, "gz"))) == NOISE + DATA
+    with pytest.raises(UnusableInputError, match="incorrect data check"):
+        drain(open_input(write(tmp_path, members[:-6] + b"x" + members[-5:], "gz")))
+
+
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="the zstd tool is not installed")
 def test_damaged_zstd_data_are_refused_where_a_checksum_was_written(tmp_path: Path) -> None:
     """The zstd tool writes one; without it most flipped bits decode to other bytes."""
