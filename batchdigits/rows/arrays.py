@@ -132,12 +132,12 @@ def _with_rejects(
 
 
 def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np.bool_] | None]:
+    if not any(column.null_count for column in columns):
+        by_column = _bytes_by_column(columns, rows)
+        if by_column is not None:
+            return by_column.T, None
     dtype = np.result_type(*{column.type.to_pandas_dtype() for column in columns})
-    whole = not any(column.null_count for column in columns)
-    if dtype == np.uint8 and whole:
-        # The columns stay end to end: in large batches the engine transposes them far faster.
-        return _to_numpy(pa.concat_arrays(columns)).reshape(PIXELS, rows).T, None
-    matrix = np.empty((rows, PIXELS), dtype, order="F" if dtype == np.uint8 else "C")
+    matrix = np.empty((rows, PIXELS), dtype, order="F")
     nulls = None
     for i, column in enumerate(columns):
         if column.null_count:
@@ -145,6 +145,31 @@ def _matrix(columns: Sequence[pa.Array], rows: int) -> tuple[Numbers, NDArray[np
             nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
         matrix[:, i] = _to_numpy(column)
     return matrix, nulls
+
+
+def _bytes_by_column(columns: Sequence[pa.Array], rows: int) -> NDArray[np.uint8] | None:
+    """Columns without nulls as bytes, shape (64, n), if all of their values are whole bytes.
+
+    The columns stay end to end: in large batches the engine transposes them far faster.
+    """
+    if all(pa.types.is_uint8(column.type) for column in columns):
+        end_to_end: NDArray[np.uint8] = pa.concat_arrays(columns).to_numpy()
+        return end_to_end.reshape(PIXELS, rows)
+    by_column = np.empty((PIXELS, rows), np.uint8)
+    for column, place in zip(columns, by_column, strict=True):
+        if not _put_bytes(_to_numpy(column), place):
+            return None
+    return by_column
+
+
+def _put_bytes(values: Numbers, place: NDArray[np.uint8]) -> bool:
+    """Write values into bytes of the same shape, and tell whether they are what was written.
+
+    Fractions, NaN and what is not in 0..255 are not.
+    """
+    with np.errstate(invalid="ignore"):
+        np.copyto(place, values, casting="unsafe")
+    return np.array_equal(place, values)
 
 
 def _list_matrix(
@@ -164,6 +189,9 @@ def _list_matrix(
     flat = _plain(lists.flatten())
     nulls = flat.is_null().to_numpy(zero_copy_only=False) if flat.null_count else None
     matrix = _to_numpy(flat).reshape(-1, PIXELS)
+    if nulls is None and matrix.dtype != np.uint8:
+        narrow = np.empty(matrix.shape, np.uint8)
+        matrix = narrow if _put_bytes(matrix, narrow) else matrix
     return matrix, None if nulls is None else nulls.reshape(-1, PIXELS), fits
 
 

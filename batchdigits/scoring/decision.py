@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,16 +46,35 @@ class Decider:
             codes[~(confidence >= np.float32(limits.review_below))] = _CODES["low-confidence"]
         if strangeness is not None and limits.strange_above is not None:
             codes[~(strangeness <= limits.strange_above)] = _CODES["strange"]
+        columns: NDArray[Any] = pixels if pixels.dtype == np.uint8 else np.asfortranarray(pixels)
         if limits.least_darkest is not None:
-            codes[pixels.max(axis=1) < limits.least_darkest] = _CODES["pale"]
+            codes[_each_row(np.maximum, columns) < limits.least_darkest] = _CODES["pale"]
         if limits.most_ink is not None or limits.least_ink is not None:
-            # Sums of uint8 fit in uint16; those of float32 are exact in float64, in any order.
-            ink = pixels.sum(axis=1, dtype=np.uint16 if pixels.dtype == np.uint8 else np.float64)
+            ink = _each_row(np.add, columns)
             if limits.most_ink is not None:
                 codes[ink > limits.most_ink] = _CODES["much-ink"]
             if limits.least_ink is not None:
                 codes[ink < limits.least_ink] = _CODES["little-ink"]
         return codes
+
+
+def _each_row(fold: np.ufunc, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the sum or the maximum of each row of pixels (n, 64) in 0..16.
+
+    NumPy folds whole columns several times faster than the 64 pixels of a row. Sums of float32 are
+    exact in float64, in any order. Those of eight bytes fit in a byte, so that eight columns of
+    bytes are folded at a time.
+    """
+    is_sum = fold is np.add
+    if pixels.dtype != np.uint8:
+        return np.asarray(fold.reduce(pixels, axis=1, dtype=np.float64 if is_sum else None))
+    if pixels.flags.fnc:
+        eighths = fold.reduce(pixels.T.reshape(8, 8, -1), axis=1, dtype=np.uint8)
+    else:
+        words = np.ascontiguousarray(np.ascontiguousarray(pixels).view(np.uint64).T)
+        folded = fold.reduce(words.view(np.uint8), axis=0, dtype=np.uint8)
+        eighths = np.ascontiguousarray(folded.reshape(-1, 8).T)
+    return np.asarray(fold.reduce(eighths, axis=0, dtype=np.uint16 if is_sum else np.uint8))
 
 
 def decision_column(codes: Codes) -> pa.Array:

@@ -27,6 +27,7 @@ def decided(decider: Decider, cells: list[np.ndarray], *rest: list[float]) -> li
         for layout in (
             pixels.astype(np.uint8),
             np.asfortranarray(pixels.astype(np.uint8)),
+            np.repeat(pixels.astype(np.uint8), 2, axis=0)[::2],
             pixels.astype(np.float32),
         )
     ]
@@ -50,6 +51,16 @@ def test_a_row_with_several_causes_gets_the_first() -> None:
     causes = decided(Decider(LIMITS), [blank, usual], [0.1, 0.1], [99, np.nan])
     assert causes == ["little-ink", "strange"]
     assert next(iter(CAUSES)) == "little-ink"
+
+
+def test_ink_and_darkness_are_those_of_each_row_in_every_layout() -> None:
+    pixels = np.random.default_rng(0).integers(0, 17, (1000, 64)).astype(np.uint8)
+    pixels[::7] = np.minimum(pixels[::7], 7)
+    ink, darkest = pixels.sum(axis=1, dtype=int), pixels.max(axis=1)
+    much = [None if limit else "much-ink" for limit in ink <= 520]
+    pale = ["pale" if limit else None for limit in darkest < 8]
+    for limits, causes in (({"most_ink": 520}, much), ({"least_darkest": 8}, pale)):
+        assert decided(Decider(Thresholds(**limits)), list(pixels), [1.0] * 1000) == causes
 
 
 def test_without_other_limits_only_the_confidence_decides() -> None:
