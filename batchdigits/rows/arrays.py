@@ -122,7 +122,7 @@ def _with_rejects(
         rejects.sort(key=lambda reject: reject.row)
     good = rows[fine].astype(np.int64)
     return Rows(
-        pixels=_narrow(_rows_of(judged.values, fine), options),
+        pixels=_narrow(rows_of(judged.values, fine), options),
         passthrough=take(passthrough, good),
         rejects=tuple(rejects),
         rejected=take(passthrough, np.array([r.row for r in rejects], np.int64)),
@@ -235,7 +235,7 @@ def _narrow(matrix: Numbers, options: ReadOptions) -> Pixels:
     return matrix.astype(np.uint8, copy=False)
 
 
-def _rows_of(matrix: Numbers, chosen: NDArray[np.bool_]) -> Numbers:
+def rows_of(matrix: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[Any]:
     """The chosen rows of a matrix, in the same memory order."""
     return matrix.T.compress(chosen, axis=1).T if matrix.flags.fnc else matrix[chosen]
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.images import PIXELS
+from batchdigits.rows.arrays import rows_of
 from batchdigits.rows.arrow import batch_of, positions
 from batchdigits.rows.contract import Rows
 from batchdigits.rows.csv.blocks import CsvBlock
@@ -162,8 +163,8 @@ def _repeated(table: _Table, faults: _Faults, layout: CsvLayout) -> list[int]:
     header = layout.header
     if header is None:
         return []
-    sizes = (len(header), len(codecs.BOM_UTF8) + len(header))
-    alike = np.isin(table.records.stops - table.records.starts, sizes)
+    lengths = table.records.stops - table.records.starts
+    alike = (lengths == len(header)) | (lengths == len(codecs.BOM_UTF8) + len(header))
     alike[list(table.specials)] = True  # they have another length in the file
     if not layout.header_is_row:
         alike &= faults.ranks != FINE
@@ -210,7 +211,7 @@ def _with_rejects(
     gridded = table.records.gridded
     scorable = fine if gridded is None else fine[gridded]
     kept = scorable if values.good is None else scorable[values.good]
-    pixels = values.pixels if kept.all() else values.pixels[kept]
+    pixels = values.pixels if kept.all() else rows_of(values.pixels, kept)
     first_lines = table.first_lines()
     rejected = np.flatnonzero(~fine)
     in_grid = table.grid_lines()[rejected]

@@ -17,7 +17,7 @@ from batchdigits.rows.csv.lines import LineCounter
 from batchdigits.rows.csv.rows import check_block
 from batchdigits.rows.options import ReadOptions
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21  # a row has at least 128 bytes, so it seldom has more than BLOCK_LINES lines
 
 
 class CsvSource:

@@ -98,6 +98,7 @@ def read_pixels(grid: Grid, layout: CsvLayout) -> PixelValues:
     limit = min(int(layout.darkest), 99)
     if not codes.size or codes.max() <= limit:
         return PixelValues(_finished(codes, layout))
+    codes = np.ascontiguousarray(codes)
     odd, starts, ends = _odd_cells(codes > limit, grid, layout)
     values = np.empty(len(odd))
     ranks = np.empty(len(odd), np.uint8)
@@ -215,6 +216,7 @@ def _first_faults(odd: NDArray[np.int64], ranks: NDArray[np.uint8]) -> PixelFaul
 
 
 def _finished(pixels: NDArray[np.uint8] | NDArray[np.float32], layout: CsvLayout) -> Pixels:
-    if layout.scale is None:
-        return pixels
-    return scaled(pixels, layout.scale)
+    """Scale the pixels. The engine takes bytes fastest as columns, other numbers as rows."""
+    if layout.scale is not None:
+        return scaled(np.ascontiguousarray(pixels), layout.scale)
+    return pixels.copy("F") if pixels.dtype == np.uint8 and not pixels.flags.fnc else pixels

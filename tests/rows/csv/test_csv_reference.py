@@ -49,7 +49,8 @@ def read_with_source(data, options, block_bytes, most):
         rows = source.check(block)
         rows.passthrough.validate(full=True)
         rows.rejected.validate(full=True)
-        assert rows.pixels.flags.c_contiguous
+        flags = rows.pixels.flags
+        assert flags.f_contiguous if rows.pixels.dtype == "uint8" else flags.c_contiguous
         assert rows.pixels.shape == (rows.rows - len(rows.rejects), 64)
         good = range(rows.rows) if rows.good is None else rows.good.tolist()
         passed = [tuple(row.values()) for row in rows.passthrough.to_pylist()]
