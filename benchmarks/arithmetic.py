@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _trained(arch: str) -> tuple[bytes, Pixels, Pixels]:
     """Return the default recipe's graph, the rows it was fitted on, and the held-out ones."""
     show("training")
-    from batchdigits.packing.onnx_export import export_onnx
+    from batchdigits.packing.onnx.export import export_onnx
     from batchdigits.training.data import load_tutorial_digits
     from batchdigits.training.fit import fit
     from batchdigits.training.settings import make_settings

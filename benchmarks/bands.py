@@ -2,11 +2,12 @@
 
     python benchmarks/bands.py [--pairs 15] [--fit]
 
-`batchdigits/packing/bands.py` decides by a model of the cost. With --fit, 76 networks with random
-bands score the same 16,384 rows in turn, with one thread and in blocks of 1,024, and the model's
-constants are fitted to their times, in multiplications. The table compares networks whose units
-read k bands of pixel rows with one dense layer of 500: left whole, and compiled as `train` does it.
-It needs the train extra.
+`batchdigits/packing/onnx/bands.py` decides by a model of the cost. With --fit, 76 networks with
+random bands score the same 16,384 rows in turn, with one thread and in blocks of 1,024, and the
+model's constants are fitted to their times, in multiplications. The table compares networks whose
+units read k bands of pixel rows with one dense layer of 500, as predict gives them the columns of a
+file: left whole, in bands of rows, and in columns, as `train` compiles them. It needs the train
+extra.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from support.measure import finish, in_turn, make_parser, make_ready, ratios, spread, table
-from support.networks import Band, cpu_seconds, network, open_session
+from support.networks import Band, cpu_seconds, network, open_session, takes_columns
 
-from batchdigits.packing.bands import LANES
+from batchdigits.packing.onnx.bands import LANES
 
 ROWS = 16_384
 BLOCK_ROWS = 1024
@@ -57,9 +59,11 @@ def _compare(pairs: int) -> dict[str, Any]:
     for bands, units in STRUCTURES:
         whole = network([(*ends, units) for ends in ROWS_OF_PIXELS[bands]])
         name = f"{bands} x {units} units"
-        graphs[f"{name}, compiled"] = _compiled(whole)
+        graphs[f"{name}, in columns"] = _in_columns(whole)
+        graphs[f"{name}, in bands"] = _in_bands(whole)
         graphs[f"{name}, whole"] = whole
-    times = _in_turn(pairs, graphs)
+    graphs = {name: takes_columns(graph) for name, graph in graphs.items()}
+    times = _in_turn(pairs, graphs, _digits().T)
     faster = {name: ratios(times[DENSE], seconds) for name, seconds in times.items()}
     lines = [
         [name, spread(1e9 * value / ROWS for value in times[name]).text(0), ratio.text()]
@@ -72,8 +76,8 @@ def _compare(pairs: int) -> dict[str, Any]:
 def _fit(pairs: int) -> dict[str, Any]:
     """Print the constants of the cost model that fit random networks best."""
     networks = _random_networks()
-    graphs = {str(place): _compiled(network(bands), bands) for place, bands in enumerate(networks)}
-    times = _in_turn(pairs, graphs)
+    graphs = {str(place): _in_bands(network(bands), bands) for place, bands in enumerate(networks)}
+    times = _in_turn(pairs, graphs, _digits().astype(np.float32))
     taken = np.array([spread(seconds).median / ROWS * 1e9 for seconds in times.values()])
     parts = np.array([_parts(bands) for bands in networks], float)
     # Relative errors count, as the model only compares.
@@ -117,15 +121,20 @@ def _parts(bands: Sequence[Band]) -> list[int]:
     return [1, multiplications, outputs, inputs, slices]
 
 
-def _compiled(model: Any, bands: Sequence[Band] | None = None) -> Any:
+def _in_columns(model: Any) -> Any:
+    from batchdigits.packing.onnx.in_columns import turn_into_columns
+
+    copy = _copy(model)
+    turn_into_columns(copy)
+    return copy
+
+
+def _in_bands(model: Any, bands: Sequence[Band] | None = None) -> Any:
     """The graph in the bands that the compiler chooses, or in these."""
-    import onnx
+    from batchdigits.packing.onnx import bands as planning
+    from batchdigits.packing.onnx.in_bands import divide_into_bands
 
-    from batchdigits.packing import bands as planning
-    from batchdigits.packing import onnx_bands
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = _copy(model)
     ends = np.cumsum([0, *(band[2] for band in bands or [])])
     if bands is not None:
         plan = tuple(
@@ -133,15 +142,26 @@ def _compiled(model: Any, bands: Sequence[Band] | None = None) -> Any:
             for place, (begin, end, _) in enumerate(bands)
         )
         last = planning.Band(np.arange(10), tuple(range(len(bands))))
-        onnx_bands.divide_into_bands(copy, lambda _: [plan, (last,)])
+        divide_into_bands(copy, lambda _: [plan, (last,)])
     else:
-        onnx_bands.divide_into_bands(copy)
+        divide_into_bands(copy)
     return copy
 
 
-def _in_turn(pairs: int, graphs: dict[str, Any]) -> dict[str, list[float]]:
+def _copy(model: Any) -> Any:
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _digits() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 17, (ROWS, 64), np.uint8)
+
+
+def _in_turn(pairs: int, graphs: dict[str, Any], pixels: NDArray[Any]) -> dict[str, list[float]]:
     sessions = {name: open_session(graph.SerializeToString()) for name, graph in graphs.items()}
-    pixels = np.random.default_rng(0).integers(0, 17, (ROWS, 64)).astype(np.float32)
     for session in sessions.values():
         cpu_seconds(session, pixels, BLOCK_ROWS)
     return in_turn(

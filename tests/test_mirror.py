@@ -31,7 +31,7 @@ test_object_storage.py | real servers answer them | rows/parquet/stored
 monitoring/test_suspicion.py | the verdict rests on them | judge looks ranges
 monitoring/test_drift.py | drift is measured by them | counts
 rows/csv/test_csv_rows.py | rows are read by it | layout
-packing/test_onnx_export.py | every export is tidied | onnx_tidy
+packing/onnx/test_export.py | every export is tidied | tidy
 report/test_run_report.py | named after what it shows | run
 report/test_night.py | a page needs all of them | choice digits page receipts works __main__
 report/test_training_report.py | named after what it shows | training

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.reference import Reference
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.evaluation.confusion import ConfusionMatrix
-from batchdigits.packing.onnx_export import Agreement, ScaledModel
+from batchdigits.packing.onnx.export import Agreement, ScaledModel
 
 Facts = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from batchdigits.packing.card import write_card
 from batchdigits.packing.contents import Contents
 from batchdigits.packing.frameworks import library_versions
 from batchdigits.packing.keras_file import keras_bytes
-from batchdigits.packing.multiplications import count_in_graph, count_in_network
+from batchdigits.packing.onnx.multiplications import count_in_graph, count_in_network
 
 
 def pack_bundle(contents: Contents, name: str, version: int) -> bytes:

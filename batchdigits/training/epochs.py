@@ -129,7 +129,8 @@ def receptive_fields(units: int, window: int, seed: int) -> Floats:
     """The pixels that each unit reads: 1 or 0, float32 (64, units), a square window of the image.
 
     The column of each window is random. Its row is dealt out evenly, so that units that read the
-    same rows of pixels make bands of one size, and a scored row costs little (`packing/bands.py`).
+    same rows of pixels make groups of one size, and a scored row costs little
+    (`packing/onnx/groups.py`).
     Strokes are local, and pixels that are far apart in one writer's image say little about the next
     writer's: a unit that sees a part of the image can't learn such accidents. LeCun,
     "Generalization and network design strategies", 1989.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.packing.onnx_export import ScaledModel
+from batchdigits.packing.onnx.export import ScaledModel
 from batchdigits.training.augmentation import copies_for, drawn_shapes, with_copies
 from batchdigits.training.epochs import Examples, OnEpoch, run_as_article, run_whole_epochs
 from batchdigits.training.networks import build_network

@@ -21,8 +21,8 @@ from batchdigits.files.digest import digest_bytes
 from batchdigits.packing.contents import Contents
 from batchdigits.packing.frameworks import prepare_frameworks, require_training
 from batchdigits.packing.golden_rows import choose_golden
-from batchdigits.packing.onnx_export import check_agreement, export_onnx
-from batchdigits.packing.onnx_strangeness import check_strangeness
+from batchdigits.packing.onnx.export import check_agreement, export_onnx
+from batchdigits.packing.onnx.strangeness import check_strangeness
 from batchdigits.packing.pack import pack_bundle
 from batchdigits.packing.publish import check_store, publish_bundle
 from batchdigits.training.calibration import fold_in

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.packing.onnx_strangeness import distance
+from batchdigits.packing.onnx.strangeness import distance
 
 CENTRES = 256
 ROWS_A_CENTRE = 3

@@ -16,7 +16,7 @@ from paths import FORMAT_1_BUNDLE, SAMPLE_DATA
 from batchdigits import open_bundle
 from batchdigits.archive.bundle_file import build_bundle, read_bundle
 from batchdigits.archive.thresholds import Thresholds
-from batchdigits.packing.onnx_strangeness import add_strangeness
+from batchdigits.packing.onnx.strangeness import add_strangeness
 from batchdigits.predict import main
 
 DIGITS = SAMPLE_DATA / "digits.parquet"

@@ -75,7 +75,7 @@ def loop_over_blocks(
     number, going, go_on = map(names.of, ("number", "going", "go_on"))
     body = [
         *_cut_block(layout, rows, names),
-        *_parts_of(model, set(switches)),
+        *_parts_of(model, set(outputs), set(switches)),
         *(field(_INITIALIZER, _tensor(name, BOOL, (), b"\x01")) for name in switches),
         _node("Identity", [going], [go_on]),
         field(_INPUT, _port(number, INT64, ())),
@@ -127,15 +127,54 @@ def _cut_block(layout: Layout, rows: int, names: Names) -> Iterator[bytes]:
         yield field(_INITIALIZER, _tensor(name, INT64, (1,), data))
 
 
-def _parts_of(model: bytes, without: set[str]) -> Iterator[bytes]:
-    """Yield operators and constants of a model's graph, without the constants of these names."""
+def _parts_of(model: bytes, wanted: set[str], without: set[str]) -> Iterator[bytes]:
+    """Yield the operators that the values `wanted` depend on, and the model's constants.
+
+    ONNX Runtime computes every operator of a graph, also for an output that nobody asked for. The
+    constants of the names `without` are left out.
+    """
     for number, graph in fields(memoryview(model)):
         if number != _GRAPH_OF_MODEL:
             continue
-        for part, value in fields(as_bytes(graph)):
+        parts = list(fields(as_bytes(graph)))
+        nodes = [as_bytes(value) for part, value in parts if part == _NODE]
+        for node in _needed(nodes, wanted):
+            yield field(_NODE, node)
+        for part, value in parts:
             named = part == _INITIALIZER and _name_of_tensor(as_bytes(value)) in without
-            if part in (_NODE, _INITIALIZER, _SPARSE_INITIALIZER) and not named:
+            if part in (_INITIALIZER, _SPARSE_INITIALIZER) and not named:
                 yield field(part, value)
+
+
+def _needed(nodes: Sequence[memoryview], wanted: set[str]) -> list[memoryview]:
+    """The operators that the values `wanted` depend on, in the same order."""
+    names, found = set(wanted), []
+    for node in reversed(nodes):
+        if not names.isdisjoint(_names(node, 2)):
+            names.update(_reads(node))
+            found.append(node)
+    return found[::-1]
+
+
+def _reads(node: memoryview) -> Iterator[str]:
+    """Yield the names that an operator reads, in its own graphs too."""
+    yield from _names(node, 1)
+    for number, attribute in fields(node):
+        if number != 5:
+            continue
+        for kind, graph in fields(as_bytes(attribute)):
+            if kind not in (6, 11):
+                continue
+            for part, value in fields(as_bytes(graph)):
+                if part == _NODE:
+                    yield from _reads(as_bytes(value))
+
+
+def _names(node: memoryview, kind: int) -> Iterator[str]:
+    """Yield an operator's inputs (1) or outputs (2)."""
+    for number, value in fields(node):
+        if number == kind:
+            yield bytes(as_bytes(value)).decode("utf-8", "replace")
 
 
 def _name_of_tensor(tensor: memoryview) -> str:

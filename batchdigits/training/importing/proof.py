@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError, UnusableInputError
-from batchdigits.packing.onnx_export import (
+from batchdigits.packing.onnx.export import (
     LARGEST_ON_RANDOM,
     Agreement,
     ScaledModel,
     export_onnx,
     measure_agreement,
 )
-from batchdigits.packing.onnx_strangeness import check_strangeness
+from batchdigits.packing.onnx.strangeness import check_strangeness
 from batchdigits.training.calibration import Calibration, fit_temperature, measure_reliability
 from batchdigits.training.cross_validation import at_other_folds_temperature
 from batchdigits.training.data import Labelled

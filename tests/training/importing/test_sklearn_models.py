@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, MinMaxScaler, PolynomialFeatures, StandardScaler
 
 from batchdigits.errors import BundleError, UnusableInputError
-from batchdigits.packing.onnx_export import ScaledModel
+from batchdigits.packing.onnx.export import ScaledModel
 from batchdigits.training.importing.network import build_model, output_matrix, output_width
 from batchdigits.training.importing.pickled import Record, read_record
 from batchdigits.training.importing.sklearn_models import Classifier, read_classifier

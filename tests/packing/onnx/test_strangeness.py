@@ -13,7 +13,7 @@ from small_bundles import make_model, make_pixels
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import BundleError, InternalError
-from batchdigits.packing.onnx_strangeness import add_strangeness, check_strangeness, distance
+from batchdigits.packing.onnx.strangeness import add_strangeness, check_strangeness, distance
 
 CENTRES = make_pixels(30, seed=5).astype(np.float32)
 

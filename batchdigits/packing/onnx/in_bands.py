@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.packing.bands import Band, Bands, Mask, plan_bands
+from batchdigits.packing.onnx.bands import Band, Bands, Mask, plan_bands
 
 PlanOf = Callable[[Sequence[Mask]], list[Bands] | None]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from batchdigits.packing.multiplications import count_in_graph, count_in_network
-from batchdigits.packing.onnx_export import export_onnx
+from batchdigits.packing.onnx.export import export_onnx
+from batchdigits.packing.onnx.multiplications import count_in_graph, count_in_network
 from batchdigits.training.data import Labelled
 from batchdigits.training.fit import Fitted, fit
 from batchdigits.training.settings import make_settings

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
 from batchdigits.images import PIXELS
-from batchdigits.packing.onnx_bands import divide_into_bands
-from batchdigits.packing.onnx_strangeness import add_strangeness
-from batchdigits.packing.onnx_tidy import tidy
+from batchdigits.packing.onnx.in_bands import divide_into_bands
+from batchdigits.packing.onnx.in_columns import turn_into_columns
+from batchdigits.packing.onnx.strangeness import add_strangeness
+from batchdigits.packing.onnx.tidy import tidy
 
 LARGEST_ON_DATA = 1e-5
 LARGEST_ON_RANDOM = 1e-4
@@ -92,7 +93,8 @@ def export_onnx(reference: ScaledModel, centres: NDArray[np.float32] | None = No
         whole.export(path, format="onnx", verbose=False)
         exported = onnx.load(path)
     model = tidy(exported)
-    divide_into_bands(model)
+    if not turn_into_columns(model):
+        divide_into_bands(model)
     if centres is not None:
         add_strangeness(model, centres)
     try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits.engines.onnx.engine import OnnxEngine
 from batchdigits.errors import InternalError
-from batchdigits.packing.onnx_tidy import INPUT
+from batchdigits.packing.onnx.tidy import INPUT
 
 STRANGENESS = "strangeness"
 WANTED = "with_strangeness"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from batchdigits.packing.bands import MOST_CLASSES, Band, plan_bands
+from batchdigits.packing.onnx.bands import MOST_CLASSES, Band, plan_bands
 
 Mask = NDArray[np.bool_]
 TEN = 10

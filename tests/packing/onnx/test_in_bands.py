@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.engines.onnx.session import Session
-from batchdigits.packing.multiplications import count_in_graph
-from batchdigits.packing.onnx_bands import divide_into_bands
+from batchdigits.packing.onnx.in_bands import divide_into_bands
+from batchdigits.packing.onnx.multiplications import count_in_graph
 
 Floats = NDArray[np.float32]
 Layers = Sequence[tuple[Floats, Floats]]
