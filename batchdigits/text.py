@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 TYPE_CHECKING = False
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 SHOWN_PROBLEMS = 20
 LONGEST_LINE = 4000
 
-_SHARE = re.compile(
+_SHARE = (
     r"(?P<number>([0-9]{1,18}(\.[0-9]{1,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?)(?P<percent>%?)"
 )
 
@@ -82,9 +81,10 @@ def parse_share(text: str) -> Fraction:
 
     Raises ValueError for anything else; the caller's message names the flag and its purpose.
     """
-    from fractions import Fraction  # only here: --help must not wait for it
+    import re  # only here: --help must not wait for them
+    from fractions import Fraction
 
-    match = _SHARE.fullmatch(text)
+    match = re.fullmatch(_SHARE, text)
     if match is None:
         raise ValueError(f"{text!r} is neither a share such as 0.005 nor a percentage such as 0.5%")
     share = Fraction(match["number"]) / (100 if match["percent"] else 1)

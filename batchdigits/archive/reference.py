@@ -226,7 +226,7 @@ def _numbers(
     values = np.array(value, object)
     if values.shape != shape:
         raise _wrong_shape(key, f"of shape {values.shape}", shape)
-    others = {type(number).__name__ for number in values.ravel().tolist()} - kinds
+    others = {kind.__name__ for kind in set(map(type, values.ravel().tolist()))} - kinds
     if others:
         raise _wrong_shape(key, f"made of {listing(sorted(others))}", shape)
     return values

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from batchdigits.archive.keys import key_id, read_trusted_keys, short_id
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.clock import utc_text
 from batchdigits.errors import BundleError, UsageError
@@ -72,6 +71,8 @@ class Signature:
             raise UsageError(
                 f"--comment has {len(comment)} characters, at most {MAX_COMMENT} are allowed"
             )
+        from batchdigits.archive.keys import key_id
+
         return cls(key_id(key.public_key()), key.sign(data), utc_text(), comment)
 
     @classmethod
@@ -206,6 +207,8 @@ def check_signature(path: Path, data: bytes, trust: Trust) -> str | None:
 
 
 def _verify(path: Path, data: bytes, signature: Signature, folder: Path) -> None:
+    from batchdigits.archive.keys import read_trusted_keys, short_id
+
     keys = read_trusted_keys(folder)
     if signature.key not in keys:
         raise BundleError(

@@ -21,7 +21,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 # A flag, and the blank before its value: a number or a text in quotes.
-_FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z]+(?:-[a-z]+)*)(?P<value> (?=[\d.'\"]|-\d))?")
+_FLAG = r"(?<![\w-])--(?P<name>[a-z]+(?:-[a-z]+)*)(?P<value> (?=[\d.'\"]|-\d))?"
 _LOGGERS = ("batchdigits", "batchdigits.scoring")
 
 _WORDS: dict[str, str] = {"no-header": "header=False", "no-lock": "lock=False"}
@@ -45,7 +45,7 @@ def with_keywords(function: Callable[Arguments, Result]) -> Callable[Arguments, 
 
 def as_keywords(text: str) -> str:
     """Return a message with the flags that are keywords as keywords."""
-    return _FLAG.sub(_keyword, text)
+    return re.sub(_FLAG, _keyword, text)
 
 
 def spelled(message: str | None) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -71,7 +70,7 @@ def create_under_lock(path: Path, data: bytes) -> None:
 
 
 def _own_temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
 def _replace(temporary: Path, path: Path, data: bytes, mode: int = _MODE) -> None:

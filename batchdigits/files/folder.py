@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ def create_folder(path: Path, fill: Callable[[Path], None], *, overwrite: bool) 
     can't be written or is taken, even since a moment ago, IOFailedError when writing failed.
     """
     path = path.absolute()  # `.` has no name
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     new, old = beside / "new", beside / "old"
     with explained(path):
         beside.mkdir()

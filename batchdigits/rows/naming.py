@@ -87,15 +87,15 @@ class _NumberedName:
         return self.digits[0] == "0" and len(self.digits) > 1
 
 
-_WITH_NUMBER = re.compile(r"([^{}]*?)(\d{1,9})([^\d{}]*)", re.ASCII)
-_IN_GRID = re.compile(r"(\D*)(\d{1,4})(\D+)(\d{1,4})(\D*)", re.ASCII)
+_WITH_NUMBER = r"([^{}]*?)(\d{1,9})([^\d{}]*)"
+_IN_GRID = r"(\D*)(\d{1,4})(\D+)(\d{1,4})(\D*)"
 
 
 def _groups(names: Sequence[str]) -> list[list[_NumberedName]]:
     """The names that differ by one number only, each group in the order of its numbers."""
     groups: dict[tuple[str, str], list[_NumberedName]] = {}
     for name in names:
-        match = _WITH_NUMBER.fullmatch(name)
+        match = re.fullmatch(_WITH_NUMBER, name, re.ASCII)
         if match:
             prefix, digits, suffix = match.groups()
             numbered = _NumberedName(name, prefix, digits, suffix)
@@ -107,7 +107,7 @@ def _grids(names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """The names that two numbers make a square of, row by row, each with its side."""
     grids: dict[tuple[str, ...], dict[tuple[int, int], str]] = {}
     for name in names:
-        match = _IN_GRID.fullmatch(name)
+        match = re.fullmatch(_IN_GRID, name, re.ASCII)
         if match:
             prefix, row, between, column, suffix = match.groups()
             grid = grids.setdefault((prefix, between, suffix), {})

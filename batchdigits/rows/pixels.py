@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from batchdigits.errors import UnusableInputError, UsageError
@@ -45,7 +45,7 @@ class Spelling:
 
     example: str
     names: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: str
     padded: tuple[tuple[str, ...], ...] = ()
 
 
@@ -53,7 +53,7 @@ def _numbered(prefix: str, first: int) -> Spelling:
     plain, *padded = (
         tuple(f"{prefix}{first + i:0{width}}" for i in range(PIXELS)) for width in (1, 2, 3, 4)
     )
-    pattern = re.compile(re.escape(prefix) + r"\d{1,4}")
+    pattern = re.escape(prefix) + r"\d{1,4}"
     return Spelling(f"{plain[0]} … {plain[-1]}", plain, pattern, tuple(padded))
 
 
@@ -62,7 +62,7 @@ SPELLINGS: tuple[Spelling, ...] = (
     Spelling(
         "pixel_0_0 … pixel_7_7",
         tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE)),
-        re.compile(r"pixel_\d{1,2}_\d{1,2}"),
+        r"pixel_\d{1,2}_\d{1,2}",
     ),
     _numbered("", 0),
     _numbered("", 1),
@@ -187,7 +187,7 @@ def _named_by_spelling(names: Sequence[str], where: str) -> PixelColumns:
 
 def _refuse_extra(present: set[str], spelling: Spelling, pixels: PixelColumns, where: str) -> None:
     """Refuse a 65th pixel: it means another image size, or a shifted table."""
-    extra = sorted(filter(spelling.pattern.fullmatch, present.difference(pixels.names)))
+    extra = sorted(_spelt_as(spelling, present.difference(pixels.names)))
     if not extra:
         return
     count = PIXELS + len(extra)
@@ -197,6 +197,10 @@ def _refuse_extra(present: set[str], spelling: Spelling, pixels: PixelColumns, w
         f"{where}: {count} pixel columns, expected the {PIXELS} of {spelling.example}; the others "
         f"are {listing(map(repr, extra))}; name those to use with --pixels"
     )
+
+
+def _spelt_as(spelling: Spelling, names: set[str]) -> Iterator[str]:
+    return filter(re.compile(spelling.pattern).fullmatch, names)
 
 
 def _nearest(names: Sequence[str]) -> str:
@@ -221,7 +225,7 @@ def _nearest(names: Sequence[str]) -> str:
             "name yours with --pixels 'PREFIX{0..63}'"
         )
     missing = [name for name in best.names if name not in present]
-    extra = sorted(filter(best.pattern.fullmatch, present.difference(best.names)), key=len)
+    extra = sorted(_spelt_as(best, present.difference(best.names)), key=len)
     unexpected = f", unexpected {listing(map(repr, extra))}" if extra else ""
     return (
         f"{PIXELS - len(missing)} of the {PIXELS} pixel columns {best.example}, missing "

@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from fractions import Fraction
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.engines.open import ENGINES, check_engine
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import listing, parse_share
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 ON_OTHER = ("fail", "keep", "replace")
 """What a run may do with finished outputs that it would write in another way."""

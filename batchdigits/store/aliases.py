@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -21,7 +19,7 @@ from batchdigits.files.strict_json import parse_strict
 MAX_ALIAS_BYTES = 4 * 1024 * 1024
 """Some 20,000 changes of an alias."""
 
-_ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,99}")
+_ALIAS = r"[a-z][a-z0-9._-]{0,99}"
 
 Action: TypeAlias = Literal["promote", "rollback"]
 
@@ -150,7 +148,7 @@ PROMOTION = Move()
 
 def is_alias(text: str) -> bool:
     """Return whether an alias may have this name. `latest` may not: NAME alone means the newest."""
-    return _ALIAS.fullmatch(text) is not None and text != "latest"
+    return re.fullmatch(_ALIAS, text) is not None and text != "latest"
 
 
 def move_alias(path: Path, version: int, move: Move) -> None:
@@ -198,6 +196,9 @@ def _moved(path: Path, history: AliasHistory, version: int, move: Move) -> bytes
 
 
 def _user() -> str:
+    import getpass  # only here: no run that scores must wait for them
+    import socket
+
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name

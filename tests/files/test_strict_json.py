@@ -24,6 +24,8 @@ def test_what_json_allows_is_read() -> None:
         (b"[1e400]", "holds 1e400"),
         (b"[" + b"9" * 400 + b"]", "holds a number of 400 digits, 9999"),
         (b"[-" + b"1" * 10_000 + b"]", "holds a number of 10001 digits"),
+        (b"[7, " + b"9" * 41 + b", 7]", "holds a number of 41 digits"),
+        (b"[-" + b"9" * 40 + b"]", "holds a number of 41 digits"),
         (b"[" * 100_000, "is not JSON in UTF-8"),
         (b'{"a":' * 100_000, "is not JSON in UTF-8"),
         (b'"\xff"', "is not JSON in UTF-8"),
@@ -35,6 +37,12 @@ def test_what_json_allows_is_read() -> None:
 def test_anything_else_is_a_value_error_that_says_why(text: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         parse_strict(text)
+
+
+@pytest.mark.parametrize("digits", [39, 40])
+def test_a_number_of_forty_digits_is_read(digits: int) -> None:
+    number, text = 10**digits - 1, "8" * 64
+    assert parse_strict(json.dumps([number, text]).encode()) == [number, text]
 
 
 @pytest.mark.parametrize("filler", [b"[],", b"{},", b'{"":0},', b"0,", b'"a":0,'])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import threading
 import time
@@ -221,6 +220,8 @@ def _tried(
                     f"{address}: {_verb(action)} failed for {_retry_seconds():g} seconds "
                     f"({_reason(error)}); run again when the store answers"
                 ) from error
+        import random
+
         time.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  # so that many don't retry at once
         pause = min(2 * pause, _MOST_PAUSE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 from datetime import timedelta
@@ -76,6 +75,8 @@ def _amazon_config() -> dict[str, Any]:
 
 def _profile(name: str) -> dict[str, str] | None:
     """The settings of a profile in the files of Amazon's SDKs; None if neither has it."""
+    import configparser
+
     parser = configparser.RawConfigParser()
     home = Path("~/.aws").expanduser()
     files = {
