@@ -86,6 +86,7 @@ class BlockCutter:
         self._layout = layout
         self._block_bytes = block_bytes
         self._buffer = ahead
+        self._behind = b""
         self._ended = False
         self._blank = _BlankLines()
         self._blank_bytes = layout.blanks + b"\r\n"
@@ -117,15 +118,24 @@ class BlockCutter:
             yield from self._released(data if data.endswith((b"\n", b"\r")) else data + b"\n")
 
     def _fill(self, wanted: int) -> bool:
-        """Read until the buffer has `wanted` bytes or the stream ends; False if it is empty."""
-        parts = [self._buffer]
-        size = len(self._buffer)
+        """Read until there are `wanted` bytes or the stream ends; False if there are none.
+
+        What follows the last line feed stays behind, unless the stream ends: a buffer that is one
+        block is not copied once more.
+        """
+        parts: list[bytes | memoryview] = [self._buffer, self._behind]
+        size = len(self._buffer) + len(self._behind)
+        part = b""
         while size < wanted and not self._ended:
             part = self._read(wanted - size)
             self._ended = not part
             parts.append(part)
             size += len(part)
-        self._buffer = parts[0] if len(parts) == 1 else b"".join(parts)
+        split = 0 if self._ended else part.rfind(b"\n") + 1
+        self._behind = b""
+        if split:
+            parts[-1], self._behind = memoryview(part)[:split], part[split:]
+        self._buffer = b"".join(parts)
         return size > 0
 
     def _released(self, data: bytes) -> Iterator[CsvBlock]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+_SPAN = 1 << 18  # bytes looked at at once: a mask of more would take pages that are not in use
 LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -41,12 +42,13 @@ def count_line_ends(data: bytes) -> int:
     """The number of lines that end in the bytes: with LF, CR or CR LF."""
     # numpy takes a fifth of the time of bytes.count, and most files have no CR at all.
     b = np.frombuffer(data, np.uint8)
-    feed = b == 10
-    count = int(np.count_nonzero(feed))
     if b"\r" not in data:
-        return count
+        parts = (b[at : at + _SPAN] for at in range(0, len(b), _SPAN))
+        return sum(int(np.count_nonzero(part == 10)) for part in parts)
+    feed = b == 10
     carriage = b == 13
-    return count + int(np.count_nonzero(carriage) - np.count_nonzero(carriage[:-1] & feed[1:]))
+    ends = np.count_nonzero(feed) + np.count_nonzero(carriage)
+    return int(ends - np.count_nonzero(carriage[:-1] & feed[1:]))
 
 
 def line_start(buffer: bytes, at: int) -> int:
