@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.files.digest import digest_bytes, parse_digest
 from batchdigits.files.objects.path import as_path
 from batchdigits.files.plain import read_plain
+from batchdigits.records import record
 from batchdigits.text import listing
 
 MANIFEST = "manifest.json"
@@ -38,7 +39,7 @@ REQUIRED_MEMBERS = frozenset(
 OPTIONAL_MEMBERS: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BundleFile:
     """A bundle whose every byte was checked.
 

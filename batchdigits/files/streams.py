@@ -7,7 +7,6 @@ import os
 import sys
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +23,7 @@ from batchdigits.files.content import HEAD_BYTES, refuse_content
 from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
 from batchdigits.files.names import Compression, InputFile
 from batchdigits.files.objects.path import ObjectPath
+from batchdigits.records import record
 
 
 class Identity(Protocol):
@@ -36,7 +36,7 @@ class Identity(Protocol):
         """Raise TryAgainError unless the same, unchanged file is still at the path."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Snapshot:
     """The identity of the file at a path and the time of its last change, to detect a change."""
 

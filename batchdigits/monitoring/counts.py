@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.reference import CONFIDENCE_BINS, count_confidences
 from batchdigits.images import DARKEST, PIXELS
 from batchdigits.monitoring.sample import RowSample
+from batchdigits.records import record
 
 SHADES = (0, 1, 5, 9, 13)
 """The lowest levels of paper and of four shades of ink, by which pixels are compared: another
@@ -25,7 +25,7 @@ _SHADES_SHAPE = (len(SHADES), PIXELS)
 _DECIMALS = 6
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PredictionCounts:
     """The counts of the predictions of one batch.
 
@@ -49,7 +49,7 @@ def count_predictions(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriftCounts:
     """The counts of rows that drift is measured by; those of several files add up.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from batchdigits.binomial import most_trials, upper_bound
+from batchdigits.monitoring.binomial import most_trials, upper_bound
 from batchdigits.review.document import DOUBTFUL, SAMPLE, Review
 from batchdigits.review.merge import Merged
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.contract import Engine, MeasuringEngine, as_measuring, most_probable
 from batchdigits.errors import BundleError
+from batchdigits.records import record
 from batchdigits.rows.arrow import joined, numbers, pick, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.rejects import Reject
@@ -25,7 +26,7 @@ from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.options import ScoreOptions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scored:
     """A scored batch: of its `rows`, each is in `predictions` or in `rejects`.
 
@@ -61,7 +62,7 @@ class Scored:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Results:
     """The engine's results and the decisions of n rows; a confidence may be NaN.
 
@@ -80,7 +81,7 @@ class _Results:
         return replace(self, **{name: a[places] for name, a in arrays.items() if a is not None})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutputColumn:
     """A column that scoring adds: its name and type, and the function that makes its values.
 

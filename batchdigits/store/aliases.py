@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -15,6 +15,7 @@ from batchdigits.files.atomic import replace_under_lock
 from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
+from batchdigits.records import record
 
 MAX_ALIAS_BYTES = 4 * 1024 * 1024
 """Some 20,000 changes of an alias."""
@@ -24,7 +25,7 @@ _ALIAS = r"[a-z][a-z0-9._-]{0,99}"
 Action: TypeAlias = Literal["promote", "rollback"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AliasChange:
     """One entry of an alias's history.
 
@@ -43,7 +44,7 @@ class AliasChange:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AliasHistory:
     """The document in an alias's file: every change, newest last. Empty if there is no file."""
 
@@ -129,7 +130,7 @@ def _parse_change(entry: Any, was: int | None) -> AliasChange:
     return AliasChange(version, was, at, by, action, reason)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Move:
     """Why an alias moves, and what it must point at before.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.errors import BundleError
+from batchdigits.records import record
 from batchdigits.store.store import Store
 
 _LOGGER = logging.getLogger("batchdigits")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredBundle:
     """One version of one name; created, accuracy and digest are None for a damaged bundle.
 

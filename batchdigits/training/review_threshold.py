@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.binomial import tail, upper_bound
 from batchdigits.errors import UnusableInputError
+from batchdigits.monitoring.binomial import tail, upper_bound
 
 LEVEL = 0.95
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchdigits.binomial import tail
+from batchdigits.monitoring.binomial import tail
 from batchdigits.monitoring.evidence import CHANCE, Evidence, is_proof
 
 SHARES = st.sampled_from([0.15, 0.25, 0.3, 0.4, 0.5, 0.9])

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batchdigits.binomial import upper_bound
 from batchdigits.errors import UnusableInputError
+from batchdigits.monitoring.binomial import upper_bound
 from batchdigits.training.review_threshold import LEVEL, find_review_threshold, rows_to_prove
 
 

@@ -7,7 +7,6 @@ what a chunk becomes in memory is worked out first, as values times bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import UnusableInputError
+from batchdigits.records import record
 from batchdigits.rows.parquet.pages import Page, pages_of
 
 # Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
@@ -31,7 +31,7 @@ _CODECS = ("SNAPPY", "ZSTD", "GZIP", "BROTLI")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 8}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaf:
     """A column of the file that is stored as such.
 
@@ -143,7 +143,7 @@ def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputEr
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Shape:
     """The values of a chunk's pages, its dictionary, and the bytes of its largest page."""
 

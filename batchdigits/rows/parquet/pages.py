@@ -9,8 +9,9 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from batchdigits.records import record
 
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _HEADER_OF = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_V2: 8}
@@ -20,7 +21,7 @@ _PLAIN = 0
 _DEEPEST = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """A page: its values, empty cells included, and whether it stores each of them in full.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchdigits.binomial import most_trials, tail, upper_bound
+from batchdigits.monitoring.binomial import most_trials, tail, upper_bound
 
 
 @pytest.mark.parametrize("level", [0.95, 0.99])
