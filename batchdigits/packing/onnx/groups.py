@@ -39,11 +39,13 @@ class Groups:
 
     windows  the first input of each group's window, int64 (g,)
     width    the inputs of a window
+    of       the inputs of the layer
     units    the places of the units in the layer, int64 (g, u); -1 where a group has fewer
     """
 
     windows: NDArray[np.int64]
     width: int
+    of: int
     units: NDArray[np.int64]
 
     @property
@@ -52,10 +54,15 @@ class Groups:
         return self.windows[:, np.newaxis] + np.arange(self.width)
 
     @property
+    def are_a_partition(self) -> bool:
+        """Return whether the windows, one behind the other, are the inputs in their order."""
+        return bool(np.array_equal(self.inputs.reshape(-1), np.arange(self.of)))
+
+    @property
     def cost(self) -> int:
         """What the layer costs in these groups."""
         count, size = self.units.shape
-        cost = INPUT_COST if count == 1 else INPUT_COST + GATHER_COST
+        cost = INPUT_COST if self.are_a_partition else INPUT_COST + GATHER_COST
         return int(count * self.width * (size + cost))
 
 
@@ -65,7 +72,7 @@ def plan_groups(read: Mask) -> Groups:
     read  where the weights (inputs, units) are not zero
     """
     inputs, units = read.shape
-    alone = Groups(np.zeros(1, np.int64), inputs, np.arange(units)[np.newaxis])
+    alone = Groups(np.zeros(1, np.int64), inputs, inputs, np.arange(units)[np.newaxis])
     spans = _spans(read)
     best = alone
     for width in range(LANES, inputs, LANES):
@@ -98,4 +105,4 @@ def _fill(spans: list[tuple[int, int, int]], size: int, width: int, inputs: int)
     units = np.full((len(members), size), -1)
     for row, some in zip(units, members, strict=True):
         row[: len(some)] = some
-    return Groups(np.array(windows), width, units)
+    return Groups(np.array(windows), width, inputs, units)

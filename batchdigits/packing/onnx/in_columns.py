@@ -105,7 +105,7 @@ class _Columns:
         shape = self._constant("image_shape", np.array([1, len(first.weights), 1, -1]))
         turned = self._node("Transpose", [INPUT], "columns", perm=[1, 0])
         value = self._node("Reshape", [turned, shape], "image")
-        if len(groups.units) > 1:
+        if not groups.are_a_partition:
             places = self._constant("window_inputs", groups.inputs.reshape(-1))
             value = self._node("Gather", [value, places], "windows", axis=1)
         value = self._layer(value, "layer_1", _in_groups(first, groups), len(groups.units))

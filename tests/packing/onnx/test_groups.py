@@ -44,6 +44,13 @@ def test_groups_that_save_little_are_not_made() -> None:
     assert len(plan_groups(mask_of(*((begin, begin + 32, 16) for begin, *_ in EVEN))).units) == 1
 
 
+def test_windows_side_by_side_are_the_inputs_as_they_are() -> None:
+    assert plan_groups(mask_of((0, 32, 48), (32, 64, 48))).are_a_partition
+    assert plan_groups(mask_of((0, 64, 48))).are_a_partition
+    assert not plan_groups(mask_of((0, 32, 48))).are_a_partition
+    assert not plan_groups(mask_of((0, 32, 48), (16, 48, 48))).are_a_partition
+
+
 def test_uneven_bands_are_filled_up_with_no_unit() -> None:
     groups = plan_groups(mask_of((0, 32, 100), (32, 64, 90)))
     assert groups.units.shape[1] % LANES == 0

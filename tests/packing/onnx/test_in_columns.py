@@ -98,6 +98,20 @@ def test_units_that_read_four_rows_of_pixels_do_not_multiply_by_the_others() -> 
     assert count_in_graph(turned(model).SerializeToString()) == 32 * 400 + 4000
 
 
+def test_windows_that_leave_out_pixels_or_none_need_no_more() -> None:
+    for count, rows_read in ((48, [0]), (96, [0, 32]), (96, [0, 16])):
+        model = network([count, 10])
+        weights = onnx.numpy_helper.to_array(model.graph.initializer[0]).copy()
+        for unit in range(count):
+            begin = rows_read[unit % len(rows_read)]
+            weights[:begin, unit] = weights[begin + 32 :, unit] = 0
+        model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "w0"))
+        expected, actual = run(model, rows(100)), run(turned(model), rows(100))
+        assert np.abs(expected[0] - actual[0]).max() < 2e-6
+        gathers = [node for node in turned(model).graph.node if node.op_type == "Gather"]
+        assert len(gathers) == (rows_read != [0, 32])
+
+
 def test_a_row_has_the_same_bits_whatever_is_around_it() -> None:
     model = turned(network([400, 10], windows=5))
     whole = run(model, rows(1030))
