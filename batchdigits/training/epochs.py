@@ -80,7 +80,7 @@ def run_whole_epochs(
     steps = len(train.targets) // batch
     optimizer = _optimizer(settings)
     optimizer.build(model.trainable_variables)
-    run_epoch = _epoch_runner(model, optimizer, steps, _cut_to_windows(model, settings))
+    run_epoch = _epoch_runner(model, optimizer, steps, _cut_to_fields(model, settings))
     rates = learning_rates(settings, steps * settings.epochs).reshape(settings.epochs, steps)
     watch = None if valid is None else _Watch(model, valid, settings)
     epoch = 0
@@ -144,17 +144,32 @@ def receptive_fields(units: int, window: int, seed: int) -> Floats:
     return np.ascontiguousarray(fields.reshape(units, PIXELS).T, np.float32)
 
 
-def _cut_to_windows(model: Any, settings: Settings) -> Floats | None:
-    """Zero the first layer's weights outside its units' windows; None without windows.
+def bands_of_rows(units: int, bands: int) -> Floats:
+    """The pixels that each unit reads: 1 or 0, float32 (64, units), one of the bands of rows.
+
+    The image is cut into `bands` bands of whole rows of pixels, to which units are dealt out: no
+    pixel is read by two bands, so that a scored row costs least (`packing/onnx/groups.py`).
+    """
+    band_of_row = np.arange(SIDE) * bands // SIDE
+    reads = band_of_row[:, np.newaxis] == np.arange(units) % bands
+    return np.repeat(reads, SIDE, axis=0).astype(np.float32)
+
+
+def _cut_to_fields(model: Any, settings: Settings) -> Floats | None:
+    """Zero the first layer's weights outside what its units read; None if they read everything.
 
     The other weights are scaled up, so that sums over fewer pixels are as large.
     """
-    if settings.window is None:
+    if settings.window is not None:
+        fields = receptive_fields(settings.units, settings.window, settings.seed)
+        scale = SIDE / settings.window
+    elif settings.bands > 1:
+        fields, scale = bands_of_rows(settings.units, settings.bands), settings.bands
+    else:
         return None
     first = model.layers[0]
-    fields = receptive_fields(settings.units, settings.window, settings.seed)
     kernel, bias = first.get_weights()
-    first.set_weights([kernel * fields * np.float32(SIDE / settings.window), bias])
+    first.set_weights([kernel * fields * np.float32(scale), bias])
     return fields
 
 

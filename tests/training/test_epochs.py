@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from batchdigits.training.epochs import learning_rates, receptive_fields
+from batchdigits.training.epochs import bands_of_rows, learning_rates, receptive_fields
 from batchdigits.training.settings import make_settings
 
 
@@ -20,6 +20,13 @@ def test_windows_make_bands_of_one_size() -> None:
     fields = receptive_fields(400, 4, 0).reshape(8, 8, 400)
     first = fields.any(axis=1).argmax(axis=0)
     assert np.bincount(first).tolist() == [80] * 5
+
+
+def test_bands_are_whole_rows_that_no_two_bands_share() -> None:
+    fields = bands_of_rows(96, 2).reshape(8, 8, 96)
+    assert (fields[:4, :, ::2] == 1).all()
+    assert (fields[4:, :, 1::2] == 1).all()
+    assert fields.sum() == 96 * 32
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:

@@ -18,7 +18,7 @@ def test_the_article_recipe_is_the_tutorials_script() -> None:
     assert settings.calibration_folds == 0
 
 
-@pytest.mark.parametrize(("arch", "shape"), [("mlp", (1, 500)), ("mlp-small", (2, 64))])
+@pytest.mark.parametrize(("arch", "shape"), [("mlp", (1, 500)), ("mlp-small", (1, 96))])
 def test_the_article_keeps_its_networks(arch: str, shape: tuple[int, int]) -> None:
     settings = make_settings(arch=arch, recipe="article")
     assert (settings.layers, settings.units) == shape
