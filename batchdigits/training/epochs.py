@@ -80,7 +80,7 @@ def run_whole_epochs(
     steps = len(train.targets) // batch
     optimizer = _optimizer(settings)
     optimizer.build(model.trainable_variables)
-    run_epoch = _epoch_runner(model, optimizer, steps, _cut_to_fields(model, settings))
+    run_epoch = _epoch_runner(model, optimizer, steps, _cut_to_windows(model, settings))
     rates = learning_rates(settings, steps * settings.epochs).reshape(settings.epochs, steps)
     watch = None if valid is None else _Watch(model, valid, settings)
     epoch = 0
@@ -125,51 +125,38 @@ def learning_rates(settings: Settings, steps: int) -> Floats:
     return np.where(step < warm, rise, fall).astype(np.float32)
 
 
-def receptive_fields(units: int, window: int, seed: int) -> Floats:
-    """The pixels that each unit reads: 1 or 0, float32 (64, units), a square window of the image.
+def receptive_fields(settings: Settings) -> Floats | None:
+    """The pixels that each unit of the first layer reads: 1 or 0, float32 (64, units).
 
-    The column of each window is random. Its row is dealt out evenly, so that units that read the
-    same rows of pixels make groups of one size, and a scored row costs little
-    (`packing/onnx/groups.py`).
+    A unit reads a square window of the image; None if it reads the whole. The column of each window
+    is random. Units are dealt out to the rows at which windows begin: those that read the same rows
+    of pixels make groups of one size, and a scored row costs little (`packing/onnx/groups.py`).
     Strokes are local, and pixels that are far apart in one writer's image say little about the next
     writer's: a unit that sees a part of the image can't learn such accidents. LeCun,
     "Generalization and network design strategies", 1989.
     """
-    places = SIDE - window + 1
-    columns = np.random.default_rng(seed).integers(0, places, units)
-    starts = np.stack([np.arange(units) % places, columns])
-    offset = np.arange(SIDE) - starts[:, :, np.newaxis]
-    down, right = (offset >= 0) & (offset < window)
+    if settings.window is None:
+        return None
+    units, last = np.arange(settings.units), SIDE - settings.window
+    rows = np.linspace(0, last, settings.bands).astype(int)[units % settings.bands]
+    columns = np.random.default_rng(settings.seed).integers(0, last + 1, settings.units)
+    offset = np.arange(SIDE) - np.stack([rows, columns])[:, :, np.newaxis]
+    down, right = (offset >= 0) & (offset < settings.window)
     fields = down[:, :, np.newaxis] & right[:, np.newaxis, :]
-    return np.ascontiguousarray(fields.reshape(units, PIXELS).T, np.float32)
+    return np.ascontiguousarray(fields.reshape(settings.units, PIXELS).T, np.float32)
 
 
-def bands_of_rows(units: int, bands: int) -> Floats:
-    """The pixels that each unit reads: 1 or 0, float32 (64, units), one of the bands of rows.
-
-    The image is cut into `bands` bands of whole rows of pixels, to which units are dealt out: no
-    pixel is read by two bands, so that a scored row costs least (`packing/onnx/groups.py`).
-    """
-    band_of_row = np.arange(SIDE) * bands // SIDE
-    reads = band_of_row[:, np.newaxis] == np.arange(units) % bands
-    return np.repeat(reads, SIDE, axis=0).astype(np.float32)
-
-
-def _cut_to_fields(model: Any, settings: Settings) -> Floats | None:
-    """Zero the first layer's weights outside what its units read; None if they read everything.
+def _cut_to_windows(model: Any, settings: Settings) -> Floats | None:
+    """Zero the first layer's weights outside its units' windows; None without windows.
 
     The other weights are scaled up, so that sums over fewer pixels are as large.
     """
-    if settings.window is not None:
-        fields = receptive_fields(settings.units, settings.window, settings.seed)
-        scale = SIDE / settings.window
-    elif settings.bands > 1:
-        fields, scale = bands_of_rows(settings.units, settings.bands), settings.bands
-    else:
+    fields = receptive_fields(settings)
+    if fields is None or settings.window is None:
         return None
     first = model.layers[0]
     kernel, bias = first.get_weights()
-    first.set_weights([kernel * fields * np.float32(scale), bias])
+    first.set_weights([kernel * fields * np.float32(SIDE / settings.window), bias])
     return fields
 
 

@@ -156,12 +156,9 @@ class Settings:
     )
     # Pixels along the side of the square that a unit of an mlp's first hidden layer reads
     # (`epochs.receptive_fields`); None: the whole image.
-    window: int | None = _entry(
-        4, {"article": None, "default/mlp2": None, "default/mlp-small": None, "default/cnn": None}
-    )
-    # The bands of pixel rows, one of which each unit of an mlp's first hidden layer reads if it has
-    # no window (`epochs.bands_of_rows`); 1: the whole image.
-    bands: int = _entry(1, {"default/mlp-small": 2})
+    window: int | None = _entry(4, {"article": None, "default/mlp2": None, "default/cnn": None})
+    # The rows of the image, evenly spread, at which windows begin.
+    bands: int = _entry(5, {"default/mlp-small": 2})
     # The standard deviation of what is added to each standardized pixel, anew in every epoch.
     noise: float = _entry(
         0.3, {"article": 0.0, "default/mlp2": 0.0, "default/mlp-small": 0.2, "default/cnn": 0.0}

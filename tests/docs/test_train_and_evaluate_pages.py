@@ -21,7 +21,8 @@ def test_recipes_hold_what_the_table_says() -> None:
     assert [row[:2] for row in rows] == [[r, arch] for r in RECIPES for arch in NETWORKS]
     for recipe, arch, *values in rows:
         made = make_settings(arch=arch, recipe=recipe)
-        seen = f"{made.window or 8} {made.bands} {made.noise:g} {made.members} {made.teachers}"
+        reads = f"{made.window or 8} {made.bands if made.window else 1}"
+        seen = f"{reads} {made.noise:g} {made.members} {made.teachers}"
         shape = f"{made.layers} {made.units} {made.dropout:g} {seen}"
         steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
         extra = f"{made.copies} {made.redrawn:g} {made.shapes} {made.calibration_folds}"

@@ -1,14 +1,24 @@
 """The learning rate of each step, and the windows of an mlp's first layer."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from batchdigits.training.epochs import bands_of_rows, learning_rates, receptive_fields
+from batchdigits.training.epochs import learning_rates, receptive_fields
 from batchdigits.training.settings import make_settings
 
 
+def fields_of(**given: Any) -> NDArray[np.float32]:
+    """The pixels that each unit reads, (8, 8, units)."""
+    fields = receptive_fields(make_settings(**given))
+    assert fields is not None
+    return fields.reshape(8, 8, -1)
+
+
 def test_windows_are_squares_all_over_the_image() -> None:
-    fields = receptive_fields(300, 4, 0).reshape(8, 8, 300)
+    fields = fields_of(units=300)
     assert (fields.sum(axis=(0, 1)) == 16).all()
     assert (fields.any(axis=0).sum(axis=0) == 4).all()
     assert (fields.any(axis=1).sum(axis=0) == 4).all()
@@ -17,16 +27,16 @@ def test_windows_are_squares_all_over_the_image() -> None:
 
 def test_windows_make_bands_of_one_size() -> None:
     """Each of the five places from top to bottom has a fifth of the units."""
-    fields = receptive_fields(400, 4, 0).reshape(8, 8, 400)
+    fields = fields_of(units=400)
     first = fields.any(axis=1).argmax(axis=0)
     assert np.bincount(first).tolist() == [80] * 5
 
 
-def test_bands_are_whole_rows_that_no_two_bands_share() -> None:
-    fields = bands_of_rows(96, 2).reshape(8, 8, 96)
-    assert (fields[:4, :, ::2] == 1).all()
-    assert (fields[4:, :, 1::2] == 1).all()
-    assert fields.sum() == 96 * 32
+def test_two_bands_are_the_halves_of_the_image() -> None:
+    """So that no pixel is read by both, and a row costs least."""
+    fields = fields_of(arch="mlp-small")
+    assert (fields[:4, :, ::2].sum(axis=(0, 1)) == 16).all()
+    assert (fields[4:, :, 1::2].sum(axis=(0, 1)) == 16).all()
 
 
 def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing() -> None:

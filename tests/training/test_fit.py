@@ -84,8 +84,10 @@ def test_the_scaler_knows_the_training_rows_alone(digits: Labelled) -> None:
 
 def test_a_unit_reads_one_window_and_still_learns(digits: Labelled) -> None:
     """What lies outside its window has no weight after training; all of what lies inside has."""
-    kernel = fit_some(digits, "mlp", "default", window=3).model.get_weights()[0]
-    assert np.array_equal(kernel != 0, receptive_fields(16, 3, 3) != 0)
+    fitted = fit_some(digits, "mlp", "default", window=3)
+    fields = receptive_fields(fitted.settings)
+    assert fields is not None
+    assert np.array_equal(fitted.model.get_weights()[0] != 0, fields != 0)
 
 
 def test_noise_is_not_in_the_scaler(digits: Labelled) -> None:
