@@ -50,6 +50,29 @@ def test_other_types_and_nulls_have_a_text() -> None:
     assert written("csv", [batch]) == b't,b,d\n2026-01-31,true,"x,y"\n,false,z\n'
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.floats(width=32),
+            st.none() | st.floats(),
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.booleans(),
+            st.none() | st.text("aé' "),
+        ),
+        min_size=1,
+    )
+)
+def test_cells_without_quotes_have_the_same_text_in_lines_with_quotes(
+    rows: list[tuple[object, ...]],
+) -> None:
+    """Arrow's writer makes the first lines, and our own join the others."""
+    types = [pa.float32(), pa.float64(), pa.int64(), pa.bool_(), pa.string()]
+    columns = dict(zip("abcde", map(pa.array, zip(*rows, strict=True), types), strict=True))
+    plain = written("csv", [pa.record_batch({**columns, "f": ["x"] * len(rows)})])
+    quoted = written("csv", [pa.record_batch({**columns, "f": ['x"'] * len(rows)})])
+    assert plain.replace(b",x\n", b',"x"""\n') == quoted
+
+
 def test_batches_and_slices_join_without_a_seam() -> None:
     batch = pa.record_batch({"id": pa.array(["a", "b", "c", "d"])})
     empty = batch.slice(0, 0)
