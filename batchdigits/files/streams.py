@@ -26,6 +26,10 @@ from batchdigits.files.objects.path import ObjectPath
 from batchdigits.records import record
 
 
+SYNC_BYTES = 1 << 24
+"""Bytes of an output after which the disk is waited for: the rows go on, and the end is short."""
+
+
 class Identity(Protocol):
     """The identity of what is at a path, and its size in bytes."""
 
@@ -216,6 +220,7 @@ class OutputStream:
         self._writer = writer
         self._encoder = encoder
         self._position = 0
+        self._next_sync = SYNC_BYTES
         self._abandoned = False
         self.inode = writer.inode
 
@@ -238,6 +243,9 @@ class OutputStream:
         if not self._abandoned:
             with explained(self._path):
                 self._encoder.write(data)
+                if self.bytes_written >= self._next_sync:
+                    self._next_sync = self.bytes_written + SYNC_BYTES
+                    self._writer.sync()
         length = memoryview(data).nbytes
         self._position += length
         return length

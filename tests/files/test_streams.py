@@ -381,6 +381,18 @@ def test_an_error_when_syncing_is_told(tmp_path: Path, monkeypatch) -> None:
         stream.close()
 
 
+def test_a_long_output_is_synced_while_it_is_written(tmp_path: Path, monkeypatch) -> None:
+    """Else a run would wait for the disk only at its end, with nothing else to do."""
+    really, synced = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_size), really(fd)))
+    monkeypatch.setattr("batchdigits.files.streams.SYNC_BYTES", 1_000)
+    stream = open_output(tmp_path / "out.tmp", None)
+    for _ in range(5):
+        stream.write(b"x" * 600)
+    stream.close()
+    assert synced == [1_200, 2_400, 3_000]
+
+
 @pytest.mark.parametrize("abort_first", [True, False])
 def test_giving_up_adds_no_second_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], *, abort_first: bool
