@@ -25,7 +25,6 @@ from batchdigits.files.names import Compression, InputFile
 from batchdigits.files.objects.path import ObjectPath
 from batchdigits.records import record
 
-
 SYNC_BYTES = 1 << 24
 """Bytes of an output after which the disk is waited for: the rows go on, and the end is short."""
 
