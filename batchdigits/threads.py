@@ -48,15 +48,22 @@ def in_order(
 
 
 def prefetch(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
-    """Yield the items, which a thread reads up to three ahead. No item may be None.
+    """Yield the items, which a thread reads up to three ahead, from this call on. None may be None.
 
     An error is raised after the items before it. Closing waits for the item that is being read.
     """
+    reading = _prefetched(items)
+    next(reading)  # a generator begins only when it is asked
+    return reading
+
+
+def _prefetched(items: Iterator[ItemT]) -> Generator[Any, None, None]:
     with ThreadPoolExecutor(1, "prefetch") as pool:
         waiting: deque[Future[ItemT | None]] = deque()
         try:
             for _ in range(PREFETCHED):
                 waiting.append(pool.submit(next, items, None))
+            yield None
             while (item := waiting.popleft().result()) is not None:
                 waiting.append(pool.submit(next, items, None))
                 yield item

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import IO
 
 from batchdigits.errors import IOFailedError, UsageError
@@ -45,30 +46,55 @@ def digest_file(path: str | os.PathLike[str]) -> str:
         from batchdigits.files.objects.download import hexdigest_of
 
         return digest_text(hexdigest_of(path))
-    try:
-        # Without O_NONBLOCK a FIFO would hang the run.
-        with open(path, "rb", buffering=0, opener=_open_at_once) as raw:
-            return digest_open(raw)
-    except OSError as error:
-        raise IOFailedError(f"{path}: can't be read: {error.strerror or error}") from error
+    with closing(GrowingDigest(path)) as growing:
+        return growing.digest()
 
 
-def digest_open(raw: io.FileIO) -> str:
-    """Return the digest as `digest_file` does, of a file opened at its beginning."""
-    facts = os.fstat(raw.fileno())
-    if not stat.S_ISREG(facts.st_mode):
-        raise OSError(errno.EINVAL, "is not a regular file")
-    sha256, left = hashlib.sha256(), facts.st_size
-    buffer = memoryview(bytearray(min(_BLOCK_BYTES, left)))
-    # No byte more than the size: a file of /proc has none, and reading it may wait for ever.
-    while left and (count := raw.readinto(buffer[:left])):
-        sha256.update(buffer[:count])
-        left -= count
-    return digest_text(sha256.hexdigest())
+class GrowingDigest:
+    """The digest of a regular file, as many bytes as its size says, computed part by part.
 
+    The constructor opens it. Every method raises IOFailedError when it can't be read.
+    """
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        with self._explained():
+            # Without O_NONBLOCK a FIFO would hang the run.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            self._raw = io.FileIO(os.open(path, flags))
+        facts = os.fstat(self._raw.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            self.close()
+            raise IOFailedError(f"{path}: can't be read: is not a regular file")
+        self._hash = hashlib.sha256()
+        # No byte more than the size: a file of /proc has none, and reading it may wait for ever.
+        self._size = self._left = facts.st_size
+        self._buffer = memoryview(bytearray(min(_BLOCK_BYTES, self._left)))
+
+    def grow(self, share: float) -> None:
+        """Hash the bytes up to this share of the file, 0..1, that were not hashed yet."""
+        todo = self._left - int(self._size * (1 - share))
+        with self._explained():
+            while todo > 0 and (count := self._raw.readinto(self._buffer[:todo])):
+                self._hash.update(self._buffer[:count])
+                self._left -= count
+                todo -= count
+
+    def digest(self) -> str:
+        """Return the digest of the whole file."""
+        self.grow(1)
+        return digest_text(self._hash.hexdigest())
+
+    def close(self) -> None:
+        self._raw.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = error.strerror or error
+            raise IOFailedError(f"{self._path}: can't be read: {problem}") from error
 
 
 def is_digest(text: str) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdigits.errors import IOFailedError
-from batchdigits.files.digest import HashingReader, HashingWriter, digest_file
+from batchdigits.files.digest import GrowingDigest, HashingReader, HashingWriter, digest_file
 
 
 class Dribble(io.BytesIO):
@@ -27,6 +27,16 @@ def test_digest_is_what_sha256sum_prints(tmp_path: Path) -> None:
     path.write_bytes(b"digits" * 100_000)
     printed = subprocess.run(["sha256sum", path], capture_output=True, check=True, text=True)
     assert digest_file(path) == f"sha256:{printed.stdout.split()[0]}"
+
+
+def test_a_digest_that_grew_in_parts_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"digits" * 100_001)
+    growing = GrowingDigest(path)
+    for share in (0.0, 0.3, 0.2, 0.9999999):
+        growing.grow(share)
+    assert growing.digest() == digest_file(path)
+    growing.close()
 
 
 def test_an_absent_file_is_told_with_its_name(tmp_path: Path) -> None:

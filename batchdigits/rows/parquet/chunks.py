@@ -194,15 +194,15 @@ def _longest_short(stored: pa.NativeFile, chunk: Any, page: Page) -> int | None:
     data = stored.read_at(page.stored, page.start)
     if chunk.compression in _CODECS:
         codec = pa.Codec(chunk.compression.lower())
-        data = codec.decompress(data, page.size, asbytes=True)
+        data = codec.decompress(data, page.size)
     elif chunk.compression != "UNCOMPRESSED":
         return None
     # Before each text is its length in four bytes, of which three are 0 if it is below 256.
     b = np.frombuffer(data, np.uint8)
     step = 4 + int(b[0]) if len(b) else 0
     if step and len(b) % step == 0:  # ids are often all of one length
-        lengths = b.reshape(-1, step)[:, :4]
-        if not lengths[0, 1:].any() and (lengths == lengths[0]).all():
+        lengths = np.ndarray(len(b) // step, "<u4", data, strides=(step,))
+        if (lengths == step - 4).all():
             return step - 4
     zero = b == 0
     starts = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])

@@ -121,6 +121,7 @@ class ParquetSource:
         with _damage_as_unusable(self._name):
             for batch in self._blocks():
                 self._read += batch.num_rows
+                self._whole.follow(min(self._read / max(self.expected_rows, 1), 1.0))
                 yield batch
         if self._read != self.expected_rows:
             raise UnusableInputError(
@@ -140,17 +141,15 @@ class ParquetSource:
         if not long:
             yield from _batches(self._file, self._columns, rows)
             return
-        few = piece_rows(self._stored, self._file.metadata, self._long, self._name)
-        one_reader = not fixed or self.expected_rows <= few
-        columns = self._columns if one_reader else long
-        pieces = _Pieces(_batches(self._file, columns, min(rows, few)))
-        if one_reader:
+        if not fixed or self.expected_rows <= PIECE_ROWS:
+            pieces = self._pieces(self._columns, rows)
             while (piece := self._counted(pieces.next(rows))) is not None:
                 yield piece
             return
         # Two readers of the same bytes: a reader can't read its columns in batches of two sizes.
         numbers = _batches(_opened(self._stored, self._file.metadata, self._int96), fixed, rows)
         self._numbers = prefetch(numbers) if self._machine.threads > 1 else numbers
+        pieces = self._pieces(long, rows)
         for batch in self._numbers:
             at = 0
             while at < batch.num_rows:
@@ -159,6 +158,10 @@ class ParquetSource:
                     break
                 yield _side_by_side(batch.slice(at, piece.num_rows), piece, self._layout.schema)
                 at += piece.num_rows
+
+    def _pieces(self, columns: list[str], rows: int) -> _Pieces:
+        few = piece_rows(self._stored, self._file.metadata, self._long, self._name)
+        return _Pieces(_batches(self._file, columns, min(rows, few)))
 
     def _counted(self, piece: pa.RecordBatch | None) -> pa.RecordBatch | None:
         """Refuse a file of which a few bytes become gigabytes: its rows would never end."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from batchdigits.files.digest import digest_file, digest_text
+from batchdigits.files.digest import GrowingDigest, digest_text
 from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.streams import Snapshot
 
@@ -17,6 +17,9 @@ class Whole(Protocol):
     """An open file, its digest, and whether the same, unchanged file is still at its path."""
 
     file: pa.NativeFile
+
+    def follow(self, share: float) -> None:
+        """Hash the file up to this share of it, 0..1, which was read just now."""
 
     def digest(self) -> str: ...
 
@@ -45,15 +48,27 @@ class _File:
         self._path = path
         self._snapshot = Snapshot.of(path)
         self.file = pa.OSFile(os.fsencode(path))
+        self._digest: GrowingDigest | None = None
+
+    def follow(self, share: float) -> None:
+        # While others score, and before the system forgets what it read from the disk.
+        self._growing().grow(share)
 
     def digest(self) -> str:
-        return digest_file(self._path)
+        return self._growing().digest()
 
     def verify(self) -> None:
         self._snapshot.verify(self._path)
 
     def close(self) -> None:
-        pass  # pyarrow has closed it
+        """Close what pyarrow has not closed."""
+        if self._digest is not None:
+            self._digest.close()
+
+    def _growing(self) -> GrowingDigest:
+        if self._digest is None:
+            self._digest = GrowingDigest(self._path)
+        return self._digest
 
 
 class _Object:
@@ -62,6 +77,9 @@ class _Object:
 
         self._spool = Spool(path, None if scratch is None else Path(scratch))
         self.file = pa.PythonFile(self._spool, mode="r")
+
+    def follow(self, share: float) -> None:
+        pass  # the spool hashes what it copies
 
     def digest(self) -> str:
         return digest_text(self._spool.hexdigest())
