@@ -6,7 +6,8 @@ what a chunk becomes in memory is worked out first, as values times bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -103,36 +104,54 @@ def check_counts(metadata: pq.FileMetaData, leaves: list[Leaf], name: str) -> No
 
 
 def piece_rows(
-    stored: pa.NativeFile, metadata: pq.FileMetaData, leaves: list[Leaf], name: str
+    stored: pa.NativeFile,
+    metadata: pq.FileMetaData,
+    leaves: list[Leaf],
+    name: str,
+    *,
+    beside: Collection[str] = (),
+    most: int = PIECE_ROWS,
 ) -> int:
     """The rows to read at once of columns whose cells have any length.
+
+    beside  columns that are looked through too, but read apart from the others
+    most    the rows that are wanted of columns of text alone, if row groups are small in memory
 
     Raises UnusableInputError for a chunk that would become far more in memory than it is on disk.
     """
     rows = PIECE_ROWS
     data = _Window(stored)
+    largest = 0.0  # bytes of a row group in memory
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
+        in_group = 0.0
         for leaf in leaves:
             chunk = group.column(leaf.place)
             shape = _shape(data, chunk)
             if shape.largest > LARGEST_PAGE:
                 raise _too_large(name, number, chunk, shape.largest)
             unit = _WIDTHS.get(chunk.physical_type, 8) + 4
+            longest = 0
             if leaf.long:
                 unit = 8
-                if shape.dictionary is not None and shape.dictionary.size > SMALL_DICTIONARY:
-                    longest = _longest_short(stored, chunk, shape.dictionary)
-                    if longest is None:
-                        longest = _longest(_dictionary(stored, metadata, number, leaf), shape)
-                    unit += longest
+                if shape.dictionary is not None:
+                    longest = _longest_text(stored, metadata, number, leaf, shape.dictionary)
+                    unit += longest if shape.dictionary.size > SMALL_DICTIONARY else 0
             size = shape.values * unit
             growth = MOST_GROWTH * max(chunk.total_compressed_size, 1)
             if leaf.repeated and size > max(growth, PIECE_BYTES):
                 raise _too_large(name, number, chunk, size)
-            a_row = size // max(group.num_rows, 1) + 1
-            rows = min(rows, max(PIECE_BYTES // a_row, 1))
-    return rows
+            if leaf.column not in beside:
+                a_row = size // max(group.num_rows, 1) + 1
+                rows = min(rows, max(PIECE_BYTES // a_row, 1))
+                in_group += shape.values * (12 + longest) + shape.in_full
+        largest = max(largest, in_group)
+    if rows < PIECE_ROWS or 2 * largest > PIECE_BYTES:
+        return rows
+    # As many rows as the smallest row group has are in two of them at most.
+    groups = range(metadata.num_row_groups - 1)
+    fewest: int = min((metadata.row_group(number).num_rows for number in groups), default=most)
+    return max(rows, min(most, fewest))
 
 
 def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputError:
@@ -145,11 +164,15 @@ def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputEr
 
 @record
 class _Shape:
-    """The values of a chunk's pages, its dictionary, and the bytes of its largest page."""
+    """The values of a chunk's pages, its dictionary, and the bytes of its largest page.
+
+    in_full  the bytes of all pages; infinite if some store values neither in full nor as an index
+    """
 
     values: int
     dictionary: Page | None
     largest: int
+    in_full: float
 
 
 def _shape(data: _Window, chunk: Any) -> _Shape:
@@ -161,7 +184,23 @@ def _shape(data: _Window, chunk: Any) -> _Shape:
         values=sum(page.values for page in pages if not page.dictionary),
         dictionary=next((page for page in pages if page.dictionary), None),
         largest=max((page.size for page in pages), default=0),
+        in_full=sum(
+            page.size if page.plain or page.indexed or page.dictionary else math.inf
+            for page in pages
+        ),
     )
+
+
+def _longest_text(
+    stored: pa.NativeFile, metadata: pq.FileMetaData, number: int, leaf: Leaf, page: Page
+) -> int:
+    """The bytes of the longest text in the dictionary of a leaf in a row group, or more."""
+    short = _longest_short(stored, metadata.row_group(number).column(leaf.place), page)
+    if short is not None:
+        return short
+    if page.size <= SMALL_DICTIONARY:
+        return page.size
+    return _longest(_dictionary(stored, metadata, number, leaf), page)
 
 
 def _dictionary(
@@ -173,7 +212,7 @@ def _dictionary(
     return next(file.iter_batches(1, [number], [leaf.column], use_threads=False))
 
 
-def _longest(batch: pa.RecordBatch, shape: _Shape) -> int:
+def _longest(batch: pa.RecordBatch, page: Page) -> int:
     """The bytes of the longest value in the dictionaries of a batch.
 
     Other values are stored in full: they take no more memory than their page.
@@ -183,7 +222,7 @@ def _longest(batch: pa.RecordBatch, shape: _Shape) -> int:
     arrays = [a for column in batch.columns for a in leaf_arrays(column)]
     texts = [array.dictionary for array in arrays if pa.types.is_dictionary(array.type)]
     lengths = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts]
-    return max(lengths, default=shape.largest)
+    return max(lengths, default=page.size)
 
 
 def _longest_short(stored: pa.NativeFile, chunk: Any, page: Page) -> int | None:

@@ -17,6 +17,7 @@ _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _HEADER_OF = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_V2: 8}
 _ENCODING_OF = {_DATA_PAGE: 2, _DICTIONARY_PAGE: 2, _DATA_PAGE_V2: 4}
 _PLAIN = 0
+_INDEXED = (2, 8)
 
 _DEEPEST = 3
 
@@ -27,6 +28,7 @@ class Page:
 
     size        the bytes of its content without compression
     dictionary  whether its values are those that other pages refer to
+    indexed     whether it refers to those, in place of storing values
     start       where its content begins in the file; it takes `stored` bytes there
     """
 
@@ -36,6 +38,7 @@ class Page:
     dictionary: bool = False
     start: int = 0
     stored: int = 0
+    indexed: bool = False
 
 
 class Bytes(Protocol):
@@ -66,7 +69,7 @@ def pages_of(data: Bytes, column: Any) -> Iterator[Page]:
         if min(stored, values, size) < 0:
             raise ValueError("damaged page headers")
         plain, dictionary = kind == _DATA_PAGE and encoding == _PLAIN, kind == _DICTIONARY_PAGE
-        yield Page(values, plain, size, dictionary, offset, stored)
+        yield Page(values, plain, size, dictionary, offset, stored, encoding in _INDEXED)
         offset += stored
         left -= 0 if kind == _DICTIONARY_PAGE else max(values, 1)
 

@@ -160,7 +160,15 @@ class ParquetSource:
                 at += piece.num_rows
 
     def _pieces(self, columns: list[str], rows: int) -> _Pieces:
-        few = piece_rows(self._stored, self._file.metadata, self._long, self._name)
+        is_text = all(leaf.long for leaf in leaves_of(self._file.schema, columns))
+        few = piece_rows(
+            self._stored,
+            self._file.metadata,
+            self._long,
+            self._name,
+            beside=set(self._columns).difference(columns),
+            most=rows if is_text else PIECE_ROWS,
+        )
         return _Pieces(_batches(self._file, columns, min(rows, few)))
 
     def _counted(self, piece: pa.RecordBatch | None) -> pa.RecordBatch | None:

@@ -170,6 +170,37 @@ def test_pieces_are_smaller_where_texts_are_long_and_shared(tmp_path: Path) -> N
     assert 1 <= rows["long"] <= 64
 
 
+def test_texts_are_read_in_many_rows_at_once_where_none_is_long(tmp_path: Path) -> None:
+    rows, path = 6000, tmp_path / "a.parquet"
+    columns = {
+        "ids": [f"{i:07}" for i in range(rows)],
+        "kinds": ["a", "", "bc"] * (rows // 3),
+        "notes": ["x" * 20_000] * rows,
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=2500)
+    stored = pa.OSFile(str(path))
+    file = pq.ParquetFile(stored)
+
+    def most(*names: str, rows: int = 9000) -> int:
+        leaves = leaves_of(file.schema, list(columns))
+        beside = set(columns).difference(names)
+        return piece_rows(stored, file.metadata, leaves, "a", beside=beside, most=rows)
+
+    assert most("ids") == most("kinds") == most("ids", "kinds") == 2500
+    assert most("ids", rows=2000) == 2000
+    assert most("notes") == most(*columns) == PIECE_ROWS
+
+
+def test_texts_that_share_their_beginnings_are_read_in_small_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    texts = pa.table({"note": ["x" * 40_000] * 6000})
+    pq.write_table(texts, path, use_dictionary=False, column_encoding={"note": "DELTA_BYTE_ARRAY"})
+    stored = pa.OSFile(str(path))
+    file = pq.ParquetFile(stored)
+    leaves = leaves_of(file.schema, ["note"])
+    assert piece_rows(stored, file.metadata, leaves, "a", most=6000) == PIECE_ROWS
+
+
 def test_a_file_of_which_few_bytes_become_gigabytes_is_refused_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
