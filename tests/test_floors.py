@@ -11,7 +11,7 @@ from paths import PACKAGE
 # Lowest first. A room imports rooms on floors below its own, never one beside it. A room's
 # `__main__` is a command, on the commands' floor.
 FLOORS = [
-    {"text", "images", "clock", "_version", "html", "threads", "cpus", "records"},
+    {"text", "images", "clock", "_version", "html", "threads", "cpus"},
     {"errors", "bitmaps"},
     {"files", "cli"},
     {"rows"},

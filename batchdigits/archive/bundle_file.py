@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,6 @@ from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.files.digest import digest_bytes, parse_digest
 from batchdigits.files.objects.path import as_path
 from batchdigits.files.plain import read_plain
-from batchdigits.records import record
 from batchdigits.text import listing
 
 MANIFEST = "manifest.json"
@@ -39,7 +38,7 @@ REQUIRED_MEMBERS = frozenset(
 OPTIONAL_MEMBERS: frozenset[str] = frozenset()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class BundleFile:
     """A bundle whose every byte was checked.
 

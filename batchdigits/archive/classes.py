@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from batchdigits.errors import BundleError
-from batchdigits.records import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,7 @@ _KIND_TYPES: dict[str, ClassType] = {
 }
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Classes:
     """The distinct labels, two or more, in the order of the network's outputs, and their type."""
 

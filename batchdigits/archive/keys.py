@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from batchdigits.errors import BundleError, UsageError, missing_extra
 from batchdigits.files.atomic import refuse_existing, write_output
 from batchdigits.files.digest import digest_bytes, short_digest
 from batchdigits.files.plain import read_plain
-from batchdigits.records import record
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -40,7 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NEVER_OVERWRITTEN = "a key is never overwritten: choose another NAME"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class KeyFiles:
     """A new pair of keys: its two files and its id."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
@@ -14,7 +14,6 @@ from batchdigits.archive.strict_json import parse_json
 from batchdigits.archive.thresholds import Thresholds
 from batchdigits.errors import BundleError, unsound_bundle
 from batchdigits.images import DARKEST, PIXELS, SIDE
-from batchdigits.records import record
 from batchdigits.text import listing
 
 FORMAT = 1
@@ -39,7 +38,7 @@ def is_bundle_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and not name.endswith(".bundle")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class MemberFact:
     """One member in the manifest: 64 hexadecimal digits of its sha256, and its size in bytes."""
 
@@ -47,7 +46,7 @@ class MemberFact:
     size: int
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The facts of one bundle; docs/bundle-format.md lists every key.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.archive.strict_json import parse_json
 from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import LEVELS, PIXELS
-from batchdigits.records import record
 from batchdigits.text import listing
 
 REFERENCE = "reference.json"
@@ -30,7 +29,7 @@ _EXPONENT_OF_1 = 127
 Probabilities = NDArray[np.float64] | NDArray[np.float32]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Unseen:
     """The predictions for rows that the network was not fitted on: held-out rows, or folds.
 
@@ -82,7 +81,7 @@ class Unseen:
         return unseen
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Counts and means of the rows that a model was trained on, by its k classes.
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,6 @@ from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.atomic import write_output
 from batchdigits.files.plain import read_plain
 from batchdigits.files.written import is_present
-from batchdigits.records import record
 from batchdigits.text import listing
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MAX_COMMENT = 1000
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Trust:
     """The proof that a bundle has to show before anything in it is parsed.
 
@@ -50,7 +50,7 @@ class Trust:
 ANY_BUNDLE = Trust()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Signature:
     """The document in a `.sig` file.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from batchdigits.archive.classes import wrong_fact
 from batchdigits.images import DARKEST, PIXELS
-from batchdigits.records import record
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """The values a row must have for its prediction to be accepted; None accepts any value.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from batchdigits.archive.classes import Classes
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import BundleError, naming, unsound_bundle
 from batchdigits.images import DARKEST, PIXELS
-from batchdigits.records import record
 from batchdigits.rows.parquet.pages import pages_of
 
 # Engines and processors differ by 1e-5 in float32; the mildest mistake, another scaler, moves some
@@ -26,7 +26,7 @@ MAX_ROWS = 4096
 _TOLERANCE_KEY = b"tolerance"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Replay:
     """The result of replaying golden rows.
 
@@ -42,7 +42,7 @@ class Replay:
     tolerance: float
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Golden:
     pixels: NDArray[np.float32]
     labels: list[Any]

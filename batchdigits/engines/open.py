@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.contract import Engine
 from batchdigits.errors import UsageError, naming
-from batchdigits.records import record
 
 if TYPE_CHECKING:
     from batchdigits.engines.golden import Replay
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class EngineKind:
     """One line of the table of engines.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from batchdigits.errors import UnusableInputError, UsageError
-from batchdigits.records import record
 from batchdigits.rows.options import ReadOptions
 from batchdigits.text import listing
 
@@ -17,7 +17,7 @@ CHOSEN, CHANCE = "chosen", "chance"
 probability."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class LabelledOptions(ReadOptions):
     """The options of reading labelled rows.
 

@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 from batchdigits.errors import UsageError
 from batchdigits.files.objects.address import masked, scheme_of
 from batchdigits.files.objects.path import ObjectPath, as_path
-from batchdigits.records import record
 
 Compression = Literal["gz", "zst"] | None
 
@@ -20,7 +20,7 @@ COMPRESSIONS: dict[Compression, str] = {"gz": "gzip", "zst": "Zstandard"}
 """Each compression by the suffix of its files, with its title in messages."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class FileFormat:
     """The names and first bytes of a format's files; the folder `rows/NAME/` reads and writes them.
 
@@ -55,7 +55,7 @@ Partitions = tuple[tuple[str, str | None], ...]
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """One input file as the user named it; `path` None is standard input, `kind` its format.
 
@@ -87,7 +87,7 @@ class InputFile:
         return f"{self.subfolder}/{name}" if self.subfolder else name
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class InputFiles:
     """The input files of a run, in order. `several`: --output names a folder, even for one file."""
 
@@ -95,7 +95,7 @@ class InputFiles:
     several: bool
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Shard:
     """One of `count` shares of the input files, by number from 0.
 

@@ -7,6 +7,7 @@ import os
 import sys
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,6 @@ from batchdigits.files.content import HEAD_BYTES, refuse_content
 from batchdigits.files.digest import BytesLike, HashingReader, HashingWriter
 from batchdigits.files.names import Compression, InputFile
 from batchdigits.files.objects.path import ObjectPath
-from batchdigits.records import record
 
 SYNC_BYTES = 1 << 24
 """Bytes of an output after which the disk is waited for: the rows go on, and the end is short."""
@@ -39,7 +39,7 @@ class Identity(Protocol):
         """Raise TryAgainError unless the same, unchanged file is still at the path."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The identity of the file at a path and the time of its last change, to detect a change."""
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.errors import OutputError, UsageError
@@ -23,14 +23,13 @@ from batchdigits.files.names import (
     split_name,
 )
 from batchdigits.files.objects.path import ObjectPath, as_path
-from batchdigits.records import record
 from batchdigits.text import listing
 
 OUTPUT_ROLES = _PREDICTIONS, _REJECTS = ".predictions", ".rejects"
 """What the stem of an output ends with."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Targets:
     """The final names of one input file's outputs, all in one folder, and their format `kind`.
 

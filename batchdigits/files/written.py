@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from batchdigits.files.atomic import temporary_name
 from batchdigits.files.digest import digest_file
 from batchdigits.files.objects.client import Version
 from batchdigits.files.objects.path import ObjectPath
-from batchdigits.records import record
 
 _LONGEST_NAME = 255  # bytes, on every file system of Linux
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class WrittenFile:
     """An output with a complete temporary: its final path, `sha256:…`, and length in bytes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from batchdigits.archive.reference import CONFIDENCE_BINS, count_confidences
 from batchdigits.images import DARKEST, PIXELS
 from batchdigits.monitoring.sample import RowSample
-from batchdigits.records import record
 
 SHADES = (0, 1, 5, 9, 13)
 """The lowest levels of paper and of four shades of ink, by which pixels are compared: another
@@ -25,7 +25,7 @@ _SHADES_SHAPE = (len(SHADES), PIXELS)
 _DECIMALS = 6
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class PredictionCounts:
     """The counts of the predictions of one batch.
 
@@ -49,7 +49,7 @@ def count_predictions(
     )
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class DriftCounts:
     """The counts of rows that drift is measured by; those of several files add up.
 

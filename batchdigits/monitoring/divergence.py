@@ -11,6 +11,7 @@ samples (Grosse and others, "Analysis of symbolic sequences using the Jensen-Sha
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.monitoring.binomial import tail
-from batchdigits.records import record
 
 _NORMAL_QUANTILE = 3.0902
 """The quantile of the normal distribution for 99.9 %."""
@@ -30,7 +30,7 @@ _DECIMALS = 6
 Histograms = NDArray[np.int64]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The result of comparing one or more histograms with the expected ones.
 

@@ -9,6 +9,7 @@ figures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,6 @@ from batchdigits.archive.reference import Reference, Unseen
 from batchdigits.monitoring.counts import DriftCounts, shades_of
 from batchdigits.monitoring.divergence import Comparison, compare_histograms, compare_share
 from batchdigits.monitoring.evidence import MANY_ODD, Evidence
-from batchdigits.records import record
 
 LARGE = 0.25
 """A drift above this is a warning if no limit was given."""
@@ -29,7 +29,7 @@ ENOUGH_ROWS = 500
 _DECIMALS = 6
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Drift:
     """The drift of one input.
 

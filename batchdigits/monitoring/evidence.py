@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 from batchdigits.monitoring.binomial import tail
 from batchdigits.monitoring.looks import LOOKS
-from batchdigits.records import record
 
 CHANCE = 1e-9
 """The most probability of a false alarm that counts as proof."""
@@ -47,7 +46,7 @@ class Finding(NamedTuple):
     words: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Counts of judged rows; those of several files add up.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.images import DARKEST, PIXELS, SIDE
-from batchdigits.records import record
 from batchdigits.rows.arrow import batch_of, is_any, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.naming import other_images
@@ -36,7 +36,7 @@ def scaled(values: Numbers, maximum: float) -> NDArray[np.float32]:
         return values.astype(np.float32) * np.float32(DARKEST) / np.float32(maximum)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class ArrowLayout:
     """The pixel columns of an Arrow schema, and the positions of those that pass through."""
 
@@ -78,7 +78,7 @@ def check_batch(batch: pa.RecordBatch, layout: ArrowLayout, options: ReadOptions
     return Rows(_narrow(judged.values, options), passthrough, (), nothing, batch.num_rows)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Judged:
     """The pixels of a batch and their faults.
 

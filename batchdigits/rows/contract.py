@@ -9,11 +9,11 @@ adds up `rows` and `lines`, and so knows where each row is in the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from batchdigits.files.names import InputFile
-from batchdigits.records import record
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.rows.rejects import Reject
 
@@ -28,7 +28,7 @@ Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 BlockT = TypeVar("BlockT")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Checked rows: those that can be scored, and the rejects with their reasons.
 
@@ -119,7 +119,7 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Format:
     """The functions of one file format, which `rows/NAME/format.py` defines.
 

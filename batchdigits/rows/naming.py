@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from batchdigits.images import PIXELS, SIDE
-from batchdigits.records import record
 from batchdigits.text import listing
 
 
@@ -69,7 +69,7 @@ def incomplete_pixels(names: Sequence[str]) -> str | None:
     )
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _NumberedName:
     """A column's name with a number in it."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.cpus import available_workers
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import DARKEST
-from batchdigits.records import record
 from batchdigits.rows.pixels import parse_pixel_spec
 from batchdigits.text import listing
 
@@ -43,7 +42,7 @@ LEAST_SCALE, LARGEST_SCALE = 1e-6, 1e12
 """Far beyond any image; float32 holds what is computed between them."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class ReadOptions:
     """The options by which the rows of an input file are read.
 
@@ -189,7 +188,7 @@ SMALL_INPUT_BYTES = 256 * 1024
 """The largest input file that one thread scores: some 7,000 rows of Parquet, 1,500 of CSV."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Machine:
     """The threads and memory that a machine gives to a run; they change no value in an output.
 

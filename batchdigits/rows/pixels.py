@@ -6,10 +6,10 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import PIXELS, SIDE
-from batchdigits.records import record
 from batchdigits.rows.naming import (
     incomplete_pixels,
     named_images,
@@ -25,7 +25,7 @@ Select = Callable[[Sequence[str], str], Sequence[str]]
 """Chooses pass-through columns of these, besides the pixels, of the input file named second."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class PixelColumns:
     """The names of the 64 pixel columns in pixel order, or of one list column."""
 
@@ -36,7 +36,7 @@ class PixelColumns:
         return len(self.names) == 1
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Spelling:
     """The names that some public copies of the data give the pixels.
 

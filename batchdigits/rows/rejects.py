@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from batchdigits.records import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +36,7 @@ FINE = len(REASONS)  # the rank of a pixel or row without a fault, above that of
 RAW_LIMIT = 4096  # characters of the raw line (or row) that a reject keeps
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Reject:
     """One row that was not scored.
 

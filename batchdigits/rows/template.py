@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
-from batchdigits.records import record
 from batchdigits.text import listing, one_line
 
 TEMPLATE_FORMAT = 1
@@ -27,7 +27,7 @@ _LARGEST = 40_000  # pixels along a side of a page
 _LEAST_SIDE = 12  # pixels of a box
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of a form.
 
@@ -52,7 +52,7 @@ class Field:
         return facts
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Template:
     """A form: the size of its page in pixels, and its fields in reading order.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,6 @@ import pyarrow as pa
 
 from batchdigits.files.places.contract import Place
 from batchdigits.images import PIXELS
-from batchdigits.records import record
 from batchdigits.rows.arrow import numbers
 from batchdigits.rows.contract import Pixels, Source
 from batchdigits.rows.formats import check_schema, find_format
@@ -22,7 +22,7 @@ ROW = pa.field("row", pa.int64())
 """The number of a row in the input, from 1, as the rejects count it."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class PredictionColumns:
     """The columns of the predictions of one source.
 

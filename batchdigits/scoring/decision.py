@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batchdigits.archive.thresholds import Thresholds
-from batchdigits.records import record
 from batchdigits.rows.contract import Pixels
 from batchdigits.scoring.ledger import CAUSES
 
@@ -23,7 +23,7 @@ Codes = NDArray[np.uint8]
 """0 for each row that is accepted, else the number of its cause in `CAUSES`, from 1."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Decider:
     """Decides by those thresholds that are set."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from batchdigits.errors import InternalError
-from batchdigits.records import record
 from batchdigits.rows.rejects import REASONS
 
 CAUSES: dict[str, str] = {
@@ -20,7 +19,7 @@ CAUSES: dict[str, str] = {
 """The causes of a review with their meanings; a row gets the first that applies."""
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """The counts of rows: in, predicted, rejected by reason, to review by cause.
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,6 @@ from batchdigits.monitoring.counts import PredictionCounts, count_predictions
 from batchdigits.monitoring.drift import Drift, DriftMeter, exceeds, is_large
 from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.pool import Pool
-from batchdigits.records import record
 from batchdigits.rows.contract import Rows, Source
 from batchdigits.rows.formats import open_source
 from batchdigits.rows.options import Machine, ReadOptions
@@ -53,7 +52,7 @@ OnProgress = Callable[[int, float | None, str], None]
 """Called with the rows done of an input file, the share done (0..1, None if unknown), its name."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Work:
     """The open bundle and the options, which all input files of a run share."""
 
@@ -76,7 +75,7 @@ class Work:
         return replace(self, machine=self.machine.for_bytes(Snapshot.of(input_file.path).size))
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputResult(Counts):
     """The result of one input file in the summary.
 
@@ -113,7 +112,7 @@ class InputResult(Counts):
         }
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class ScoredInput:
     """A scored input file whose outputs are complete, but not published.
 

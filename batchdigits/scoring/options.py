@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from batchdigits.engines.open import ENGINES, check_engine
 from batchdigits.errors import UsageError
-from batchdigits.records import record
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.store.choice import BundleChoice
 from batchdigits.text import listing, parse_share
@@ -34,7 +33,7 @@ OK = {"rejects": TOO_MANY_REJECTS, "drift": TOO_MUCH_DRIFT}
 """The causes that `--ok` can name: all publish their input file."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Limit:
     """The most rejects with which a run ends with 0: a count, or a share of the rows in."""
 
@@ -63,7 +62,7 @@ class Limit:
         return rejected <= self.count
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class ScoreOptions:
     """The columns to write.
 
@@ -95,7 +94,7 @@ class ScoreOptions:
         return asdict(self)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class RunPolicy:
     """The limits and permissions of a run.
 
@@ -125,7 +124,7 @@ class RunPolicy:
         return self.on_other == "keep"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """All options of a run, except its input files and its outputs."""
 

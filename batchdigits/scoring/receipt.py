@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,6 @@ from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile, is_present
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift
-from batchdigits.records import record
 from batchdigits.rows.options import LATER_OPTIONS, ReadOptions
 from batchdigits.scoring.ledger import Counts
 
@@ -48,7 +47,7 @@ _LATER_OPTIONS = {
 """Options that receipts of older versions lack, with the values that those runs had."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Key:
     """The bundle and the options, which with the input file decide the bytes of an output.
 
@@ -79,7 +78,7 @@ class Key:
         return self.options == {_DECISION: self.options[_DECISION], **other.options}
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The receipt of predict.
 

@@ -7,7 +7,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.engines.open import open_checked
@@ -26,7 +26,6 @@ from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import InputFile, split_name
 from batchdigits.files.written import WrittenFile
-from batchdigits.records import record
 from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.rescore import (
     Sample,
@@ -41,7 +40,7 @@ from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
 from batchdigits.text import count_of, listing
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The result of verifying a receipt.
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,7 +31,6 @@ from batchdigits.files.targets import Targets
 from batchdigits.monitoring.drift import NOT_MEASURED, Drift, DriftMeter, exceeds
 from batchdigits.monitoring.evidence import Finding
 from batchdigits.monitoring.pool import Pool
-from batchdigits.records import record
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.one_input import (
     InputResult,
@@ -63,7 +63,7 @@ Results = list[InputResult | None]
 """The results of the input files so far, in their order."""
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary(Counts):
     """The result of a run: the totals, and the result of each input file.
 

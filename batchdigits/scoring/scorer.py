@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.engines.contract import Engine, MeasuringEngine, as_measuring, most_probable
 from batchdigits.errors import BundleError
-from batchdigits.records import record
 from batchdigits.rows.arrow import joined, numbers, pick, take
 from batchdigits.rows.contract import Pixels, Rows
 from batchdigits.rows.rejects import Reject
@@ -26,7 +25,7 @@ from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.options import ScoreOptions
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A scored batch: of its `rows`, each is in `predictions` or in `rejects`.
 
@@ -62,7 +61,7 @@ class Scored:
         )
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Results:
     """The engine's results and the decisions of n rows; a confidence may be NaN.
 
@@ -81,7 +80,7 @@ class _Results:
         return replace(self, **{name: a[places] for name, a in arrays.items() if a is not None})
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class OutputColumn:
     """A column that scoring adds: its name and type, and the function that makes its values.
 

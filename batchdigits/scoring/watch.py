@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from batchdigits.archive.bundle_file import BundleFile
 from batchdigits.archive.reference import Reference
 from batchdigits.engines.contract import Engine, as_measuring
@@ -9,13 +11,12 @@ from batchdigits.monitoring.counts import DriftEvidence, PredictionCounts
 from batchdigits.monitoring.drift import Drift, DriftMeter
 from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.suspicion import Suspicion
-from batchdigits.records import record
 from batchdigits.rows.contract import Rows
 from batchdigits.scoring.ledger import Counts
 from batchdigits.scoring.scorer import Scored, Scorer
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Position:
     """The rows and lines of an input file that come before a batch."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -15,7 +15,6 @@ from batchdigits.files.atomic import replace_under_lock
 from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
-from batchdigits.records import record
 
 MAX_ALIAS_BYTES = 4 * 1024 * 1024
 """Some 20,000 changes of an alias."""
@@ -25,7 +24,7 @@ _ALIAS = r"[a-z][a-z0-9._-]{0,99}"
 Action: TypeAlias = Literal["promote", "rollback"]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class AliasChange:
     """One entry of an alias's history.
 
@@ -44,7 +43,7 @@ class AliasChange:
     reason: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class AliasHistory:
     """The document in an alias's file: every change, newest last. Empty if there is no file."""
 
@@ -130,7 +129,7 @@ def _parse_change(entry: Any, was: int | None) -> AliasChange:
     return AliasChange(version, was, at, by, action, reason)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Move:
     """Why an alias moves, and what it must point at before.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +14,6 @@ from batchdigits.errors import BundleError, UsageError
 from batchdigits.files.digest import parse_digest
 from batchdigits.files.names import path_named
 from batchdigits.files.written import is_present
-from batchdigits.records import record
 from batchdigits.store.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_STORE = "bundles"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class BundleChoice:
     """Which bundle to use, on what conditions, and with which engine; named as the flags are.
 

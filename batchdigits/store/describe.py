@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchdigits.archive.bundle_file import read_bundle
 from batchdigits.errors import BundleError
-from batchdigits.records import record
 from batchdigits.store.store import Store
 
 _LOGGER = logging.getLogger("batchdigits")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class StoredBundle:
     """One version of one name; created, accuracy and digest are None for a damaged bundle.
 

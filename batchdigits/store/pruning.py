@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 from batchdigits.archive.signing import signature_path
 from batchdigits.errors import UsageError
 from batchdigits.files.atomic import fsync_folder, remove_file
-from batchdigits.records import record
 from batchdigits.store.store import Store
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pruning:
     """The versions of one name that go and that stay, ascending.
 

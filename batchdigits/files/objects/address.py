@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Self
 
 from batchdigits.errors import UsageError
-from batchdigits.records import record
 
 BUCKETS = {"s3": "bucket", "gs": "bucket", "az": "container"}
 """Each scheme of object storage, with its word for a bucket."""
@@ -15,7 +15,7 @@ BUCKETS = {"s3": "bucket", "gs": "bucket", "az": "container"}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Address:
     """An object, or a prefix that stands for a folder: its scheme, its bucket and its key."""
 

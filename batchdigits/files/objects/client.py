@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from batchdigits.errors import (
@@ -20,7 +21,6 @@ from batchdigits.errors import (
 )
 from batchdigits.files.objects.address import BUCKETS, Address
 from batchdigits.files.objects.stores import open_store
-from batchdigits.records import record
 
 ResultT = TypeVar("ResultT")
 
@@ -43,7 +43,7 @@ class ConflictError(Exception):
     """A condition of a request that did not hold: another version of the object is there."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Version:
     """One version of an object: its size in bytes, and what its store tells it apart by.
 

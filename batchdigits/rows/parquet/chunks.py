@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.records import record
 from batchdigits.rows.parquet.pages import Page, pages_of
 
 # Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
@@ -32,7 +32,7 @@ _CODECS = ("SNAPPY", "ZSTD", "GZIP", "BROTLI")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 8}
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A column of the file that is stored as such.
 
@@ -162,7 +162,7 @@ def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputEr
     )
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Shape:
     """The values of a chunk's pages, its dictionary, and the bytes of its largest page.
 

@@ -9,9 +9,8 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
-
-from batchdigits.records import record
 
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _HEADER_OF = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_V2: 8}
@@ -22,7 +21,7 @@ _INDEXED = (2, 8)
 _DEEPEST = 3
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page: its values, empty cells included, and whether it stores each of them in full.
 
