@@ -22,7 +22,6 @@ from batchdigits.evaluation.options import CHANCE, CHOSEN, LabelledOptions
 from batchdigits.files.digest import digest_bytes
 from batchdigits.files.names import InputFile
 from batchdigits.packing.card import TUTORIAL_DIGITS
-from batchdigits.records import record
 from batchdigits.rows.contract import Source
 from batchdigits.rows.csv.values import MISSING
 from batchdigits.rows.formats import find_format, open_source
@@ -136,7 +135,7 @@ class _File:
     chosen: Counter[str]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _FileOptions(LabelledOptions):
     """The column of labels, and the one that says why a review chose a row, where there is one."""
 
