@@ -14,7 +14,13 @@ import numpy as np
 
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT, CsvLayout
 from batchdigits.rows.csv.lines import count_line_ends, line_end, line_start, next_line
-from batchdigits.rows.csv.records import Effort, Quotes, read_line, spanning_record
+from batchdigits.rows.csv.records import (
+    Effort,
+    Quotes,
+    read_line,
+    spanning_record,
+    surely_closed,
+)
 from batchdigits.rows.rejects import RAW_LIMIT
 
 HELD_LIMIT = 1 << 20  # bytes of blank lines that are kept unchanged; further ones are only counted
@@ -216,21 +222,20 @@ def certain_cut(buffer: bytes, layout: CsvLayout) -> int:
     # alone, ends inside a quote.
     if quote < cut - RECORD_LIMIT:
         return cut
-    if not any(
-        quotes is Quotes.OPEN
-        for quotes in _quotes_of_lines(buffer, cut - RECORD_LIMIT, cut, layout)
+    start = line_start(buffer, max(cut - RECORD_LIMIT, 0))
+    if surely_closed(buffer[start:cut], layout.delimiter) or not any(
+        quotes is Quotes.OPEN for quotes in _quotes_of_lines(buffer, start, cut, layout)
     ):
         return cut
     return _serial_cut(buffer, cut, stop, layout)
 
 
 def _quotes_of_lines(buffer: bytes, start: int, stop: int, layout: CsvLayout) -> Iterator[Quotes]:
-    """The quotes of each line that has any and reaches into buffer[start:stop]."""
-    at = line_start(buffer, max(start, 0))
-    while (quote := buffer.find(b'"', at, stop)) >= 0:
+    """The quotes of each line of buffer[start:stop] that has any."""
+    while (quote := buffer.find(b'"', start, stop)) >= 0:
         begin, end = line_start(buffer, quote), line_end(buffer, quote)
         yield read_line(buffer, begin, end, layout.delimiter).quotes
-        at = end
+        start = end
 
 
 def _serial_cut(buffer: bytes, cut: int, stop: int, layout: CsvLayout) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.rows.csv.cells import inside_quotes
+from batchdigits.rows.csv.cells import SPAN, inside_quotes
 from batchdigits.rows.csv.layout import RECORD_LIMIT, CsvLayout
 from batchdigits.rows.csv.lines import lines_between, next_line
 from batchdigits.rows.csv.values import acceptable
@@ -243,6 +243,15 @@ def regular_text(data: bytes, layout: CsvLayout) -> RegularText:
     return _rewritten(data, layout)
 
 
+def surely_closed(lines: bytes, delimiter: bytes) -> bool:
+    """Return True only if each of the lines, read alone, is closed: a look at all of them at once.
+
+    `lines` are whole lines, the last with its line end.
+    """
+    b = np.frombuffer(_with_line_feeds(lines), np.uint8)
+    return _all_regular(b, inside_quotes(b), delimiter[0])
+
+
 def _with_line_feeds(data: bytes) -> bytes:
     if b"\r" not in data:
         return data
@@ -255,6 +264,12 @@ def _all_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int
     An opening quote follows a delimiter or line end, a closing one precedes one. A doubled quote
     inside a cell is a closing and an opening one side by side.
     """
+    # With the bytes on both sides of a span, which are looked at with their own spans.
+    spans = (slice(max(at - 1, 0), at + SPAN + 1) for at in range(0, len(b), SPAN))
+    return all(_span_is_regular(b[span], inside[span], delimiter) for span in spans)
+
+
+def _span_is_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int) -> bool:
     quote = b == 34
     feed = b == 10
     if (feed & inside).any():
@@ -267,6 +282,7 @@ def _all_regular(b: NDArray[np.uint8], inside: NDArray[np.bool_], delimiter: int
     opening[0] = False
     closing = quote & ~inside
     closing[:-1] &= ~edge[1:]
+    closing[-1] = False
     return not (opening.any() or closing.any())
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from csv_sources import HEADER, MIB, PIXELS, line, read, scored, source_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.rows.csv import records
+from batchdigits.rows.csv import cells, records
 
 
 @pytest.mark.parametrize(("size", "fits"), [((1 << 16) - 1, True), (1 << 16, False)])
@@ -88,3 +91,26 @@ def test_many_open_quotes_under_many_columns_are_rejects_or_refused(piece):
         return
     _, _, rejects = scored(text)
     assert {reason for _, reason, _, _ in rejects} <= {"stray-quote", "too-few-cells"}
+
+
+LINES = st.lists(st.lists(st.sampled_from(["1", '"1"', '""', '"a""b"', 'a"', '"', ""])), min_size=1)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.integers(1, 9))
+def test_lines_that_are_surely_closed_are_closed_one_by_one(rows, end, span):
+    text = "".join(",".join(row) + end for row in rows).encode()
+    b = np.frombuffer(text, np.uint8)
+    whole = records._all_regular(b, cells.inside_quotes(b), 44)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "SPAN", span)
+        assert records._all_regular(b, cells.inside_quotes(b), 44) == whole
+    if records.surely_closed(text, b","):
+        for row in rows:
+            line_ = ",".join(row).encode()
+            read_ = records.read_line(line_, 0, len(line_), b",")
+            assert read_.quotes is records.Quotes.CLOSED
+
+
+@given(st.lists(st.sampled_from(["1", '"1"', '""', '"a""b"', "a", ""]), min_size=1))
+def test_lines_with_every_quote_in_its_place_are_surely_closed(row):
+    assert records.surely_closed(f"{','.join(row)}\r\n".encode() * 2, b",")
