@@ -13,7 +13,9 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from batchdigits import errors
 from batchdigits.api import PathLike
 from batchdigits.cli.keywords import with_keywords
 from batchdigits.clock import utc_text
+from batchdigits.cpus import available_workers
 from batchdigits.errors import (
     BatchdigitsError,
     OutputError,
@@ -117,14 +120,18 @@ def _staged(
     started = time.time()
     with our_errors():
         df.write.parquet(f"file://{staging}")
-        rows = source.df.count()
     if not (staging / "_SUCCESS").is_file():
         raise OutputError(
             f"{folder}: this process does not see what the executors wrote; name a folder on a "
             "file system that all of them share"
         )
-    files = sorted(staging.glob("part-*.parquet"))
-    counts = sum((_count(file, decides=source.decides) for file in files), start=Counts())
+    paths = sorted(staging.glob("part-*.parquet"))
+    with ThreadPoolExecutor(available_workers(), thread_name_prefix="count") as pool:
+        read_back = pool.map(partial(_read_back, folder, decides=source.decides), paths)
+        with our_errors():  # meanwhile
+            rows = source.df.count()
+        files, counted = zip(*read_back, strict=True) if paths else ((), ())
+    counts = sum(counted, start=Counts())
     _check(counts, rows, folder)
     receipt = SparkReceipt(
         folder=folder,
@@ -137,11 +144,17 @@ def _staged(
             "finished": utc_text(),
             "seconds": round(time.time() - started, 3),
         },
-        files=tuple(WrittenFile(folder / f.name, _synced(f), f.stat().st_size) for f in files),
+        files=files,
     )
     write_synced(staging / RECEIPT_NAME, folder, as_json(receipt.facts()))
     fsync_folder(staging)
     return receipt
+
+
+def _read_back(folder: Path, file: Path, *, decides: bool) -> tuple[WrittenFile, Counts]:
+    """Count the rows of a file, and send it to the disk; it will be in `folder`."""
+    counts = _count(file, decides=decides)
+    return WrittenFile(folder / file.name, _synced(file), file.stat().st_size), counts
 
 
 def _synced(file: Path) -> str:

@@ -22,6 +22,7 @@ from batchdigits_commands import (
     day_of,
     every_night,
     logger,
+    ok_of,
     summary_of,
 )
 
@@ -104,6 +105,7 @@ def predict(_read: dict[str, Any]) -> dict[str, Any]:
         f"--max-rejects={params['max_rejects']}",
         f"--max-drift={params['max_drift']}",
         f"--on-other={params['on_other']}",
+        *ok_of(params),
         *("--", str(_night(context) / "rows.parquet")),
         allowed=(0, REJECTS, DRIFT),
     )

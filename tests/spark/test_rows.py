@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import gc
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from batchdigits.errors import BundleError, UnusableInputError
 from batchdigits.rows.options import ReadOptions
 from batchdigits.scoring.options import ScoreOptions
 from batchdigits.spark import score, write
-from batchdigits.spark.rows import REJECT, Work
+from batchdigits.spark.rows import PACKED, REJECT, Work, freeze_once
 
 ROWS = 1_200
+PIXELS = [f"pixel_{i}" for i in range(64)]
 
 
 def digits(rows: int = ROWS, *, faulty: bool = True) -> pa.Table:
@@ -43,9 +45,16 @@ def digits(rows: int = ROWS, *, faulty: bool = True) -> pa.Table:
     return pa.table({"id": pa.array(np.arange(rows)), **columns, "form": ["f"] * rows})
 
 
-def work(**keywords: Any) -> Work:
+def work(packed: tuple[str, ...] = (), **keywords: Any) -> Work:
     options = ScoreOptions(strangeness=True, probabilities=True)
-    return Work(api.open_bundle(), ReadOptions(**keywords), options, allow_suspect=False)
+    return Work(api.open_bundle(), ReadOptions(**keywords), options, False, packed)
+
+
+def packed_batches(table: pa.Table, batch_rows: int) -> list[pa.RecordBatch]:
+    """What Spark's `array` makes of 64 columns of one type."""
+    lists = pa.array(zip(*(table[name].to_pylist() for name in PIXELS), strict=True))
+    others = table.drop_columns(PIXELS)
+    return others.add_column(0, PACKED, lists).to_batches(batch_rows)
 
 
 def as_predict(table: pa.Table) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -89,6 +98,20 @@ def test_a_partition_is_scored_row_for_row_as_predict_scores_a_file(
     assert scored.column("id").to_pylist() == table.column("id").to_pylist()
     expected = by_predict(table, tmp_path, strangeness=True, probabilities=True)
     assert as_predict(scored) == expected
+    batches = packed_batches(table, batch_rows)
+    packed = pa.Table.from_batches(work(tuple(PIXELS)).batches(batches))
+    assert packed.equals(scored)
+
+
+def test_what_is_imported_is_hidden_from_the_garbage_collector_once() -> None:
+    try:
+        freeze_once()
+        hidden = gc.get_freeze_count()
+        later = [[] for _ in range(1_000)]
+        freeze_once()
+        assert hidden >= gc.get_freeze_count() > len(later)
+    finally:
+        gc.unfreeze()
 
 
 def test_work_survives_the_way_to_another_process_but_no_change_on_it() -> None:
