@@ -63,7 +63,8 @@ INNER_FLOORS = {
     ],
     "training": [
         {"augmentation", "data", "review_threshold", "settings", "strangeness"},
-        {"epochs", "networks", "options", "split"},
+        {"networks", "options", "split", "workers"},
+        {"epochs"},
         {"fit"},
         {"calibration"},
         {"cross_validation"},

@@ -30,7 +30,7 @@ length, of the shear of a row, of the place in pixels, and of the logarithms of 
 amount."""
 
 MOST_ROWS = 200_000
-"""The most rows, originals and copies together: 102 MB of float64."""
+"""The most rows, originals and copies together: 51 MB of float32."""
 
 # The side of the image in a frame of paper: one pixel before it, and two after it, for the
 # neighbours of the last place that is read.
@@ -51,40 +51,43 @@ def copies_for(rows: int, copies: int) -> int:
 
 def with_copies(
     pixels: Pixels, copies: int, generator: np.random.Generator, redrawn: float = 0.0
-) -> Pixels:
+) -> NDArray[np.floating]:
     """Pixels (n, 64) in 0..16, followed by `copies` times a changed copy of all n.
 
     redrawn  the share of the copies that other hands and pens draw, as `Strokes.drawn` does, and
              that become rows by NIST's recipe; for rows that were made by it too
 
-    Returns float64 (n * (copies + 1), 64) in 0..16, not rounded. Each other copy has its own map
-    about the centre, drawn uniformly: rotated by up to 12 degrees, each axis scaled by up to
-    `exp(0.12)`, sheared by up to 0.2, shifted by up to 0.75 pixels; bilinear, with paper (0)
-    outside. Then `16 (x / 16) ** exp(g)` with g up to 0.4, times `exp(i)` with i up to 0.2, cut off
-    at 16.
+    Returns float32 (n * (copies + 1), 64) in 0..16, not rounded; without copies `pixels` itself.
+    Each other copy has its own map about the centre, drawn uniformly: rotated by up to 12 degrees,
+    each axis scaled by up to `exp(0.12)`, sheared by up to 0.2, shifted by up to 0.75 pixels;
+    bilinear, with paper (0) outside. Then `16 (x / 16) ** exp(g)` with g up to 0.4, times `exp(i)`
+    with i up to 0.2, cut off at 16.
     """
     if not copies:
         return pixels
-    originals = pixels.astype(np.float32)
+    originals, rows = pixels.astype(np.float32), len(pixels)
     by_hand = round(copies * redrawn)
-    made = [
-        _changed(originals[begin : begin + _BLOCK_ROWS], generator)
-        for _ in range(copies - by_hand)
-        for begin in range(0, len(originals), _BLOCK_ROWS)
-    ]
-    return np.concatenate([pixels, *made, *_drawn(pixels, by_hand, generator)])
+    seen = np.empty((rows * (copies + 1), PIXELS), np.float32)
+    seen[:rows] = originals
+    for first in range(rows, rows * (copies + 1 - by_hand), rows):
+        for begin in range(0, rows, _BLOCK_ROWS):
+            block = originals[begin : begin + _BLOCK_ROWS]
+            seen[first + begin :][: len(block)] = _changed(block, generator)
+    if by_hand:
+        seen[-rows * by_hand :] = np.concatenate([*_drawn(pixels, by_hand, generator)])
+    return seen
 
 
-def drawn_shapes(copies: int, generator: np.random.Generator) -> tuple[Pixels, NDArray[np.int64]]:
+def drawn_shapes(copies: int, generator: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
     """Rows (n, 64) of `copies` drawings of each shape that digits have, and their digits (n,).
 
     `bitmaps/shapes.py` has the shapes. Hands and pens differ as with redrawn copies.
     """
     strokes, digits = shapes_of(copies)
-    return counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float64), digits
+    return counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float32), digits
 
 
-def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Pixels]:
+def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Floats]:
     """Yield that number of redrawn copies of all rows, in blocks of rows."""
     if not copies:
         return
@@ -95,7 +98,7 @@ def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Itera
     ]
     for _ in range(copies):
         for strokes in blocks:
-            yield counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float64)
+            yield counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float32)
 
 
 def _changed(pixels: Floats, generator: np.random.Generator) -> Floats:
@@ -128,14 +131,13 @@ def _read_between(pixels: Floats, x: Floats, y: Floats) -> Floats:
     """The images (n, 64) at places between pixels, interpolated from the four around each place."""
     framed = np.zeros((len(pixels), _FRAMED, _FRAMED), np.float32)
     framed[:, 1 : SIDE + 1, 1 : SIDE + 1] = pixels.reshape(-1, SIDE, SIDE)
-    flat = framed.reshape(len(pixels), -1)
     left, top = np.floor(x), np.floor(y)
     right, below = x - left, y - top
-    corner = ((top + 1) * _FRAMED + left + 1).astype(np.int64)
+    corner = ((top + 1) * _FRAMED + left + 1).astype(np.intp)
+    corner += np.arange(len(pixels))[:, np.newaxis] * _FRAMED**2
 
     def at(offset: int) -> Floats:
-        values: Floats = np.take_along_axis(flat, corner + offset, axis=1)
-        return values
+        return framed.ravel()[offset:].take(corner)
 
     upper = at(0) * (1 - right) + at(1) * right
     lower = at(_FRAMED) * (1 - right) + at(_FRAMED + 1) * right

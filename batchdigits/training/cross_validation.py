@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from batchdigits.training.fit import Fitted, fit
 from batchdigits.training.options import TrainOptions
 from batchdigits.training.settings import Settings
 from batchdigits.training.split import Split, split_folds
+from batchdigits.training.workers import side_by_side
 
 OnProgress = Callable[[str], None]
 """Called after every epoch and step with a few words on it."""
@@ -166,12 +168,19 @@ def predict_folds(
     probabilities = np.zeros((len(data.targets), data.classes), np.float32)
     fold = np.zeros(len(data.targets), np.int64)
     splits = list(parts)
-    for number, (train_rows, held) in enumerate(splits, start=1):
-        prefix = f"{word} {number} of {len(splits)}, "
+
+    def predict_held(number: int) -> NDArray[np.float32]:
+        train_rows, held = splits[number]
+        prefix = f"{word} {number + 1} of {len(splits)}, "
         fitted = fit_rows(data, train_rows, settings, on_progress, prefix)
-        probabilities[held] = fitted.probabilities(data.pixels[held])
-        fold[held] = number
-        on_fold(held, probabilities[held])
+        return fitted.probabilities(data.pixels[held])
+
+    predictions = side_by_side(predict_held, range(len(splits)), settings)
+    with closing(predictions):
+        for number, predicted in enumerate(predictions):
+            held = splits[number][1]
+            probabilities[held], fold[held] = predicted, number + 1
+            on_fold(held, predicted)
     return probabilities, fold
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from batchdigits.training.augmentation import copies_for, drawn_shapes, with_cop
 from batchdigits.training.epochs import Examples, OnEpoch, run_as_article, run_whole_epochs
 from batchdigits.training.networks import build_network
 from batchdigits.training.settings import Settings, make_settings
+from batchdigits.training.workers import side_by_side
 
 Pixels = NDArray[np.float64]
 Targets = NDArray[np.int64]
@@ -59,12 +61,10 @@ def fit(
     pixel at the edge, which is nearly always paper, would count ten times too much as soon as ink
     gets there. The same arguments give the same weights on the same machine.
     """
-    import keras
     from sklearn.preprocessing import StandardScaler
 
     if settings.arch == "best":
         return _fit_ensemble(pixels, targets, classes, settings, on_epoch)
-    keras.utils.set_random_seed(settings.seed)
     model = build_network(classes, settings)
     train, held = _validation_split(len(targets), settings)
     copies = copies_for(len(train), settings.copies)
@@ -83,8 +83,6 @@ def fit(
     valid = None
     if len(held):
         valid = Examples(_scaled(scaler, pixels[held]), _one_hot(targets[held], classes))
-    # The teachers have drawn from the same random state.
-    keras.utils.set_random_seed(settings.seed)
     run = run_as_article if settings.recipe == "article" else run_whole_epochs
     epochs = run(model, Examples(_scaled(scaler, seen), wanted), valid, settings, on_epoch)
     return Fitted(model, scaler, settings, time.perf_counter() - started, epochs, copies)
@@ -99,7 +97,7 @@ def _validation_split(rows: int, settings: Settings) -> tuple[NDArray[np.int64],
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def _scaled(scaler: Any, pixels: Pixels) -> Floats:
+def _scaled(scaler: Any, pixels: NDArray[Any]) -> Floats:
     scaled: Floats = scaler.transform(pixels).astype(np.float32)
     return scaled
 
@@ -110,7 +108,7 @@ def _one_hot(targets: Targets, classes: int, smoothing: float = 0.0) -> Floats:
 
 
 def _ask_teachers(
-    pixels: Pixels, targets: Targets, classes: int, settings: Settings, seen: Pixels
+    pixels: Pixels, targets: Targets, classes: int, settings: Settings, seen: NDArray[Any]
 ) -> Floats:
     """The mean probabilities (n, k) that teachers give the rows `seen` (n, 64).
 
@@ -118,12 +116,15 @@ def _ask_teachers(
     Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015. Teachers are
     mlps of the default recipe, and learn from the same rows and no others.
     """
+    same = {name: vars(settings)[name] for name in ("copies", "redrawn", "shapes")}
+
+    def ask(number: int) -> Floats:
+        teacher = make_settings(**same, seed=(settings.seed + 1 + number) % 2**32)
+        return fit(pixels, targets, classes, teacher).probabilities(seen)
+
     total = np.zeros((len(seen), classes), np.float32)
-    for number in range(settings.teachers):
-        seed = (settings.seed + 1 + number) % 2**32
-        same = {name: vars(settings)[name] for name in ("copies", "redrawn", "shapes")}
-        teacher = make_settings(**same, seed=seed)
-        total += fit(pixels, targets, classes, teacher).probabilities(seen)
+    for given in side_by_side(ask, range(settings.teachers), settings):
+        total += given
     mean: Floats = total / np.float32(settings.teachers)
     return mean
 
@@ -132,17 +133,19 @@ def _fit_ensemble(
     pixels: Pixels, targets: Targets, classes: int, settings: Settings, on_epoch: OnEpoch
 ) -> Fitted:
     """Fit each member with a seed and copies of its own, so that members err on different rows."""
-    count, members = settings.members, []
+    count, done = settings.members, itertools.count(1)
     started = time.perf_counter()
-    for number in range(count):
 
-        def on_member_epoch(epoch: int, epochs: int, loss: float, before: int = number) -> None:
-            on_epoch(before * epochs + epoch, count * epochs, loss)
+    def on_member_epoch(_: int, epochs: int, loss: float) -> None:
+        on_epoch(next(done), count * epochs, loss)
 
+    def fit_member(number: int) -> Fitted:
         # Ensembles of different seeds share no member.
         seed = (settings.seed * count + number) % 2**32
         member = settings.changed(arch="mlp", members=1, seed=seed)
-        members.append(fit(pixels, targets, classes, member, on_member_epoch))
+        return fit(pixels, targets, classes, member, on_member_epoch)
+
+    members = list(side_by_side(fit_member, range(count), settings))
     model, scaler = build_network(classes, settings), members[0].scaler
     model.set_weights(_joined_weights(members))
     seconds = time.perf_counter() - started

@@ -8,25 +8,33 @@ else the process has built, and the same training would give other bytes.
 
 from __future__ import annotations
 
+import random
+from threading import Lock
 from typing import Any
 
 from batchdigits.images import PIXELS, SIDE
 from batchdigits.training.settings import Settings
 
+_SEEDED = Lock()
+
 
 def build_network(classes: int, settings: Settings) -> Any:
-    """Build the network that `settings.arch` names, with new weights."""
+    """Build the network that `settings.arch` names; `settings.seed` decides its first weights."""
     import keras
 
     kind = settings.arch if settings.arch in ("cnn", "best") else "mlp"
     build = {"mlp": _mlp_layers, "cnn": _cnn_layers, "best": _best_layers}[kind]
     output = {"activation": "softmax", "kernel_initializer": settings.initializer}
-    layers = [
-        keras.Input((PIXELS,), name="standardized"),
-        *build(settings),
-        keras.layers.Dense(classes, **output, name="probabilities"),
-    ]
-    return keras.Sequential(layers, name=kind)
+    with _SEEDED:  # the generator is that of the whole process
+        # Keras draws the seed of each new layer from it. `keras.utils.set_random_seed` sets it too,
+        # but makes TensorFlow optimize all its functions once more.
+        random.seed(settings.seed)
+        layers = [
+            keras.Input((PIXELS,), name="standardized"),
+            *build(settings),
+            keras.layers.Dense(classes, **output, name="probabilities"),
+        ]
+        return keras.Sequential(layers, name=kind)
 
 
 def _mlp_layers(settings: Settings) -> list[Any]:

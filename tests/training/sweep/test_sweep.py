@@ -109,6 +109,21 @@ def test_the_picture_is_an_image(swept: TrainResult) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cores", [1, 3])
+def test_any_number_of_cores_gives_the_same_sweep(
+    swept: TrainResult, folder: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.setattr("batchdigits.training.workers.available_workers", lambda: cores)
+    study = str(folder / f"{cores}.study")
+    again = train(replace(options_of(folder, f"{cores}.bundle"), study=study))
+    assert again.sweep is not None
+    assert swept.sweep is not None
+    assert again.sweep.tried == swept.sweep.tried
+    member = "model.onnx"
+    assert read_bundle(again.path).members[member] == read_bundle(swept.path).members[member]
+
+
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_ends_the_same(swept: TrainResult, folder: Path) -> None:
     """SIGKILL in the midst of a trial: finished ones are kept, and nothing else differs."""
     study, sweep = folder / "killed.study", folder / "killed.toml"
