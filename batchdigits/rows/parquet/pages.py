@@ -73,6 +73,16 @@ def pages_of(data: Bytes, column: Any) -> Iterator[Page]:
         left -= 0 if kind == _DICTIONARY_PAGE else max(values, 1)
 
 
+def page_end(data: bytes) -> int | None:
+    """The length of the page that `data` begins with, header included; None for no such page."""
+    try:
+        header, end = _struct(data, 0, 0)
+        stored = header[3]
+    except (LookupError, TypeError, ValueError):
+        return None
+    return end + stored if isinstance(stored, int) and stored >= 0 else None
+
+
 def _struct(data: Bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
     """Decode the struct at `at`: its numbers and inner structs by field, and where it ends."""
     if depth > _DEEPEST:

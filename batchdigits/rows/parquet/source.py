@@ -26,18 +26,14 @@ from batchdigits.rows.parquet.chunks import (
     leaves_of,
     piece_rows,
 )
+from batchdigits.rows.parquet.paged import READ_BUFFER, open_paged
 from batchdigits.rows.parquet.stored import open_whole
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import prefetch
 
-# Bytes read ahead of each column: whole column chunks would make memory grow with row groups.
-# Where pages are shorter than 16 KiB, Arrow keeps the bytes of a chunk anyway.
-READ_BUFFER = 1 << 16
 # Row groups up to this size are read in whole column chunks: these are as long as the footer says,
 # while through a buffer a damaged page header makes pyarrow fill gigabytes with zeros.
 SMALL_GROUP_BYTES = 32 << 20
-# Of a file with larger groups each column holds its current page and the page's decoded values.
-LARGE_GROUP_BATCH_ROWS = 8192
 BLOCK_BYTES = (
     4 << 20
 )  # of columns of any length, or of columns of numbers, after which a block ends
@@ -136,8 +132,6 @@ class ParquetSource:
         long = [name for name, width in widths.items() if width is None]
         width = sum(filter(None, widths.values())) + CELL_BYTES * len(self.schema)
         rows = min(self._machine.batch_rows, max(LEAST_ROWS, BLOCK_BYTES // max(width, 1)))
-        if _has_large_groups(self._file.metadata):
-            rows = min(rows, LARGE_GROUP_BATCH_ROWS)
         if not long:
             yield from _batches(self._file, self._columns, rows)
             return
@@ -256,11 +250,12 @@ def _opened(
     stored: pa.NativeFile, metadata: pq.FileMetaData | None = None, int96: str = "ns"
 ) -> pq.ParquetFile:
     """Open a file, of which `metadata` are known if it was opened before."""
+    is_large = metadata is not None and _has_large_groups(metadata)
     file = pq.ParquetFile(
-        stored,
+        open_paged(stored, metadata) if is_large else stored,
         metadata=metadata,
         coerce_int96_timestamp_unit=int96,
-        buffer_size=READ_BUFFER if metadata is not None and _has_large_groups(metadata) else 0,
+        buffer_size=READ_BUFFER if is_large else 0,
         pre_buffer=False,
         page_checksum_verification=True,
     )

@@ -61,7 +61,7 @@ class _File:
         self._snapshot.verify(self._path)
 
     def close(self) -> None:
-        """Close what pyarrow has not closed."""
+        self.file.close()
         if self._digest is not None:
             self._digest.close()
 
