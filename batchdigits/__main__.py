@@ -60,7 +60,7 @@ def run() -> NoReturn:
     """Run the console script."""
     from batchdigits.cli.boundary import end
 
-    end(main())
+    end(main)
 
 
 if __name__ == "__main__":

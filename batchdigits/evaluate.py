@@ -195,4 +195,4 @@ def _refuse_input(output: Path, input_files: Sequence[InputFile]) -> None:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

@@ -299,4 +299,4 @@ def _text(summary: RunSummary) -> str:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

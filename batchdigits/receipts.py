@@ -220,4 +220,4 @@ def _facts(path: Path, verified: Verified) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

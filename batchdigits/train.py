@@ -256,4 +256,4 @@ def _summary(result: TrainResult) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

@@ -136,4 +136,4 @@ def _fields(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

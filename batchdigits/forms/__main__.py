@@ -37,4 +37,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

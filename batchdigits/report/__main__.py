@@ -74,4 +74,4 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

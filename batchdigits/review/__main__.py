@@ -394,4 +394,4 @@ def _refuse_overwriting(path: Path, opened: Opened) -> None:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)

@@ -38,4 +38,4 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    end(main())
+    end(main)
