@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 BlockT = TypeVar("BlockT")
 ResultT = TypeVar("ResultT")
@@ -33,7 +35,7 @@ def in_order(
     if workers == 1:
         yield from map(work, blocks)
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
+    with _pool(workers, "worker") as pool:
         waiting: deque[Future[ResultT]] = deque()
         try:
             for block in blocks:
@@ -58,7 +60,7 @@ def prefetch(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
 
 
 def _prefetched(items: Iterator[ItemT]) -> Generator[Any, None, None]:
-    with ThreadPoolExecutor(1, "prefetch") as pool:
+    with _pool(1, "prefetch") as pool:
         waiting: deque[Future[ItemT | None]] = deque()
         try:
             for _ in range(PREFETCHED):
@@ -81,7 +83,7 @@ class BackgroundWriter:
     def __init__(self, workers: int) -> None:
         self._waiting: deque[Future[None]] = deque()
         self._failed = False
-        self._pool = ThreadPoolExecutor(1, "writer") if workers > 1 else None
+        self._pool = _pool(1, "writer") if workers > 1 else None
 
     def call(self, function: Callable[[Any], None], value: Any) -> None:
         """Call `function(value)` soon. Raises the error of an earlier call."""
@@ -157,7 +159,7 @@ class Publisher:
 
 def _started() -> ThreadPoolExecutor | None:
     """Start the thread; None if that is not possible now."""
-    thread = ThreadPoolExecutor(1, "publisher")
+    thread = _pool(1, "publisher")
     try:
         thread.submit(int).result()
     except RuntimeError:
@@ -170,7 +172,7 @@ def require_threads(count: int) -> None:
 
     A library in C that gets only some of its threads may wait for ever, or crash.
     """
-    with ThreadPoolExecutor(count) as pool:
+    with _pool(count, "together") as pool:
         together = Barrier(count)
         try:
             for _ in range(count):
@@ -178,3 +180,9 @@ def require_threads(count: int) -> None:
         except RuntimeError:
             together.abort()
             raise
+
+
+def _pool(threads: int, name: str) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # a run of one small file needs none
+
+    return ThreadPoolExecutor(threads, name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import PIXELS, SIDE
@@ -49,9 +49,14 @@ class Spelling:
     padded: tuple[tuple[str, ...], ...] = ()
 
 
+@cache
+def _numbers(first: int, width: int) -> list[str]:
+    return [f"{first + i:0{width}}" for i in range(PIXELS)]
+
+
 def _numbered(prefix: str, first: int) -> Spelling:
     plain, *padded = (
-        tuple(f"{prefix}{first + i:0{width}}" for i in range(PIXELS)) for width in (1, 2, 3, 4)
+        tuple([prefix + digits for digits in _numbers(first, width)]) for width in (1, 2, 3, 4)
     )
     pattern = re.escape(prefix) + r"\d{1,4}"
     return Spelling(f"{plain[0]} … {plain[-1]}", plain, pattern, tuple(padded))
@@ -207,6 +212,8 @@ def _nearest(names: Sequence[str]) -> str:
     present = set(names)
     specs = suggested_specs(names)
     if specs:
+        import shlex
+
         flags = " or ".join(f"--pixels {shlex.quote(spec)}" for spec in specs)
         return (
             f"no pixel columns of a known spelling among {listing(map(repr, names))}; if they are "

@@ -7,9 +7,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from batchdigits.errors import (
     BatchdigitsError,
@@ -21,6 +20,9 @@ from batchdigits.errors import (
 )
 from batchdigits.files.objects.address import BUCKETS, Address
 from batchdigits.files.objects.stores import open_store
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 ResultT = TypeVar("ResultT")
 
@@ -182,6 +184,8 @@ def entries(address: Address, action: str = "read") -> Iterator[tuple[str, bool]
 
 def in_background(work: Callable[[], ResultT]) -> Future[ResultT]:
     """Start `work` in a thread that the end of the process does not wait for."""
+    from concurrent.futures import Future
+
     future: Future[ResultT] = Future()
 
     def run() -> None:
