@@ -44,6 +44,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class _Golden:
+    """Golden rows as arrays."""
+
     pixels: NDArray[np.float32]
     labels: list[Any]
     probabilities: NDArray[np.float32]

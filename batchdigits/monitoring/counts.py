@@ -151,7 +151,9 @@ def _whole_numbers(values: list[Any], shape: tuple[int, ...]) -> NDArray[np.int6
 
 def _level_counts(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count how often each pixel has each level, int64 (64, 17), in rows as columns (64, n)."""
-    return np.stack([np.bincount(column, minlength=DARKEST + 1) for column in levels])
+    width = DARKEST + 1
+    places = levels + np.arange(0, PIXELS * width, width)[:, np.newaxis]
+    return np.bincount(places.ravel(), minlength=PIXELS * width).reshape(PIXELS, width)
 
 
 def shades_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:

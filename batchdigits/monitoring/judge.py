@@ -14,6 +14,7 @@ from batchdigits.images import DARKEST, PIXELS, SIDE
 from batchdigits.monitoring.divergence import compare_share
 from batchdigits.monitoring.evidence import MANY_ODD, Evidence
 from batchdigits.monitoring.looks import LOOKS, TURNED_SHARE, Look, corrected_rows
+from batchdigits.monitoring.sample import RowSample
 
 FEW_ROWS = 256
 MANY_ROWS = 1_024
@@ -84,14 +85,11 @@ class Judge:
         self._measure: Measure = measure
         self._usual = limit
 
-    def judge(self, sample: Sample) -> Evidence:
-        """Judge rows (n, 64) of whole levels 0..16, drawn at random.
-
-        256 rows are judged; if a count comes near its share, 1,024.
-        """
-        evidence = self._judge(sample[:FEW_ROWS])
+    def judge(self, sample: RowSample) -> Evidence:
+        """Judge 256 rows of a sample; if a count comes near its share, 1,024."""
+        evidence = self._judge(sample.chosen(FEW_ROWS))
         if len(sample) > FEW_ROWS and evidence.is_near_proof:
-            return self._judge(sample[:MANY_ROWS])
+            return self._judge(sample.chosen(MANY_ROWS))
         return evidence
 
     def doubt(self, evidence: Evidence) -> str | None:

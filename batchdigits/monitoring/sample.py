@@ -54,6 +54,9 @@ class RowSample:
         self._marks[place] = marks[chosen]
         self._rows += len(chosen)
 
+    def __len__(self) -> int:
+        return self._rows
+
     @property
     def levels(self) -> NDArray[np.uint8]:
         """The sampled rows as columns, uint8 (64, n)."""

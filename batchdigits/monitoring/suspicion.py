@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.monitoring.evidence import Evidence
-from batchdigits.monitoring.judge import MANY_ROWS, Judge
+from batchdigits.monitoring.judge import Judge
 from batchdigits.monitoring.ranges import RangeEvidence
 from batchdigits.monitoring.sample import RowSample
 from batchdigits.rows.contract import Pixels, Rows
@@ -49,7 +49,7 @@ class Suspicion:
 
     def evidence(self) -> Evidence:
         """Judge the sample of the rows so far."""
-        return self.judge.judge(self.sample.chosen(MANY_ROWS))
+        return self.judge.judge(self.sample)
 
     def verdict(self, evidence: Evidence) -> str | None:
         """Say in one line what the rows look like, with evidence and fix; None for digits."""
