@@ -196,6 +196,12 @@ def test_airflow_imports_the_dags_without_errors(airflow: Airflow) -> None:
     assert names >= {"batchdigits_nightly", "batchdigits_pages", "batchdigits_retrain"}
 
 
+def test_every_dag_that_scores_tells_predict_what_is_only_a_warning() -> None:
+    scoring = [text for path in DAGS.glob("*.py") if '"predict"' in (text := path.read_text())]
+    assert len(scoring) == 2
+    assert all("*ok_of(params)," in text for text in scoring)
+
+
 def test_every_file_is_published_and_a_bad_one_fails_its_shard(
     airflow: Airflow, write_forms: WriteForms
 ) -> None:
