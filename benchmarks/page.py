@@ -209,6 +209,11 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
     ("CSV, over the bound of the parts on all cores at once", "csv_reading", _busy),
     ("CSV to Parquet, the same", "csv_to_parquet", _ratio()),
     ("gzip CSV, rows/s over zcat alone", "gzip_csv", _ratio()),
+    (
+        "CSV from and to S3 over local files, the server on the same cores",
+        "object_storage_csv",
+        _ratio(),
+    ),
     ("cold start, 1,797 rows, over the imports alone", "cold_start", _ratio()),
     ("--help over argparse alone", "cold_start", _help),
     ("a file of 1,000 rows among 1,000 files, besides its rows", "small_files", _files),

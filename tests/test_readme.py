@@ -157,7 +157,10 @@ def test_the_first_figures_are_those_of_the_benchmark() -> None:
     text = " ".join(figures.split())
     ratios = [compared["ratio"]["median"] for compared in saved["compared"].values()]
     memory = [saved["peak_mb"][name]["median"] for name in ("batchdigits", "script, batch 8192")]
+    expert = json.loads((ROOT / "benchmarks" / "results" / "expert.json").read_text("utf-8"))
+    over_expert = expert["faster"]["batchdigits"]["ratio"]["median"]
     assert f"{ratios[0]:.1f} times as fast as the script" in text
+    assert f"{over_expert:.1f} times as fast as an expert's" in text
     assert f"{ratios[1]:.0f} times as fast as the same script" in text
     assert [round(number, -1) for number in memory] == [
         int(number.replace(",", "")) for number in re.findall(r"([\d,]+) MB", text)
