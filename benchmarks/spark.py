@@ -209,7 +209,7 @@ def measure_speed(scratch: Path, rows: int, runs: int) -> int:
             finally:
                 session.stop()
         for mine, alone, theirs in turns:
-            rates = [rows / seconds for seconds in (mine.wall / 2, alone.wall / 2, theirs.wall)]
+            rates = [rows / seconds for seconds in (2 * mine.wall, 2 * alone.wall, theirs.wall)]
             ours = f"{rates[0]:,.0f} rows/s a core"
             cpu = " / ".join(f"{1e9 * one.cpu / rows:,.0f}" for one in (mine, alone, theirs))
             print(
