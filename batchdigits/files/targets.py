@@ -105,8 +105,9 @@ def plan_targets(inputs: InputFiles, output: str | None, kind: str | None = None
     ]
     if problems and all(problems):
         raise UsageError(problems[0])
+    all_inputs = frozenset(identities)  # one for all: a run may have 100,000 files
     return [
-        replace(targets, inputs=frozenset(identities), problem=problem)
+        replace(targets, inputs=all_inputs, problem=problem)
         for targets, problem in zip(planned, problems, strict=True)
     ]
 
@@ -241,9 +242,8 @@ def _writers(
 
 def _final_names(targets: Targets) -> list[tuple[str, str]]:
     folder = targets.folder
-    if not isinstance(folder, ObjectPath):
-        return [(os.path.realpath(folder), path.name) for path in targets.finals]
-    return [(str(folder), path.name) for path in targets.finals]
+    real = str(folder) if isinstance(folder, ObjectPath) else os.path.realpath(folder)
+    return [(real, path.name) for path in targets.finals]
 
 
 def _collision(targets: Targets, writers: Mapping[tuple[str, str], Sequence[str]]) -> str:

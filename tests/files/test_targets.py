@@ -170,6 +170,13 @@ def test_an_input_is_never_one_of_the_other_names_a_run_writes(name: str) -> Non
         planned("P.csv", name)
 
 
+def test_the_inputs_are_kept_once_for_all_targets() -> None:
+    """A set for each of 10,000 files of one run took 5 GB and five seconds."""
+    one, other = plan_targets(inputs("a.csv", "b.csv"), None)
+    assert one.inputs is other.inputs
+    assert len(one.inputs) == 2
+
+
 def test_an_input_is_never_the_output_of_another_one() -> None:
     """The one that would overwrite it is refused alone."""
     refused, other = plan_targets(inputs("a.csv", "a.predictions.csv"), None)
