@@ -100,9 +100,11 @@ def run_command(
             parser.parse_args(argv, namespace=arguments)
             configure_logging(arguments, _short(parser.prog))
             try:
-                return body(arguments)
+                code = body(arguments)
             finally:
                 raise_if_interrupted()  # a library may have swallowed the exception
+            ignore_signals()  # nothing is left to stop
+            return code
         except Exception as error:  # noqa: BLE001  # the boundary: every failure becomes one line
             return _report(parser.prog, arguments, as_ours(error))
 
