@@ -1,6 +1,7 @@
 """All commands: one line an error, the right exit code, progress on terminals only."""
 
 import argparse
+import contextlib
 import gc
 import json
 import logging
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 from paths import ROOT
 
+from batchdigits.cli import boundary
 from batchdigits.cli.boundary import COLLECTED_OBJECTS, run_command
 from batchdigits.cli.flags import add_common_options, add_row_options, make_parser
 from batchdigits.cli.terminal import _fitted, print_json, print_result, print_text
@@ -353,6 +356,20 @@ def test_a_signal_that_nobody_can_catch_is_not_printed_and_still_ends_the_comman
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert printed == [ValueError]
     assert sys.unraisablehook is hook
+
+
+def test_a_signal_behind_the_end_of_a_command_does_not_change_its_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its result is printed by then: while handlers and settings are put back."""
+
+    @contextlib.contextmanager
+    def late() -> Iterator[None]:
+        yield
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(boundary, "fewer_collections", late)
+    assert run(None) == 0
 
 
 def test_a_command_collects_garbage_less_often_and_leaves_its_callers_setting() -> None:
