@@ -104,9 +104,9 @@ def run_command(
             finally:
                 raise_if_interrupted()  # a library may have swallowed the exception
             ignore_signals()  # nothing is left to stop
-            return code
         except Exception as error:  # noqa: BLE001  # the boundary: every failure becomes one line
             return _report(parser.prog, arguments, as_ours(error))
+        return code
 
 
 def end(main: Callable[[], int]) -> NoReturn:

@@ -29,13 +29,15 @@ def raise_if_interrupted() -> None:
 def signals_caught() -> Iterator[None]:
     """Raise InterruptedRunError at the first signal; restore the handlers at the end.
 
-    Where nobody can catch it, as in a finalizer or below a library in C, it is not printed either.
+    Where nobody can catch it, as in a finalizer or below a library in C, it is not printed either;
+    nor is what it does to a thread that was just being started.
     """
     _interrupted_by.clear()
     print_unraisable = sys.unraisablehook
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
-        if not isinstance(lost.exc_value, InterruptedRunError):
+        in_a_start = bool(_interrupted_by) and "in thread started by" in (lost.err_msg or "")
+        if not isinstance(lost.exc_value, InterruptedRunError) and not in_a_start:
             print_unraisable(lost)
 
     def stop(number: int, _frame: object) -> NoReturn:

@@ -10,6 +10,8 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -356,6 +358,34 @@ def test_a_signal_that_nobody_can_catch_is_not_printed_and_still_ends_the_comman
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert printed == [ValueError]
     assert sys.unraisablehook is hook
+
+
+def test_a_signal_while_a_thread_is_started_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The thread finds that it is not registered: a KeyError that nobody can catch."""
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    start_new = threading._start_new_thread  # type: ignore[attr-defined]
+
+    def start(function: Any, args: Any) -> Any:
+        started = start_new(lambda *given: (time.sleep(0.05), function(*given)), args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started
+
+    def body(_arguments: argparse.Namespace) -> int:
+        monkeypatch.setattr(threading, "_start_new_thread", start)
+        try:
+            threading.Thread(target=int).start()
+        finally:
+            time.sleep(0.2)
+        return 0
+
+    parser = make_parser("probe", "A probe.", ["probe"])
+    add_common_options(parser)
+    assert run_command(parser, body, []) == 143
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert printed == []
 
 
 def test_a_signal_behind_the_end_of_a_command_does_not_change_its_code(
