@@ -78,10 +78,10 @@ def _chains(
     for node in nodes:
         chain: list[_Layer] = []
         gemm = node
-        while gemm is not None and _is_dense(gemm, constants) and gemm.output[0] not in used:
+        while gemm is not None and is_dense(gemm, constants) and gemm.output[0] not in used:
             activation, following = _activation(gemm, nodes, constants, outputs)
             weights, bias = (constants[name] for name in gemm.input[1:])
-            goes_on = following is not None and _is_dense(following, constants)
+            goes_on = following is not None and is_dense(following, constants)
             chain.append(_Layer(gemm, weights, bias, activation if goes_on else []))
             used.add(gemm.output[0])
             gemm = following if goes_on else None
@@ -90,7 +90,7 @@ def _chains(
     return chains
 
 
-def _is_dense(node: Any, constants: Mapping[str, Any]) -> bool:
+def is_dense(node: Any, constants: Mapping[str, Any]) -> bool:
     """Return whether a node is x W + b with constants (inputs, units) and (units,)."""
     return (
         node.op_type == "Gemm"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.packing.onnx.groups import Groups, plan_groups
+from batchdigits.packing.onnx.in_bands import is_dense
 from batchdigits.packing.onnx.tidy import BEST, CONFIDENCE, INPUT, OUTPUT
 
 Floats = NDArray[np.float32]
@@ -70,7 +71,7 @@ def _layers(nodes: Sequence[Any], constants: Mapping[str, Any]) -> list[_Layer] 
     for node in body:
         if node.input[0] != value or node.output[0] == OUTPUT:
             return None
-        if _is_dense(node, constants):
+        if is_dense(node, constants):
             weights, bias = (constants[name] for name in node.input[1:])
             layers.append(_Layer(weights, bias, None))
         elif node.op_type in _ACTIVATIONS and layers and layers[-1].activation is None:
@@ -81,17 +82,6 @@ def _layers(nodes: Sequence[Any], constants: Mapping[str, Any]) -> list[_Layer] 
     ends = tail[0].input[0] == value and len(layers) > 1 and layers[-1].activation is None
     dense = all((layer.weights != 0).mean() >= DENSE for layer in layers[1:])
     return layers if ends and dense else None
-
-
-def _is_dense(node: Any, constants: Mapping[str, Any]) -> bool:
-    """Return whether a node is x W + b with constants (inputs, units) and (units,)."""
-    return (
-        node.op_type == "Gemm"
-        and not node.attribute
-        and len(node.input) == 3
-        and all(name in constants for name in node.input[1:])
-        and constants[node.input[2]].shape == constants[node.input[1]].shape[1:]
-    )
 
 
 class _Columns:
