@@ -11,8 +11,8 @@ Speed is that of `write` as a whole, from Parquet to a published folder, on two 
 in a session that is warm, with the settings that docs/spark.md recommends. In turn with it come
 predict with one worker on the same files, and Spark alone: the same files through a `mapInArrow`
 that scores nothing and gives the other columns back, written as Parquet. No function in Python can
-be faster than that. CPU time stands beside: that of all processes, Java's compiler and garbage
-collection in it.
+be faster than that. It also prints the CPU time of all processes, with that of Java's compiler and
+garbage collection.
 """
 
 from __future__ import annotations

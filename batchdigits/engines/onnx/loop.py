@@ -20,6 +20,8 @@ _INT_ATTRIBUTE, _GRAPH_ATTRIBUTE, _INTS_ATTRIBUTE = 2, 5, 7
 
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 5, 11, 12, 15
 _GRAPH_OF_MODEL = 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
+_GRAPHS_OF_ATTRIBUTE = (6, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _needed(nodes: Sequence[memoryview], wanted: set[str]) -> list[memoryview]:
     """The operators that the values `wanted` depend on, in the same order."""
     names, found = set(wanted), []
     for node in reversed(nodes):
-        if not names.isdisjoint(_names(node, 2)):
+        if not names.isdisjoint(_names(node, _NODE_OUTPUT)):
             names.update(_reads(node))
             found.append(node)
     return found[::-1]
@@ -158,12 +160,12 @@ def _needed(nodes: Sequence[memoryview], wanted: set[str]) -> list[memoryview]:
 
 def _reads(node: memoryview) -> Iterator[str]:
     """Yield the names that an operator reads, in its own graphs too."""
-    yield from _names(node, 1)
+    yield from _names(node, _NODE_INPUT)
     for number, attribute in fields(node):
-        if number != 5:
+        if number != _NODE_ATTRIBUTE:
             continue
         for kind, graph in fields(as_bytes(attribute)):
-            if kind not in (6, 11):
+            if kind not in _GRAPHS_OF_ATTRIBUTE:
                 continue
             for part, value in fields(as_bytes(graph)):
                 if part == _NODE:
@@ -171,7 +173,7 @@ def _reads(node: memoryview) -> Iterator[str]:
 
 
 def _names(node: memoryview, kind: int) -> Iterator[str]:
-    """Yield an operator's inputs (1) or outputs (2)."""
+    """Yield the names of an operator's inputs or of its outputs."""
     for number, value in fields(node):
         if number == kind:
             yield bytes(as_bytes(value)).decode("utf-8", "replace")
