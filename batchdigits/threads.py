@@ -52,7 +52,8 @@ def in_order(
 def prefetch(items: Iterator[ItemT]) -> Generator[ItemT, None, None]:
     """Yield the items, which a thread reads up to three ahead from this call on.
 
-    No item may be None. An error is raised after the items before it. Closing waits for the item that is being read.
+    No item may be None. An error is raised after the items before it. Closing waits for the item
+    that is being read.
     """
     reading = _prefetched(items)
     next(reading)  # a generator begins only when it is asked
