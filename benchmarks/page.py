@@ -202,6 +202,16 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
         "engine",
         _ratio("faster", "the small network"),
     ),
+    (
+        "the same of rows of float32, default network",
+        "engine",
+        _ratio("faster_in_rows", "the default network"),
+    ),
+    (
+        "the same of rows of float32, small network",
+        "engine",
+        _ratio("faster_in_rows", "the small network"),
+    ),
     ("Parquet, rows/s over the bound of the bare parts", "limit", _ratio()),
     ("Parquet, over the bound of the parts on all cores at once", "limit", _busy),
     ("Parquet with one list column, the same", "limit_lists", _ratio()),
