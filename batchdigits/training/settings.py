@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # only here: --help must not wait for them
 NETWORKS = {
     "mlp": "one hidden layer",
     "mlp2": "two hidden layers of 500 units",
-    # A sixth of the work for each row; docs/accuracy.md has what it gives up.
+    # docs/accuracy.md has what it gives up, and how much faster it is.
     "mlp-small": "one hidden layer of 96 units, for speed",
     "cnn": "convolutions, pooling, dropout",
     "best": "an ensemble of mlps, slow and most accurate",
