@@ -101,7 +101,7 @@ def test_shapes_teach_digits_that_the_rows_lack(digits: Labelled) -> None:
     """A network that saw no 7 among its rows knows drawn ones."""
     known = digits.targets[:ROWS] != 7
     pixels, targets = digits.pixels[:ROWS][known], digits.targets[:ROWS][known]
-    settings = make_settings(seed=6, units=64, batch_size=128, copies=1, shapes=40)
+    settings = make_settings(seed=3, units=64, batch_size=128, copies=1, shapes=120)
     fitted = fit(pixels, targets, digits.classes, settings)
     sevens = digits.pixels[digits.targets == 7]
     assert (fitted.probabilities(sevens).argmax(axis=1) == 7).mean() > 0.5
