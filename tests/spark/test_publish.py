@@ -214,13 +214,19 @@ def test_over_spark_connect_an_error_of_a_task_is_ours_too(folder: Path) -> None
 def test_a_bundle_that_changed_on_one_executor_is_78_and_nothing_is_published(
     tmp_path_factory: pytest.TempPathFactory, folder: Path
 ) -> None:
-    """One of two executors flips a bit of what it receives. One failed task ends this job."""
+    """One of two executors flips a bit of what it receives. One failed task ends this job.
+
+    The job waits for both, and its tasks don't wait for the one that holds their rows: else a
+    slow start, or luck, leaves all of them to the executor that is sound.
+    """
     with Cluster.started(tmp_path_factory.mktemp("changed"), workers=1) as cluster:
         cluster.add_worker({"FLIP_A_BIT": "1"})
         cluster.wait_for(lambda: cluster.log("master").count("Registering worker") == 2)
         session = (
             f'master("{cluster.url}").config("spark.task.maxFailures", "1")'
+            '.config("spark.cores.max", "2").config("spark.locality.wait", "0")'
             '.config("spark.scheduler.minRegisteredResourcesRatio", "1")'
+            '.config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")'
         )
         line = run_in_a_session(session, folder / "scored", **cluster.environment)
     assert line.startswith("ERROR 78 "), line
