@@ -13,7 +13,11 @@ choice.
 - ten-fold: the share of all rows that is right in stratified ten-fold cross-validation, for seed 0
   only (with --ten-fold, because it takes as long as ten seeds of the split);
 - calibration error: the expected calibration error over the rows of the blocks, before the
-  temperature, and with each block at the temperature fitted on the other four.
+  temperature, and with each block at the temperature fitted on the other four;
+- by chance: the calibration error that as many rows show when the confidence is exactly right,
+  since some bins are lucky: labels are drawn 200 times by the probabilities at the temperature
+  (Bröcker and Smith, "Increasing the reliability of reliability diagrams", 2007). The means over
+  the seeds of the mean draw, and of the one that 95 % of the draws don't exceed.
 
 No time is measured here, so it may run on a busy machine: `training.py` measures times.
 """
@@ -52,6 +56,7 @@ NETWORKS = {
 LEAST_ON_SPLIT = 0.996
 MOST_BLOCK_ERRORS = {"default": 20, "mlp-small": 24, "best": 15}
 MOST_CALIBRATION_ERROR = 0.006
+DRAWS = 200
 
 Rows = NDArray[np.int64]
 
@@ -64,6 +69,8 @@ class Seed:
     block_errors: int
     error_before: float
     error_after: float
+    by_chance: float
+    by_chance_95: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines.append(_line(name, seeds, folds))
         figures[name] = _figures(name, seeds, folds)
     header = ["", "split, mean %", "split, %", "block errors, mean", "block errors"]
-    header += ["calibration error, %: before", "after", "ten-fold, %"]
+    header += ["calibration error, %: before", "after", "by chance", "ten-fold, %"]
     print(table(header, lines))
     result = {"seeds": arguments.seeds, "networks": figures}
     finish("accuracy", result, save=arguments.save, load_before=before, timed=False)
@@ -102,6 +109,7 @@ def _judge(data: Labelled, name: str, seed: int) -> Seed:
         int((probabilities.argmax(axis=1) != data.targets).sum()),
         measure_reliability(probabilities, data.targets).calibration_error,
         measure_reliability(after, data.targets).calibration_error,
+        *_by_chance(after, seed),
     )
     show(f"  {judged}")
     return judged
@@ -147,7 +155,20 @@ def _in_parts(
     return probabilities, part
 
 
+def _by_chance(probabilities: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Return the mean and the 95th percentile of calibration errors under drawn labels."""
+    generator = np.random.default_rng(seed)
+    likeliest, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    errors = []
+    for _ in range(DRAWS):
+        wrong = generator.random(len(confidence)) >= confidence
+        labels = (likeliest + wrong) % probabilities.shape[1]  # which other label does not matter
+        errors.append(measure_reliability(probabilities, labels).calibration_error)
+    return float(np.mean(errors)), float(np.quantile(errors, 0.95))
+
+
 def _line(name: str, seeds: Sequence[Seed], folds: float | None) -> list[str]:
+    chance, chance_95 = _chances(seeds)
     return [
         name,
         f"{100 * np.mean([seed.on_split for seed in seeds]):.2f}",
@@ -156,14 +177,21 @@ def _line(name: str, seeds: Sequence[Seed], folds: float | None) -> list[str]:
         spread(seed.block_errors for seed in seeds).text(0),
         spread(100 * seed.error_before for seed in seeds).text(2),
         spread(100 * seed.error_after for seed in seeds).text(2),
+        f"{100 * chance:.2f}, 95 % below {100 * chance_95:.2f}",
         "not run" if folds is None else f"{100 * folds:.2f}",
     ]
+
+
+def _chances(seeds: Sequence[Seed]) -> tuple[float, float]:
+    mean = np.mean([seed.by_chance for seed in seeds])
+    return float(mean), float(np.mean([seed.by_chance_95 for seed in seeds]))
 
 
 def _figures(name: str, seeds: Sequence[Seed], folds: float | None) -> dict[str, object]:
     errors = float(np.mean([seed.block_errors for seed in seeds]))
     on_split = float(np.mean([seed.on_split for seed in seeds]))
     after = spread(seed.error_after for seed in seeds)
+    chance, chance_95 = _chances(seeds)
     figures: dict[str, object] = {
         "split_mean": round(on_split, 5),
         "split": spread(seed.on_split for seed in seeds),
@@ -171,6 +199,8 @@ def _figures(name: str, seeds: Sequence[Seed], folds: float | None) -> dict[str,
         "block_errors": spread(float(seed.block_errors) for seed in seeds),
         "calibration_error_before": spread(seed.error_before for seed in seeds),
         "calibration_error_after": after,
+        "calibration_error_by_chance": chance,
+        "calibration_error_by_chance_95": chance_95,
         "ten_fold": folds,
     }
     if name in MOST_BLOCK_ERRORS:

@@ -23,6 +23,8 @@ Targets = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 VALIDATION_SHARE = 0.1
+REDRAWN_SHARE = 0.5
+"""The least share of redrawn copies for the `redrawn_members` of an ensemble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,10 @@ def _ask_teachers(
 def _fit_ensemble(
     pixels: Pixels, targets: Targets, classes: int, settings: Settings, on_epoch: OnEpoch
 ) -> Fitted:
-    """Fit each member with a seed and copies of its own, so that members err on different rows."""
+    """Fit each member with a seed and copies of its own, so that members err on different rows.
+
+    The last of them see copies in other hands too: alone they err more, but elsewhere.
+    """
     count, done = settings.members, itertools.count(1)
     started = time.perf_counter()
 
@@ -142,7 +147,12 @@ def _fit_ensemble(
     def fit_member(number: int) -> Fitted:
         # Ensembles of different seeds share no member.
         seed = (settings.seed * count + number) % 2**32
-        member = settings.changed(arch="mlp", members=1, seed=seed)
+        redrawn = settings.redrawn
+        if number >= count - settings.redrawn_members:
+            redrawn = max(redrawn, REDRAWN_SHARE)
+        member = settings.changed(
+            arch="mlp", members=1, redrawn_members=0, seed=seed, redrawn=redrawn
+        )
         return fit(pixels, targets, classes, member, on_member_epoch)
 
     members = list(side_by_side(fit_member, range(count), settings))

@@ -165,6 +165,8 @@ class Settings:
     )
     # The mlps of an ensemble.
     members: int = _entry(1, {"article/best": 8, "best": 4})
+    # The members of an ensemble that learn from copies of which at least half are redrawn.
+    redrawn_members: int = _entry(0, {"default/best": 1})
     # The mlps of the default recipe whose mean probabilities the network learns instead of the
     # labels; 0 learns the labels.
     teachers: int = _entry(0, {"default/mlp-small": 3})

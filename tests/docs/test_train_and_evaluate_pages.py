@@ -22,7 +22,8 @@ def test_recipes_hold_what_the_table_says() -> None:
     for recipe, arch, *values in rows:
         made = make_settings(arch=arch, recipe=recipe)
         reads = f"{made.window or 8} {made.bands if made.window else 1}"
-        seen = f"{reads} {made.noise:g} {made.members} {made.teachers}"
+        members = f"{made.members} {made.redrawn_members}"
+        seen = f"{reads} {made.noise:g} {members} {made.teachers}"
         shape = f"{made.layers} {made.units} {made.dropout:g} {seen}"
         steps = f"{made.optimizer} {made.learning_rate:g} {made.epochs} {made.batch_size}"
         extra = f"{made.copies} {made.redrawn:g} {made.shapes} {made.calibration_folds}"

@@ -18,14 +18,15 @@ def centred(logits: np.ndarray) -> np.ndarray:
 
 
 def test_an_ensemble_is_the_mean_of_its_members_logits(digits: Labelled) -> None:
-    """Members with scalers of their own, in one network."""
+    """Members with scalers of their own, in one network; the last learns from redrawn copies."""
     pixels, targets, rows = digits.pixels[:ROWS], digits.targets[:ROWS], digits.pixels[-40:]
-    few = {"epochs": 1, "units": 12, "copies": 1}
+    few = {"epochs": 1, "units": 12, "copies": 2}
     settings = make_settings(arch="best", seed=3, members=2, **few)
     probabilities = fit(pixels, targets, digits.classes, settings).probabilities(rows)
     total = np.zeros((len(rows), 10))
-    for seed in (6, 7):
-        mlp = fit(pixels, targets, digits.classes, make_settings(seed=seed, **few))
+    for seed, redrawn in ((6, 0.0), (7, 0.5)):
+        own = make_settings(seed=seed, redrawn=redrawn, **few)
+        mlp = fit(pixels, targets, digits.classes, own)
         total += centred(np.log(mlp.probabilities(rows)))
     assert np.allclose(probabilities, softmax(total / 2), atol=1e-5)
 
