@@ -91,14 +91,16 @@ def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Itera
     """Yield that number of redrawn copies of all rows, in blocks of rows."""
     if not copies:
         return
-    counts = np.round(pixels).astype(np.int64)
-    blocks = [
-        Strokes.of(redrawn(counts[begin : begin + _BLOCK_ROWS]))
-        for begin in range(0, len(counts), _BLOCK_ROWS)
-    ]
+    rows = np.round(pixels).astype(np.int64)
+    counts = [rows[begin : begin + _BLOCK_ROWS] for begin in range(0, len(rows), _BLOCK_ROWS)]
+    blocks = [(block, Strokes.of(redrawn(block))) for block in counts]
     for _ in range(copies):
-        for strokes in blocks:
-            yield counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float32)
+        for block, strokes in blocks:
+            drawn = counts_of(bitmaps_of(strokes.drawn(generator)))
+            # Of a speck or a wall of ink thinning leaves nothing: paper would be taught as a digit.
+            lost = ~drawn.any(axis=1)
+            drawn[lost] = block[lost]
+            yield drawn.astype(np.float32)
 
 
 def _changed(pixels: Floats, generator: np.random.Generator) -> Floats:

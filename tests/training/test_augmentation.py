@@ -71,3 +71,19 @@ def test_a_share_of_the_copies_is_redrawn_by_the_recipe() -> None:
 
 def test_paper_is_redrawn_as_paper() -> None:
     assert not with_copies(np.zeros((3, 64)), 2, np.random.default_rng(0), redrawn=1).any()
+
+
+def test_what_has_no_strokes_is_copied_as_it_is() -> None:
+    """A wall of ink and a speck are thinned to nothing: paper would be taught as their label."""
+    pixels = np.zeros((3, 64))
+    pixels[0], pixels[1, 20] = 16, 3
+    pixels[2] = load_digits().data[0]
+    wall, speck, digit = (
+        with_copies(pixels, 8, np.random.default_rng(0), redrawn=1)[3:]
+        .reshape(8, 3, 64)
+        .swapaxes(0, 1)
+    )
+    assert (wall == 16).all()
+    assert speck.any(axis=1).all()
+    assert digit.any(axis=1).all()
+    assert not np.array_equal(digit[0], digit[1])
