@@ -203,12 +203,12 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
         _ratio("faster", "the small network"),
     ),
     (
-        "the same of rows of float32, default network",
+        "engine fed rows of float32, default network over a dense layer of 500",
         "engine",
         _ratio("faster_in_rows", "the default network"),
     ),
     (
-        "the same of rows of float32, small network",
+        "engine fed rows of float32, small network over a dense layer of 500",
         "engine",
         _ratio("faster_in_rows", "the small network"),
     ),
@@ -245,6 +245,8 @@ _QUESTIONS: list[tuple[str, str, Pick]] = [
     ("the same, small network", "accuracy", _errors("mlp-small")),
     ("the same, best", "accuracy", _errors("best")),
     ("calibration error, default, the worst of five seeds", "accuracy", _calibration("default")),
+    ("calibration error, small network", "accuracy", _calibration("mlp-small")),
+    ("calibration error, best", "accuracy", _calibration("best")),
     ("promise of 0.5 % errors, kept in random halves", "review", _share("kept", "halves")),
     ("the same, in draws with replacement", "review", _share("kept", "draws")),
     ("digits that ink or strangeness sends to review", "review", _share("found", "false_alarm")),

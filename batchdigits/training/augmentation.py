@@ -91,12 +91,12 @@ def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Itera
     """Yield that number of redrawn copies of all rows, in blocks of rows."""
     if not copies:
         return
-    rows = np.round(pixels).astype(np.int64)
-    counts = [rows[begin : begin + _BLOCK_ROWS] for begin in range(0, len(rows), _BLOCK_ROWS)]
-    blocks = [(block, Strokes.of(redrawn(block))) for block in counts]
+    counts = np.round(pixels).astype(np.int64)
+    blocks = [counts[begin : begin + _BLOCK_ROWS] for begin in range(0, len(counts), _BLOCK_ROWS)]
+    strokes = [Strokes.of(redrawn(block)) for block in blocks]
     for _ in range(copies):
-        for block, strokes in blocks:
-            drawn = counts_of(bitmaps_of(strokes.drawn(generator)))
+        for block, its_strokes in zip(blocks, strokes, strict=True):
+            drawn = counts_of(bitmaps_of(its_strokes.drawn(generator)))
             # Of a speck or a wall of ink thinning leaves nothing: paper would be taught as a digit.
             lost = ~drawn.any(axis=1)
             drawn[lost] = block[lost]

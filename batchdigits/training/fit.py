@@ -136,7 +136,7 @@ def _fit_ensemble(
 ) -> Fitted:
     """Fit each member with a seed and copies of its own, so that members err on different rows.
 
-    The last of them see copies in other hands too: alone they err more, but elsewhere.
+    The last of them learn from redrawn copies too: alone they err more, but on other rows.
     """
     count, done = settings.members, itertools.count(1)
     started = time.perf_counter()
