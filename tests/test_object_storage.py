@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from object_server import (
     predict,
     proxy_to,
     seaweedfs,
+    settings_of,
     start_predict,
     store_of,
 )
 from paths import SAMPLE_DATA
 
 from batchdigits.files.digest import digest_bytes
+from batchdigits.files.objects.path import ObjectPath
+from batchdigits.files.objects.stores import open_store
 
 pytestmark = pytest.mark.cloud
 
@@ -143,6 +147,41 @@ def test_etags_are_trusted_only_if_asked(bucket: Bucket, proxy: Proxy, tmp_path:
     bucket.put("a.parquet", SAMPLE.read_bytes() + b"\0")
     done = predict(rows, "--output", out, "--trust-etag", port=proxy.port, cwd=tmp_path)
     assert done.returncode in (65, 73)
+
+
+def listings(proxy: Proxy) -> list[str]:
+    return [request.path for request in proxy.seen if "list-type" in request.path]
+
+
+def test_a_run_asks_once_for_the_folder_of_all_its_outputs(
+    bucket: Bucket, proxy: Proxy, tmp_path: Path
+) -> None:
+    """Not once for each input file, with all outputs in the answer."""
+    rows = b"".join(CSV.read_bytes().splitlines(keepends=True)[:9])
+    for number in range(5):
+        bucket.put(f"in/{number}.csv", rows)
+    run = (f"{bucket.url}/in/", "--output", f"{bucket.url}/out/", "--max-drift", "1")
+    for _ in range(2):
+        proxy.seen.clear()
+        done = predict(*run, port=proxy.port, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(listings(proxy)) == 2  # of the inputs, and of the outputs
+
+
+def test_a_prefix_is_a_folder_by_its_first_page(
+    bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda number: bucket.put(f"in/{number}", b""), range(1001)))
+    bucket.put("inner", b"")
+    for name, value in settings_of(proxy.port).items():
+        monkeypatch.setenv(name, value)
+    open_store.cache_clear()
+    for name, is_folder in (("in", True), ("inner", False), ("i", False)):
+        proxy.seen.clear()
+        assert ObjectPath(f"{bucket.url}/{name}").is_dir() == is_folder
+        assert len(listings(proxy)) == 1
+    open_store.cache_clear()
 
 
 def test_other_options_need_overwrite_and_leave_no_old_rejects(

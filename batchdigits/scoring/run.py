@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from batchdigits.archive.bundle_file import BundleFile
@@ -152,7 +153,8 @@ def score_inputs(
         from batchdigits.scoring.dry_run import Room, check_input  # scoring must not wait for it
 
         step = partial(check_input, room=Room())
-    places = [(input_file, _place(targets, options)) for input_file, targets in planned]
+    checked: set[Path] = set()
+    places = [(input_file, _place(targets, options, checked)) for input_file, targets in planned]
     results = [_early_refusal(input_file, place) for input_file, place in places]
     work = _open_work(options, on_progress, bundle) if None in results else None
     if work is not None:
@@ -162,12 +164,12 @@ def score_inputs(
     return _summary(done, work, time.monotonic() - started)
 
 
-def _place(targets: Targets, options: RunOptions) -> Place:
+def _place(targets: Targets, options: RunOptions, checked: set[Path]) -> Place:
     if not isinstance(targets.folder, ObjectPath):
         return LocalFolder(targets, lock=options.policy.lock)
     from batchdigits.files.places.objects import ObjectFolder
 
-    return ObjectFolder(targets, options.machine.scratch)
+    return ObjectFolder(targets, options.machine.scratch, checked)
 
 
 def _work_through(

@@ -162,24 +162,47 @@ def delete(address: Address) -> None:
         return
 
 
-def entries(address: Address, action: str = "read") -> Iterator[tuple[str, bool]]:
+def entries(address: Address) -> Iterator[tuple[str, bool]]:
     """Yield the names directly below a prefix, and whether each is a prefix itself, sorted.
+
+    Raises NoInputError if there is no such bucket.
+    """
+    import obstore
+
+    prefix = _prefix(address)
+    try:
+        found = _tried(
+            lambda store: obstore.list_with_delimiter(store, prefix or None), address, "read"
+        )
+    except FileNotFoundError as error:
+        raise _no_bucket(address, "read") from error
+    names = [(each.removeprefix(prefix).rstrip("/"), True) for each in found["common_prefixes"]]
+    names += [(each["path"].removeprefix(prefix), False) for each in found["objects"]]
+    # Some tools write an empty object for a folder.
+    yield from sorted((name, is_folder) for name, is_folder in names if name)
+
+
+def has_any(address: Address, action: str = "read") -> bool:
+    """Return whether an object is below a prefix, from the first page of a listing.
 
     Raises NoInputError or, to write, OutputError if there is no such bucket.
     """
     import obstore
 
-    prefix = f"{address.key}/" if address.key else ""
+    prefix = _prefix(address)
+
+    def look(store: Any) -> bool:
+        pages = obstore.list(store, prefix or None, chunk_size=1)
+        return any(each["path"].startswith(prefix) for page in pages for each in page)
+
     try:
-        found = _tried(
-            lambda store: obstore.list_with_delimiter(store, prefix or None), address, action
-        )
+        return _tried(look, address, action)
     except FileNotFoundError as error:
         raise _no_bucket(address, action) from error
-    names = [(each.removeprefix(prefix).rstrip("/"), True) for each in found["common_prefixes"]]
-    names += [(each["path"].removeprefix(prefix), False) for each in found["objects"]]
-    # Some tools write an empty object for a folder.
-    yield from sorted((name, is_folder) for name, is_folder in names if name)
+
+
+def _prefix(address: Address) -> str:
+    return f"{address.key}/" if address.key else ""
 
 
 def in_background(work: Callable[[], ResultT]) -> Future[ResultT]:

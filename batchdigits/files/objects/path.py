@@ -60,7 +60,7 @@ class ObjectPath(PosixPath):
 
     def is_dir(self, *_: Any, **__: Any) -> bool:
         """Return whether the prefix has an object below it."""
-        return next(client.entries(self.address), None) is not None
+        return client.has_any(self.address)
 
     def entries(self) -> Iterator[tuple[str, bool]]:
         """Yield the names directly below the prefix, and whether each is a prefix itself."""
@@ -68,7 +68,7 @@ class ObjectPath(PosixPath):
 
     def refuse_absent_bucket(self) -> None:
         """Raise OutputError unless the bucket is there and can be listed, before it is written."""
-        next(client.entries(self.address, "write"), None)
+        client.has_any(self.address, "write")
 
     def iterdir(self) -> Generator[Self, None, None]:
         for name, _ in self.entries():

@@ -59,12 +59,17 @@ class ObjectFolder:
     """The place of one input file's outputs in object storage, as `Place` promises.
 
     The outputs are written and verified in a folder of their own in `scratch`; None: that of
-    temporary files. Raises OutputError or IOFailedError where objects can't be written,
-    TryAgainError where another run publishes the same outputs.
+    temporary files. `checked` are the folders that were found to be in a bucket; the places of a
+    run share them, since a listing for each input would cost more the more of them there are.
+    Raises OutputError or IOFailedError where objects can't be written, TryAgainError where another
+    run publishes the same outputs.
     """
 
-    def __init__(self, targets: Targets, scratch: str | None = None) -> None:
+    def __init__(
+        self, targets: Targets, scratch: str | None = None, checked: set[Path] | None = None
+    ) -> None:
         self.targets = targets
+        self._checked = set() if checked is None else checked
         self._parent = None if scratch is None else Path(scratch)
         self._folder: Path | None = None
         self._seen: Version | None = None
@@ -78,7 +83,10 @@ class ObjectFolder:
     def check(self) -> None:
         if self.targets.problem:
             raise UsageError(self.targets.problem)
-        _object(self.targets.folder).refuse_absent_bucket()
+        folder = _object(self.targets.folder)
+        if folder not in self._checked:
+            folder.refuse_absent_bucket()
+            self._checked.add(folder)
         with explained_scratch(self._parent), tempfile.TemporaryFile(dir=self._parent):
             pass
 
