@@ -198,23 +198,22 @@ def _take(results: Results, at: int, scored: ScoredInput, published: Publish) ->
 
 
 def gather(
-    results: Sequence[tuple[InputResult, Drift | None]],
+    results: Sequence[tuple[InputResult, Drift]],
     options: RunOptions,
     bundle: BundleFile,
     seconds: float,
 ) -> RunSummary:
     """Make the summary of input files that other processes scored, as if one had scored all.
 
-    Each result comes with the drift in its receipt, None where there is none. What was wrong with
-    an input file is logged.
+    Each result comes with the drift of what is published, NOT_MEASURED for nothing. What was wrong
+    with an input file is logged.
     """
     if not results:
         return _summary((), None, seconds)
     work = _open_work(options, lambda _rows, _share, _name: None, bundle)
     for result, drift in results:
-        if drift is not None and result.status in ("scored", "unchanged"):
-            work.pool.judge(drift)
-            work.pool.publish(result.input, drift)
+        work.pool.judge(drift)
+        work.pool.publish(result.input, drift)
         if result.error is not None:
             logger.error("%s", result.error)
         for code, problem in _beyond_limits(result, work.policy):

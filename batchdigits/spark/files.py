@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from batchdigits.errors import BatchdigitsError, TryAgainError, UsageError
 from batchdigits.files.lock import refuse_held
 from batchdigits.files.names import InputFile
 from batchdigits.files.targets import Targets
-from batchdigits.rows.options import Machine
 from batchdigits.scoring.options import RunOptions
 from batchdigits.spark.publish import our_errors
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5  # seconds
 
-Result = tuple["InputResult", "Drift | None"]
+Result = tuple["InputResult", "Drift"]
 
 
 def score_files(connect: Callable[[], SparkContext], keywords: Mapping[str, Any]) -> RunSummary:
@@ -37,15 +35,11 @@ def score_files(connect: Callable[[], SparkContext], keywords: Mapping[str, Any]
 
     The driver lists the files and loads the bundle, which travels with the tasks: an alias that
     moves meanwhile changes nothing. Paths become absolute, and executors must see the files there.
-    Each task uses one thread. `connect` is called when all that is known to be right. Raises what
-    `score` raises.
+    Each task uses one thread, unless `workers` says how many. `connect` is called when all that is
+    known to be right. Raises what `score` raises.
     """
     started = time.monotonic()
-    planned, options = plan_run(absolute(keywords))
-    if any(input_file.path is None for input_file, _ in planned):
-        raise UsageError("-: executors can't read standard input; name files, folders or globs")
-    machine = Machine(keywords.get("workers") or 1, options.machine.batch_rows)
-    options = replace(options, machine=machine)
+    planned, options = plan_tasks(keywords)
     bundle = options.bundle.load()
 
     from batchdigits.scoring.run import gather
@@ -58,13 +52,24 @@ def score_files(connect: Callable[[], SparkContext], keywords: Mapping[str, Any]
     return gather(results, options, bundle, time.monotonic() - started)
 
 
+def plan_tasks(
+    keywords: Mapping[str, Any],
+) -> tuple[list[tuple[InputFile, Targets]], RunOptions]:
+    """Return what `plan_run` returns, for executors. Raises UsageError for standard input, too."""
+    planned, options = plan_run(absolute(keywords))
+    if any(input_file.path is None for input_file, _ in planned):
+        raise UsageError("-: executors can't read standard input; name files, folders or globs")
+    machine = options.machine
+    return planned, replace(options, machine=replace(machine, workers=machine.workers or 1))
+
+
 def absolute(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The same keywords with absolute paths of inputs and output; a final / stays."""
-    output = keywords["output"]
+    """The same keywords with absolute paths of inputs, output and scratch; a final / stays."""
+    given = {name: keywords[name] for name in ("output", "scratch")}
     return {
         **keywords,
         "inputs": [_absolute(path) for path in keywords["inputs"]],
-        "output": None if output is None else _absolute(output),
+        **{name: None if path is None else _absolute(path) for name, path in given.items()},
     }
 
 
@@ -91,23 +96,18 @@ def _task(bundle: BundleFile, options: RunOptions) -> Callable[[tuple[InputFile,
 def score_file(
     planned: tuple[InputFile, Targets], bundle: BundleFile, options: RunOptions, *, again: bool
 ) -> Result:
-    """Score one input file, and return its result and the drift in its receipt.
+    """Score one input file, and return its result and the drift of what is published of it.
 
     again  whether this is another attempt of the task. Its first may still be at work, if Spark
            took it for a straggler: a twin that ended as busy would win the race, and Spark would
            kill the one that works. So it waits, and then finds the outputs finished.
     """
-    from batchdigits.scoring.receipt import Receipt
     from batchdigits.scoring.run import score_inputs
 
     if again and options.policy.lock:
         wait_for_lock(planned[1].receipt)
     summary = score_inputs([planned], options, lambda _rows, _share, _name: None, bundle=bundle)
-    result, drift = summary.inputs[0], None
-    if result.receipt is not None:
-        with suppress(BatchdigitsError):
-            drift = Receipt.read(Path(result.receipt)).drift
-    return result, drift
+    return summary.inputs[0], summary.drift
 
 
 def wait_for_lock(receipt: Path) -> None:

@@ -2,7 +2,8 @@
 
     spark-submit jobs/spark/score_files.py INPUT... [--output FOLDER] [FLAGS OF PREDICT]
 
-Inputs, outputs and receipts are files that the driver and all executors see.
+It refuses the flags --report, --metrics and --check. Inputs, outputs and receipts are files or
+objects that the driver and all executors see.
 """
 
 from __future__ import annotations

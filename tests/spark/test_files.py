@@ -22,8 +22,10 @@ from spark_cluster import Cluster
 from batchdigits import api
 from batchdigits.files.lock import hold_lock
 from batchdigits.predict import parser
+from batchdigits.rows.options import Machine
+from batchdigits.scoring.receipt import Receipt
 from batchdigits.scoring.run import gather
-from batchdigits.spark.files import absolute, score_file, wait_for_lock
+from batchdigits.spark.files import absolute, plan_tasks, score_file, wait_for_lock
 
 JOB = ROOT / "jobs" / "spark" / "score_files.py"
 FLAGS = ("--output", "out/", "--max-rejects", "5%")
@@ -78,6 +80,20 @@ def test_paths_become_absolute_and_keep_what_they_mean(
     assert given["output"] == f"{tmp_path}/out/"
 
 
+def test_a_task_has_the_machine_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But one thread, unless more were asked for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "big").mkdir()
+    sample = str(SAMPLE_DATA / "digits.parquet")
+    flags = ("--output", "out/", "--scratch", "big", "--batch-size", "77")
+    _, options = plan_tasks(keywords_of(sample, *flags))
+    assert options.machine == Machine(1, 77, f"{tmp_path}/big")
+    _, options = plan_tasks(keywords_of(sample, *flags, "--workers", "3"))
+    assert options.machine.workers == 3
+
+
 def test_another_attempt_waits_for_the_lock_and_finds_the_work_done(tmp_path: Path) -> None:
     """A first attempt is busy at once, as on one machine."""
     pq.write_table(pq.read_table(SAMPLE_DATA / "digits.parquet"), tmp_path / "a.parquet")
@@ -95,8 +111,9 @@ def test_another_attempt_waits_for_the_lock_and_finds_the_work_done(tmp_path: Pa
     assert not waiting.is_alive()
     first, drift = score_file(planned, bundle, options, again=True)
     assert (first.status, first.exit_code) == ("scored", 0)
-    assert drift is not None
-    assert score_file(planned, bundle, options, again=True)[0].status == "unchanged"
+    again, same = score_file(planned, bundle, options, again=True)
+    assert again.status == "unchanged"
+    assert same.facts == drift.facts == Receipt.read(receipt).drift.facts
 
 
 def test_files_that_together_do_not_look_like_digits_end_with_65_as_on_one_machine(

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from paths import SAMPLE_DATA
 
+from batchdigits.api import open_bundle, plan_run
+from batchdigits.cli.flags import keywords_of
 from batchdigits.files.objects import client
 from batchdigits.files.places import objects
 from batchdigits.files.written import WrittenFile
-from batchdigits.predict import main
+from batchdigits.predict import main, parser
+from batchdigits.scoring.run import gather
+from batchdigits.spark.files import score_file
 
 pytestmark = pytest.mark.cloud
 
@@ -198,3 +202,25 @@ def test_kept_rejects_are_replaced_but_not_those_of_another_run(
     assert main([*RUN]) == 75
     assert bucket.receipt()["options"]["probabilities"]
     assert main([*RUN, "--probabilities"]) == 0
+
+
+def test_outputs_of_tasks_on_spark_are_judged_together_like_those_of_one_run(
+    bucket: Memory,
+) -> None:
+    """Each sees three rows alone, which prove nothing."""
+    header, *rows = GOOD.splitlines()
+    names = [name for name in header.split(b",") if name.startswith(b"pixel_")]
+    pixels = [header.split(b",").index(name) for name in names]
+    for number in range(5):
+        cells = [row.split(b",") for row in rows[3 * number : 3 * number + 3]]
+        inverted = [b",".join(b"%d" % (16 - int(row[at])) for at in pixels) for row in cells]
+        bucket.put(f"in/{number}.csv", b"\n".join([b",".join(names), *inverted]))
+    arguments = parser().parse_args(["s3://b/in/", "--output", "s3://b/out/"])
+    planned, options = plan_run(keywords_of(arguments))
+    bundle = open_bundle().file
+    results = [score_file(each, bundle, options, again=False) for each in planned]
+    assert {result.exit_code for result, _ in results} == {0}
+    assert gather(results, options, bundle, 1.0).suspect_inputs == tuple(
+        f"s3://b/in/{number}.csv" for number in range(5)
+    )
+    assert main(["s3://b/in/", "--output", "s3://b/out/"]) == 65
