@@ -25,12 +25,13 @@ class Predictions:
     """One file of predictions, as predict or a review wrote it.
 
     rejects   the file of rejected rows, if there is one; `expected` the number of rows of both
+    digests   those of both files
     """
 
     path: Path
-    digest: str
     rejects: Path | None
     expected: int | None
+    digests: Mapping[Path, str]
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -52,7 +53,7 @@ class Predictions:
         return iter(()) if self.rejects is None else read_output(self.rejects, list(columns))
 
     def facts(self) -> dict[str, Any]:
-        return {"path": str(self.path), "sha256": self.digest}
+        return {"path": str(self.path), "sha256": self.digests[self.path]}
 
 
 def open_predictions(path: Path, *, counted: bool) -> Predictions:
@@ -71,7 +72,7 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     receipt_path = path.with_name(f"{stem}.receipt.json")
     facts = read_receipt(receipt_path)
     if facts is None and counted:
-        return Predictions(path, digest_file(path), None, None)
+        return Predictions(path, None, None, {path: digest_file(path)})
     if facts is None:
         raise NoInputError(
             f"{path}: its receipt {receipt_path.name} is missing, so nobody knows which cells were "
@@ -80,14 +81,15 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     output = _output_of(receipt_path, facts, path)
     scored = _reviewed_of(receipt_path, facts) if stem.endswith(".reviewed") else facts
     outputs = named_outputs(path.parent, scored) or []
-    for rejects in outputs[1:]:
+    rejects = outputs[1] if len(outputs) > 1 else None
+    if rejects is not None:
         _check(receipt_path, rejects)
     expected = scored.get("rows_in")
     return Predictions(
         path,
-        output.digest,
-        outputs[1].path if len(outputs) > 1 else None,
+        None if rejects is None else rejects.path,
         expected if type(expected) is int else None,
+        {path: output.digest, **({} if rejects is None else {rejects.path: rejects.digest})},
     )
 
 

@@ -25,7 +25,7 @@ from batchdigits.fields.lengths import ANY, Length, lengths_of
 from batchdigits.fields.options import FieldOptions
 from batchdigits.fields.runs import Key, Runs, find_runs, gather, put_together, repeated_keys
 from batchdigits.files.commit import named_outputs, outputs_match, read_receipt
-from batchdigits.files.digest import digest_file
+from batchdigits.files.digest import digest_file, refuse_changes
 from batchdigits.files.names import DATA_SUFFIXES, refuse_url, split_name
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets, refuse_overwriting
@@ -104,8 +104,8 @@ def assemble_fields(
                 f"{present}: exists already, from other predictions or options; move it away, or "
                 "replace it with --overwrite"
             )
-        written, counts = run.write()
-        _check_unchanged(files)
+        with refuse_changes({path: of for file in files for path, of in file.digests.items()}):
+            written, counts = run.write()
         receipt = {
             "format": RECEIPT_FORMAT,
             "kind": KIND,
@@ -341,11 +341,3 @@ def _finished(targets: Targets, work: Mapping[str, Any]) -> Mapping[str, Any] | 
         return None
     outputs = named_outputs(targets.folder, receipt)
     return receipt if outputs is not None and outputs_match(targets, outputs) else None
-
-
-def _check_unchanged(files: Sequence[Predictions]) -> None:
-    for file in files:
-        if digest_file(file.path) != file.digest:
-            raise UnusableInputError(
-                f"{file.path}: was changed while it was read; nothing was published; run it again"
-            )

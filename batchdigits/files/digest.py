@@ -7,11 +7,12 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import IO
 
-from batchdigits.errors import IOFailedError, UsageError
+from batchdigits.errors import InterruptedRunError, IOFailedError, TryAgainError, UsageError
 from batchdigits.files.objects.path import ObjectPath
 
 BytesLike = bytes | bytearray | memoryview
@@ -95,6 +96,30 @@ class GrowingDigest:
         except OSError as error:
             problem = error.strerror or error
             raise IOFailedError(f"{self._path}: can't be read: {problem}") from error
+
+
+@contextmanager
+def refuse_changes(digests: Mapping[Path, str]) -> Iterator[None]:
+    """Raise TryAgainError if a file has lost its digest, rather than the error that this led to.
+
+    It is for files that are read several times, by their names.
+    """
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except Exception:
+        _verify(digests)
+        raise
+    _verify(digests)
+
+
+def _verify(digests: Mapping[Path, str]) -> None:
+    for path, digest in digests.items():
+        if not path.is_file() or digest_file(path) != digest:
+            raise TryAgainError(
+                f"{path}: was changed while it was read; run again when it is complete"
+            )
 
 
 def is_digest(text: str) -> bool:

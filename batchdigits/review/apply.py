@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from batchdigits.clock import utc_text
 from batchdigits.errors import NoInputError, OutputError, UnusableInputError
-from batchdigits.files.digest import digest_file
+from batchdigits.files.digest import digest_file, refuse_changes
 from batchdigits.files.names import split_name
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
@@ -81,8 +81,9 @@ def apply_journals(opened: Opened, *, overwrite: bool = False) -> list[Applied]:
     """Write the reviewed file of each file of predictions, and its receipt.
 
     Everything is checked before anything is written. Raises NoInputError or UnusableInputError for
-    predictions that are missing or changed, OutputError for a reviewed file that was changed by
-    hand, or that holds decisions of a reviewer whose journal is not given.
+    predictions that are missing or changed, TryAgainError if they change while they are read,
+    OutputError for a reviewed file that was changed by hand, or that holds decisions of a reviewer
+    whose journal is not given.
     """
     files = [open_reviewed(opened, number) for number in range(len(opened.review.files))]
     works = [_Work(opened, number, file) for number, file in enumerate(files)]
@@ -165,7 +166,8 @@ class _Work:
             if is_there and not overwrite:
                 self._refuse_foreign(old)
             counts: Counter[str] = Counter()
-            written = self._write(counts)
+            with refuse_changes({self._file.path: self._file.receipt.predictions.digest}):
+                written = self._write(counts)
             receipt = self._receipt(counts, started)
             self._place.publish([written], receipt.facts(), overwrite=overwrite or is_there)
         return Applied(output, receipt, "reviewed")

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from scored_cells import Cell, write_cells
 
-from batchdigits.errors import UsageError
+from batchdigits.errors import TryAgainError, UsageError
 from batchdigits.fields.__main__ import main
+from batchdigits.fields.job import assemble_fields
+from batchdigits.fields.options import FieldOptions
 
 Row = dict[str, Any]
 
@@ -279,6 +281,25 @@ def test_predictions_that_were_changed_are_refused(
     path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
     assert refused(path) == 65
     assert "was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["34", "1", None], ids=["other", "fewer", "removed"])
+def test_predictions_that_change_while_they_are_read_are_tried_again(
+    tmp_path: Path, text: str | None
+) -> None:
+    """Whatever the second pass makes of them."""
+    path = write_cells(tmp_path / "cells.csv", cells_of("A", "12"))
+
+    def change(*_: Any) -> None:
+        path.unlink(missing_ok=True)
+        if text is not None:
+            write_cells(path, cells_of("A", text), receipt=False)
+
+    options = FieldOptions(("form",), "position")
+    target = tmp_path / "fields.csv"
+    with pytest.raises(TryAgainError, match=r"cells\.csv: was changed while it was read"):
+        assemble_fields([path], target, options, overwrite=False, on_progress=change)
+    assert not target.exists()
 
 
 def test_a_receipt_that_counts_other_rows_is_refused(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from reviews import AT, Pen, made, predicted, settle_all, truths
 
 from batchdigits.predict import main as predict
 from batchdigits.receipts import main as receipts
+from batchdigits.review import apply
 from batchdigits.review.__main__ import main as review
 from batchdigits.review.document import DOUBTFUL, PLANTED, SAMPLE, Cell, Review
+from batchdigits.scoring.published import Predictions, open_predictions
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -253,6 +255,22 @@ def test_predictions_that_were_replaced_refuse_the_journal(folder: Path, run: Ru
     assert not (folder / "forms.reviewed.parquet").exists()
     (folder / "forms.predictions.parquet").unlink()
     assert run("apply", journal)[0] == 66
+
+
+def test_predictions_that_change_while_they_are_read_are_tried_again(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_of(folder)
+
+    def open_and_change(path: Path) -> Predictions:
+        file = open_predictions(path)
+        pq.write_table(pq.read_table(path).slice(1), path)
+        return file
+
+    monkeypatch.setattr(apply, "open_predictions", open_and_change)
+    code, _, error = run("apply", journal)
+    assert (code, "was changed while it was read" in error) == (75, True)
+    assert not (folder / "forms.reviewed.parquet").exists()
 
 
 def test_nights_leave_the_reviewed_file_alone(
