@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from batchdigits.files.atomic import explained, fsync_folder
@@ -19,20 +20,35 @@ def create_folder(path: Path, fill: Callable[[Path], None], *, overwrite: bool) 
     """
     path = path.absolute()  # `.` has no name
     beside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    new, old = beside / "new", beside / "old"
+    new = beside / "new"
     with explained(path):
         beside.mkdir()
         try:
             fill(new)
             _sync_tree(new)
+            rename_folder(new, path, beside / "old", overwrite=overwrite)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            with suppress(OSError):  # what is in it still is the old folder
+                beside.rmdir()
+
+
+def rename_folder(new: Path, path: Path, old: Path, *, overwrite: bool) -> None:
+    """Give the complete folder `new` the name `path`; with `overwrite`, that of one that is there.
+
+    The one that is there is renamed to `old`. It is put back if the second rename fails, and
+    removed when the name of the new one is on the disk. Raises as `create_folder`.
+    """
+    with explained(path):
+        try:
             if overwrite and path.exists():
                 path.rename(old)
             new.rename(path)  # refuses a folder with something in it
         finally:
             if old.exists() and not path.exists():
                 old.rename(path)
-            shutil.rmtree(beside, ignore_errors=True)
     fsync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync_tree(folder: Path) -> None:

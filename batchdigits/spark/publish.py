@@ -31,9 +31,10 @@ from batchdigits.errors import (
     UnusableInputError,
     UsageError,
 )
-from batchdigits.files.atomic import explained, fsync_folder, write_synced
+from batchdigits.files.atomic import fsync_folder, write_synced
 from batchdigits.files.commit import as_json
 from batchdigits.files.digest import digest_file
+from batchdigits.files.folder import rename_folder
 from batchdigits.files.lock import hold_lock
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.rejects import REASONS
@@ -221,12 +222,7 @@ def _publish(staging: Path, folder: Path, *, overwrite: bool) -> None:
     _refuse_existing(folder, overwrite=overwrite)
     old = _beside(folder, "old")
     shutil.rmtree(old, ignore_errors=True)
-    with explained(folder):
-        if folder.is_dir():
-            folder.rename(old)
-        staging.rename(folder)
-    fsync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    rename_folder(staging, folder, old, overwrite=overwrite)
 
 
 @contextmanager

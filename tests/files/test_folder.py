@@ -50,6 +50,27 @@ def test_what_fails_leaves_the_old_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_an_old_folder_that_can_not_be_put_back_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither new nor old gets the name: the old one is in a hidden folder then."""
+    target = tmp_path / "model"
+    create_folder(target, lambda new: fill("first", new), overwrite=False)
+    rename = Path.rename
+
+    def refuse_the_name(path: Path, new_name: Path) -> Path:
+        if new_name == target:
+            raise PermissionError(13, "Permission denied")
+        return rename(path, new_name)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_name)
+    with pytest.raises(OutputError):
+        create_folder(target, lambda new: fill("second", new), overwrite=True)
+    (beside,) = tmp_path.iterdir()
+    assert content(beside / "old") == "first"
+    assert list(beside.iterdir()) == [beside / "old"]
+
+
 def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"nowhere/model: can't be written"):
         create_folder(

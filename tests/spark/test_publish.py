@@ -25,6 +25,7 @@ from batchdigits.errors import (
     UnusableInputError,
     UsageError,
 )
+from batchdigits.files import folder as folders
 from batchdigits.files.lock import hold_lock
 from batchdigits.spark import publish, score, write
 from batchdigits.spark.publish import found_error
@@ -70,12 +71,22 @@ def test_the_old_folder_goes_when_the_name_of_the_new_one_is_on_the_disk(
     staging.mkdir()
     synced: list[tuple[Path, list[str]]] = []
     monkeypatch.setattr(
-        publish,
+        folders,
         "fsync_folder",
         lambda path: synced.append((path, sorted(f.name for f in tmp_path.iterdir()))),
     )
     publish._publish(staging, folder, overwrite=True)
     assert synced == [(tmp_path, [".scored.old", "scored"])]
+
+
+def test_the_old_folder_stays_if_the_new_one_can_not_have_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "scored"
+    folder.mkdir()
+    (folder / "part-0.parquet").write_text("old")
+    with pytest.raises(OutputError, match="scored: can't be written"):
+        publish._publish(tmp_path / ".gone.part", folder, overwrite=True)
+    assert (folder / "part-0.parquet").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.spark
