@@ -16,6 +16,7 @@ from batchdigits.files.content import format_of
 from batchdigits.files.inputs import check_content, expand_inputs
 from batchdigits.files.names import FORMATS, PLAIN_TEXT, split_name
 from batchdigits.rows.contract import Format
+from batchdigits.rows.csv import format as csv_format
 from batchdigits.rows.formats import check_schema, find_format, open_source
 from batchdigits.rows.options import ReadOptions
 
@@ -56,6 +57,30 @@ def test_a_format_reads_back_what_it_writes(tmp_path: Path, kind: str) -> None:
     assert rows.passthrough.to_pydict() == {"form": ["a", "b,c"], "n": typed}
     (read,) = find_format(kind).read_columns(path, ["n", "form"])
     assert read.to_pydict() == {"n": typed, "form": ["a", "b,c"]}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_text_of_any_length_is_read_back(tmp_path: Path, kind: str) -> None:
+    """Once, like the rows before it and behind it."""
+    notes = ["x" * (1 << 20)] * 22
+    notes[20] = "y" * (40 << 20)
+    path = tmp_path / f"a{FORMATS[kind].suffixes[0]}"
+    path.write_bytes(written(kind, [pa.record_batch({"n": list(range(22)), "note": notes})]))
+    table = pa.Table.from_batches(find_format(kind).read_columns(path, ["n", "note"]))
+    assert table["n"].cast(pa.int64()).to_pylist() == list(range(22))
+    assert table["note"].to_pylist() == notes
+
+
+@pytest.mark.parametrize("lengths", [(5, 9999, 5), (99_999, 5), (5,) * 900 + (9999, 99_999, 5)])
+def test_records_longer_than_blocks_take_larger_ones(
+    tmp_path: Path, lengths: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.csv"
+    notes = [f"{n}" * length for n, length in enumerate(lengths)]
+    path.write_bytes(written("csv", [pa.record_batch({"note": notes})]))
+    batches = csv_format._read_columns(path, ["note"], block_bytes=1000)
+    assert pa.Table.from_batches(batches)["note"].to_pylist() == notes
+    assert csv_format._read_schema(path, block_bytes=1000) == pa.schema([("note", pa.string())])
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -16,9 +16,10 @@ from batchdigits.rows.contract import Format, Sink, Source, Stream
 from batchdigits.rows.options import Machine, ReadOptions
 from batchdigits.threads import require_threads
 
-# Bytes read at once of an output file. No record is longer: its text columns come from an input
-# record of at most 1 MiB.
+# Bytes read at once of an output file. A record, which Arrow wants to begin in one block and end in
+# the next, is seldom so long, but a text of a Parquet input may be.
 BLOCK_BYTES = 1 << 24
+MOST_BLOCK_BYTES = (1 << 31) - 1  # what Arrow can count
 # Arrow's reader of CSV reads ahead. With fewer threads than these it may wait for ever.
 ARROW_THREADS = 8
 
@@ -52,18 +53,42 @@ def _fits(arrow_type: pa.DataType) -> bool:
     return not is_any(arrow_type, "nested", *BYTES)
 
 
-def _read_columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    with _opened(path, columns) as reader:
-        yield from reader
+def _read_columns(
+    path: Path, columns: Sequence[str], block_bytes: int = BLOCK_BYTES, done: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """Read some columns; not the first `done` rows, which were read with smaller blocks."""
+    rows = 0
+    try:
+        with _opened(path, columns, block_bytes) as reader:
+            for batch in reader:
+                rows += batch.num_rows
+                if rows > done:
+                    yield batch.slice(max(0, batch.num_rows - (rows - done)))
+    except pa.ArrowInvalid as error:
+        block_bytes = _larger(block_bytes, error)
+    else:
+        return
+    yield from _read_columns(path, columns, block_bytes, max(rows, done))
 
 
-def _read_schema(path: Path) -> pa.Schema:
-    with _opened(path, []) as reader:
-        return pa.schema([pa.field(name, pa.string()) for name in reader.schema.names])
+def _read_schema(path: Path, block_bytes: int = BLOCK_BYTES) -> pa.Schema:
+    try:
+        with _opened(path, [], block_bytes) as reader:
+            return pa.schema([pa.field(name, pa.string()) for name in reader.schema.names])
+    except pa.ArrowInvalid as error:
+        block_bytes = _larger(block_bytes, error)
+    return _read_schema(path, block_bytes)
+
+
+def _larger(block_bytes: int, error: pa.ArrowInvalid) -> int:
+    """Return the next size of blocks if a record was too long for these. Raises other errors."""
+    if "straddling" not in str(error) or block_bytes == MOST_BLOCK_BYTES:
+        raise error
+    return min(2 * block_bytes, MOST_BLOCK_BYTES)
 
 
 @contextmanager
-def _opened(path: Path, columns: Sequence[str]) -> Iterator[Any]:
+def _opened(path: Path, columns: Sequence[str], block_bytes: int) -> Iterator[Any]:
     """Open some columns of an output file, all of them without any names, as text."""
     import pyarrow.csv as pc
 
@@ -72,7 +97,7 @@ def _opened(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as stream:
         yield pc.open_csv(
             stream,
-            read_options=pc.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+            read_options=pc.ReadOptions(block_size=block_bytes, use_threads=False),
             parse_options=pc.ParseOptions(newlines_in_values=True),
             convert_options=pc.ConvertOptions(
                 include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
