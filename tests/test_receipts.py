@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -276,6 +277,19 @@ def test_what_is_no_small_file_of_json_is_not_a_receipt(
     assert (code, out, "not a receipt" in err) == (65, "not ok bad.receipt.json: differs\n", True)
     summary = batchdigits.score("bad.csv", max_rejects=16)
     assert summary.exit_code == 73
+
+
+def test_many_rejects_take_no_memory_each(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.csv").write_text(
+        (SAMPLE_DATA / "digits.csv").read_text() + "x\n" * 100_000, encoding="utf-8"
+    )
+    batchdigits.score("a.csv", output="a.parquet", max_rejects="100%")
+    tracemalloc.start()
+    code, out, _ = run("a.receipt.json", "--sample", "0")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (code, "100000 rejected" in out) == (0, True)
+    assert peak < 50 * 100_000
 
 
 def test_rejects_that_are_not_in_the_receipt_are_found(tmp_path: Path, run: Run) -> None:

@@ -23,7 +23,6 @@ from batchdigits.scoring.rescore import (
     read_output,
     read_rejects,
     read_rows,
-    unscored_rows,
 )
 from batchdigits.text import listing
 
@@ -113,7 +112,7 @@ class Predictions:
                 f"{self.path}: has no pixels, and its input was standard input; name a copy with "
                 f"--input, or {KEEP_PIXELS}"
             )
-        unscored = unscored_rows(read_rejects(self.receipt))
+        _, unscored = read_rejects(self.receipt)
         parts = list(read_rows(self.receipt, input_file, places, unscored))
         pixels: list[Any] = [np.zeros((0, PIXELS), np.float32), *(part for part, _ in parts)]
         numbers = [np.zeros(0, np.int64), *(part for _, part in parts)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +32,6 @@ from batchdigits.scoring.rescore import (
     read_predictions,
     read_rejects,
     score_again,
-    unscored_rows,
 )
 from batchdigits.scoring.scorer import Scorer
 from batchdigits.store.choice import BundleChoice, open_store, packaged_bundle
@@ -217,8 +215,7 @@ def _check_ledger(receipt: Receipt, sample: int) -> Sample:
     """Count the rows of the outputs, and read up to `sample` predictions."""
     places = choose_places(receipt.counts.rows_predicted, sample)
     predictions, predicted = read_predictions(receipt.predictions.path, places)
-    rejects = list(read_rejects(receipt))
-    reasons = Counter(reason for _, reason in rejects)
+    reasons, unscored = read_rejects(receipt)
     counted = (predicted, reasons.total(), dict(reasons))
     counts = receipt.counts
     stated = (counts.rows_predicted, counts.rows_rejected, dict(counts.reasons))
@@ -228,7 +225,7 @@ def _check_ledger(receipt: Receipt, sample: int) -> Sample:
             f"{count_of(counts.rows_in, 'row')} in, {_described(*stated)}; "
             f"the files hold {_described(*counted)}; run predict again"
         )
-    return Sample(places, predictions, unscored_rows(rejects))
+    return Sample(places, predictions, unscored)
 
 
 def _described(predicted: int, rejected: int, reasons: dict[str, int]) -> str:

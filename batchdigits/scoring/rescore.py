@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
@@ -76,17 +78,24 @@ def _readable(path: Path) -> Iterator[Format]:
         raise UnusableInputError(f"{path}: can't be read ({detail}); run predict again") from error
 
 
-def read_rejects(receipt: Receipt) -> Iterator[tuple[int, str]]:
-    """Yield the number of each rejected row in the input, from 1, and its reason."""
+def read_rejects(receipt: Receipt) -> tuple[Counter[str], NDArray[np.int64]]:
+    """Count the rejects by their reasons, and return the rows that the model gave no probability.
+
+    The rows are int64 numbers in the input, from 1. Raises UnusableInputError if the file can't be
+    read.
+    """
+    reasons: Counter[str] = Counter()
+    unscored = [np.zeros(0, np.int64)]
     if receipt.rejects is not None:
-        for batch in read_output(receipt.rejects.path, ["row", "reason"]):
-            pairs = zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True)
-            yield from ((int(row), reason) for row, reason in pairs)
-
-
-def unscored_rows(rejects: Iterable[tuple[int, str]]) -> NDArray[np.int64]:
-    """Return the numbers of the rejected rows that the model gave no probability."""
-    return np.array([row for row, reason in rejects if reason == "no-probability"], np.int64)
+        path = receipt.rejects.path
+        with _readable(path) as file_format:
+            for batch in file_format.read_columns(path, ["row", "reason"]):
+                reason = batch["reason"].cast(pa.string())
+                counted = reason.value_counts().to_pylist()
+                reasons.update({str(each["values"]): each["counts"] for each in counted})
+                rows = batch["row"].filter(pc.equal(reason, "no-probability"))
+                unscored.append(rows.cast(pa.int64()).to_numpy())
+    return reasons, np.concatenate(unscored)
 
 
 def read_predictions(path: Path, places: NDArray[np.int64]) -> tuple[pa.Table, int]:
