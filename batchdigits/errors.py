@@ -181,6 +181,11 @@ def _scarcity(error: BaseException, prefix: str) -> BatchdigitsError | None:
 PRECEDENCE = (130, 143, 129, 70, 69, 78, 74, 73, 2, 66, 65, 75, 3, 4, 0)
 
 
+def is_exit_code(value: object) -> bool:
+    """Return whether a document can have this as the exit code of a run."""
+    return type(value) is int and value in PRECEDENCE
+
+
 def worst_exit_code(codes: Iterable[int]) -> int:
     """Return the exit code of a run over several inputs: the first of `PRECEDENCE`, else 0."""
     return min(codes, key=PRECEDENCE.index, default=0)

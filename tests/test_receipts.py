@@ -360,6 +360,9 @@ def test_a_file_that_is_not_a_receipt_is_refused(
         ('"header": true', '"header": "yes"'),
         ('"scale": null', '"scale": "16"'),
         ('"rows_in": 36', '"rows_in": "36"'),
+        ('"exit_code": 0', '"exit_code": null'),
+        ('"exit_code": 0', '"exit_code": false'),
+        ('"empty": 0', '"empty": 37'),
         ('"bytes": ', '"size": '),
     ],
 )

@@ -32,10 +32,14 @@ from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.formats import check_schema, find_format
 from batchdigits.rows.template import Template, read_templates
+from batchdigits.scoring.ledger import are_counts
 from batchdigits.text import listing
 
 KIND = "fields"
 RECEIPT_FORMAT = 1
+
+COUNTED = ("cells", "cells_rejected", "cells_without_field", "fields", "accepted")
+"""The counts of a receipt, beside the table `to_review`."""
 
 OnProgress = Callable[[int, float | None, str], None]
 
@@ -51,13 +55,12 @@ class FieldsResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary that the command prints as JSON."""
-        names = ("seconds", "cells", "cells_rejected", "cells_without_field", "fields", "accepted")
         return {
             "exit_code": 0,
             "output": str(self.output),
             "receipt": str(self.receipt),
             "status": self.status,
-            **{name: self.facts.get(name) for name in (*names, "to_review")},
+            **{name: self.facts.get(name) for name in ("seconds", *COUNTED, "to_review")},
         }
 
     def as_text(self) -> str:
@@ -339,5 +342,15 @@ def _finished(targets: Targets, work: Mapping[str, Any]) -> Mapping[str, Any] | 
         return None
     if any(receipt.get(name) != value for name, value in work.items()):
         return None
+    if not _is_ledger(receipt):
+        return None
     outputs = named_outputs(targets.folder, receipt)
     return receipt if outputs is not None and outputs_match(targets, outputs) else None
+
+
+def _is_ledger(receipt: Mapping[str, Any]) -> bool:
+    """Return whether a receipt has the counts of fields, and they add up."""
+    numbers, to_review = {name: receipt.get(name) for name in COUNTED}, receipt.get("to_review")
+    if not are_counts(numbers) or not are_counts(to_review):
+        return False
+    return bool(receipt["fields"] == receipt["accepted"] + sum(receipt["to_review"].values()))

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import pyarrow.compute as pc
 
@@ -20,6 +20,7 @@ from batchdigits.forms.publish import (
     RowsFiles,
     Work,
     finished,
+    read_counts,
     receipt_of,
     refuse_foreign,
 )
@@ -52,14 +53,23 @@ class CropCounts:
     rejected: int
     reasons: Mapping[str, int]
 
+    @property
+    def add_up(self) -> bool:
+        """Whether the crops are rows, or rejected for a reason."""
+        rejected = sum(self.reasons.values())
+        return self.crops_in == self.rows + self.rejected and self.rejected == rejected
+
     def facts(self) -> dict[str, Any]:
         """Return the counts as receipts and summaries hold them."""
         return asdict(self)
 
     @classmethod
-    def of_facts(cls, facts: Mapping[str, Any]) -> CropCounts:
-        """Read the counts in a receipt that `facts` wrote."""
-        return cls(**{count.name: facts[count.name] for count in fields(cls)})
+    def of_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """Read the counts in a receipt. Raises ValueError unless they are counts that add up."""
+        counts = cls(**read_counts(facts, cls.__slots__))
+        if not counts.add_up:
+            raise ValueError("its counts don't add up")
+        return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,8 @@ def make_cells(
     """
     started = time.time()
     with place.held():
-        receipt, status = finished(place, work, source.digest), "unchanged"
+        receipt = finished(place, work, source.digest, CropCounts.of_facts)
+        status = "unchanged"
         if receipt is None:
             refuse_foreign(place, overwrite=policy.overwrite)
             receipt, status = _publish(source, place, work, policy, on_progress), "made"
@@ -167,7 +178,7 @@ def _check(counts: CropCounts, source: CropSource, work: Work) -> None:
     """Raise InternalError unless the counts add up, UnusableInputError if no crop can be used."""
     where = " ".join(work.arguments)
     in_all = counts.crops_in if source.total is None else source.total
-    if not in_all == counts.crops_in == counts.rows + sum(counts.reasons.values()):
+    if in_all != counts.crops_in or not counts.add_up:
         raise InternalError(
             f"{where}: the ledger does not balance: {in_all} crops in, {counts.rows} rows, "
             f"{counts.rejected} rejected; nothing was published; please report this"

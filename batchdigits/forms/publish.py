@@ -25,6 +25,7 @@ from batchdigits.files.targets import Targets, refuse_overwriting
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.contract import Sink
 from batchdigits.rows.parquet.sink import ParquetSink
+from batchdigits.scoring.ledger import are_counts
 
 RECEIPT_FORMAT = 1
 KIND = "forms"
@@ -143,10 +144,29 @@ class RowsFiles:
         sink.write(sink.encode(batch))
 
 
-def finished(place: Place, work: Work, digest: Callable[[], str]) -> Mapping[str, Any] | None:
+def read_counts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the counts of these names in a receipt; those named `…reasons` are tables of counts.
+
+    Raises ValueError for one that is missing or of another type.
+    """
+    counts = {name: facts.get(name) for name in names}
+    tables = [count for name, count in counts.items() if name.endswith("reasons")]
+    numbers = {name: count for name, count in counts.items() if not name.endswith("reasons")}
+    if not all(map(are_counts, [numbers, *tables])):
+        raise ValueError("a count is missing or of another type")
+    return counts
+
+
+def finished(
+    place: Place,
+    work: Work,
+    digest: Callable[[], str],
+    counts_of: Callable[[Mapping[str, Any]], object],
+) -> Mapping[str, Any] | None:
     """Return the receipt of the same work if its files are complete, else None.
 
-    `digest` reads all inputs; it is called only if nothing else differs.
+    `digest` reads all inputs; it is called only if nothing else differs. `counts_of` reads the
+    counts, and raises ValueError for those of a damaged receipt.
     """
     receipt = read_receipt(place.targets.receipt)
     if receipt is None or (receipt.get("kind"), receipt.get("format")) != (KIND, RECEIPT_FORMAT):
@@ -157,6 +177,10 @@ def finished(place: Place, work: Work, digest: Callable[[], str]) -> Mapping[str
         return None
     outputs = named_outputs(place.targets.folder, receipt)
     if outputs is None or not outputs_match(place.targets, outputs):
+        return None
+    try:
+        counts_of(receipt)
+    except ValueError:
         return None
     return receipt if digest() == known else None
 

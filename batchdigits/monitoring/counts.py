@@ -96,9 +96,9 @@ class DriftCounts:
         match figures:
             case {
                 "pixels": {"shades": [*shades]},
-                "classes": {"counts": dict(classes)},
+                "classes": {"counts": {**classes}},
                 "confidence": {"counts": [*confidence], "mean": (float() | int() | None) as mean},
-            }:
+            } if classes:
                 predicted = _whole_numbers(list(classes.values()), (len(classes),))
                 return cls(
                     _whole_numbers([str(shade).split() for shade in shades], _SHADES_SHAPE).T,

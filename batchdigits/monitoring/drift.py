@@ -92,6 +92,11 @@ class DriftMeter:
         self._labels = labels
         self._odd_share = odd_share
 
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self._labels)
+
     def measure(self, counts: DriftCounts, evidence: Evidence, *, is_usual: bool = True) -> Drift:
         """Compare the counts of rows, and how many of them are odd, with the reference.
 

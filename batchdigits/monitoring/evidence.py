@@ -107,8 +107,11 @@ class Evidence:
                 numbers: dict[str, Any] = {name: others.get(name) for name in _NUMBERS}
                 counts = (*numbers.values(), *looks.values())
                 if all(type(count) is int and count >= 0 for count in counts):
-                    return cls(**numbers, looks=looks)
-        raise ValueError("a count of its evidence is missing or of another type")
+                    made = cls(**numbers, looks=looks)
+                    parts = (made.heavy, made.rough, *looks.values())
+                    if made.odd <= made.inked and max(parts) <= made.drawn:
+                        return made
+        raise ValueError("a count of its evidence is missing, of another type or too large")
 
     def count(self, name: str) -> tuple[int, int]:
         """Return a count by its name, and the number of rows that it is a part of."""

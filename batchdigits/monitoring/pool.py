@@ -40,6 +40,8 @@ class Pool:
         """Add what was published of a file, in this run or before; it was judged already."""
         if drift.evidence is None or drift.counts is None:
             return
+        if len(drift.counts.predicted) != self._meter.classes:  # of a damaged receipt
+            return
         self._only = drift if self._counts is None else None
         self._published += drift.evidence
         self._counts = drift.counts if self._counts is None else self._counts + drift.counts

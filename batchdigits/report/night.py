@@ -174,7 +174,7 @@ def _drift_sections(night: Night) -> list[str]:
 
 
 def _drift_counts(receipts: Sequence[Receipt]) -> tuple[list[str], DriftCounts | None]:
-    """Add up the counts of drift; older receipts have none."""
+    """Add up the counts of drift; older receipts have none, and damaged ones other classes."""
     labels: list[str] = []
     total: DriftCounts | None = None
     for receipt in receipts:
@@ -185,8 +185,10 @@ def _drift_counts(receipts: Sequence[Receipt]) -> tuple[list[str], DriftCounts |
             counts = DriftCounts.of_figures(figures)
         except ValueError:
             continue
-        labels = labels or list(figures["classes"]["counts"])
-        total = counts if total is None else total + counts
+        names = list(figures["classes"]["counts"])
+        labels = labels or names
+        if names == labels:
+            total = counts if total is None else total + counts
     return labels, total
 
 

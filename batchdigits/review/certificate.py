@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from batchdigits.monitoring.binomial import most_trials, upper_bound
@@ -47,6 +48,17 @@ class Certificate:
     def facts(self) -> dict[str, Any]:
         """Return the certificate as receipts hold it."""
         return asdict(self)
+
+
+def is_certificate(facts: Mapping[str, Any]) -> bool:
+    """Return whether a receipt can hold these figures; the journals tell whether they are right."""
+    for name in (entry.name for entry in fields(Certificate)):
+        figure = facts.get(name, "")
+        is_unbounded = figure is None and name.endswith("_at_most")
+        if type(figure) not in (int, float) and not is_unbounded:
+            return False
+    share, rows = facts["accepted_error_at_most"], facts["accepted_errors_at_most"]
+    return (share is None) == (rows is None)
 
 
 def certify(merged: Merged, review: Review) -> Certificate:

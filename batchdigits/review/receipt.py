@@ -13,6 +13,8 @@ from batchdigits.errors import NoInputError, UnusableInputError
 from batchdigits.files.commit import named_outputs, read_receipt
 from batchdigits.files.digest import digest_file
 from batchdigits.files.written import WrittenFile
+from batchdigits.review.certificate import is_certificate
+from batchdigits.scoring.ledger import are_counts
 
 FORMAT = 1
 KIND = "reviewed"
@@ -93,13 +95,14 @@ class ReviewedReceipt:
                 "review": {"path": str(document), "sha256": str(document_digest)},
                 "journals": list(journals),
                 "bundle": dict(bundle),
-                "rows": int(rows),
-                "decided_by": dict(counts),
-                "cells": dict(cells),
+                "rows": rows,
+                "decided_by": counts,
+                "cells": cells,
                 "certificate": dict(certificate),
-            }:
+            } if all(map(are_counts, ({"rows": rows}, counts, cells))):
                 outputs = named_outputs(path.parent, facts)
-                if outputs is not None and all(map(_is_journal, journals)):
+                are_right = all(map(_is_journal, journals)) and is_certificate(certificate)
+                if outputs is not None and are_right:
                     return cls(
                         (name, digest),
                         (document, document_digest),

@@ -43,8 +43,8 @@ class Counts:
         values: dict[str, Any] = {count.name: written.get(count.name) for count in fields(cls)}
         reasons, causes = values["reasons"], values["causes"]
         rows = {name: values[name] for name in ("rows_in", "rows_predicted", "rows_rejected")}
-        if not (_are_counts(rows) and _are_counts(reasons)) or not (
-            causes is None or _are_counts(causes)
+        if not (are_counts(rows) and are_counts(reasons)) or not (
+            causes is None or are_counts(causes)
         ):
             raise ValueError("a count is missing or of another type")
         return cls(**values)
@@ -107,7 +107,8 @@ def _added(
     return {name: count for name, count in both if count}
 
 
-def _are_counts(value: object) -> bool:
+def are_counts(value: object) -> bool:
+    """Return whether this is a table of counts, as a receipt holds it."""
     return isinstance(value, dict) and all(
         type(count) is int and 0 <= count < 2**63 for count in value.values()
     )

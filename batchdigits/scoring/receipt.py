@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from batchdigits._version import __version__
 from batchdigits.archive.manifest import is_bundle_name
-from batchdigits.errors import NoInputError, UnusableInputError, UsageError
+from batchdigits.errors import NoInputError, UnusableInputError, UsageError, is_exit_code
 from batchdigits.files.commit import (
     MAX_RECEIPT_BYTES,
     named_outputs,
@@ -191,6 +191,9 @@ class Receipt:
         outputs = named_outputs(path.parent, facts)
         if outputs is None:
             raise ValueError("an output is not a file of its folder with digest and size")
+        exit_code = facts.get("exit_code", 0)
+        if not is_exit_code(exit_code):
+            raise ValueError("its exit code is none that predict has")
         match facts:
             case {
                 "input": {"path": str(name), "sha256": str(digest)} as origin,
@@ -212,7 +215,7 @@ class Receipt:
                     counts=Counts.of_facts(facts),
                     suspicion=facts.get("suspicion"),
                     drift=_parse_drift(facts),
-                    exit_code=facts.get("exit_code", 0),
+                    exit_code=exit_code,
                     times={name: facts[name] for name in _TIMES if name in facts},
                     path=path,
                     predictions=outputs[0],

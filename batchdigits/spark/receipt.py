@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from batchdigits._version import __version__
-from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.errors import NoInputError, UnusableInputError, is_exit_code
 from batchdigits.files.commit import read_receipt
 from batchdigits.files.written import WrittenFile, entry_of, from_entries, is_file_of
 from batchdigits.scoring.ledger import Counts
@@ -74,11 +74,11 @@ class SparkReceipt:
             case {
                 "kind": "spark",
                 "format": 1,
-                "exit_code": int(code),
+                "exit_code": code,
                 "bundle": dict(bundle),
                 "options": dict(options),
                 "outputs": {"files": list(entries)},
-            } if (files := from_entries(folder, entries)) is not None:
+            } if is_exit_code(code) and (files := from_entries(folder, entries)) is not None:
                 times = {name: facts.get(name) for name in ("started", "finished", "seconds")}
                 try:
                     counts = Counts.of_facts(facts)

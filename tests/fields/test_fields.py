@@ -336,6 +336,19 @@ def test_a_rerun_is_unchanged_and_other_options_are_refused(
     assert (tmp_path / "fields.parquet").read_bytes() != before
 
 
+@pytest.mark.parametrize("damage", [{"cells": None}, {"to_review": None}, {"accepted": 2}])
+def test_a_receipt_without_counts_that_add_up_is_of_no_finished_work(
+    damage: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_cells(tmp_path / "cells.parquet", cells_of("A", "12"))
+    fields_of(path)
+    receipt = tmp_path / "fields.fields.receipt.json"
+    receipt.write_text(json.dumps({**json.loads(receipt.read_text()), **damage}))
+    output = str(tmp_path / "fields.parquet")
+    assert main([str(path), "--group", "form", "--output", output]) == 73
+    assert "fields.parquet: exists already" in capsys.readouterr().err
+
+
 def write_template(path: Path, digits: Mapping[str, int]) -> Path:
     fields = [
         {"name": name, "box": [0, 50 * at, 90, 50 * at + 40], "digits": count}

@@ -279,6 +279,17 @@ def test_the_receipt_says_what_went_in_and_came_out(crops: Path, run: Run) -> No
     assert receipt["outputs"]["rejects"]["path"] == "rows.forms.rejects.parquet"
 
 
+@pytest.mark.parametrize("damage", [{"rejected": None}, {"blank": "0"}, {"crops_in": 12}])
+def test_a_receipt_without_counts_that_add_up_is_of_no_finished_work(
+    damage: dict[str, Any], crops: Path, run: Run
+) -> None:
+    run("crops")
+    receipt = Path("rows.forms.receipt.json")
+    receipt.write_text(json.dumps({**json.loads(receipt.read_text()), **damage}))
+    assert run("crops") == 73
+    assert "rows.parquet: exists already" in run.err
+
+
 def test_a_run_that_was_killed_while_it_published_is_completed(crops: Path, run: Run) -> None:
     """The next run finds the commit, and gives the files their names."""
     run("crops")

@@ -254,6 +254,21 @@ def test_a_receipt_may_lack_drift_but_not_hold_another_type(
     assert summary.inputs[0].status == status
 
 
+def test_a_receipt_with_other_classes_does_not_count_for_the_run(
+    tmp_path: Path, bundle: Path
+) -> None:
+    for name in "ab":
+        batchdigits.score(write(tmp_path / f"{name}.parquet", DIGITS[:600]), bundle=bundle)
+    place = tmp_path / "a.receipt.json"
+    facts = json.loads(place.read_text())
+    facts["drift"]["classes"]["counts"] = {"0": 600}
+    place.write_text(json.dumps(facts))
+    summary = batchdigits.score(tmp_path, bundle=bundle)
+    assert [each.status for each in summary.inputs] == ["unchanged", "unchanged"]
+    assert summary.drift.counts is not None
+    assert summary.drift.counts.rows == 600
+
+
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
 def test_a_limit_is_a_number_from_0_to_1(limit: float) -> None:
     with pytest.raises(UsageError, match="max_drift"):

@@ -270,6 +270,18 @@ def test_a_damaged_receipt_is_refused_by_its_name(
     assert "bad.receipt.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("classes", [{}, {"0": 1, "1": 1}])
+def test_classes_that_the_bundle_does_not_have_are_not_added_up(
+    scored: Path, tmp_path: Path, classes: dict[str, int]
+) -> None:
+    facts = json.loads((scored / "forms.receipt.json").read_text())
+    (tmp_path / "a.receipt.json").write_text(json.dumps(facts))
+    facts["drift"]["classes"]["counts"] = classes
+    (tmp_path / "b.receipt.json").write_text(json.dumps(facts))
+    code = main([str(tmp_path), "--output", str(tmp_path / "page.html")])
+    assert code == (0 if classes else 65)
+
+
 def test_a_dry_run_writes_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     assert predict([str(SAMPLE), "--check", "--report", str(page)]) == 2

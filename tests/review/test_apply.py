@@ -203,6 +203,20 @@ def test_the_same_journals_again_change_nothing(folder: Path, run: Run) -> None:
     assert (folder / "forms.reviewed.parquet").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("name", ["certificate", "cells", "decided_by"])
+def test_a_receipt_without_its_figures_is_of_no_reviewed_file(
+    name: str, folder: Path, run: Run
+) -> None:
+    journal = journal_of(folder)
+    run("apply", journal)
+    receipt = folder / "forms.reviewed.receipt.json"
+    facts = json.loads(receipt.read_text())
+    facts[name][next(iter(facts[name]))] = None
+    receipt.write_text(json.dumps(facts))
+    code, _, error = run("apply", journal)
+    assert (code, "no receipt says what it came from" in error) == (73, True)
+
+
 def test_a_review_that_went_on_is_applied_again(folder: Path, run: Run) -> None:
     pen = Pen(Review.read(folder / "review")).confirm([0])
     run("apply", pen.write(folder / "review"))

@@ -27,6 +27,7 @@ from batchdigits.errors import (
 )
 from batchdigits.files import folder as folders
 from batchdigits.files.lock import hold_lock
+from batchdigits.scoring.ledger import Counts
 from batchdigits.spark import publish, score, write
 from batchdigits.spark.publish import found_error
 from batchdigits.spark.receipt import RECEIPT_NAME, SparkReceipt
@@ -87,6 +88,17 @@ def test_the_old_folder_stays_if_the_new_one_can_not_have_its_name(tmp_path: Pat
         publish._publish(tmp_path / ".gone.part", folder, overwrite=True)
     assert (folder / "part-0.parquet").read_text() == "old"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("code", [None, False, "0", 5])
+def test_an_exit_code_that_no_run_has_is_of_a_damaged_receipt(tmp_path: Path, code: object) -> None:
+    times = dict.fromkeys(("started", "finished", "seconds"))
+    receipt = SparkReceipt(tmp_path, {}, {}, Counts(), 0, times, ())
+    (tmp_path / RECEIPT_NAME).write_text(json.dumps(receipt.facts()))
+    assert SparkReceipt.read(tmp_path) == receipt
+    (tmp_path / RECEIPT_NAME).write_text(json.dumps({**receipt.facts(), "exit_code": code}))
+    with pytest.raises(UnusableInputError, match="a damaged receipt"):
+        SparkReceipt.read(tmp_path)
 
 
 @pytest.mark.spark

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from batchdigits.errors import InternalError
+from batchdigits.forms.publish import read_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +42,21 @@ class PageCounts:
             sums[name] = one + more if isinstance(one, int) else _added(one, more)
         return PageCounts(**sums)
 
-    def check(self, where: str) -> None:
-        """Raise InternalError unless the counts add up."""
+    @property
+    def add_up(self) -> bool:
+        """Whether pages and fields are used, or refused for a reason."""
         pages = self.pages_read + self.pages_refused
         fields = self.fields_cut + self.fields_blank + self.fields_refused
         reasons = sum(self.page_reasons.values()), sum(self.field_reasons.values())
-        if (pages, fields, reasons) != (
+        return (pages, fields, reasons) == (
             self.pages_in,
             self.fields_in,
             (self.pages_refused, self.fields_refused),
-        ):
+        )
+
+    def check(self, where: str) -> None:
+        """Raise InternalError unless the counts add up."""
+        if not self.add_up:
             raise InternalError(
                 f"{where}: the ledger does not balance: {self.facts()}; nothing was published; "
                 "please report this"
@@ -62,8 +68,11 @@ class PageCounts:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Return the counts of a receipt."""
-        return cls(**{name: facts[name] for name in cls.__slots__ if name in facts})
+        """Read the counts in a receipt. Raises ValueError unless they are counts that add up."""
+        counts = cls(**read_counts(facts, cls.__slots__))
+        if not counts.add_up:
+            raise ValueError("its counts don't add up")
+        return counts
 
 
 def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

@@ -130,7 +130,8 @@ def read_pages(
     options = {"templates": template_facts(forms), "blank_cells": policy.blank_cells}
     work = Work("read", arguments, len(documents), options)
     with place.held():
-        receipt, status = finished(place, work, partial(_digest, documents)), "unchanged"
+        receipt = finished(place, work, partial(_digest, documents), PageCounts.of_facts)
+        status = "unchanged"
         if receipt is None:
             refuse_foreign(place, overwrite=policy.overwrite)
             run = _Run(documents, forms, policy, on_progress)

@@ -30,3 +30,6 @@ def test_a_page_or_a_field_that_is_lost_is_found() -> None:
 def test_counts_are_read_back_from_a_receipt() -> None:
     total = READ + REFUSED
     assert PageCounts.of_facts({**total.facts(), "kind": "forms"}) == total
+    for damage in ({"rows": None}, {"page_reasons": {"cut-off": "1"}}, {"pages_in": 3}):
+        with pytest.raises(ValueError, match="count"):
+            PageCounts.of_facts({**total.facts(), **damage})
