@@ -114,12 +114,12 @@ def write_output(
     """Write a file that a user named, whole or not at all.
 
     overwrite  replace a file of that name; without it, raise OutputError that ends with `fix`
-    mode       permissions of a new file, before the umask
+    mode       permissions of the file, before the umask
 
     Raises OutputError when the name can't be written, IOFailedError when writing failed.
     """
     if overwrite:
-        replace_file(path, data)
+        replace_file(path, data, mode=mode)
         return
     try:
         create_file(path, data, mode=mode)

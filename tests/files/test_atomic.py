@@ -178,6 +178,15 @@ def test_an_output_is_replaced_only_when_overwriting_is_asked_for(tmp_path: Path
         refuse_existing(tmp_path / "link")
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_has_the_permissions_that_were_asked_for(tmp_path: Path, overwrite: bool) -> None:
+    path = tmp_path / "secret"
+    if overwrite:
+        path.touch(0o666)
+    write_output(path, b"new", overwrite=overwrite, mode=0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_an_output_that_can_not_be_written_is_known_before_the_work(tmp_path: Path) -> None:
     """Exit 2 for the name itself, 73 for what is on the disk."""
     for name, error, message in (
