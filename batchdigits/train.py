@@ -13,10 +13,10 @@ from batchdigits.cli.flags import (
     add_report_option,
     add_row_options,
     make_parser,
+    share,
 )
 from batchdigits.cli.terminal import StatusLine, print_summary
 from batchdigits.errors import UsageError
-from batchdigits.text import parse_share
 from batchdigits.training.settings import SETTINGS
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         if setting.metavar is not None:
             group.add_argument(
                 setting.flag,
-                type=_share if setting.share else setting.kind,
+                type=share if setting.share else setting.kind,
                 default=setting.flag_default,
                 metavar=setting.metavar,
                 help=f"{setting.help} (default: {setting.default_words})",
@@ -88,7 +88,7 @@ def _add_judging_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
     group.add_argument(
         "--test-share",
-        type=_share,
+        type=share,
         default=0.3,
         metavar="P",
         help="share of the rows held out for measuring; 0 trains on all rows and measures by "
@@ -148,13 +148,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action="store_true", help="replace the file that --output names"
     )
     add_report_option(group)
-
-
-def _share(text: str) -> float:
-    try:
-        return float(parse_share(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _train(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from batchdigits._version import __version__
 from batchdigits.cli.logs import LOG_FORMATS
 from batchdigits.errors import UsageError
+from batchdigits.text import parse_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,11 +165,19 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """Parse the value of a flag that takes a whole number, 0 or more."""
-    if not re.fullmatch("[0-9]{1,9}", text):
+    if not re.fullmatch("[0-9]{1,12}", text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
     return int(text)
+
+
+def share(text: str) -> float:
+    """Parse the value of a flag that takes a share, such as 0.5% or 0.005."""
+    try:
+        return float(parse_share(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def column_names(text: str) -> tuple[str, ...]:
@@ -232,7 +241,7 @@ def add_row_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--skip-lines",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="skip the first N lines of the CSV, such as a title (default: 0)",

@@ -259,7 +259,7 @@ def _place_new(targets: Targets, commit: _Commit, pending: Sequence[WrittenFile]
         for output in placed:
             if is_file_of(output.path, output):
                 remove_file(output.path)
-        raise _appeared(path) from error
+        raise appeared(path) from error
 
 
 def _remove_leftovers(targets: Targets) -> None:
@@ -293,7 +293,7 @@ def _refuse_taken(path: Path, *, overwrite: bool) -> None:
         except FileNotFoundError:
             return
     if not overwrite:
-        raise _appeared(path)
+        raise appeared(path)
     if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, status.st_uid, folder.st_uid):
         raise OutputError(
             f"{path}: belongs to user {status.st_uid}, and in {path.parent} only its owner may "
@@ -301,7 +301,8 @@ def _refuse_taken(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def _appeared(path: Path) -> OutputError:
+def appeared(path: Path) -> OutputError:
+    """Return the error for what was not there when the run began."""
     return OutputError(
         f"{path}: appeared while the run was scoring; nothing was published; move it away, or "
         "replace it with --overwrite"

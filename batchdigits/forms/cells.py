@@ -26,14 +26,11 @@ from batchdigits.forms.publish import (
 )
 from batchdigits.forms.workers import in_processes
 from batchdigits.rows.rejects import REASONS as OF_ROWS
-from batchdigits.scoring.options import Limit
+from batchdigits.scoring.options import TOO_MANY_REJECTS, Limit
 from batchdigits.text import count_of
 
 REASONS = OF_ROWS | OF_PICTURES
 """Why a row of a file, or a picture, is a reject, in the order in which counts list them."""
-
-TOO_MANY_REJECTS = 3
-"""The exit code of a run with more rejects than --max-rejects; its rows are published."""
 
 OnProgress = Callable[[int, float | None, str], None]
 """Called with the crops done, the share done, 0..1 or None, and the name of the last file."""

@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.cli.boundary import end, pandas_kept_out, run_command
-from batchdigits.cli.flags import Parser, add_common_options, add_version, column_names, make_parser
+from batchdigits.cli.flags import (
+    Parser,
+    add_common_options,
+    add_version,
+    column_names,
+    count,
+    make_parser,
+    share,
+)
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import UsageError
-from batchdigits.text import parse_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,13 +80,13 @@ def _add_make(commands: Any) -> None:
     )
     command.add_argument(
         "--limit",
-        type=_count,
+        type=count,
         metavar="N",
         help="the most cells in doubt, the least confident first (default: all of them)",
     )
     command.add_argument(
         "--planted",
-        type=_share,
+        type=share,
         default=0.07,
         metavar="P%",
         help="the share of planted cells among those shown: accepted rows under a wrong reading, "
@@ -87,7 +94,7 @@ def _add_make(commands: Any) -> None:
     )
     command.add_argument(
         "--sample",
-        type=_count,
+        type=count,
         default=100,
         metavar="N",
         help="accepted rows to show too, chosen by chance, which bound the errors that nobody "
@@ -100,7 +107,7 @@ def _add_make(commands: Any) -> None:
     )
     command.add_argument(
         "--seed",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="seed of the choice of sample and planted cells (default: 0)",
@@ -149,7 +156,7 @@ def _add_serve(commands: Any) -> None:
     )
     command.add_argument(
         "--port",
-        type=_count,
+        type=count,
         metavar="N",
         help="the port on 127.0.0.1 (default: that of the last time, else a free one)",
     )
@@ -201,19 +208,6 @@ def _add_journals(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the review's folder, for journals kept elsewhere (default: the first journal's)",
     )
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 12):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        return float(parse_share(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _folder(text: str, flag: str) -> Path:

@@ -80,13 +80,6 @@ def read_journal(path: Path, review: Review) -> Journal:
     return journal
 
 
-def read_reviewer(path: Path) -> str:
-    """Return the reviewer that a journal names. Raises as `read_journal`."""
-    data = _bytes_of(path)
-    header = parse_header(path, complete_lines(path, data[: data.find(b"\n") + 1]))
-    return str(header["reviewer"])
-
-
 def header_line(review: Review, reviewer: str, began: str) -> str:
     """Return the first line of a journal."""
     facts = {"journal": FORMAT, "review": review.digest, "reviewer": reviewer, "began": began}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
+from batchdigits.files.digest import digest_bytes
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.text import listing, one_line
@@ -107,7 +107,7 @@ class Template:
                 f"{path}: not a usable template: {listing(problems)}; mend it, or make it again "
                 "with forms template"
             )
-        return _parsed(document, path, "sha256:" + hashlib.sha256(data).hexdigest())
+        return _parsed(document, path, digest_bytes(data))
 
 
 def read_templates(names: Sequence[str]) -> list[Template]:

@@ -39,15 +39,13 @@ from batchdigits.files.lock import hold_lock
 from batchdigits.files.written import WrittenFile
 from batchdigits.rows.rejects import REASONS
 from batchdigits.scoring.ledger import CAUSES, Counts
-from batchdigits.scoring.options import Limit
+from batchdigits.scoring.options import TOO_MANY_REJECTS, Limit
 from batchdigits.spark.receipt import RECEIPT_NAME, SparkReceipt
 from batchdigits.spark.rows import REJECT, Source, source_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
-
-TOO_MANY_REJECTS = 3
 
 
 @with_keywords

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -92,13 +91,12 @@ def load_tutorial_digits() -> Labelled:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    digest = hashlib.sha256(pixels.astype("<f8").tobytes() + labels.astype("<i8").tobytes())
     return label_rows(
         pixels,
         labels,
         "scikit-learn's load_digits: the test part of UCI's Optical Recognition of Handwritten "
         "Digits, 8x8 images with pixels 0..16, written by 13 people",
-        f"sha256:{digest.hexdigest()}",
+        digest_bytes(pixels.astype("<f8").tobytes() + labels.astype("<i8").tobytes()),
         TUTORIAL_DIGITS,
     )
 

@@ -26,6 +26,7 @@ from batchdigits.errors import OutputError, TryAgainError, UsageError
 from batchdigits.files.atomic import temporary_name
 from batchdigits.files.commit import (
     MAX_RECEIPT_BYTES,
+    appeared,
     as_json,
     described,
     is_of_stem,
@@ -193,7 +194,7 @@ class ObjectFolder:
         for output in outputs:
             if output.path.exists() and not self._is_left(output.path):
                 # A run puts its reservation there before its outputs.
-                raise _appeared(output.path) if self._is_unchanged() else self._lost()
+                raise appeared(output.path) if self._is_unchanged() else self._lost()
 
     def _local(self, path: Path) -> Path:
         assert self._folder is not None, "a place must be held"  # noqa: S101  # a bug of the caller
@@ -237,7 +238,7 @@ class ObjectFolder:
             there = path.version()
             self._refuse_lost(reservation)
             if there is not None and not overwrite and not self._is_left(path):
-                raise _appeared(path)  # the reservation stays, and names what was uploaded
+                raise appeared(path)  # the reservation stays, and names what was uploaded
             try:
                 return replace(output, version=self._put(output, there or "create"))
             except ConflictError:
@@ -305,13 +306,6 @@ class ObjectFolder:
             f"{self.targets.receipt}: another run is publishing it; try again when that run has "
             "ended"
         )
-
-
-def _appeared(path: Path) -> OutputError:
-    return OutputError(
-        f"{path}: appeared while the run was scoring; nothing was published; move it away, or "
-        "replace it with --overwrite"
-    )
 
 
 def _version_of(path: Path, data: bytes) -> Version | None:

@@ -42,11 +42,8 @@ from batchdigits.forms.publish import (
 )
 from batchdigits.forms.workers import in_processes
 from batchdigits.rows.template import Template
-from batchdigits.scoring.options import Limit
+from batchdigits.scoring.options import TOO_MANY_REJECTS, Limit
 from batchdigits.text import count_of
-
-TOO_MANY_REJECTS = 3
-"""The exit code of a run with more refused pages than --max-rejects; its rows are published."""
 
 AT_A_TIME = 8
 """The most pages that a worker takes at once: finding a page of a TIFF passes all before it."""

@@ -11,9 +11,8 @@ from math import isqrt
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.forms.crop import LEAST_SIDE
 from batchdigits.images import PIXELS, SIDE
+from batchdigits.rows.pixels import LIST_COLUMN
 from batchdigits.text import listing
-
-LIST_COLUMN = "pixels"
 
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,6})")
 _ROW_AND_COLUMN = re.compile(r"(.*?)([0-9]{1,4})([^0-9]+)([0-9]{1,4})")

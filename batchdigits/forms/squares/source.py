@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchdigits.errors import IOFailedError, UnusableInputError
+from batchdigits.errors import UnusableInputError
 from batchdigits.files.content import read_head
 from batchdigits.files.digest import digest_file
 from batchdigits.files.inputs import check_content
@@ -28,6 +28,7 @@ from batchdigits.forms.squares.arrow import SquareParquet
 from batchdigits.forms.squares.block import SquareBlock, SquareOptions, refuse_faint
 from batchdigits.forms.squares.npy import SquareArray
 from batchdigits.forms.squares.text import SquareText
+from batchdigits.rows.parquet.stored import damage_as_unusable
 from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing
 
@@ -75,7 +76,7 @@ class SquareFile:
     def blocks(self) -> Iterator[SquareBlock | str]:
         """Yield the squares, and after the last the file's digest."""
         snapshot = Snapshot.of(self._path)
-        with self._opened() as reader, _damage_as_unusable(str(self._path)):
+        with self._opened() as reader, damage_as_unusable(str(self._path)):
             for number, block in enumerate(reader.blocks()):
                 if not number and self._options.scale is None:
                     refuse_faint(block, str(self._path))
@@ -99,7 +100,7 @@ class SquareFile:
         check_content(input_file)
         if kind == "parquet":
             with (
-                _damage_as_unusable(name),
+                damage_as_unusable(name),
                 pq.ParquetFile(self._path, page_checksum_verification=True) as file,
             ):
                 yield SquareParquet(file, self._options, name)
@@ -165,19 +166,3 @@ def _array(path: Path) -> Any:
 def _no_array(path: Path, error: Exception) -> UnusableInputError:
     cause = " ".join(str(error).split())
     return UnusableInputError(f"{path}: can't be read as an npy file ({cause}); make it again")
-
-
-@contextmanager
-def _damage_as_unusable(name: str) -> Iterator[None]:
-    """Turn pyarrow's exceptions for damage into one line; real I/O errors have a number."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except (OSError, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
-        detail = " ".join(str(error).split())
-        raise UnusableInputError(
-            f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
-        ) from error

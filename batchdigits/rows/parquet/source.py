@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchdigits.errors import InternalError, IOFailedError, UnusableInputError
+from batchdigits.errors import InternalError, UnusableInputError
 from batchdigits.images import PIXELS
 from batchdigits.rows.arrays import ArrowLayout, check_batch, check_types
 from batchdigits.rows.arrow import is_any, joined
@@ -27,7 +27,7 @@ from batchdigits.rows.parquet.chunks import (
     piece_rows,
 )
 from batchdigits.rows.parquet.paged import READ_BUFFER, open_paged
-from batchdigits.rows.parquet.stored import open_whole
+from batchdigits.rows.parquet.stored import damage_as_unusable, open_whole
 from batchdigits.rows.pixels import find_pixels, select_passthrough
 from batchdigits.threads import prefetch
 
@@ -64,7 +64,7 @@ class ParquetSource:
         self._int96 = "ns"
         self._decoded = 0
         self._numbers: Generator[pa.RecordBatch, None, None] | None = None
-        with _damage_as_unusable(name), ExitStack() as opened:
+        with damage_as_unusable(name), ExitStack() as opened:
             self._whole = opened.enter_context(closing(open_whole(path, machine.scratch)))
             self._stored = self._whole.file
             self._file = _opened(self._stored)
@@ -114,7 +114,7 @@ class ParquetSource:
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Record batches of about `batch_rows` rows, fewer of long cells, in the file's order."""
-        with _damage_as_unusable(self._name):
+        with damage_as_unusable(self._name):
             for batch in self._blocks():
                 self._read += batch.num_rows
                 self._whole.follow(min(self._read / max(self.expected_rows, 1), 1.0))
@@ -301,19 +301,3 @@ def _fixed_bytes(kind: pa.DataType) -> int | None:
     if is_any(kind, "primitive", "decimal"):
         return int(kind.bit_width + 7) // 8
     return 0 if pa.types.is_null(kind) else None
-
-
-@contextmanager
-def _damage_as_unusable(name: str) -> Iterator[None]:
-    """Turn pyarrow's exceptions for damage into one line; real I/O errors carry an errno."""
-    try:
-        yield
-    except MemoryError:  # pyarrow's own is an ArrowException too, but the file may be sound
-        raise
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
-        detail = " ".join(str(error).split())
-        raise UnusableInputError(
-            f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
-        ) from error

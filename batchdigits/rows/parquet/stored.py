@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
+from batchdigits.errors import IOFailedError, UnusableInputError
 from batchdigits.files.digest import GrowingDigest, digest_text
 from batchdigits.files.objects.path import ObjectPath
 from batchdigits.files.streams import Snapshot
@@ -41,6 +44,22 @@ def open_stored(path: Path) -> pa.NativeFile:
     if isinstance(path, ObjectPath):
         return pa.PythonFile(path.open("rb"), mode="r")
     return pa.OSFile(os.fsencode(path))
+
+
+@contextmanager
+def damage_as_unusable(name: str) -> Iterator[None]:
+    """Turn pyarrow's exceptions for damage into one line; real I/O errors carry an errno."""
+    try:
+        yield
+    except MemoryError:  # pyarrow's own is an ArrowException too, but the file may be sound
+        raise
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise IOFailedError(f"{name}: reading failed: {error.strerror}") from error
+        detail = " ".join(str(error).split())
+        raise UnusableInputError(
+            f"{name}: can't be read as Parquet ({detail}); restore or re-create the file"
+        ) from error
 
 
 class _File:
