@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,9 @@ HEAVY |= {"optuna", "matplotlib", "h5py", "scipy", "pyspark"}
 HEAVY_ALLOWED = {"training", "packing", "engines", "exports", "spark"}
 
 MOST_FILES = 15
+
+OF_TWO_RECORDS = [["rows/options.py: of_flags", "store/choice.py: of_flags"]]
+"""Functions that are the same because the records are alike."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted({path.parent for path in MODULES})
@@ -224,6 +228,19 @@ def test_few_functions_take_many_parameters() -> None:
                 if count > 8 and (path.name, node.name) not in public:
                     many.append(f"{path.relative_to(PACKAGE)}: {node.name} takes {count}")
     assert not many
+
+
+def test_no_function_is_written_twice() -> None:
+    """But for the shortest ones: a second one is imported from the first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                text = "\n".join(map(ast.unparse, body))
+                if len(text) > 100:
+                    found[text].append(f"{path.relative_to(PACKAGE)}: {node.name}")
+    assert [names for names in found.values() if len(names) > 1] == OF_TWO_RECORDS
 
 
 def test_one_module_imports_onnx_runtime() -> None:

@@ -20,7 +20,7 @@ from batchdigits.forms.publish import (
     RowsFiles,
     Work,
     finished,
-    read_counts,
+    read_ledger,
     receipt_of,
     refuse_foreign,
 )
@@ -63,10 +63,7 @@ class CropCounts:
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
         """Read the counts in a receipt. Raises ValueError unless they are counts that add up."""
-        counts = cls(**read_counts(facts, cls.__slots__))
-        if not counts.add_up:
-            raise ValueError("its counts don't add up")
-        return counts
+        return read_ledger(cls, cls.__slots__, facts)
 
 
 @dataclass(frozen=True, slots=True)

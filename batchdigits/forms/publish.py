@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
 
@@ -34,6 +34,8 @@ GROUP_BYTES = 4 << 20
 """Bytes of rows that are gathered for a row group: some 33 pages."""
 
 _SUFFIX = ".parquet"
+
+LedgerT = TypeVar("LedgerT", bound="Ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +146,29 @@ class RowsFiles:
         sink.write(sink.encode(batch))
 
 
-def read_counts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the counts of these names in a receipt; those named `…reasons` are tables of counts.
+class Ledger(Protocol):
+    """The counts of a run."""
 
-    Raises ValueError for one that is missing or of another type.
+    @property
+    def add_up(self) -> bool: ...
+
+
+def read_ledger(
+    kind: Callable[..., LedgerT], names: Sequence[str], facts: Mapping[str, Any]
+) -> LedgerT:
+    """Make a ledger of the counts of these names in a receipt; `…reasons` are tables of counts.
+
+    Raises ValueError for counts that are missing, of another type, or don't add up.
     """
     counts = {name: facts.get(name) for name in names}
     tables = [count for name, count in counts.items() if name.endswith("reasons")]
     numbers = {name: count for name, count in counts.items() if not name.endswith("reasons")}
     if not all(map(are_counts, [numbers, *tables])):
         raise ValueError("a count is missing or of another type")
-    return counts
+    ledger = kind(**counts)
+    if not ledger.add_up:
+        raise ValueError("its counts don't add up")
+    return ledger
 
 
 def finished(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from batchdigits.errors import InternalError
-from batchdigits.forms.publish import read_counts
+from batchdigits.forms.publish import read_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,7 @@ class PageCounts:
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Self:
         """Read the counts in a receipt. Raises ValueError unless they are counts that add up."""
-        counts = cls(**read_counts(facts, cls.__slots__))
-        if not counts.add_up:
-            raise ValueError("its counts don't add up")
-        return counts
+        return read_ledger(cls, cls.__slots__, facts)
 
 
 def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

@@ -33,7 +33,7 @@ def read_labels(record: Record, name: str) -> Labels:
         raise UnusableInputError(
             f"{name}: was fitted on rows with several labels each; fit it on one label for each row"
         )
-    return as_labels(_fitted(record, "classes_", name), name)
+    return as_labels(fitted(record, "classes_", name), name)
 
 
 def as_labels(values: Any, name: str) -> Labels:
@@ -129,7 +129,7 @@ def _spelled(label: Any) -> str:
 
 
 def _categories(record: Record, name: str) -> Any:
-    categories = _fitted(record, "categories_", name)
+    categories = fitted(record, "categories_", name)
     if not isinstance(categories, list) or len(categories) != 1:
         raise UnusableInputError(f"{name}: encodes several columns, expected that of labels alone")
     if record.get("drop_idx_") is not None or record.get("_infrequent_enabled"):
@@ -140,7 +140,8 @@ def _categories(record: Record, name: str) -> Any:
     return categories[0]
 
 
-def _fitted(record: Record, attribute: str, name: str) -> Any:
+def fitted(record: Record, attribute: str, name: str) -> Any:
+    """Return what a fit has set. Raises UnusableInputError if there was none."""
     value = record.get(attribute)
     if value is None:
         raise UnusableInputError(f"{name}: the {record.kind} is not fitted; save it after its fit")

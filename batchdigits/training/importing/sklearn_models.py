@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from batchdigits.errors import BundleError, UnusableInputError
-from batchdigits.training.importing.labels import Labels, as_labels
+from batchdigits.training.importing.labels import Labels, as_labels, fitted
 from batchdigits.training.importing.network import (
     Layer,
     Network,
@@ -53,12 +53,12 @@ def read_classifier(record: Record, name: str) -> Classifier:
         )
     layers = _READERS[record.kind](record, name)
     shape = (len(layers[0].weights[0]),)
-    labels = as_labels(_fitted(record, "classes_", name), name)
+    labels = as_labels(fitted(record, "classes_", name), name)
     return Classifier(scaler, make_network(name, shape, layers), labels)
 
 
 def _mlp(record: Record, name: str) -> list[Layer]:
-    coefs, biases = (_fitted(record, attribute, name) for attribute in ("coefs_", "intercepts_"))
+    coefs, biases = (fitted(record, attribute, name) for attribute in ("coefs_", "intercepts_"))
     if not isinstance(coefs, list) or not isinstance(biases, list) or len(coefs) != len(biases):
         raise BundleError(f"{name}: has coefs_ and intercepts_ that do not fit: damaged")
     binarizer = record.get("_label_binarizer")
@@ -81,7 +81,7 @@ def _mlp(record: Record, name: str) -> list[Layer]:
 
 
 def _logistic_regression(record: Record, name: str) -> list[Layer]:
-    coef, bias = _fitted(record, "coef_", name), _fitted(record, "intercept_", name)
+    coef, bias = fitted(record, "coef_", name), fitted(record, "intercept_", name)
     coef, bias = np.asarray(coef), np.asarray(bias)
     if coef.dtype.kind != "f" or bias.dtype.kind != "f" or coef.ndim != 2:
         raise BundleError(f"{name}: has a coef_ or an intercept_ that is no matrix: damaged")
@@ -110,10 +110,3 @@ def _dense(coef: Any, bias: Any, name: str) -> Layer:
         offset = np.broadcast_to(offset, kernel.shape[1:])  # without an intercept it is one 0
     weights = tuple(map(as_floats, (kernel, offset)))
     return Layer("Dense", {"units": kernel.shape[1], "use_bias": True}, weights)
-
-
-def _fitted(record: Record, attribute: str, name: str) -> Any:
-    value = record.get(attribute)
-    if value is None:
-        raise UnusableInputError(f"{name}: the {record.kind} is not fitted; save it after its fit")
-    return value
