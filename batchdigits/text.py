@@ -47,6 +47,11 @@ def count_of(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def exact(number: float) -> str:
+    """Return the shortest text that reads as the same number: `0.1`, `255`."""
+    return repr(number).removesuffix(".0")
+
+
 def listing(items: Iterable[str]) -> str:
     """Join the first 20 items with commas, and say how many more there are."""
     texts = list(items)

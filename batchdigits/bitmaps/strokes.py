@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.bitmaps.hands import KNOTS, PEN, Floats, Hands
 from batchdigits.bitmaps.recipe import BITMAP, BODY, Ink
 from batchdigits.bitmaps.redraw import blurred
-
-Floats: TypeAlias = NDArray[np.float32]
-
-ASPECT = (0.35, 1.1)
-"""Least and most of the width that a bitmap gives back to a character that it was stretched to."""
-
-SLANT = (-0.6, 0.3)
-"""Least and most of the slant, in points to the right for each point down: most people's digits
-lean to the right."""
-
-TURN = np.deg2rad(12)
-TAPER = 0.3
-WOBBLE = 6.5
-"""The largest changes: of the angle in radians, of the logarithm of the width at the
-top and the bottom, and of the standard deviation, in points, of how far strokes are displaced."""
-
-GAPS = 0.2
-"""The share of characters with a gap in a stroke."""
-
-PEN = (0.5, 3.5)
-"""Least and largest radius of the pen, in points of the canvas."""
 
 THIN = 1.0
 """The radius of the pen of a character whose loops a thicker one fills."""
@@ -40,10 +20,8 @@ CANVAS = 48
 
 _FINER = 2  # points of a middle line to a point of the bitmap
 _SMOOTHING = 0.6  # the width, in points of the bitmap, by which edges are smoothed before thinning
-_KNOTS = 4  # along each side, of the field that displaces strokes
 _REACH = 0.6  # the width, in knots, of what a knot displaces
 _FILLED = 1.15  # points of the canvas to a point of the bitmap
-_LARGEST_GAP = (0.5, 2.2)  # the radius, in points of the bitmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,58 +47,49 @@ class Strokes:
         x, y = ((place + 0.5) / _FINER - BITMAP / 2 for place in (right, down))
         return cls(len(bitmaps), owner, x.astype(np.float32), y.astype(np.float32))
 
-    def drawn(self, generator: np.random.Generator) -> Ink:
-        """Draw every character once more, as another hand with another pen: (n, 48, 48).
+    def drawn(self, hands: Hands) -> Ink:
+        """Draw every character once more, each by a hand and a pen of its own: (n, 48, 48).
 
-        Strokes are displaced smoothly, the character gets a width, a taper, a slant and an angle,
-        and a pen; some get a gap. A pen that fills all loops, so that a 0 looks like a 1, is
-        replaced by a thin one. All are drawn at random and evenly within their limits.
+        Strokes are displaced smoothly, the character gets a taper, a width, a slant and an angle;
+        some get a gap. A pen that fills all loops, so that a 0 looks like a 1, is replaced by a
+        thin one.
         """
-        x, y = self._displaced(generator)
-        x = x * np.exp(self._each(generator, -TAPER, TAPER) * y * (2 / BITMAP))
-        x = x * np.exp(self._each(generator, *np.log(ASPECT)))
-        x = x + self._each(generator, *SLANT) * y
-        angle = self._each(generator, -TURN, TURN)
+        x, y = self._displaced(hands)
+        x = x * np.exp(hands.taper[self.owner] * y * (2 / BITMAP))
+        x = x * np.exp(hands.aspect[self.owner])
+        x = x + hands.slant[self.owner] * y
+        angle = hands.angle[self.owner]
         cos, sin = np.cos(angle), np.sin(angle)
         x, y = x * cos - y * sin, x * sin + y * cos
-        kept = ~self._in_gaps(x, y, generator)
+        kept = ~self._in_gaps(x, y, hands)
         lines = np.zeros((self.count, CANVAS, CANVAS), np.bool_)
         column, row = (_on_canvas(place[kept]) for place in (x, y))
         lines[self.owner[kept], row, column] = True
-        radii = generator.uniform(*PEN, self.count)
-        drawn = _thickened(lines, radii)
+        drawn = _thickened(lines, hands.pen)
         filled = (loops_of(drawn) == 0) & (
             loops_of(_thickened(lines, np.full(self.count, PEN[0]))) > 0
         )
         drawn[filled] = _thickened(lines[filled], np.full(np.count_nonzero(filled), THIN))
         return drawn
 
-    def _each(self, generator: np.random.Generator, low: float, high: float) -> Floats:
-        """Draw a number for each character; return it for each of its points."""
-        drawn: Floats = generator.uniform(low, high, self.count).astype(np.float32)
-        return drawn[self.owner]
-
-    def _displaced(self, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    def _displaced(self, hands: Hands) -> tuple[Floats, Floats]:
         across, down = _weights(self.x, BODY + 4), _weights(self.y, BITMAP)
-        most = generator.uniform(0, WOBBLE, (self.count, 1, 1)).astype(np.float32)
-        moved = []
-        for place in (self.x, self.y):
-            knots = generator.standard_normal((self.count, _KNOTS, _KNOTS), np.float32) * most
-            moved.append(place + np.einsum("pa,pab,pb->p", down, knots[self.owner], across))
-        return moved[0], moved[1]
 
-    def _in_gaps(self, x: Floats, y: Floats, generator: np.random.Generator) -> NDArray[np.bool_]:
-        """Return the points near one that is taken at random, in a share of the characters."""
+        def moved(place: Floats, knots: Floats) -> Floats:
+            by: Floats = np.einsum("pa,pab,pb->p", down, knots[self.owner], across)
+            return place + by
+
+        return moved(self.x, hands.across), moved(self.y, hands.down)
+
+    def _in_gaps(self, x: Floats, y: Floats, hands: Hands) -> NDArray[np.bool_]:
+        """Return the points in a character's gap, which is about one of its points."""
         if not len(x):
             return np.zeros(0, np.bool_)
         counts = np.bincount(self.owner, minlength=self.count)
         first = np.cumsum(counts) - counts
-        taken = first + (generator.random(self.count) * counts).astype(np.int64)
-        taken = taken.clip(0, len(x) - 1)
-        radius = generator.uniform(*_LARGEST_GAP, self.count)
-        radius *= generator.random(self.count) < GAPS
-        middle = taken[self.owner]
-        near: NDArray[np.bool_] = np.hypot(x - x[middle], y - y[middle]) < radius[self.owner]
+        taken = first + (hands.gap * counts).astype(np.int64)
+        middle = taken.clip(0, len(x) - 1)[self.owner]
+        near: NDArray[np.bool_] = np.hypot(x - x[middle], y - y[middle]) < hands.torn[self.owner]
         return near
 
 
@@ -166,8 +135,8 @@ def _removable(padded: NDArray[np.int8], half: int) -> Ink:
 
 def _weights(places: Floats, extent: int) -> Floats:
     """Return how much each knot displaces a point: (p, knots), squares that add up to 1."""
-    knots = (places / extent + 0.5).clip(0, 1) * (_KNOTS - 1)
-    weights = np.exp(-0.5 * ((knots[:, np.newaxis] - np.arange(_KNOTS)) / _REACH) ** 2)
+    knots = (places / extent + 0.5).clip(0, 1) * (KNOTS - 1)
+    weights = np.exp(-0.5 * ((knots[:, np.newaxis] - np.arange(KNOTS)) / _REACH) ** 2)
     scaled: Floats = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
     return scaled
 

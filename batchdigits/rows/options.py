@@ -13,7 +13,7 @@ from batchdigits.cpus import available_workers
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.images import DARKEST
 from batchdigits.rows.pixels import parse_pixel_spec
-from batchdigits.text import listing
+from batchdigits.text import exact, listing
 
 if TYPE_CHECKING:
     import argparse
@@ -172,7 +172,7 @@ class ReadOptions:
         if self.delimiter != ",":
             words += ["--delimiter", self.delimiter]
         if self.scale is not None:
-            words += ["--scale", f"{self.scale:g}"]
+            words += ["--scale", exact(self.scale)]
         if self.skip_lines:
             words += ["--skip-lines", str(self.skip_lines)]
         if self.comment is not None:

@@ -8,14 +8,16 @@ document analysis", 2003. Other copies are drawn once more from the middle lines
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.bitmaps.hands import Hands
 from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
 from batchdigits.bitmaps.redraw import redrawn
-from batchdigits.bitmaps.shapes import shapes_of
+from batchdigits.bitmaps.shapes import SHAPES, shapes_of
 from batchdigits.bitmaps.strokes import Strokes
 from batchdigits.images import DARKEST, PIXELS, SIDE
 
@@ -39,7 +41,7 @@ _BLOCK_ROWS = 4096
 
 Pixels = NDArray[np.float64]
 Floats = NDArray[np.float32]
-_Drawn = Callable[[float], Floats]
+_Uniform = Callable[[float], Floats]
 
 
 def copies_for(rows: int, copies: int) -> int:
@@ -50,12 +52,13 @@ def copies_for(rows: int, copies: int) -> int:
 
 
 def with_copies(
-    pixels: Pixels, copies: int, generator: np.random.Generator, redrawn: float = 0.0
+    pixels: Pixels, copies: int, generator: np.random.Generator, redrawn_share: float = 0.0
 ) -> NDArray[np.floating]:
     """Pixels (n, 64) in 0..16, followed by `copies` times a changed copy of all n.
 
-    redrawn  the share of the copies that other hands and pens draw, as `Strokes.drawn` does, and
-             that become rows by NIST's recipe; for rows that were made by it too
+    redrawn_share  at least this share of the copies is drawn by other hands and pens, as
+                   `Strokes.drawn` does, and becomes rows by NIST's recipe; for rows that were
+                   made by it too
 
     Returns float32 (n * (copies + 1), 64) in 0..16, not rounded; without copies `pixels` itself.
     Each other copy has its own map about the centre, drawn uniformly: rotated by up to 12 degrees,
@@ -66,15 +69,17 @@ def with_copies(
     if not copies:
         return pixels
     originals, rows = pixels.astype(np.float32), len(pixels)
-    by_hand = round(copies * redrawn)
+    by_hand = math.ceil(round(copies * redrawn_share, 9))  # 0.07 of 100 copies are 7
     seen = np.empty((rows * (copies + 1), PIXELS), np.float32)
     seen[:rows] = originals
     for first in range(rows, rows * (copies + 1 - by_hand), rows):
         for begin in range(0, rows, _BLOCK_ROWS):
             block = originals[begin : begin + _BLOCK_ROWS]
             seen[first + begin :][: len(block)] = _changed(block, generator)
-    if by_hand:
-        seen[-rows * by_hand :] = np.concatenate([*_drawn(pixels, by_hand, generator)])
+    first = rows * (copies + 1 - by_hand)
+    for part in _redrawn(pixels, by_hand, generator):
+        seen[first : first + len(part)] = part
+        first += len(part)
     return seen
 
 
@@ -83,11 +88,17 @@ def drawn_shapes(copies: int, generator: np.random.Generator) -> tuple[Floats, N
 
     `bitmaps/shapes.py` has the shapes. Hands and pens differ as with redrawn copies.
     """
-    strokes, digits = shapes_of(copies)
-    return counts_of(bitmaps_of(strokes.drawn(generator))).astype(np.float32), digits
+    shapes = len(SHAPES)
+    hands = Hands.at_random(shapes * copies, generator)
+    rows, digits = [], []
+    for some in hands.blocks(_BLOCK_ROWS // shapes * shapes):
+        strokes, its_digits = shapes_of(some.count // shapes)
+        rows.append(counts_of(bitmaps_of(strokes.drawn(some))).astype(np.float32))
+        digits.append(its_digits)
+    return np.concatenate(rows), np.concatenate(digits)
 
 
-def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Floats]:
+def _redrawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Iterator[Floats]:
     """Yield that number of redrawn copies of all rows, in blocks of rows."""
     if not copies:
         return
@@ -96,36 +107,37 @@ def _drawn(pixels: Pixels, copies: int, generator: np.random.Generator) -> Itera
     strokes = [Strokes.of(redrawn(block)) for block in blocks]
     for _ in range(copies):
         for block, its_strokes in zip(blocks, strokes, strict=True):
-            drawn = counts_of(bitmaps_of(its_strokes.drawn(generator)))
+            hands = Hands.at_random(its_strokes.count, generator)
+            rows = counts_of(bitmaps_of(its_strokes.drawn(hands)))
             # Of a speck or a wall of ink thinning leaves nothing: paper would be taught as a digit.
-            lost = ~drawn.any(axis=1)
-            drawn[lost] = block[lost]
-            yield drawn.astype(np.float32)
+            lost = ~rows.any(axis=1)
+            rows[lost] = block[lost]
+            yield rows.astype(np.float32)
 
 
 def _changed(pixels: Floats, generator: np.random.Generator) -> Floats:
     """One changed copy of each row."""
     rows = len(pixels)
 
-    def drawn(largest: float) -> Floats:
+    def uniform(largest: float) -> Floats:
         return generator.uniform(-largest, largest, (rows, 1)).astype(np.float32)
 
-    x, y = _sources(drawn)
+    x, y = _sources(uniform)
     moved = _read_between(pixels, x, y) / DARKEST
-    inked = DARKEST * moved ** np.exp(drawn(LOG_GAMMA)) * np.exp(drawn(LOG_INTENSITY))
+    inked = DARKEST * moved ** np.exp(uniform(LOG_GAMMA)) * np.exp(uniform(LOG_INTENSITY))
     return np.clip(inked, 0, DARKEST)
 
 
-def _sources(drawn: _Drawn) -> tuple[Floats, Floats]:
+def _sources(uniform: _Uniform) -> tuple[Floats, Floats]:
     """The column and the row that each pixel of each copy is read from, (n, 64) each."""
     down, right = np.mgrid[:SIDE, :SIDE].reshape(2, PIXELS).astype(np.float32)
     middle = np.float32((SIDE - 1) / 2)
     right, down = right - middle, down - middle
-    angle = drawn(float(ROTATION))
+    angle = uniform(float(ROTATION))
     cos, sin = np.cos(angle), np.sin(angle)
-    wide, high, shear = np.exp(drawn(LOG_SCALE)), np.exp(drawn(LOG_SCALE)), drawn(SHEAR)
-    x = cos * wide * right + (cos * shear - sin) * high * down + drawn(SHIFT) + middle
-    y = sin * wide * right + (sin * shear + cos) * high * down + drawn(SHIFT) + middle
+    wide, high, shear = np.exp(uniform(LOG_SCALE)), np.exp(uniform(LOG_SCALE)), uniform(SHEAR)
+    x = cos * wide * right + (cos * shear - sin) * high * down + uniform(SHIFT) + middle
+    y = sin * wide * right + (sin * shear + cos) * high * down + uniform(SHIFT) + middle
     return np.clip(x, -1, SIDE), np.clip(y, -1, SIDE)
 
 

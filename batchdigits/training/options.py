@@ -10,7 +10,7 @@ from typing import Any, Self
 from batchdigits.archive.manifest import is_bundle_name
 from batchdigits.errors import UsageError
 from batchdigits.rows.options import ReadOptions
-from batchdigits.text import parse_share
+from batchdigits.text import exact, parse_share
 from batchdigits.training.settings import SETTINGS, Settings, make_settings
 
 
@@ -122,5 +122,6 @@ def command_line(options: TrainOptions) -> str:
         if name in values:
             several = values[name] if isinstance(values[name], tuple) else (values[name],)
             for value in several:
-                words += [f"--{name.replace('_', '-')}", str(value).removesuffix(".0")]
+                text = exact(value) if isinstance(value, float) else str(value)
+                words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words + options.rows.words())

@@ -5,7 +5,8 @@ import pytest
 from crops import label, rows_and_labels
 
 import batchdigits
-from batchdigits.bitmaps import strokes
+from batchdigits.bitmaps import hands
+from batchdigits.bitmaps.hands import Hands
 from batchdigits.bitmaps.recipe import bitmaps_of, counts_of
 from batchdigits.bitmaps.redraw import redrawn
 from batchdigits.bitmaps.strokes import CANVAS, Strokes, loops_of, thinned
@@ -17,7 +18,11 @@ STROKES = Strokes.of(BITMAPS)
 
 
 def drawn(seed: int) -> np.ndarray:
-    return STROKES.drawn(np.random.default_rng(seed))
+    return by_hands(STROKES, seed)
+
+
+def by_hands(strokes: Strokes, seed: int) -> np.ndarray:
+    return strokes.drawn(Hands.at_random(strokes.count, np.random.default_rng(seed)))
 
 
 def test_thinning_keeps_pieces_and_holes_and_leaves_lines() -> None:
@@ -42,10 +47,10 @@ def test_with_nothing_to_change_a_character_is_drawn_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("TURN", "TAPER", "WOBBLE", "GAPS"):
-        monkeypatch.setattr(strokes, name, 0.0)
-    monkeypatch.setattr(strokes, "SLANT", (0.0, 0.0))
-    monkeypatch.setattr(strokes, "ASPECT", (1.0, 1.0))
-    monkeypatch.setattr(strokes, "PEN", (2.5, 2.5))
+        monkeypatch.setattr(hands, name, 0.0)
+    monkeypatch.setattr(hands, "SLANT", (0.0, 0.0))
+    monkeypatch.setattr(hands, "ASPECT", (1.0, 1.0))
+    monkeypatch.setattr(hands, "PEN", (2.5, 2.5))
     again = bitmaps_of(drawn(0))
     assert (again == bitmaps_of(BITMAPS)).mean() > 0.88
 
@@ -54,11 +59,11 @@ def test_a_pen_that_would_fill_every_loop_is_replaced(monkeypatch: pytest.Monkey
     """A narrow 0 of a thick pen would be a bar: no one could tell it from a 1."""
     angles = np.linspace(0, 2 * np.pi, 200, dtype=np.float32)
     ring = Strokes(1, np.zeros(200, np.int64), 5 * np.cos(angles), 14 * np.sin(angles))
-    monkeypatch.setattr(strokes, "WOBBLE", 0.0)
-    monkeypatch.setattr(strokes, "GAPS", 0.0)
-    monkeypatch.setattr(strokes, "ASPECT", (0.9, 1.0))
-    monkeypatch.setattr(strokes, "PEN", (0.5, 6.0))
-    seen = [loops_of(ring.drawn(np.random.default_rng(seed)))[0] for seed in range(30)]
+    monkeypatch.setattr(hands, "WOBBLE", 0.0)
+    monkeypatch.setattr(hands, "GAPS", 0.0)
+    monkeypatch.setattr(hands, "ASPECT", (0.9, 1.0))
+    monkeypatch.setattr(hands, "PEN", (0.5, 6.0))
+    seen = [loops_of(by_hands(ring, seed))[0] for seed in range(30)]
     assert min(seen) == 1
 
 
@@ -79,7 +84,7 @@ def test_the_same_seed_draws_the_same_and_another_draws_otherwise() -> None:
 
 def test_digits_that_are_drawn_once_more_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the packaged bundle, which learned from none of these: most of them."""
-    monkeypatch.setattr(strokes, "WOBBLE", 1.0)
+    monkeypatch.setattr(hands, "WOBBLE", 1.0)
     rows = np.concatenate([counts_of(bitmaps_of(drawn(seed))) for seed in range(5)])
     predicted = batchdigits.open_bundle().predict(rows)["prediction"].to_pylist()
     right = sum(p == label(i % COUNT) for i, p in enumerate(predicted))
@@ -89,4 +94,4 @@ def test_digits_that_are_drawn_once_more_are_still_read(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_characters_without_ink_have_no_strokes(count: int) -> None:
     blank = Strokes.of(np.zeros((count, 32, 32), np.bool_))
-    assert not blank.drawn(np.random.default_rng(0)).any()
+    assert not by_hands(blank, 0).any()

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from batchdigits.bitmaps.shapes import SHAPES
 from batchdigits.training import augmentation
-from batchdigits.training.augmentation import MOST_ROWS, copies_for, with_copies
+from batchdigits.training.augmentation import MOST_ROWS, copies_for, drawn_shapes, with_copies
 
 CENTRE = np.zeros((8, 8))
 CENTRE[2:6, 3:5] = 12.0
@@ -60,7 +61,7 @@ def test_a_share_of_the_copies_is_redrawn_by_the_recipe() -> None:
     """Those come last, and hold whole counts; the others are the same as without."""
     pixels = load_digits().data[:20]
     changed = with_copies(pixels, 2, np.random.default_rng(4))
-    both = with_copies(pixels, 4, np.random.default_rng(4), redrawn=0.5)
+    both = with_copies(pixels, 4, np.random.default_rng(4), redrawn_share=0.5)
     assert both.shape == (100, 64)
     assert np.array_equal(both[:60], changed)
     last = both[60:]
@@ -69,8 +70,26 @@ def test_a_share_of_the_copies_is_redrawn_by_the_recipe() -> None:
     assert (last.reshape(-1, 8, 8)[:, 0].sum(axis=1) > 0).all()  # stretched to the top
 
 
+@pytest.mark.parametrize(
+    ("copies", "share", "redrawn"), [(1, 0.5, 1), (5, 0.5, 3), (3, 0, 0), (2, 1, 2), (100, 0.07, 7)]
+)
+def test_at_least_the_share_is_redrawn(copies: int, share: float, redrawn: int) -> None:
+    """Redrawn copies hold whole counts; the others, here of half counts, don't."""
+    row = load_digits().data[:1] / 1.25
+    copied = with_copies(row, copies, np.random.default_rng(0), redrawn_share=share)[1:]
+    assert (copied == np.round(copied)).all(axis=1).sum() == redrawn
+
+
+def test_shapes_drawn_in_blocks_are_those_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = drawn_shapes(5, np.random.default_rng(1))
+    monkeypatch.setattr(augmentation, "_BLOCK_ROWS", 2 * len(SHAPES))
+    in_blocks = drawn_shapes(5, np.random.default_rng(1))
+    for one, other in zip(at_once, in_blocks, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_paper_is_redrawn_as_paper() -> None:
-    assert not with_copies(np.zeros((3, 64)), 2, np.random.default_rng(0), redrawn=1).any()
+    assert not with_copies(np.zeros((3, 64)), 2, np.random.default_rng(0), redrawn_share=1).any()
 
 
 def test_what_has_no_strokes_is_copied_as_it_is() -> None:
@@ -79,7 +98,7 @@ def test_what_has_no_strokes_is_copied_as_it_is() -> None:
     pixels[0], pixels[1, 20] = 16, 3
     pixels[2] = load_digits().data[0]
     wall, speck, digit = (
-        with_copies(pixels, 8, np.random.default_rng(0), redrawn=1)[3:]
+        with_copies(pixels, 8, np.random.default_rng(0), redrawn_share=1)[3:]
         .reshape(8, 3, 64)
         .swapaxes(0, 1)
     )

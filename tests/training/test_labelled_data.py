@@ -91,6 +91,24 @@ def test_parquet_labels_keep_their_type(
 
 
 @pytest.mark.parametrize(
+    ("labels", "are_digits"),
+    [
+        (pa.array(range(10)), True),
+        (pa.array(range(10), pa.float64()), True),
+        (pa.array(list("0123456789")), True),
+        (pa.array(range(9)), False),
+        (pa.array(range(1, 11)), False),
+        (pa.array([True, False]), False),
+    ],
+)
+def test_digits_may_be_labels_of_any_type(
+    tmp_path: Path, labels: pa.Array, are_digits: bool
+) -> None:
+    path = write_parquet(tmp_path / "rows.parquet", labels)
+    assert read_labelled([path], "digit", ReadOptions()).are_digits is are_digits
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [
         (pa.array([0.5, 1.0]), "holds 0.5"),

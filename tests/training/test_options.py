@@ -68,6 +68,20 @@ def test_the_command_line_asks_for_the_same_and_names_no_place() -> None:
     )
 
 
+def test_names_and_numbers_are_in_the_command_line_as_they_were_given() -> None:
+    options = TrainOptions(
+        settings={"arch": "mlp", "learning_rate": 0.00012345678901234567},
+        data=("batch-2.0",),
+        label="v1.0",
+        name="digits-1.0",
+        rows=replace(TrainOptions().rows, scale=16777215.0),
+    )
+    assert command_line(options) == (
+        "python -m batchdigits.train --arch mlp --data batch-2.0 --label v1.0 "
+        "--learning-rate 0.00012345678901234567 --name digits-1.0 --scale 16777215"
+    )
+
+
 def test_the_command_line_names_the_network_and_every_setting_that_was_given() -> None:
     """In the order of the flags, whatever the order in which they were given."""
     options = TrainOptions(
