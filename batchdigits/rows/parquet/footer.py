@@ -1,28 +1,50 @@
-"""The footer of a Parquet file, looked through by code that answers damage with an exception."""
+"""The footer of a Parquet file, looked through by code that answers damage with an exception.
+
+pyarrow's `RowGroupMetaData.column` ends the whole process for a chunk that can't be made, such as
+one with a histogram of another length than the column's levels have, and `compression` of a chunk
+does so for a codec without a name. A reader that is about to read looks at the same and raises; one
+that has no bytes gets as far as that.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def check_footer(metadata: pq.FileMetaData, size: int) -> None:
-    """Raise OSError if the footer of a file of `size` bytes is damaged in a column chunk.
+def check_chunks(metadata: pq.FileMetaData, size: int) -> None:
+    """Raise OSError unless every column chunk of a file of `size` bytes can be looked at."""
+    groups = list(range(metadata.num_row_groups))
+    # A reader that plans all its reads ahead makes all chunks for that.
+    _go_as_far_as_the_bytes(_reader(metadata, size, plan=True), groups, None)
 
-    `RowGroupMetaData.column` ends the whole process where a chunk can't be made, as with a
-    histogram of another length than the column's levels have. A reader that plans its reads ahead
-    makes every chunk too, and raises. This one gets as far as its first read, and has no bytes.
-    """
-    file = pq.ParquetFile(pa.PythonFile(_Unread(size), "r"), metadata=metadata, pre_buffer=True)
+
+def check_codecs(metadata: pq.FileMetaData, size: int, columns: Sequence[str]) -> None:
+    """Raise OSError unless every chunk of some top-level columns names its compression."""
+    file = _reader(metadata, size, plan=False)
+    for number in range(metadata.num_row_groups):
+        _go_as_far_as_the_bytes(file, [number], columns)
+
+
+def _reader(metadata: pq.FileMetaData, size: int, *, plan: bool) -> pq.ParquetFile:
+    unread = pa.PythonFile(_Unread(size), "r")
+    return pq.ParquetFile(unread, metadata=metadata, pre_buffer=plan, buffer_size=1)
+
+
+def _go_as_far_as_the_bytes(
+    file: pq.ParquetFile, groups: list[int], columns: Sequence[str] | None
+) -> None:
     try:
-        for _ in file.iter_batches(1, use_threads=False):
+        for _ in file.iter_batches(1, groups, columns, use_threads=False):
             break
-    except (_Reached, pa.ArrowNotImplementedError):  # it can't read a column that nobody may want
+    except (_Reached, pa.ArrowNotImplementedError):  # the latter: a type that nobody may want
         pass
 
 
 class _Reached(Exception):  # noqa: N818  (no error: the footer is sound)
-    """The first read of a reader, for which it has been through the footer."""
+    """The first read of a reader, which has been through the footer."""
 
 
 class _Unread:

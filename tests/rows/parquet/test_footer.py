@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchdigits.rows.parquet.footer import check_footer
+from batchdigits.rows.parquet.footer import check_chunks, check_codecs
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -35,15 +35,17 @@ def test_every_chunk_of_a_footer_that_passes_can_be_looked_at() -> None:
         except (OSError, pa.ArrowException, UnicodeDecodeError):
             continue
         try:
-            check_footer(metadata, len(data))
+            check_chunks(metadata, len(data))
+            check_codecs(metadata, len(data), metadata.schema.to_arrow_schema().names)
         except (OSError, pa.ArrowException) as error:
             refused.append(str(error))
             continue
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             for place in range(group.num_columns):
-                assert group.column(place).num_values is not None
-    assert any("histogram size mismatch" in message for message in refused)
+                assert group.column(place).compression
+    for damage in ("histogram size mismatch", "compression codec"):
+        assert any(damage in message for message in refused), damage
 
 
 @pytest.mark.parametrize(
@@ -56,4 +58,6 @@ def test_every_chunk_of_a_footer_that_passes_can_be_looked_at() -> None:
 )
 def test_a_sound_footer_passes(table: pa.Table) -> None:
     data = parquet_bytes(table)
-    check_footer(pq.ParquetFile(pa.BufferReader(data)).metadata, len(data))
+    metadata = pq.ParquetFile(pa.BufferReader(data)).metadata
+    check_chunks(metadata, len(data))
+    check_codecs(metadata, len(data), table.schema.names)
