@@ -43,8 +43,8 @@ INNER_FLOORS = {
         {"inputs", "places"},
     ],
     "rows": [
-        {"arrow", "naming", "rejects", "template"},
-        {"pixels"},
+        {"arrow", "naming", "rejects"},
+        {"pixels", "template"},
         {"options"},
         {"contract"},
         {"partitions"},

@@ -329,7 +329,7 @@ def _facts(
         "pattern": options.pattern,
         "review_below": options.review_below,
     }
-    digests = {template.path.stem: template.digest for template in templates}
+    digests = {template.name: template.digest for template in templates}
     facts["lengths"] = digests if len(digests) > 1 else next(iter(digests.values()), None)
     facts["values"] = None if options.values is None else digest_file(Path(options.values))
     return {"predictions": [file.facts() for file in files], "options": facts}

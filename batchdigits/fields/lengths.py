@@ -26,7 +26,7 @@ def lengths_of(templates: Sequence[Template]) -> Mapping[Key, Length]:
     """Return the number of digits of each field of some templates."""
     several = len(templates) > 1
     return {
-        (template.path.stem, field.name) if several else (field.name,): Length(
+        (template.name, field.name) if several else (field.name,): Length(
             field.digits if field.exact else 1, field.digits
         )
         for template in templates

@@ -28,6 +28,7 @@ from batchdigits.review.merge import Merged, Settled, merge
 from batchdigits.review.receipt import ReviewedReceipt
 from batchdigits.rows.formats import find_format
 from batchdigits.rows.pixels import refuse_reserved
+from batchdigits.rows.rejects import written_name
 from batchdigits.scoring.published import Predictions, open_predictions
 
 DECIDED = ("decided_by", "decided_who", "decided_at")
@@ -283,7 +284,9 @@ def reviewed_batch(
         # A CSV has no null: an empty cell.
         "cause": _replaced(batch["cause"], rows, causes),
         "decided_by": _replaced(pa.repeat(MODEL, batch.num_rows), rows, by),
-        "decided_who": _replaced(nobody, rows, [each and ",".join(each.by) for each in done]),
+        "decided_who": _replaced(
+            nobody, rows, [each and written_name(",".join(each.by)) for each in done]
+        ),
         "decided_at": _replaced(nobody, rows, [each and each.at for each in done]),
     }
     columns = [changed[name] if name in changed else batch[name] for name in schema.names]

@@ -16,6 +16,7 @@ from batchdigits.images import PIXELS
 from batchdigits.review.apply import Opened
 from batchdigits.review.document import DOUBTFUL, SAMPLE
 from batchdigits.rows.formats import find_format
+from batchdigits.rows.rejects import written_name
 
 COLUMNS = (DEFAULT_LABEL, CHOSEN, CHANCE, "decided_who", "decided_at", "source", "row")
 """The columns after the pixels."""
@@ -42,9 +43,11 @@ def labelled_rows(opened: Opened) -> pa.Table:
         DEFAULT_LABEL: [opened.review.labels[decision.value] for _, decision in rows],
         CHOSEN: [cell.kind for cell, _ in rows],
         CHANCE: [chance[cell.kind] for cell, _ in rows],
-        "decided_who": [",".join(decision.by) for _, decision in rows],
+        "decided_who": [written_name(",".join(decision.by)) for _, decision in rows],
         "decided_at": [decision.at for _, decision in rows],
-        "source": [Path(opened.review.files[cell.file].path).name for cell, _ in rows],
+        "source": [
+            written_name(Path(opened.review.files[cell.file].path).name) for cell, _ in rows
+        ],
         "row": [cell.row for cell, _ in rows],
     }
     kinds = {CHANCE: pa.float64(), "row": pa.int64()}

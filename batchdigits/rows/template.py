@@ -12,6 +12,7 @@ from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.digest import digest_bytes
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
+from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing, one_line
 
 TEMPLATE_FORMAT = 1
@@ -70,6 +71,11 @@ class Template:
     path: Path = Path()
     digest: str = ""
 
+    @property
+    def name(self) -> str:
+        """The name that rows and receipts have for the template: its file's, without .json."""
+        return written_name(self.path.stem)
+
     def facts(self) -> dict[str, Any]:
         """Return the template as its file holds it; `blank` is named as a file beside it."""
         facts: dict[str, Any] = {
@@ -124,7 +130,7 @@ def read_templates(names: Sequence[str]) -> list[Template]:
             raise NoInputError(f"--template {name!r}: no template there; expected a JSON file")
         paths += found
     templates = [Template.read(path) for path in paths]
-    stems = [path.stem for path in paths]
+    stems = [template.name for template in templates]
     doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
     if doubled is not None:
         raise UsageError(f"--template: two templates are named {doubled}; rename one of them")
@@ -177,7 +183,8 @@ def _problems(document: object) -> Iterator[str]:
                 return
             if not 50 <= dpi <= 2400:
                 yield f"page has dpi {dpi}, expected 50 to 2400"
-            yield from _blank_problems(others.get("blank"))
+            if "blank" in others:
+                yield from _blank_problems(others["blank"])
             yield from _fields_problems(fields, (width, height))
             marks = others.get("marks", [])
             if not isinstance(marks, list):
@@ -193,10 +200,22 @@ def _problems(document: object) -> Iterator[str]:
 
 
 def _blank_problems(blank: object) -> Iterator[str]:
-    if blank is None:
-        return
-    if not isinstance(blank, str) or not blank or "/" in blank or blank in (".", ".."):
+    if (
+        not isinstance(blank, str)
+        or blank in ("", ".", "..")
+        or not {"/", "\0"}.isdisjoint(blank)
+        or not _is_encodable(blank, "surrogateescape")  # as a file's name may be
+    ):
         yield f"blank is {blank!r}, expected the name of a file beside the template"
+
+
+def _is_encodable(text: str, errors: str = "strict") -> bool:
+    """Return whether a text can be written as UTF-8: JSON may hold halves of characters."""
+    try:
+        text.encode("utf-8", errors)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fields_problems(fields: list[object], size: tuple[int, int]) -> Iterator[str]:
@@ -212,6 +231,8 @@ def _fields_problems(fields: list[object], size: tuple[int, int]) -> Iterator[st
             yield f"{count} fields are named {name!r}"
     for number, entry in enumerate(fields, 1):
         match entry:
+            case {"name": str(name)} if not _is_encodable(name):
+                yield f"field {number} has the name {name!r}, which is not text"
             case {"name": str(name), "box": box, **others} if name:
                 label = one_line(name)
                 yield from _unknown(others, {"digits", "digits_at_most", "cells"}, label)

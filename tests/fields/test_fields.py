@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -377,15 +378,17 @@ def test_a_template_gives_the_length_of_each_field(tmp_path: Path) -> None:
 def test_of_several_templates_each_gives_its_own_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two forms may have a field of one name and different lengths."""
-    path = write_cells(tmp_path / "cells.parquet", [*cells_of("a", "12"), *cells_of("b", "34")])
+    """Two forms may have a field of one name and different lengths, and names of any bytes."""
+    path = write_cells(
+        tmp_path / "cells.parquet", [*cells_of("a", "12"), *cells_of("b\\xe4", "34")]
+    )
     table = pq.read_table(path)
     names = ["template", "position", "prediction", "confidence", "d"]
     table = table.rename_columns(names).append_column("field", pa.array(["zip"] * len(table)))
     named = tmp_path / "named.parquet"
     pq.write_table(table, named)
     (tmp_path / "templates").mkdir()
-    for name, count in {"a": 3, "b": 2}.items():
+    for name, count in {"a": 3, os.fsdecode(b"b\xe4"): 2}.items():
         write_template(tmp_path / "templates" / f"{name}.json", {"zip": count})
     output = tmp_path / "fields.parquet"
     flags = ["--template", str(tmp_path / "templates"), "--output", str(output)]
@@ -397,7 +400,7 @@ def test_of_several_templates_each_gives_its_own_lengths(
     rows = pq.read_table(output).to_pylist()
     assert [(row["text"], row["cause"]) for row in rows] == [("12?", "length"), ("34", None)]
     receipt = json.loads((tmp_path / "fields.fields.receipt.json").read_text())
-    assert receipt["options"]["lengths"].keys() == {"a", "b"}
+    assert receipt["options"]["lengths"].keys() == {"a", "b\\xe4"}
 
 
 def test_fields_agree_with_a_slow_reference(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -368,6 +369,27 @@ def test_what_reviewers_said_becomes_labelled_rows(folder: Path, run: Run) -> No
     table = pc.read_csv(folder / "corrected.csv")
     assert table.column_names[:2] == ["pixel_0", "pixel_1"]
     assert (table["pixel_20"].to_numpy() == pixels[:, 20]).all()
+
+
+def test_names_of_any_bytes_are_kept(tmp_path: Path, run: Run) -> None:
+    """Bytes that are not UTF-8 become escapes: of a reviewer, and of the predictions."""
+    predictions = predicted(tmp_path)
+    odd = os.fsdecode(b"M\xfcller.predictions.parquet")
+    receipt = tmp_path / os.fsdecode(b"M\xfcller.receipt.json")
+    predictions.rename(tmp_path / odd)
+    text = (tmp_path / "forms.receipt.json").read_text()
+    receipt.write_text(text.replace("forms.predictions", "M\\udcfcller.predictions"))
+    journal = settle_all(Pen(made(tmp_path, tmp_path / odd), os.fsdecode(b"Zo\xeb")), right).write(
+        tmp_path / "review"
+    )
+    assert run("apply", journal)[0] == 0
+    with (tmp_path / os.fsdecode(b"M\xfcller.reviewed.parquet")).open("rb") as file:
+        table = pq.read_table(file)
+    assert set(table["decided_who"].to_pylist()) == {None, "Zo\\xeb"}
+    assert run("rows", journal, "--output", tmp_path / "corrected.csv")[0] == 0
+    rows = pc.read_csv(tmp_path / "corrected.csv")
+    assert set(rows["source"].to_pylist()) == {"M\\xfcller.predictions.parquet"}
+    assert set(rows["decided_who"].to_pylist()) == {"Zo\\xeb"}
 
 
 def test_doubt_about_a_planted_cell_reaches_the_row(folder: Path, run: Run) -> None:

@@ -56,6 +56,14 @@ WRONG = {
     "page has dpi 7": lambda t: t["page"].update(dpi=7),
     "page is 5x800 pixels": lambda t: t["page"].update(width=5),
     "expected an object with format 1": lambda t: t.pop("page"),
+    "blank is None": lambda t: t.update(blank=None),
+    "blank is 'a\\x00.png'": lambda t: t.update(blank="a\0.png"),
+    "blank is '\\ud800.png'": lambda t: t.update(blank="\ud800.png"),
+    "field 1 has the name '\\ud800x', which is not text": lambda t: t["fields"][0].update(
+        name="\ud800x"
+    ),
+    "cells is not a list": lambda t: t["fields"][0].update(cells=None),
+    "marks is not a list": lambda t: t.update(marks=None),
     "blank is '../a.png'": lambda t: t.update(blank="../a.png"),
     "mark 1 has box [1], expected": lambda t: t.update(marks=[[1]]),
 }

@@ -13,6 +13,7 @@ from batchdigits.forms.pages.page import FieldResult, KnownForm, PageResult
 from batchdigits.forms.pictures import pillow
 from batchdigits.forms.registration.geometry import Matrix, apply
 from batchdigits.forms.registration.sampling import Brightness
+from batchdigits.rows.rejects import written_name
 from batchdigits.rows.template import Box, Template
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ def _words(field: FieldResult) -> str:
 def _summary(result: PageResult) -> str:
     cut = sum(bool(field.cells) for field in result.fields)
     refused = sum(field.reason is not None for field in result.fields)
+    name = written_name(result.known.template.path.name)
     return (
-        f"{result.known.template.path.name}: registration {result.registration.score:.3f}; "
+        f"{name}: registration {result.registration.score:.3f}; "
         f"{cut} fields cut, {len(result.fields) - cut - refused} blank, {refused} refused"
     )
 

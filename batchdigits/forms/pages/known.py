@@ -30,7 +30,7 @@ def open_templates(names: Sequence[str]) -> list[Template]:
 def template_facts(templates: Sequence[Template]) -> dict[str, dict[str, str | None]]:
     """Return what decides the rows of each template: its digest, and that of its blank form."""
     return {
-        template.path.stem: {
+        template.name: {
             "sha256": template.digest,
             "blank": None if template.blank is None else digest_file(template.blank),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.files.atomic import check_output, refuse_existing, write_output
+from batchdigits.files.commit import as_json
 from batchdigits.forms.pages.documents import PAGE_SUFFIXES, Scan, count_pages, read_scan
 from batchdigits.forms.pages.drawing import draw_page, draw_refused, draw_template
 from batchdigits.forms.pages.finder import find_fields
@@ -84,11 +84,10 @@ def make_template(
     template = Template(
         width, height, known, tuple(found.fields), pictures[0], tuple(found.marks), path
     )
-    text = json.dumps(template.facts(), indent=1, ensure_ascii=False) + "\n"
     contents = _png(scan.page, known), _png_of(draw_template(scan.page, template))
     for each, data in zip(pictures, contents, strict=True):
         write_output(each, data, overwrite=overwrite)
-    write_output(path, text.encode(), overwrite=overwrite)
+    write_output(path, as_json(template.facts(), indent=1), overwrite=overwrite)
     return MadeTemplate(template, (path, *pictures))
 
 
@@ -117,7 +116,7 @@ def show_page(
     else:
         image = draw_page(scan.page, result)
         facts |= {
-            "template": result.known.template.path.stem,
+            "template": result.known.template.name,
             "registration": round(result.registration.score, 4),
             "fields": {
                 field.printed.field.name: field.reason or sum(cell.ink > 0 for cell in field.cells)

@@ -18,6 +18,7 @@ from batchdigits.forms.registration.geometry import resolution
 from batchdigits.forms.registration.ink import darkness, strengthened, threshold
 from batchdigits.forms.registration.register import Registration, register
 from batchdigits.forms.registration.sampling import Brightness, Grey
+from batchdigits.rows.rejects import written_name
 from batchdigits.rows.template import Template
 
 PAGE_REASONS: dict[str, str] = {
@@ -112,7 +113,7 @@ def read_page(page: Brightness, forms: Sequence[KnownForm], dpi: float | None) -
         _refuse_low(max(dark.shape) / max(known.form.width, known.form.height), known)
         raise PictureError(
             "other-form",
-            f"{found.score:.0%} of the lines of {known.template.path.name} are found"
+            f"{found.score:.0%} of the lines of {written_name(known.template.path.name)} are found"
             + ("" if found.print is None else f", and {found.print:.0%} of its print")
             + "; give the template of this form, or scan the page again",
         )

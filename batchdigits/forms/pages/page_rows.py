@@ -37,7 +37,7 @@ class PageRow:
 
 def rows_of(file: str, page: int, result: PageResult, *, blank_cells: bool) -> Iterator[PageRow]:
     """Yield the rows of a page: its characters; its blank cells and fields only if asked for."""
-    where = result.registration.score, result.known.template.path.stem
+    where = result.registration.score, result.known.template.name
     for field in result.fields:
         for cell in _cells(field, blank_cells=blank_cells):
             yield PageRow(file, page, field.printed.field.name, cell, *where)

@@ -41,6 +41,7 @@ from batchdigits.forms.publish import (
     refuse_foreign,
 )
 from batchdigits.forms.workers import in_processes
+from batchdigits.rows.rejects import written_name
 from batchdigits.rows.template import Template
 from batchdigits.scoring.options import TOO_MANY_REJECTS, Limit
 from batchdigits.text import count_of
@@ -221,7 +222,7 @@ class _Run:
 
 def _read(task: _Task, *, schema: pa.Schema, blank_cells: bool) -> _Done:
     """Read the pages of a task, in a worker."""
-    name = task.document.name
+    name = written_name(task.document.name)
     if task.refused is not None:
         reject = _reject(name, None, None, *task.refused)
         return _Done(task, batch_of([], schema), [reject], _refused_page(task.refused[0]))

@@ -28,7 +28,7 @@ from batchdigits.forms.squares.arrow import SquareParquet
 from batchdigits.forms.squares.block import SquareBlock, SquareOptions, refuse_faint
 from batchdigits.forms.squares.npy import SquareArray
 from batchdigits.forms.squares.text import SquareText
-from batchdigits.rows.parquet.stored import damage_as_unusable
+from batchdigits.rows.parquet.stored import damage_as_unusable, open_stored
 from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing
 
@@ -101,7 +101,7 @@ class SquareFile:
         if kind == "parquet":
             with (
                 damage_as_unusable(name),
-                pq.ParquetFile(self._path, page_checksum_verification=True) as file,
+                pq.ParquetFile(open_stored(self._path), page_checksum_verification=True) as file,
             ):
                 yield SquareParquet(file, self._options, name)
         else:

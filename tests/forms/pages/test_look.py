@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_a_blank_form_that_can_not_be_used_is_one_line(run: Any) -> None:
         found, _, err = run("template", name, "--output", "form.json")
         assert (found, words in err, err.count("\n")) == (code, True, 1)
     assert not Path("form.json").exists()
+
+
+def test_names_of_any_bytes_are_kept(run: Any) -> None:
+    """The template names its blank form by bytes that are not UTF-8, as JSON can."""
+    odd = os.fsdecode(b"M\xfcller")
+    save(Path(f"{odd}.png"), draw_form())
+    assert run("template", f"{odd}.png", "--output", f"{odd}.json")[0] == 0
+    assert Template.read(Path(f"{odd}.json")).blank == Path(f"{odd}.blank.png")
+    flags = ("--template", f"{odd}.json", "--output", "out.png")
+    assert run("show", f"{odd}.png", *flags)[0] == 0
+    save(Path(f"{odd}.png"), draw_form()[:, ::-1].copy())
+    code, summary, _ = run("show", f"{odd}.png", *flags, "--overwrite")
+    assert (code, summary["file"], summary["refused"]) == (0, f"{odd}.png", "other-form")
 
 
 def test_files_that_are_there_are_replaced_only_on_demand(run: Any) -> None:

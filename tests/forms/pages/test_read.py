@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -221,6 +223,27 @@ def test_of_several_templates_the_folder_or_the_page_decides(run: Run) -> None:
     found = rows()
     assert {row["template"] for row in found if row["file"] == "other/a.png"} == {"other"}
     assert {row["field"] for row in found if row["file"] == "other/a.png"} == {"day"}
+
+
+def test_names_of_any_bytes_are_kept(run: Run) -> None:
+    """Bytes that are not UTF-8 become escapes: of pages, of templates, and in details."""
+    odd = os.fsdecode(b"M\xfcller")
+    shutil.copy("form.json", f"{odd}.json")
+    Path(odd).mkdir()
+    save(Path(odd, f"{odd}.png"), FILLED)
+    save(Path(odd, "z.png"), FILLED[:, ::-1].copy())
+    Path(odd, f"bad {odd}.png").write_text("no picture")
+    flags = ("--max-rejects", "2", "--template", f"{odd}.json", "--template", "form.json")
+    assert run(odd, *flags) == 0
+    assert {(row["file"], row["template"]) for row in rows()} == {
+        ("M\\xfcller/M\\xfcller.png", "M\\xfcller")
+    }
+    bad, other = pq.read_table("rows.forms.rejects.parquet").to_pylist()
+    assert (bad["file"], bad["reason"]) == ("M\\xfcller/bad M\\xfcller.png", "not-a-picture")
+    assert other["reason"] == "other-form"
+    assert "of the lines of M\\xfcller.json are found" in other["detail"]
+    assert run(odd, *flags) == 0
+    assert run.summary["status"] == "unchanged"
 
 
 @pytest.mark.parametrize(

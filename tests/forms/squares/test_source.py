@@ -2,11 +2,13 @@
 
 import csv
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 from crops import crop, label
@@ -227,6 +229,18 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(make: Any, tmp_path: 
     with pytest.raises(UnusableInputError, match=str(path)) as caught:
         read(path, header="odd" not in path.read_text("latin-1") and path.stat().st_size > 3000)
     assert caught.value.exit_code == 65
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
+def test_names_of_any_bytes_are_kept(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"M\xfcller." + suffix.encode())
+    with path.open("wb") as file:
+        if suffix == "npy":
+            np.save(file, SQUARES)
+        else:
+            table = pa.table(dict(zip(NAMES, SQUARES.reshape(COUNT, -1).T, strict=True)))
+            (pq.write_table if suffix == "parquet" else pc.write_csv)(table, file)
+    assert read(path)[0]["file"].to_pylist() == [f"{tmp_path}/M\\xfcller.{suffix}"] * COUNT
 
 
 @pytest.mark.parametrize("options", [{"scale": 0}, {"scale": float("nan")}, {"delimiter": "::"}])
