@@ -91,6 +91,11 @@ def _characters(parts: Sequence[Part], printed: PrintedField, hand: Hand) -> lis
     """Cut a field into as many characters as its template says. Raises FieldError."""
     field = printed.field
     cuts = cut(parts, hand, field.digits + _SPARE)
+    if not cuts:
+        raise FieldError(
+            "more-marks",
+            f"it looks like writing, the template says {field.digits}; look at it with forms show",
+        )
     allowed = range(field.digits if field.exact else 1, field.digits + 1)
     possible = {count: cuts[count] for count in allowed if count in cuts}
     natural = min(cuts, key=lambda count: cuts[count].cost)

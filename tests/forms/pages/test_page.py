@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -115,6 +116,16 @@ def test_more_marks_than_digits_refuse_the_field_alone() -> None:
 def test_more_marks_than_at_most_refuse_it_too() -> None:
     found = fields_with({"code": "681203"})
     assert found["code"] == "more-marks"
+
+
+def test_a_field_that_is_written_all_over_is_refused_alone() -> None:
+    form = template()
+    fields = [Field(f.name, f.box, 1) if f.name == "amount" else f for f in form.fields]
+    one = KnownForm.of(replace(form, fields=tuple(fields)), draw_form())
+    page = draw_form(ANSWERS | {"amount": ""})
+    for left in range(370, 750, 8):
+        page[215:255, left : left + 2] = 0
+    assert counts(read_page(page, [one], DPI)) == {**WHOLE, "amount": "more-marks"}
 
 
 def test_fewer_digits_than_at_most_are_all_right() -> None:
