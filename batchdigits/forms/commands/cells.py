@@ -101,7 +101,7 @@ def _add_row_options(command: argparse.ArgumentParser) -> None:
         type=lambda text: "\t" if text == "\\t" else text,
         default=",",
         metavar="CHAR",
-        help="the CSV's delimiter (default: ,)",
+        help="the CSV's delimiter (default: ,), or whitespace: any run of spaces and tabs",
     )
     group.add_argument(
         "--scale",

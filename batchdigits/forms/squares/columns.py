@@ -72,8 +72,11 @@ def find_squares(
 
 
 def side_of(pixels: int) -> int | None:
-    """Return the side of a square with that number of pixels; None without one, or too small."""
-    side = isqrt(pixels)
+    """Return the side of a square with that number of pixels; None without one, or too small.
+
+    The number may be below 0: of a file with fewer columns than are left out.
+    """
+    side = isqrt(max(pixels, 0))
     return side if side * side == pixels and side >= LEAST_SIDE else None
 
 

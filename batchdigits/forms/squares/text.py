@@ -15,6 +15,7 @@ from batchdigits.files.streams import InputStream
 from batchdigits.forms.squares.block import AT_A_TIME, Refusal, SquareBlock, SquareOptions, block_of
 from batchdigits.forms.squares.columns import SquareColumns, find_squares, side_of
 from batchdigits.rows.csv.values import MISSING, judge_pixel
+from batchdigits.rows.options import WHITESPACE
 
 _CHUNK = 1 << 20
 _LONGEST = 1 << 20  # bytes of a line
@@ -28,7 +29,6 @@ class SquareText:
 
     def __init__(self, stream: InputStream, options: SquareOptions, name: str) -> None:
         self._name, self._options = name, options
-        self._delimiter = options.delimiter.encode()
         self._lines = _lines(stream)
         self._ahead: list[bytes] = []
         first = next(self._lines, b"").removeprefix(codecs.BOM_UTF8)
@@ -118,7 +118,7 @@ class SquareText:
             return None
         try:
             text = line.decode()
-            if self._options.delimiter == " ":
+            if self._options.delimiter in (" ", WHITESPACE):
                 return text.split()
             if '"' not in text:
                 return text.split(self._options.delimiter)

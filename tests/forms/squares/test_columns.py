@@ -50,9 +50,10 @@ def test_columns_without_a_square_are_refused(
 
 
 def test_a_range_that_is_no_square_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="the range must hold a square of numbers"):
-        find_squares(NUMBERED, (), "pixel{0..782}", "a.csv")
+    for spec in ("pixel{0..782}", "pixel{783..0}"):
+        with pytest.raises(UsageError, match="the range must hold a square of numbers"):
+            find_squares(NUMBERED, (), spec, "a.csv")
 
 
 def test_the_side_of_a_square_is_a_whole_number_of_pixels() -> None:
-    assert [side_of(count) for count in (784, 36, 25, 783, 0)] == [28, 6, None, None, None]
+    assert [side_of(count) for count in (784, 36, 25, 783, 0, -1)] == [28, 6, *[None] * 4]

@@ -219,6 +219,7 @@ FILES = {
         )
         or p / "m.parquet"
     ),
+    "an odd count of few": lambda p: write_csv(p / "m.csv", [[1] * 3], header=False),
     "an odd count": lambda p: write_csv(p / "m.csv", [[1] * 791], header=False),
 }
 
@@ -229,6 +230,18 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(make: Any, tmp_path: 
     with pytest.raises(UnusableInputError, match=str(path)) as caught:
         read(path, header="odd" not in path.read_text("latin-1") and path.stat().st_size > 3000)
     assert caught.value.exit_code == 65
+
+
+@pytest.mark.parametrize("delimiter", [" ", "whitespace"])
+def test_columns_may_be_aligned_with_spaces_and_tabs(
+    delimiter: str, tmp_path: Path, expected: list[list[int]]
+) -> None:
+    path = tmp_path / "m.csv"
+    lines = [["label", *NAMES], *csv_rows()]
+    path.write_text("".join(f"  {'  '.join(map(str, line))} \t\n" for line in lines))
+    table, rejects = read(path, delimiter=delimiter)
+    assert pixels_of(table) == expected
+    assert (table["label"].to_pylist(), rejects) == (list(map(str, LABELS)), [])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
