@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import glob
 import io
+import lzma
 import os
 import re
 import warnings
@@ -28,6 +29,7 @@ from batchdigits.errors import (
     missing_extra,
 )
 from batchdigits.files.plain import read_small
+from batchdigits.files.streams import Snapshot
 from batchdigits.text import listing
 
 if TYPE_CHECKING:
@@ -58,6 +60,15 @@ _MAGIC = {
     b"RIFF": "WebP",
 }
 _ZIP = ".zip"
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
 
 MOST_BYTES = 256 << 20
 """The most bytes of a picture's file."""
@@ -93,23 +104,43 @@ class Picture:
 
     name    as messages and rows name it: the path, and the member's name after the ZIP's
     folder  the name of the folder that it is in, below the argument's; empty at its top
+    listed  the ZIP as it was when its members were listed
     """
 
     name: str
     path: Path
     member: str | None = None
     folder: str = ""
+    listed: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Return the file as it is now, a ZIP as it was listed.
+
+        Raises PictureError if it isn't there.
+        """
+        try:
+            return self.listed or Snapshot.of(self.path)
+        except NoInputError as error:
+            detail = str(error).removeprefix(f"{self.path}: ")
+            raise PictureError("unreadable", detail) from error
 
     def read(self) -> bytes:
-        """Return the file's bytes. Raises PictureError if it can't be read or is too large."""
+        """Return the file's bytes.
+
+        Raises PictureError if it can't be read or is too large, TryAgainError if it changes
+        meanwhile, or if the ZIP is not what it was when its members were listed.
+        """
+        before = self.snapshot()
         try:
             if self.member is not None:
-                return _member(self.path, self.member)
+                return _member(self.path, self.member, before)
             return read_small(self.path, MOST_BYTES, follow=True)
         except OSError as error:
             if error.errno == errno.EFBIG:
                 raise PictureError("too-large", f"{error.strerror}; make it smaller") from error
             raise PictureError("unreadable", f"can't be read: {error.strerror or error}") from error
+        finally:  # a change may look like damage
+            before.verify(self.path)
 
 
 def expand_pictures(
@@ -267,9 +298,10 @@ def _in_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     try:
         if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
             raise NoInputError(f"{path}: is a FIFO or a device, expected a ZIP; copy it to a file")
+        listed = Snapshot.of(path)
         with zipfile.ZipFile(path) as archive:
             members = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, *_DAMAGED_ZIP) as error:
         cause = getattr(error, "strerror", None) or error
         raise NoInputError(f"{path}: can't be read as a ZIP: {cause}; make it again") from error
     doubled = [name for name, count in Counter(members).items() if count > 1]
@@ -280,7 +312,8 @@ def _in_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     for member in members:
         *folders, name = member.split("/")
         if name.lower().endswith(suffixes) and all(map(_counts, (*folders, name))):
-            yield Picture(f"{path}/{member}", path, member, folders[-1] if folders else "")
+            folder = folders[-1] if folders else ""
+            yield Picture(f"{path}/{member}", path, member, folder, listed)
 
 
 def _counts(name: str) -> bool:
@@ -288,20 +321,20 @@ def _counts(name: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _archive(path: Path) -> zipfile.ZipFile:
+def _archive(path: Path, _listed: Snapshot) -> zipfile.ZipFile:
     """Return the open ZIP; opening one with many members for each of them would take minutes."""
     return zipfile.ZipFile(path)
 
 
-def _member(path: Path, name: str) -> bytes:
+def _member(path: Path, name: str, listed: Snapshot) -> bytes:
     try:
-        archive = _archive(path)
+        archive = _archive(path, listed)
         info = archive.getinfo(name)
         if info.flag_bits & 1:
             raise PictureError("unreadable", "is encrypted in its ZIP; extract it first")
         with archive.open(info) as file:
             return _limited(file, info.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+    except _DAMAGED_ZIP as error:
         raise PictureError("damaged", f"can't be read from its ZIP: {error}") from error
 
 

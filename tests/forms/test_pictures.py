@@ -4,13 +4,16 @@ import io
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from crops import crop, png_bomb
 from PIL import Image
 
-from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.errors import NoInputError, TryAgainError, UnusableInputError
+from batchdigits.files.plain import read_small
+from batchdigits.forms import pictures
 from batchdigits.forms.pictures import (
     MOST_BYTES,
     REASONS,
@@ -175,6 +178,66 @@ def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         Picture("a.png", tmp_path / "a.png").read()
     with pytest.raises(NoInputError, match="FIFO"):
         expand_pictures([str(tmp_path / "a.zip")])
+
+
+def write_zip(path: Path, name: str, data: bytes, kind: int = zipfile.ZIP_STORED) -> None:
+    """A ZIP of one member, in place of the one that is there."""
+    new = path.with_name("new")
+    with zipfile.ZipFile(new, "w", kind) as archive:
+        archive.writestr(name, data)
+    new.replace(path)
+
+
+def test_a_zip_that_was_replaced_is_read_anew_once_it_is_listed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    for data in (b"one", b"two"):  # of one size
+        write_zip(path, "1.png", data)
+        (listed,) = expand_pictures([str(path)])
+        assert listed.read() == data
+    write_zip(path, "1.png", b"new")
+    with pytest.raises(TryAgainError, match=r"crops\.zip: was replaced while it was read"):
+        listed.read()
+    path.unlink()
+    with pytest.raises(TryAgainError, match=r"crops\.zip: was removed while it was read"):
+        listed.read()
+
+
+def test_a_picture_that_changes_while_it_is_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded())
+
+    def read(*arguments: Any, **keywords: Any) -> bytes:
+        data = read_small(*arguments, **keywords)
+        path.write_bytes(encoded(picture=crop() // 2))
+        return data
+
+    monkeypatch.setattr(pictures, "read_small", read)
+    with pytest.raises(TryAgainError, match=r"a\.png: was changed while it was read"):
+        Picture("a.png", path).read()
+
+
+def test_names_that_a_zip_calls_utf_8_and_that_are_not_refuse_it(tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    write_zip(path, "\N{LATIN SMALL LETTER U WITH DIAERESIS}.png", encoded())
+    path.write_bytes(path.read_bytes().replace(b"\xc3\xbc", b"\xfcx"))
+    with pytest.raises(NoInputError, match=r"crops\.zip: can't be read as a ZIP: .*make it again"):
+        expand_pictures([str(path)])
+
+
+@pytest.mark.parametrize(
+    "kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_member_that_is_damaged_is_refused_alone(kind: int, tmp_path: Path) -> None:
+    path = tmp_path / "crops.zip"
+    write_zip(path, "1.png", encoded(), kind)
+    data = bytearray(path.read_bytes())
+    data[60:90] = b"\xff" * 30
+    path.write_bytes(data)
+    (listed,) = expand_pictures([str(path)])
+    with pytest.raises(PictureError, match="can't be read"):
+        listed.read()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import missing_extra
+from batchdigits.files.streams import Snapshot
 from batchdigits.forms.grey import grey_of
 from batchdigits.forms.pictures import (
     MOST_PIXELS,
@@ -96,20 +97,13 @@ def _scan(image: Image, longest: int | None) -> Scan:
 
 
 @lru_cache(maxsize=1)
-def _kept(path: str, member: str | None, name: str, _mark: tuple[int, int]) -> bytes:
-    from pathlib import Path
-
-    return Picture(name, Path(path), member).read()
+def _kept(document: Picture, _snapshot: Snapshot) -> bytes:
+    return document.read()
 
 
 def document_bytes(document: Picture) -> bytes:
     """Return the document's bytes, kept for its next page as long as the file stays the same."""
-    try:
-        facts = os.stat(document.path)  # noqa: PTH116  # of the ZIP, if it is in one
-        mark = facts.st_mtime_ns, facts.st_size
-    except OSError as error:
-        raise PictureError("unreadable", f"can't be read: {error.strerror or error}") from error
-    return _kept(str(document.path), document.member, document.name, mark)
+    return _kept(document, document.snapshot())
 
 
 @contextmanager

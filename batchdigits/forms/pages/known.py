@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from batchdigits.errors import UnusableInputError
+from batchdigits.errors import NoInputError, UnusableInputError
 from batchdigits.files.digest import digest_file
+from batchdigits.files.streams import Snapshot
 from batchdigits.forms.pages.documents import count_pages, read_scan
 from batchdigits.forms.pages.page import KnownForm
 from batchdigits.forms.pictures import Picture, PictureError
@@ -50,16 +51,15 @@ def known_form(template: Template) -> KnownForm:
 
     Raises UnusableInputError if its blank form can't be used.
     """
-    mark = None
+    snapshot = None
     if template.blank is not None:
-        with contextlib.suppress(OSError):  # reading it says why
-            facts = template.blank.stat()
-            mark = facts.st_mtime_ns, facts.st_size
-    return _known_form(template, mark)
+        with contextlib.suppress(NoInputError):  # reading it says why
+            snapshot = Snapshot.of(template.blank)
+    return _known_form(template, snapshot)
 
 
 @lru_cache(maxsize=64)
-def _known_form(template: Template, _mark: tuple[int, int] | None) -> KnownForm:
+def _known_form(template: Template, _blank_was: Snapshot | None) -> KnownForm:
     return KnownForm.of(template, None if template.blank is None else _blank(template))
 
 

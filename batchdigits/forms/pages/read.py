@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow as pa
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.digest import digest_bytes
 from batchdigits.files.places.contract import Place
+from batchdigits.files.streams import Snapshot
 from batchdigits.forms.pages.documents import (
     PAGE_SUFFIXES,
     count_pages,
@@ -124,6 +126,7 @@ def read_pages(
     pillow()
     place = plan_rows(output)
     forms = open_templates(templates)
+    blanks = {form.blank: Snapshot.of(form.blank) for form in forms if form.blank is not None}
     documents = expand_pictures(arguments, PAGE_SUFFIXES)
     options = {"templates": template_facts(forms), "blank_cells": policy.blank_cells}
     work = Work("read", arguments, len(documents), options)
@@ -132,7 +135,7 @@ def read_pages(
         status = "unchanged"
         if receipt is None:
             refuse_foreign(place, overwrite=policy.overwrite)
-            run = _Run(documents, forms, policy, on_progress)
+            run = _Run(documents, forms, blanks, policy, on_progress)
             receipt, status = run.publish(place, work), "made"
     counts = PageCounts.of_facts(receipt)
     seconds = round(time.time() - started, 3)
@@ -144,6 +147,7 @@ class _Task:
     """Pages of one document for a worker, numbers from 0; none of a document that can't be used.
 
     number    the document's, from 0
+    snapshot  the document before its digest was taken; None if it isn't there
     digest    the sha256:… of the document; only its first task has it
     refused   why the document can't be used
     """
@@ -152,8 +156,14 @@ class _Task:
     number: int
     pages: range
     templates: tuple[Template, ...]
+    snapshot: Snapshot | None
     digest: str | None = None
     refused: tuple[str, str] | None = None
+
+    def verify(self) -> None:
+        """Raise TryAgainError unless the document is still the one that the digest is of."""
+        if self.snapshot is not None:
+            self.snapshot.verify(self.document.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +178,11 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The documents and the templates of a run, and how it goes."""
+    """The documents and the templates of a run, their blank forms, and how it goes."""
 
     documents: Sequence[Picture]
     templates: Sequence[Template]
+    blanks: Mapping[Path, Snapshot]
     policy: PagesPolicy
     on_progress: OnProgress
 
@@ -185,6 +196,7 @@ class _Run:
         results = in_processes(self._tasks(), read, self.policy.workers)
         with RowsFiles(place, schema, REJECTS) as files, closing(results):
             for done in results:
+                done.task.verify()
                 files.write(done.rows)
                 files.reject(done.rejects)
                 if done.task.digest is not None:
@@ -192,6 +204,8 @@ class _Run:
                 counts += done.counts
                 share = (done.task.number + 1) / len(self.documents)
                 self.on_progress(counts.pages_in, share, done.task.document.name)
+            for blank, snapshot in self.blanks.items():
+                snapshot.verify(blank)
             where = " ".join(work.arguments)
             counts.check(where)
             _refuse_hopeless(counts, where)
@@ -205,19 +219,21 @@ class _Run:
         """Yield the pages of all documents, some at a time, in their order."""
         for number, document in enumerate(self.documents):
             templates = tuple(templates_for(document, self.templates))
-            digest = None
+            snapshot = digest = None
             try:
+                snapshot = document.snapshot()
                 digest = digest_bytes(document_bytes(document))
                 pages = count_pages(document)
             except PictureError as error:
                 refused = error.reason, error.detail
-                yield _Task(document, number, range(0), templates, digest, refused)
+                yield _Task(document, number, range(0), templates, snapshot, digest, refused)
                 continue
             # Not by the number of workers: how rows come decides the bytes of a row group.
             size = max(1, min(AT_A_TIME, pages // 32))
             for first in range(0, pages, size):
                 part = range(first, min(first + size, pages))
-                yield _Task(document, number, part, templates, None if first else digest)
+                own = None if first else digest
+                yield _Task(document, number, part, templates, snapshot, own)
 
 
 def _read(task: _Task, *, schema: pa.Schema, blank_cells: bool) -> _Done:

@@ -63,6 +63,7 @@ class SquareFile:
         self._light_ink = light_ink
         self.options = {"light_ink": light_ink, **options.facts()}
         with self._opened() as reader:
+            self._snapshot = Snapshot.of(self._path)
             own = [FILE, ROW, *(f for f in CELLS if f != FILE)]
             taken = {f.name for f in own} & set(reader.others.names)
             if taken:
@@ -75,14 +76,14 @@ class SquareFile:
 
     def blocks(self) -> Iterator[SquareBlock | str]:
         """Yield the squares, and after the last the file's digest."""
-        snapshot = Snapshot.of(self._path)
         with self._opened() as reader, damage_as_unusable(str(self._path)):
+            self._snapshot.verify(self._path)  # rows of other columns would not fit the schema
             for number, block in enumerate(reader.blocks()):
                 if not number and self._options.scale is None:
                     refuse_faint(block, str(self._path))
                 yield block
         yield digest_file(self._path)
-        snapshot.verify(self._path)
+        self._snapshot.verify(self._path)
 
     def digest(self) -> str:
         result = InputsDigest()

@@ -31,6 +31,8 @@ from PIL import Image
 from batchdigits.forms.__main__ import main
 from batchdigits.forms.cell import normalise
 from batchdigits.forms.columns import PAGES
+from batchdigits.forms.pages import read as module
+from batchdigits.forms.pages.documents import count_pages
 from batchdigits.predict import main as predict
 
 FILLED = draw_form(ANSWERS)
@@ -244,6 +246,41 @@ def test_names_of_any_bytes_are_kept(run: Run) -> None:
     assert "of the lines of M\\xfcller.json are found" in other["detail"]
     assert run(odd, *flags) == 0
     assert run.summary["status"] == "unchanged"
+
+
+def replaced(path: Path) -> None:
+    save(Path("new.png"), draw_form({"day": "27"}))
+    Path("new.png").replace(path)
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+CHANGES = {"replaced": replaced, "changed": damaged, "removed": Path.unlink}
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [*(("a.png", how) for how in CHANGES), ("form.blank.png", "replaced")]
+)
+@pytest.mark.parametrize("when", ["before its pages are counted", "before they are read"])
+def test_what_changes_after_its_digest_was_taken_is_tried_again(
+    when: str, name: str, how: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(Path("a.png"), FILLED)
+
+    def count(document: Any) -> int:
+        if "counted" in when:
+            CHANGES[how](Path(name))
+        pages = count_pages(document)
+        if "read" in when:
+            CHANGES[how](Path(name))
+        return pages
+
+    monkeypatch.setattr(module, "count_pages", count)
+    code = run("a.png", "--template", "form.json", "--max-rejects", "1")
+    assert (code, run.err.count(f"{name}: was {how} while it was read; run again")) == (75, 1)
+    assert not list(Path.cwd().glob("rows*"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from crops import crop, label
 from PIL import Image
 
-from batchdigits.errors import BatchdigitsError, UnusableInputError, UsageError
+from batchdigits.errors import BatchdigitsError, TryAgainError, UnusableInputError, UsageError
 from batchdigits.forms.__main__ import main
 from batchdigits.forms.crop_source import Judged
 from batchdigits.forms.squares.block import SquareOptions
@@ -254,6 +254,15 @@ def test_names_of_any_bytes_are_kept(suffix: str, tmp_path: Path) -> None:
             table = pa.table(dict(zip(NAMES, SQUARES.reshape(COUNT, -1).T, strict=True)))
             (pq.write_table if suffix == "parquet" else pc.write_csv)(table, file)
     assert read(path)[0]["file"].to_pylist() == [f"{tmp_path}/M\\xfcller.{suffix}"] * COUNT
+
+
+def test_a_file_that_is_replaced_by_one_with_other_columns_is_tried_again(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", csv_rows())
+    source = SquareFile(str(path), SquareOptions(), None)
+    lines = [NAMES, *(row[1:] for row in csv_rows())]
+    write_csv(tmp_path / "new.csv", lines, header=False).replace(path)
+    with pytest.raises(TryAgainError, match=r"m\.csv: was replaced while it was read"):
+        list(source.blocks())
 
 
 @pytest.mark.parametrize("options", [{"scale": 0}, {"scale": float("nan")}, {"delimiter": "::"}])
