@@ -160,7 +160,7 @@ def add_report_option(group: argparse.ArgumentParser | argparse._ArgumentGroup) 
 
 def whole_number(text: str) -> int:
     """Parse the value of a flag that takes a whole number, 1 or more."""
-    if not re.fullmatch("[0-9]{1,9}", text):
+    if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
     return int(text)
 

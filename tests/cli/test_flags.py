@@ -8,8 +8,16 @@ import pytest
 from command_parsers import parsers_of
 
 from batchdigits.__main__ import COMMANDS
-from batchdigits.cli.flags import column_names
+from batchdigits.cli.flags import column_names, whole_number
 from batchdigits.errors import UsageError
+
+COUNTED = [
+    (parser, action)
+    for command in COMMANDS
+    for parser in parsers_of(command)
+    for action in parser._actions
+    if action.type is whole_number
+]
 
 FLAGS = [
     (parser, action)
@@ -34,3 +42,19 @@ def test_a_flag_given_twice_is_refused_or_adds_up(parser: ArgumentParser, action
         return
     with pytest.raises(UsageError, match=f"{flag} is given twice"):
         parser.parse_args([flag, value, flag, value])
+
+
+@pytest.mark.parametrize(
+    ("parser", "action"), COUNTED, ids=[f"{p.prog} {a.option_strings[-1]}" for p, a in COUNTED]
+)
+def test_a_flag_that_counts_from_1_refuses_other_values(
+    parser: ArgumentParser, action: Action
+) -> None:
+    flag = action.option_strings[-1]
+    for value in ("0", "000", "-1", "+1", "1.0", "1_0", " 1", "\u0661", "x", "", "9" * 99):
+        with pytest.raises(UsageError, match=f"{flag}: .* expected a whole number, 1 or more"):
+            parser.parse_args([f"{flag}={value}"])
+
+
+def test_whole_numbers_are_parsed_with_zeros_before_them() -> None:
+    assert list(map(whole_number, ("1", "10", "007", "999999999"))) == [1, 10, 7, 999_999_999]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.forms.cell import Grey
-from batchdigits.rows.options import delimiter_byte
+from batchdigits.rows.options import LARGEST_SCALE, LEAST_SCALE, delimiter_byte
 
 AT_A_TIME = 256
 """Squares of a block."""
@@ -61,7 +61,7 @@ class SquareOptions:
     def checked(self) -> Self:
         """Return the same options. Raises UsageError for values that fit no file."""
         delimiter_byte(self.delimiter, "--delimiter")
-        if self.scale is not None and not 0 < self.scale < float("inf"):
+        if self.scale is not None and not LEAST_SCALE <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {self.scale}: expected the largest pixel value, such as 255")
         return self
 

@@ -265,7 +265,10 @@ def test_a_file_that_is_replaced_by_one_with_other_columns_is_tried_again(tmp_pa
         list(source.blocks())
 
 
-@pytest.mark.parametrize("options", [{"scale": 0}, {"scale": float("nan")}, {"delimiter": "::"}])
+@pytest.mark.parametrize(
+    "options",
+    [*({"scale": scale} for scale in (0, float("nan"), 1e-320, 1e308)), {"delimiter": "::"}],
+)
 def test_options_that_fit_no_file_are_usage_errors(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         SquareOptions(**options).checked()
