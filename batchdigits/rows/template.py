@@ -20,6 +20,9 @@ TEMPLATE_FORMAT = 1
 MOST_BYTES = 4 << 20
 """The most bytes of a template: ten thousand fields with their cells."""
 
+LEAST_DPI, MOST_DPI = 50, 2400
+"""The pixels to an inch that a blank form may have."""
+
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels of the blank form, on the printed lines."""
 
@@ -88,6 +91,10 @@ class Template:
         if self.marks:
             facts["marks"] = [list(mark) for mark in self.marks]
         return facts
+
+    def problems(self) -> list[str]:
+        """Return why `read` would refuse the template, a phrase each."""
+        return list(_problems(self.facts()))
 
     @classmethod
     def read(cls, path: Path) -> Template:
@@ -181,8 +188,8 @@ def _problems(document: object) -> Iterator[str]:
             if not (100 <= width <= _LARGEST and 100 <= height <= _LARGEST):
                 yield f"page is {width}x{height} pixels, expected 100 to {_LARGEST} a side"
                 return
-            if not 50 <= dpi <= 2400:
-                yield f"page has dpi {dpi}, expected 50 to 2400"
+            if not LEAST_DPI <= dpi <= MOST_DPI:
+                yield f"page has dpi {dpi}, expected {LEAST_DPI} to {MOST_DPI}"
             if "blank" in others:
                 yield from _blank_problems(others["blank"])
             yield from _fields_problems(fields, (width, height))

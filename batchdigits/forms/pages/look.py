@@ -23,7 +23,8 @@ from batchdigits.forms.registration.ink import darkness, threshold
 from batchdigits.forms.registration.register import register
 from batchdigits.forms.registration.sampling import reduced
 from batchdigits.forms.registration.skew import skew_of
-from batchdigits.rows.template import Template
+from batchdigits.rows.template import LEAST_DPI, MOST_DPI, Template
+from batchdigits.text import listing
 
 DEFAULT_DPI = 300
 
@@ -63,6 +64,8 @@ def make_template(
 
     Raises NoInputError, UsageError, OutputError, UnusableInputError.
     """
+    if dpi is not None and not LEAST_DPI <= dpi <= MOST_DPI:
+        raise UsageError(f"--dpi {dpi}: expected {LEAST_DPI} to {MOST_DPI} pixels to an inch")
     path = check_output(output, overwrite=overwrite, suffix=".json")
     pictures = [path.with_suffix(".blank.png"), path.with_suffix(".fields.png")]
     if not overwrite:
@@ -84,6 +87,12 @@ def make_template(
     template = Template(
         width, height, known, tuple(found.fields), pictures[0], tuple(found.marks), path
     )
+    problems = template.problems()
+    if problems:
+        raise UnusableInputError(
+            f"{document.name}: what was found with {known} pixels to an inch is not a usable "
+            f"template: {listing(problems)}; give the resolution of the form with --dpi"
+        )
     contents = _png(scan.page, known), _png_of(draw_template(scan.page, template))
     for each, data in zip(pictures, contents, strict=True):
         write_output(each, data, overwrite=overwrite)

@@ -73,6 +73,23 @@ def test_a_blank_form_that_can_not_be_used_is_one_line(run: Any) -> None:
     assert not Path("form.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("dpi", "code", "words"),
+    [
+        ("40", 2, "--dpi 40: expected 50 to 2400"),
+        ("9999", 2, "--dpi 9999: expected 50 to 2400"),
+        ("50", 65, "less than 12 pixels wide or high; give the resolution of the form with --dpi"),
+    ],
+)
+def test_a_template_that_could_not_be_read_is_not_written(
+    run: Any, dpi: str, code: int, words: str
+) -> None:
+    save(Path("blank.png"), draw_form())
+    found, _, err = run("template", "blank.png", "--output", "form.json", "--dpi", dpi)
+    assert (found, words in err, err.count("\n")) == (code, True, 1)
+    assert [path.name for path in Path.cwd().iterdir()] == ["blank.png"]
+
+
 def test_names_of_any_bytes_are_kept(run: Any) -> None:
     """The template names its blank form by bytes that are not UTF-8, as JSON can."""
     odd = os.fsdecode(b"M\xfcller")
