@@ -108,7 +108,10 @@ def _receipts_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    receipts = [each for each in sorted(path.rglob("*.receipt.json")) if _kind_of(each) in _CHECKED]
+    from batchdigits.files.names import visible
+
+    found = visible(path, "**/*.receipt.json")
+    receipts = [each for each in found if _kind_of(each) in _CHECKED]
     if not receipts:
         raise NoInputError(
             f"{path}: no receipt of predict in this folder; name the folder of its outputs"

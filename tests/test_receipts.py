@@ -470,8 +470,10 @@ def test_a_folder_stands_for_the_receipts_of_predict_in_it(run: Run, folder: Pat
     shutil.copy(SAMPLE_DATA / "digits.csv", folder / "a.csv")
     batchdigits.score(folder / "a.csv", output=folder)
     (folder / "a.forms.receipt.json").write_text('{"format": 1, "kind": "forms", "outputs": {}}')
-    (folder / "below").mkdir()
-    batchdigits.score(folder / "a.csv", output=folder / "below")
+    for name in ("below", ".hidden"):
+        (folder / name).mkdir()
+        batchdigits.score(folder / "a.csv", output=folder / name)
+    shutil.copy(folder / "a.receipt.json", folder / "._a.receipt.json")
     code, out, err = run(str(folder))
     assert (code, err) == (0, "")
     found = re.findall(rf"^ok {folder}/(.*)\.receipt\.json: ", out, re.MULTILINE)

@@ -125,6 +125,19 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches a pattern in a folder, sorted; `**/` before it looks below too.
+
+    Hidden names and folders don't count: they are temporaries, of a run that is going on or was
+    killed.
+    """
+    return sorted(
+        path
+        for path in folder.glob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def is_partition(folder: str) -> bool:
     """Return whether the name of a folder is `key=value`, as Hive and Spark write them."""
     return folder.find("=") > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from batchdigits.archive.reference import Reference, read_reference
 from batchdigits.errors import BatchdigitsError, NoInputError, UnusableInputError
 from batchdigits.files.commit import read_receipt
+from batchdigits.files.names import visible
 from batchdigits.files.objects.path import as_path
 from batchdigits.report.choice import find_digits
 from batchdigits.report.digits import Digits
@@ -60,7 +61,7 @@ def _expand(paths: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(path.rglob(f"*{_SUFFIX}"))
+        inside = visible(path, f"**/*{_SUFFIX}")
         if not inside:
             raise NoInputError(
                 f"{path}: no *{_SUFFIX} in this folder; name those that predict wrote"

@@ -249,12 +249,13 @@ def _make(arguments: argparse.Namespace) -> int:
 
 def _open_all(names: Sequence[str]) -> list[Predictions]:
     from batchdigits.errors import NoInputError
+    from batchdigits.files.names import visible
     from batchdigits.scoring.published import open_predictions
 
     paths = []
     for name in names:
         path = Path(name)
-        found = sorted(path.glob("*.predictions.*")) if name and path.is_dir() else [path]
+        found = visible(path, "*.predictions.*") if name and path.is_dir() else [path]
         if not name or not found:
             raise NoInputError(
                 f"{name or 'an empty name'}: no predictions; name NAME.predictions.EXT"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from batchdigits.clock import utc_text
 from batchdigits.errors import NoInputError, OutputError, UnusableInputError
 from batchdigits.files.digest import digest_file, refuse_changes
-from batchdigits.files.names import split_name
+from batchdigits.files.names import split_name, visible
 from batchdigits.files.places.local import LocalFolder
 from batchdigits.files.targets import Targets
 from batchdigits.files.written import WrittenFile
@@ -123,7 +123,7 @@ def decisions_of(opened: Opened, number: int) -> dict[int, Settled]:
 def _journals_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(path.glob(f"*{SUFFIX}"))
+    found = visible(path, f"*{SUFFIX}")
     if not found:
         raise NoInputError(f"{path}: no journal in this folder; expected NAME{SUFFIX}")
     return found

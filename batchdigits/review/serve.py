@@ -28,6 +28,7 @@ from batchdigits.errors import (
     UsageError,
 )
 from batchdigits.files.atomic import explained, fsync_folder, replace_file
+from batchdigits.files.names import visible
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.review.document import PAGE, Review
@@ -217,7 +218,7 @@ class ReviewServer(ThreadingHTTPServer):
     def others(self) -> list[str]:
         """Return the other journals in the folder, as far as they are sound."""
         texts = []
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in visible(self.folder, f"*{SUFFIX}"):
             if path == self.journal.path:
                 continue
             with suppress(NoInputError, UnusableInputError, IOFailedError):

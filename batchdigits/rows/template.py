@@ -10,6 +10,7 @@ from typing import Any
 
 from batchdigits.errors import NoInputError, UnusableInputError, UsageError
 from batchdigits.files.digest import digest_bytes
+from batchdigits.files.names import visible
 from batchdigits.files.plain import read_small
 from batchdigits.files.strict_json import parse_strict
 from batchdigits.rows.rejects import written_name
@@ -132,7 +133,7 @@ def read_templates(names: Sequence[str]) -> list[Template]:
     paths: list[Path] = []
     for name in names:
         path = Path(name)
-        found = sorted(path.glob(f"*{_JSON}")) if path.is_dir() else [path]
+        found = visible(path, f"*{_JSON}") if path.is_dir() else [path]
         if not name or not found:
             raise NoInputError(f"--template {name!r}: no template there; expected a JSON file")
         paths += found

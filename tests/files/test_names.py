@@ -18,6 +18,7 @@ from batchdigits.files.names import (
     partitions_of,
     refuse_url,
     split_name,
+    visible,
 )
 from batchdigits.predict import main
 
@@ -159,3 +160,12 @@ def test_folders_named_key_value_are_columns_as_hive_and_arrow_write_them(
     folders: list[str], partitions: tuple[tuple[str, str | None], ...]
 ) -> None:
     assert partitions_of(folders) == partitions
+
+
+def test_hidden_names_and_folders_are_not_visible(tmp_path: Path) -> None:
+    folder = tmp_path / ".scored"  # which was named
+    for name in ("b.x", "a.x", ".c.x", "c.x.tmp", "d/e.x", "d/.e.x", ".d/e.x", "d/.d/e.x"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert visible(folder, "*.x") == [folder / "a.x", folder / "b.x"]
+    assert visible(folder, "**/*.x") == [folder / "a.x", folder / "b.x", folder / "d/e.x"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,14 @@ def test_only_a_page_of_ours_is_replaced(
     page.unlink()
     assert main([str(scored), "--output", str(page)]) == 0
     assert main([str(scored), "--output", str(page), "--title", "again"]) == 0
+
+
+def test_receipts_in_hidden_folders_are_of_unfinished_work(scored: Path, tmp_path: Path) -> None:
+    shutil.copytree(scored, tmp_path / "scored")
+    before = page_of(tmp_path / "scored")
+    (tmp_path / "scored" / ".part").mkdir()
+    write_receipts(tmp_path / "scored" / ".part", scored, 1)
+    assert page_of(tmp_path / "scored") == before
 
 
 def test_a_damaged_receipt_is_refused_by_its_name(

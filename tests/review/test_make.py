@@ -209,6 +209,19 @@ def test_bad_input_is_one_line_that_names_the_fix(folder: Path, tmp_path: Path, 
         assert message in error
 
 
+def test_a_folder_stands_for_the_predictions_in_it_and_not_for_temporaries(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    """A run that is still writing there, or was killed, leaves hidden ones."""
+    predictions = predicted(tmp_path)
+    (tmp_path / ".other.predictions.parquet.tmp").write_bytes(b"PAR1")
+    shutil.copy(predictions, tmp_path / "._forms.predictions.parquet")  # of a Mac
+    capsys.readouterr()
+    assert review(["make", str(tmp_path), "--output", str(tmp_path / "review")]) == 0
+    made_review = Review.read(tmp_path / "review")
+    assert [file.path for file in made_review.files] == ["../forms.predictions.parquet"]
+
+
 def test_a_review_without_a_cell_is_no_fault_if_it_may_be_empty(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip

@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -246,6 +247,7 @@ def test_other_reviewers_journals_are_given_as_far_as_they_are_sound(
 ) -> None:
     Pen(Review.read(folder), "ben").confirm([0]).write(folder)
     (folder / "zoe.journal.jsonl").write_text("nonsense\n")
+    shutil.copy(folder / "ben.journal.jsonl", folder / "._ben.journal.jsonl")
     (text,) = json.loads(served.ask("GET", "/others")[1])
     assert json.loads(text.splitlines()[0])["reviewer"] == "ben"
     assert len(text.splitlines()) == 2

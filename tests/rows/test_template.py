@@ -10,7 +10,7 @@ import pytest
 from drawn_form import DPI, HEIGHT, MARKS, WIDTH, template, write_template
 
 from batchdigits.errors import NoInputError, UnusableInputError
-from batchdigits.rows.template import Template
+from batchdigits.rows.template import Template, read_templates
 
 
 def test_a_template_that_was_written_is_read_back(tmp_path: Path) -> None:
@@ -93,6 +93,12 @@ def test_what_is_no_template_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(UnusableInputError, match="form.json"):
         Template.read(path)
+
+
+def test_a_folder_stands_for_the_templates_in_it_and_not_for_hidden_files(tmp_path: Path) -> None:
+    path = write_template(tmp_path)
+    (tmp_path / "._form.json").write_bytes(b"Mac OS X")
+    assert [template.path for template in read_templates([str(tmp_path)])] == [path]
 
 
 def test_a_template_that_is_not_there_is_no_input(tmp_path: Path) -> None:
