@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchdigits.cli.boundary import end, one_blas_thread, run_command
-from batchdigits.cli.flags import Parser, add_common_options, add_version, make_parser
+from batchdigits.cli.flags import Parser, add_common_options, add_version, make_parser, path_text
 from batchdigits.cli.terminal import print_json, print_result
 from batchdigits.errors import (
     BatchdigitsError,
@@ -64,6 +64,7 @@ def parser() -> Parser:
     )
     command.add_argument(
         "--input",
+        type=path_text,
         metavar="PATH",
         help="where the input of a single receipt is now (default: where the receipt says it was)",
     )
@@ -95,6 +96,8 @@ def parser() -> Parser:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.sample < 0:
         raise UsageError(f"--sample {arguments.sample}: expected a number of rows, 0 or more")
+    if "" in arguments.receipts:  # it would mean the current folder
+        raise NoInputError("an empty name: no receipt; name a *.receipt.json, or a folder of them")
     paths = [path for given in arguments.receipts for path in _receipts_of(Path(given))]
     if arguments.input is not None and len(paths) > 1:
         raise UsageError("--input takes a single receipt; verify the receipts one by one")
@@ -141,7 +144,7 @@ def _verify_receipt(path: Path, arguments: argparse.Namespace) -> int:
         sample=arguments.sample,
         bundle=arguments.bundle,
         store=arguments.store,
-        input_path=None if arguments.input is None else Path(arguments.input),
+        input_path=arguments.input,
     )
     for problem in verified.problems:
         _LOGGER.error("%s", problem)

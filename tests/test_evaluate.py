@@ -252,6 +252,7 @@ def test_odd_labels_are_wrong_or_left_out(run: Run, rows: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
+        (["--label", ""], 65, "no column '' with labels; the columns besides the pixels"),
         (["--label", "digit"], 65, "no column 'digit' with labels; the columns besides the pixels"),
         (["--by", "sheet"], 65, "no column 'sheet' to group by; the columns besides the pixels"),
         (["--label", "form"], 65, "no label in column 'form' is a class of the bundle"),

@@ -374,7 +374,14 @@ def test_a_receipt_with_odd_values_is_refused(old: str, new: str, folder: Path, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a", "b", "--input", "c"], ["a", "--sample", "-1"], ["a", "--sample", "x"]]
+    "arguments",
+    [
+        [],
+        ["a", "--input", ""],
+        ["a", "b", "--input", "c"],
+        ["a", "--sample", "-1"],
+        ["a", "--sample", "x"],
+    ],
 )
 def test_unusable_arguments_are_usage_errors(arguments: list[str], run: Run) -> None:
     code, out, err = run(*arguments)
@@ -483,6 +490,15 @@ def test_a_folder_stands_for_the_receipts_of_predict_in_it(run: Run, folder: Pat
     assert code == 66
     assert [line.split()[0] for line in out.splitlines()] == ["not", "ok", "ok"]
     assert run(str(folder), "--input", "a.csv")[0] == 2
+
+
+def test_an_empty_name_does_not_mean_the_current_folder(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    code, out, err = run("bad.receipt.json", "")
+    assert (code, out) == (66, "")
+    assert "an empty name" in err
 
 
 def test_a_folder_without_receipts_is_refused(run: Run, tmp_path: Path) -> None:

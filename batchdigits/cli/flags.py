@@ -15,6 +15,7 @@ from batchdigits.text import parse_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, NoReturn
 
 
@@ -178,6 +179,15 @@ def share(text: str) -> float:
         return float(parse_share(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def path_text(text: str) -> Path:
+    """Parse the value of a flag that names a path; an empty one would mean the current folder."""
+    from pathlib import Path
+
+    if not text:  # an unset variable in a script
+        raise argparse.ArgumentTypeError("is empty: name a path, or leave the flag out")
+    return Path(text)
 
 
 def column_names(text: str) -> tuple[str, ...]:

@@ -183,7 +183,7 @@ def evaluate_files(
     An input file that is refused refuses all: figures of a part would pass for those of the whole.
     Raises NoInputError, UnusableInputError, UsageError, TryAgainError or BundleError.
     """
-    label = options.label or DEFAULT_LABEL
+    label = DEFAULT_LABEL if options.label is None else options.label
     options = replace(options, keep=options.keep or (), label=label).checked()
     _check_files(input_files)
     bundle = choice.load()

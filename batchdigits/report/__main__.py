@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from batchdigits.cli.boundary import end, pandas_kept_out, run_command
 from batchdigits.cli.flags import Parser, add_common_options, make_parser
 from batchdigits.cli.terminal import print_result
+from batchdigits.errors import NoInputError
 
 EXAMPLES = (
     "{program} forms.receipt.json --output night.html",
@@ -60,12 +61,16 @@ def _report(arguments: argparse.Namespace) -> int:
 
     from batchdigits.report.page import check_page, write_page
 
+    if "" in arguments.receipts:  # it would mean the current folder
+        raise NoInputError("an empty name: no receipt; name a *.receipt.json, or a folder of them")
     output = check_page(arguments.output, "--output")
     assert output is not None  # noqa: S101  # argparse requires it
     with pandas_kept_out():
         from batchdigits.report.night import night_page
         from batchdigits.report.receipts import read_night
+        from batchdigits.store.choice import open_store
 
+        open_store(arguments.store)  # a bundle that is missing is not an error, a wrong flag is
         paths = [Path(path) for path in arguments.receipts]
         night = read_night(paths, arguments.store, digits=arguments.digits)
         write_page(output, night_page(night, arguments.title))

@@ -15,6 +15,7 @@ from batchdigits.cli.flags import (
     column_names,
     count,
     make_parser,
+    path_text,
     share,
 )
 from batchdigits.cli.terminal import print_json, print_result
@@ -122,6 +123,7 @@ def _add_make(commands: Any) -> None:
     )
     command.add_argument(
         "--input",
+        type=path_text,
         metavar="PATH",
         help="where the input of a single file of predictions is now, if they hold no pixels "
         "(default: where their receipt says it was)",
@@ -225,8 +227,7 @@ def _make(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments.output, "--output")
     names = ("limit", "planted", "sample", "seed", "group")
     options = ChoiceOptions(**{name: getattr(arguments, name) for name in names}).checked()
-    source = None if arguments.input is None else Path(arguments.input)
-    sources = Sources(arguments.bundle, arguments.store, source)
+    sources = Sources(arguments.bundle, arguments.store, arguments.input)
     try:
         review = make_review(_open_all(arguments.predictions), options, sources, folder)
     except NothingToReviewError:

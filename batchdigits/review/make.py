@@ -158,7 +158,8 @@ def _open_bundles(files: Sequence[Predictions], sources: Sources) -> list[Bundle
 
 
 def _load_bundle(receipt: Receipt, sources: Sources) -> BundleFile:
-    reference = sources.bundle or find_bundle(receipt, sources.store)
+    given = sources.bundle
+    reference = find_bundle(receipt, sources.store) if given is None else given
     return BundleChoice(
         bundle=reference, store=sources.store, expect_digest=receipt.key.bundle["digest"]
     ).load()

@@ -220,7 +220,8 @@ class Machine:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
         if not 1 <= self.batch_rows <= MAX_BATCH_ROWS:
             raise UsageError(f"--batch-size {self.batch_rows}: expected 1 to {MAX_BATCH_ROWS} rows")
-        if self.scratch is not None and not Path(self.scratch).is_dir():
+        # An empty path is the current folder to the file system.
+        if self.scratch is not None and not (self.scratch and Path(self.scratch).is_dir()):
             raise UsageError(f"--scratch {self.scratch!r}: is no folder; make it, or name another")
         return self
 

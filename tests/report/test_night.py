@@ -222,6 +222,8 @@ def test_what_a_run_refuses_stands_on_its_page(
     [
         (["absent.receipt.json", "--output", "page.html"], 66, "no such file"),
         ([".", "--output", "page.html"], 66, "no *.receipt.json in this folder"),
+        (["", "--output", "page.html"], 66, "an empty name"),
+        (["a.receipt.json", "--output", "page.html", "--store", ""], 2, "--store is empty"),
         (["a.receipt.json", "--output", "page.pdf"], 2, ".html"),
         (["a.receipt.json", "--output", "absent/page.html"], 73, "there is no folder"),
     ],

@@ -113,6 +113,7 @@ def test_options_become_the_facts_of_a_receipt() -> None:
         ({"ok": [""]}, "--ok ''"),
         ({"review_below": "5,5%"}, "--review-below 5,5%"),
         ({"workers": 0}, "--workers 0"),
+        ({"scratch": ""}, "--scratch '': is no folder"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"engine": "torch"}, "torch"),
         ({"engine": "keras", "strangeness": True}, "can't measure it"),
