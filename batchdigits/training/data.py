@@ -67,7 +67,7 @@ class Labelled:
     @property
     def are_digits(self) -> bool:
         """Return whether the classes are 0 to 9, so that the number of a class is its digit."""
-        classes = self.binarizer.classes_.tolist()
+        classes: list[object] = self.binarizer.classes_.tolist()
         return classes == list(range(10)) or classes == list("0123456789")
 
     def as_facts(self) -> dict[str, Any]:

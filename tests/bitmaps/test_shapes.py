@@ -28,7 +28,9 @@ def test_shapes_are_about_the_middle_and_as_large_as_a_character() -> None:
 
 def test_shapes_are_drawn_as_rows_that_differ() -> None:
     strokes, _ = shapes_of(2)
-    rows = counts_of(bitmaps_of(strokes.drawn(Hands.at_random(strokes.count, np.random.default_rng(0)))))
+    rows = counts_of(
+        bitmaps_of(strokes.drawn(Hands.at_random(strokes.count, np.random.default_rng(0))))
+    )
     first, second = np.split(rows, 2)
     assert (rows.sum(axis=1) > 100).all()
     assert not (first == second).all(axis=1).any()
