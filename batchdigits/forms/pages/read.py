@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.files.digest import digest_bytes
+from batchdigits.files.digest import digest_bytes, refuse_changes
 from batchdigits.files.places.contract import Place
 from batchdigits.files.streams import Snapshot
 from batchdigits.forms.pages.documents import (
@@ -126,9 +126,10 @@ def read_pages(
     pillow()
     place = plan_rows(output)
     forms = open_templates(templates)
-    blanks = {form.blank: Snapshot.of(form.blank) for form in forms if form.blank is not None}
+    facts = template_facts(forms)
+    blanks = {f.blank: digest for f in forms if f.blank and (digest := facts[f.name]["blank"])}
     documents = expand_pictures(arguments, PAGE_SUFFIXES)
-    options = {"templates": template_facts(forms), "blank_cells": policy.blank_cells}
+    options = {"templates": facts, "blank_cells": policy.blank_cells}
     work = Work("read", arguments, len(documents), options)
     with place.held():
         receipt = finished(place, work, partial(_digest, documents), PageCounts.of_facts)
@@ -178,11 +179,11 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The documents and the templates of a run, their blank forms, and how it goes."""
+    """The documents and the templates of a run, digests of their blank forms, and how it goes."""
 
     documents: Sequence[Picture]
     templates: Sequence[Template]
-    blanks: Mapping[Path, Snapshot]
+    blanks: Mapping[Path, str]
     policy: PagesPolicy
     on_progress: OnProgress
 
@@ -194,7 +195,11 @@ class _Run:
         read = partial(_read, schema=schema, blank_cells=self.policy.blank_cells)
         digest, counts = InputsDigest(), PageCounts()
         results = in_processes(self._tasks(), read, self.policy.workers)
-        with RowsFiles(place, schema, REJECTS) as files, closing(results):
+        with (
+            RowsFiles(place, schema, REJECTS) as files,
+            closing(results),
+            refuse_changes(self.blanks),
+        ):
             for done in results:
                 done.task.verify()
                 files.write(done.rows)
@@ -204,8 +209,6 @@ class _Run:
                 counts += done.counts
                 share = (done.task.number + 1) / len(self.documents)
                 self.on_progress(counts.pages_in, share, done.task.document.name)
-            for blank, snapshot in self.blanks.items():
-                snapshot.verify(blank)
             where = " ".join(work.arguments)
             counts.check(where)
             _refuse_hopeless(counts, where)

@@ -260,12 +260,11 @@ def damaged(path: Path) -> None:
 CHANGES = {"replaced": replaced, "changed": damaged, "removed": Path.unlink}
 
 
-@pytest.mark.parametrize(
-    ("name", "how"), [*(("a.png", how) for how in CHANGES), ("form.blank.png", "replaced")]
-)
+@pytest.mark.parametrize("name", ["a.png", "form.blank.png"])
+@pytest.mark.parametrize("how", CHANGES)
 @pytest.mark.parametrize("when", ["before its pages are counted", "before they are read"])
 def test_what_changes_after_its_digest_was_taken_is_tried_again(
-    when: str, name: str, how: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    when: str, how: str, name: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(Path("a.png"), FILLED)
 
@@ -279,6 +278,7 @@ def test_what_changes_after_its_digest_was_taken_is_tried_again(
 
     monkeypatch.setattr(module, "count_pages", count)
     code = run("a.png", "--template", "form.json", "--max-rejects", "1")
+    how = how if name == "a.png" else "changed"
     assert (code, run.err.count(f"{name}: was {how} while it was read; run again")) == (75, 1)
     assert not list(Path.cwd().glob("rows*"))
 
