@@ -21,7 +21,7 @@ from batchdigits.errors import (
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 # A process that only tests the lock shares it for an instant: that is no reason to give up.
-_TRIES = 10
+_TRIES = 50
 _PAUSE = 0.01  # seconds
 
 

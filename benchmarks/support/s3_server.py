@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,16 @@ _IDENTITY = (
 
 def free_port() -> int:
     """Return a port that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports that nothing listens on now; found one by one, two may be the same."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
 
 
 @contextmanager
@@ -36,8 +42,10 @@ def start_seaweedfs(folder: Path, weed: str, volume_mb: int = 64) -> Iterator[tu
     config, data = folder / "s3.json", folder / "data"
     config.write_text(_IDENTITY)
     data.mkdir()
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    grpc = {f"{name}.port.grpc": free_port() for name in ports}
+    names = ("master", "volume", "filer", "s3")
+    free = free_ports(2 * len(names))
+    ports = dict(zip(names, free[: len(names)], strict=True))
+    grpc = dict(zip((f"{name}.port.grpc" for name in names), free[len(names) :], strict=True))
     command = [
         *(weed, "server", f"-dir={data}", "-filer", "-s3"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}"),

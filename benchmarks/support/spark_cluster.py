@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +19,8 @@ HOST = "127.0.0.1"
 HOOKS = Path(__file__).parent / "spark_hooks"
 """A sitecustomize for the Python workers: it notes each engine that is opened, and does damage."""
 
+_MASTER = re.compile(r"Starting Spark master at (spark://\S+:\d+)\s")
+
 
 @dataclass
 class Cluster:
@@ -29,14 +31,17 @@ class Cluster:
     """
 
     folder: Path
-    port: int
     python: str = sys.executable
     master: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"spark://{HOST}:{self.port}"
+        """The address of the master, which chose its port itself."""
+        found = _MASTER.search(self.log("master"))
+        if found is None:
+            raise RuntimeError("the master of Spark did not start")
+        return found[1]
 
     @classmethod
     @contextmanager
@@ -47,11 +52,11 @@ class Cluster:
 
         `before` is put in front of the workers' commands.
         """
-        cluster = cls(folder, _free_port())
+        cluster = cls(folder)
         try:
-            command = ["master.Master", "--host", HOST, "--port", str(cluster.port)]
+            command = ["master.Master", "--host", HOST, "--port", "0"]
             cluster.master = cluster.start("master", [*command, "--webui-port", "0"], {})
-            cluster.wait_for(lambda: "Starting Spark master" in cluster.log("master"))
+            cluster.wait_for(lambda: _MASTER.search(cluster.log("master")) is not None)
             for _ in range(workers):
                 cluster.add_worker(environment, before)
             cluster.wait_for(lambda: cluster.log("master").count("Registering worker") >= workers)
@@ -189,9 +194,3 @@ def make_session(cluster: Cluster, **settings: str) -> Any:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])

@@ -124,7 +124,8 @@ def test_26_a_killed_run_over_a_folder_is_resumed_where_it_was(job: Job, tmp_pat
     process.kill()
     finish(process)
     done = sorted(int(path.name[:3]) for path in out.glob("*.receipt.json"))
-    assert done in (list(range(3 * TIMES)), list(range(3 * TIMES + 1)))
+    assert len(done) >= 3 * TIMES
+    assert done == list(range(len(done)))
     again = predict_here(folder, "--output", out)
     statuses = [entry["status"] for entry in again.summary["inputs"]]
     assert statuses == ["unchanged"] * len(done) + ["scored"] * (5 * TIMES - len(done))

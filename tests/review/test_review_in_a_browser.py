@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -180,8 +181,9 @@ def opened(browser: Any, server: Server, problems: list[str]) -> Any:
 def kill_browsers() -> None:
     """Kill every Chromium that this process started."""
     for child in psutil.Process().children(recursive=True):
-        if "chrom" in child.name():
-            child.kill()
+        with suppress(psutil.NoSuchProcess):  # they end by themselves when the first one is killed
+            if "chrom" in child.name():
+                child.kill()
 
 
 def test_a_whole_session_by_keys_with_kills_of_server_and_browser(
@@ -448,9 +450,11 @@ def test_on_a_phone_hold_and_slide_is_one_movement_and_a_swipe_scrolls(
         viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True
     )
     page = context.new_page()
+    page.clock.install(time="2026-11-28T08:00:00Z")
     page.goto((session / "review" / "index.html").as_uri())
     named(page)
     cells = at_a_full_screen(page)
+    page.clock.pause_at("2026-11-28T09:00:00Z")  # or a swipe that is slow to arrive is a hold
     touch = context.new_cdp_session(page)
 
     def send(kind: str, *points: tuple[float, float]) -> None:
@@ -460,6 +464,7 @@ def test_on_a_phone_hold_and_slide_is_one_movement_and_a_swipe_scrolls(
     box = page.locator(".cell").nth(7).bounding_box()
     x, y = box["x"] + 30, box["y"] + 30
     send("touchStart", (x, y))
+    page.clock.run_for(250)
     page.wait_for_selector("#ring button")
     angle = 2 * np.pi * 6 / 12
     for step in (15, 30, 45):
