@@ -24,11 +24,13 @@ PROBABILITY = "proba_"
 class Predictions:
     """One file of predictions, as predict or a review wrote it.
 
+    receipt   its name, if it is there; without it nobody knows which cells are missing
     rejects   the file of rejected rows, if there is one; `expected` the number of rows of both
     digests   those of both files
     """
 
     path: Path
+    receipt: str | None
     rejects: Path | None
     expected: int | None
     digests: Mapping[Path, str]
@@ -59,7 +61,7 @@ class Predictions:
 def open_predictions(path: Path, *, counted: bool) -> Predictions:
     """Open predictions, as predict or a review wrote them, with the rejects that belong to them.
 
-    counted  the number of cells of a field is known; without it a receipt is needed
+    counted  the numbers of cells of fields are given; without any a receipt is needed
 
     Raises NoInputError for a missing file or receipt, UnusableInputError for one that is not what
     its receipt says.
@@ -72,7 +74,7 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     receipt_path = path.with_name(f"{stem}.receipt.json")
     facts = read_receipt(receipt_path)
     if facts is None and counted:
-        return Predictions(path, None, None, {path: digest_file(path)})
+        return Predictions(path, None, None, None, {path: digest_file(path)})
     if facts is None:
         raise NoInputError(
             f"{path}: its receipt {receipt_path.name} is missing, so nobody knows which cells were "
@@ -87,6 +89,7 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     expected = scored.get("rows_in")
     return Predictions(
         path,
+        receipt_path.name,
         None if rejects is None else rejects.path,
         expected if type(expected) is int else None,
         {path: output.digest, **({} if rejects is None else {rejects.path: rejects.digest})},

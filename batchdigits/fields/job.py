@@ -15,7 +15,13 @@ import pyarrow.compute as pc
 
 from batchdigits._version import __version__
 from batchdigits.clock import utc_text
-from batchdigits.errors import InternalError, OutputError, UnusableInputError, UsageError
+from batchdigits.errors import (
+    InternalError,
+    NoInputError,
+    OutputError,
+    UnusableInputError,
+    UsageError,
+)
 from batchdigits.fields.allowed import open_allowed
 from batchdigits.fields.assemble import Rules, assemble, field_schema
 from batchdigits.fields.cells import Wanted, cell_schema, read_cells
@@ -181,6 +187,8 @@ class _Run:
             cells = read_cells(file, wanted)
             for runs in find_runs(cells, str(file.path)):
                 if first:
+                    if file.receipt is None:
+                        self._refuse_unknown_lengths(file, runs)
                     least = pc.min(runs.cells["position"]).as_py()
                     self._least = min(self._least, 1 if least is None else least)
                 rows += runs.cells.num_rows
@@ -193,6 +201,27 @@ class _Run:
                     f"rejects hold {self._cells - before}; run predict again"
                 )
 
+    def _refuse_unknown_lengths(self, file: Predictions, runs: Runs) -> None:
+        """Refuse fields that may have lost a cell: no receipt and no exact length would tell."""
+        lengths, at = lengths_of(self._templates), self._at()
+        if not lengths:  # --length is exact
+            return
+        keys = runs.keys()
+        names = dict.fromkeys(tuple(str(key[place]) for place in at) for key in keys)
+        loose = [name for name in names if not lengths.get(name, ANY).is_exact]
+        if loose:
+            exact = [name for name, length in lengths.items() if length.is_exact]
+            raise NoInputError(
+                f"{file.path}: has no receipt, so the length of each field must be known, and no "
+                f"template has `digits` for {listing(map('/'.join, loose))}, only for "
+                f"{listing(map('/'.join, exact)) or 'none'}; keep the receipt beside it, or "
+                "correct the template"
+            )
+
+    def _at(self) -> tuple[int, ...]:
+        """Return the places in --group of the columns that name a field of the templates."""
+        return tuple(map(self._options.group.index, _key_columns(self._templates)))
+
     def _rules(self) -> Rules:
         """Return what decides about a field; the first pass has seen all positions."""
         options, length = self._options, self._options.length
@@ -201,7 +230,7 @@ class _Run:
             allowed=self._allowed,
             length=ANY if length is None else Length(length, length),
             lengths=lengths_of(self._templates),
-            at=tuple(map(options.group.index, _key_columns(self._templates))),
+            at=self._at(),
             classes=self._classes,
             corrects=options.corrects,
             review_below=options.review_below,

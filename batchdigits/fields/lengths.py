@@ -18,6 +18,11 @@ class Length:
     least: int = 1
     most: int | None = None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a field that lost a cell shows it."""
+        return self.least == self.most
+
 
 ANY = Length()
 

@@ -361,18 +361,36 @@ def write_template(path: Path, digits: Mapping[str, int]) -> Path:
 
 
 def test_a_template_gives_the_length_of_each_field(tmp_path: Path) -> None:
-    path = write_cells(tmp_path / "cells.parquet", [*cells_of("zip", "12"), *cells_of("id", "34")])
-    names = ["field", "position", "prediction", "confidence", "d"]
-    named = tmp_path / "named.parquet"
-    pq.write_table(pq.read_table(path).rename_columns(names), named)
+    cells = [*cells_of("zip", "12"), *cells_of("id", "34"), *cells_of("other", "5")]
+    path = write_cells(tmp_path / "cells.parquet", cells, group="field")
     template = write_template(tmp_path / "form.json", {"zip": 3, "id": 4})
     text = template.read_text().replace('"digits": 4', '"digits_at_most": 4')
     template.write_text(text)
     output = tmp_path / "fields.parquet"
     flags = ["--group", "field", "--template", str(template), "--output", str(output)]
-    assert main([str(named), *flags]) == 0
+    assert main([str(path), *flags]) == 0
     rows = pq.read_table(output).to_pylist()
-    assert [(row["text"], row["cause"]) for row in rows] == [("12?", "length"), ("34", None)]
+    expected = [("12?", "length"), ("34", None), ("5", None)]
+    assert [(row["text"], row["cause"]) for row in rows] == expected
+
+
+@pytest.mark.parametrize("name", ["zip", "ID"])
+def test_without_a_receipt_a_template_must_have_the_exact_length_of_each_field(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that may be shorter, or that no template names, could have lost its last cell."""
+    template = write_template(tmp_path / "form.json", {"zip": 3, "id": 2})
+    text = template.read_text().replace('"digits": 3', '"digits_at_most": 3')
+    template.write_text(text)
+    flags = ["--group", "field", "--template", str(template)]
+    loose, exact = (
+        write_cells(tmp_path / f"{of}.csv", cells_of(of, "12"), receipt=False, group="field")
+        for of in (name, "id")
+    )
+    assert main([str(exact), str(loose), *flags, "--output", str(tmp_path / "out.csv")]) == 66
+    assert f"no template has `digits` for {name}, only for id;" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+    assert main([str(exact), *flags, "--output", str(tmp_path / "out.csv")]) == 0
 
 
 def test_of_several_templates_each_gives_its_own_lengths(

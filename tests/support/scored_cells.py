@@ -26,13 +26,19 @@ class Cell:
 
 
 def write_cells(
-    path: Path, cells: list[Cell], *, classes: str = "", receipt: bool = True, rows_in: int = -1
+    path: Path,
+    cells: list[Cell],
+    *,
+    classes: str = "",
+    receipt: bool = True,
+    rows_in: int = -1,
+    group: str = "form",
 ) -> Path:
     """Write the cells as `path`, CSV or Parquet by its suffix; returns `path`."""
     read = [cell for cell in cells if cell.digit is not None]
     predictions = pa.table(
         {
-            "form": pa.array([cell.group for cell in read], pa.string()),
+            group: pa.array([cell.group for cell in read], pa.string()),
             "position": pa.array([cell.position for cell in read], pa.int32()),
             "prediction": pa.array([int(cell.digit or 0) for cell in read], pa.int64()),
             "confidence": pa.array([cell.confidence for cell in read], pa.float32()),
@@ -48,7 +54,7 @@ def write_cells(
     lost = [(row, cell) for row, cell in enumerate(cells, start=1) if cell.digit is None]
     rejects = pa.table(
         {
-            "form": pa.array([cell.group for _, cell in lost], pa.string()),
+            group: pa.array([cell.group for _, cell in lost], pa.string()),
             "position": pa.array([cell.position for _, cell in lost], pa.int32()),
             "row": pa.array([row for row, _ in lost], pa.int64()),
             "reason": pa.array([cell.reason for _, cell in lost], pa.string()),
