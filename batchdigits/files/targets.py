@@ -100,7 +100,7 @@ def plan_targets(inputs: InputFiles, output: str | None, kind: str | None = None
         if (identity := _identity(0 if input_file.path is None else input_file.path))
     }
     problems = [
-        _collision(targets, writers) or _overwritten_input(targets, identities)
+        _collision(targets, writers) or _overwritten_input(_all_names(targets), identities)
         for targets in planned
     ]
     if problems and all(problems):
@@ -258,17 +258,18 @@ def _collision(targets: Targets, writers: Mapping[tuple[str, str], Sequence[str]
     return ""
 
 
-def refuse_overwriting(targets: Targets, inputs: Iterable[str | Path]) -> None:
-    """Raise UsageError if an output of `targets` is one of the inputs, also through a link."""
+def refuse_overwriting(outputs: Targets | Iterable[Path], inputs: Iterable[str | Path]) -> None:
+    """Raise UsageError if one of the outputs is one of the inputs, also through a link."""
     present = [str(name) for name in inputs if os.path.exists(name)]  # noqa: PTH110
     identities = {found: name for name in present if (found := _identity(Path(name))) is not None}
-    problem = _overwritten_input(targets, identities)
+    names = _all_names(outputs) if isinstance(outputs, Targets) else outputs
+    problem = _overwritten_input(names, identities)
     if problem:
         raise UsageError(problem)
 
 
-def _overwritten_input(targets: Targets, identities: Mapping[tuple[int, int], str]) -> str:
-    for path in _all_names(targets):
+def _overwritten_input(outputs: Iterable[Path], identities: Mapping[tuple[int, int], str]) -> str:
+    for path in outputs:
         identity = _identity(path)
         if identity is not None and identity in identities:
             return (

@@ -72,7 +72,7 @@ class InputsDigest:
         return digest_text(self._hash.hexdigest())
 
 
-def plan_rows(output: str, inputs: Sequence[str] = ()) -> Place:
+def plan_rows(output: str, inputs: Sequence[str | Path]) -> Place:
     """Plan the files of `--output NAME.parquet`: the rows, their rejects and their receipt.
 
     Raises UsageError for another ending and for a name of one of the `inputs`, OutputError for

@@ -38,7 +38,7 @@ def test_the_memory_does_not_grow_with_the_pages(
     tmp_path: Path, times: int, append: Callable[[RowsFiles, int], None]
 ) -> None:
     """A batch of a single reject takes 5 KB, of which Arrow's pool sees 640 bytes."""
-    place = plan_rows(str(tmp_path / "rows.parquet"))
+    place = plan_rows(str(tmp_path / "rows.parquet"), [])
     before = pa.total_allocated_bytes()
     most = 0
     with place.held(), RowsFiles(place, SCHEMA, REJECTS) as files:

@@ -28,6 +28,11 @@ def open_templates(names: Sequence[str]) -> list[Template]:
     return templates
 
 
+def template_files(templates: Sequence[Template]) -> list[Path]:
+    """Return the paths of templates and of their blank forms, which no output may overwrite."""
+    return [path for form in templates for path in (form.path, form.blank) if path is not None]
+
+
 def template_facts(templates: Sequence[Template]) -> dict[str, dict[str, str | None]]:
     """Return what decides the rows of each template: its digest, and that of its blank form."""
     return {

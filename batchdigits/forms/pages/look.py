@@ -13,10 +13,16 @@ import numpy as np
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.files.atomic import check_output, refuse_existing, write_output
 from batchdigits.files.commit import as_json
+from batchdigits.files.targets import refuse_overwriting
 from batchdigits.forms.pages.documents import PAGE_SUFFIXES, Scan, count_pages, read_scan
 from batchdigits.forms.pages.drawing import draw_page, draw_refused, draw_template
 from batchdigits.forms.pages.finder import find_fields
-from batchdigits.forms.pages.known import known_form, open_templates, templates_for
+from batchdigits.forms.pages.known import (
+    known_form,
+    open_templates,
+    template_files,
+    templates_for,
+)
 from batchdigits.forms.pages.page import read_page
 from batchdigits.forms.pictures import Picture, PictureError, expand_pictures, pillow
 from batchdigits.forms.registration.ink import darkness, threshold
@@ -72,6 +78,7 @@ def make_template(
         for each in pictures:
             refuse_existing(each)
     document, scan = _scan(blank, page, dpi or DEFAULT_DPI)
+    refuse_overwriting((path, *pictures), [document.path])
     known = round(dpi or scan.dpi or 0)
     if not known:
         raise UsageError(f"{document.name}: does not tell its resolution; give it with --dpi")
@@ -113,6 +120,7 @@ def show_page(
     forms = open_templates(templates)
     largest = max(forms, key=lambda form: max(form.width, form.height))
     picture, scan = _scan(document, page, largest.dpi, max(largest.width, largest.height))
+    refuse_overwriting([path], [picture.path, *template_files(forms)])
     known = [known_form(template) for template in templates_for(picture, forms)]
     facts: dict[str, Any] = {"file": picture.name, "page": page, "picture": str(path)}
     try:

@@ -27,6 +27,7 @@ from batchdigits.forms.pages.known import (
     known_form,
     open_templates,
     template_facts,
+    template_files,
     templates_for,
 )
 from batchdigits.forms.pages.page import read_page
@@ -124,11 +125,11 @@ def read_pages(
     """
     started = time.time()
     pillow()
-    place = plan_rows(output)
     forms = open_templates(templates)
     facts = template_facts(forms)
     blanks = {f.blank: digest for f in forms if f.blank and (digest := facts[f.name]["blank"])}
     documents = expand_pictures(arguments, PAGE_SUFFIXES)
+    place = plan_rows(output, [*(each.path for each in documents), *template_files(forms)])
     options = {"templates": facts, "blank_cells": policy.blank_cells}
     work = Work("read", arguments, len(documents), options)
     with place.held():

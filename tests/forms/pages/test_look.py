@@ -110,6 +110,31 @@ def test_files_that_are_there_are_replaced_only_on_demand(run: Any) -> None:
     assert run("template", "blank.png", "--output", "form.json", "--overwrite")[0] == 0
 
 
+@pytest.mark.parametrize("output", ["a.png", "form.blank.png", "link.png"])
+def test_show_does_not_overwrite_what_it_reads(output: str, run: Any) -> None:
+    save(Path("blank.png"), draw_form())
+    run("template", "blank.png", "--output", "form.json")
+    save(Path("a.png"), draw_form(ANSWERS))
+    Path("link.png").hardlink_to("a.png")
+    before = Path(output).read_bytes()
+    flags = ("--template", "form.json", "--output", output, "--overwrite")
+    code, _, err = run("show", "a.png", *flags)
+    assert (code, f"and {output} would overwrite it" in err) == (2, True)
+    assert Path(output).read_bytes() == before
+
+
+@pytest.mark.parametrize("blank", ["form.blank.png", "form.fields.png"])
+def test_a_template_does_not_overwrite_the_blank_form_that_it_is_made_of(
+    blank: str, run: Any
+) -> None:
+    save(Path(blank), draw_form())
+    before = Path(blank).read_bytes()
+    code, _, err = run("template", blank, "--output", "form.json", "--overwrite")
+    assert (code, f"{blank}: is an input" in err) == (2, True)
+    assert [path.name for path in Path.cwd().iterdir()] == [blank]
+    assert Path(blank).read_bytes() == before
+
+
 def test_show_draws_a_page_and_tells_its_fields(run: Any) -> None:
     save(Path("blank.png"), draw_form())
     run("template", "blank.png", "--output", "form.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -300,6 +301,20 @@ def test_wrong_arguments_are_one_line(
     assert run(*arguments) == code
     assert words in run.err
     assert run.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.forms.rejects.parquet"])
+@pytest.mark.parametrize("argument", ["{}", "*"])
+def test_a_document_with_the_name_of_an_output_is_not_overwritten(
+    name: str, argument: str, run: Run
+) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(FILLED).save(buffer, "PNG")
+    Path(name).write_bytes(buffer.getvalue())
+    flags = ("--template", "form.json", "--overwrite")
+    assert run(argument.format(name), *flags) == 2
+    assert f"{name}: is an input" in run.err
+    assert Path(name).read_bytes() == buffer.getvalue()
 
 
 def test_a_template_whose_blank_form_is_missing_is_refused(run: Run) -> None:
