@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +112,10 @@ class Template:
                 f"{path}: {error.strerror or error}; name the JSON that forms template wrote"
             ) from error
         try:
-            document = parse_strict(data)
+            document = parse_strict(data.removeprefix(BOM_UTF8))  # editors of Windows write one
         except ValueError as error:
             raise UnusableInputError(
-                f"{path}: {error}; name the JSON that forms template wrote"
+                f"{path}: {error}; mend it, or name the JSON that forms template wrote"
             ) from error
         problems = list(_problems(document))
         if problems:
@@ -272,6 +274,22 @@ def _cells_problems(entry: Mapping[Any, Any], box: object, label: str) -> Iterat
         # Lines are drawn by hand or scanned: a cell may stand out by a few pixels.
         limits = None if outer is None else _grown(outer)
         yield from _box_problems(cell, limits, f"{label}, cell {number}")
+    if all(map(_is_box, cells)):
+        yield from _order_problems(cells, label)
+
+
+def _order_problems(cells: list[Any], label: str) -> Iterator[str]:
+    wrong = [
+        str(number)
+        for number, (one, other) in enumerate(pairwise(cells), 2)
+        # They share a printed line, and boxes drawn by hand are not exact.
+        if one[2] - other[0] > min(one[2] - one[0], other[2] - other[0]) / 4
+    ]
+    if wrong:
+        yield (
+            f"{label}: cells go from left to right, side by side, and cell {listing(wrong)} "
+            "begins before the end of the one before it"
+        )
 
 
 def _grown(box: Any) -> Box:

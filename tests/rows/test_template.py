@@ -10,6 +10,7 @@ import pytest
 from drawn_form import DPI, HEIGHT, MARKS, WIDTH, template, write_template
 
 from batchdigits.errors import NoInputError, UnusableInputError
+from batchdigits.files.digest import digest_bytes
 from batchdigits.rows.template import Template, read_templates
 
 
@@ -48,6 +49,12 @@ WRONG = {
     "number, cell 1 has box [0, 420, 180, 490], outside of its field": lambda t: t["fields"][3][
         "cells"
     ].__setitem__(0, [0, 420, 180, 490]),
+    "number: cells go from left to right, side by side, and cell 2, 3, 4, 5 begins": lambda t: t[
+        "fields"
+    ][3]["cells"].reverse(),
+    "number: cells go from left to right, side by side, and cell 3 begins": lambda t: t["fields"][
+        3
+    ]["cells"].__setitem__(2, [239, 420, 340, 490]),
     "the unknown key 'digit'": lambda t: t["fields"][0].update(digit=2),
     "template has the unknown key 'pages'": lambda t: t.update(pages=1),
     "format is 2, this batchdigits reads 1": lambda t: t.update(format=2),
@@ -93,6 +100,30 @@ def test_what_is_no_template_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(UnusableInputError, match="form.json"):
         Template.read(path)
+
+
+def test_a_byte_order_mark_is_read_over_and_counts_for_the_digest(tmp_path: Path) -> None:
+    """An editor of Windows writes one."""
+    path = write_template(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = Template.read(path)
+    assert found.fields == template().fields
+    assert found.digest == digest_bytes(path.read_bytes())
+
+
+def test_a_slip_of_the_editor_can_be_mended(tmp_path: Path) -> None:
+    path = write_template(tmp_path)
+    path.write_text(path.read_text().replace("}]", "},]"))
+    with pytest.raises(UnusableInputError, match="is not JSON in UTF-8: .*; mend it, or"):
+        Template.read(path)
+
+
+def test_cells_may_share_a_line(tmp_path: Path) -> None:
+    facts = template().facts()
+    facts["fields"][3]["cells"][2][0] -= 20
+    path = tmp_path / "form.json"
+    path.write_text(json.dumps(facts))
+    assert Template.read(path).fields[3].cells[2] == (240, 420, 340, 490)
 
 
 def test_a_folder_stands_for_the_templates_in_it_and_not_for_hidden_files(tmp_path: Path) -> None:
