@@ -179,15 +179,16 @@ def _box(values: list[int]) -> Box:
 def _problems(document: object) -> Iterator[str]:
     """Yield all that is wrong with a template, a phrase each."""
     match document:
-        case {"format": int(number)} if number != TEMPLATE_FORMAT:
+        case {"format": int(number)} if number is True or number != TEMPLATE_FORMAT:
             yield f"format is {number}, this batchdigits reads {TEMPLATE_FORMAT}"
         case {
             "format": int(),
-            "page": {"width": int(width), "height": int(height), "dpi": int(dpi)},
+            "page": {"width": int(width), "height": int(height), "dpi": int(dpi), **page},
             "fields": list(fields),
             **others,
         }:
             yield from _unknown(others, {"blank", "marks"}, "template")
+            yield from _unknown(page, set(), "page")
             if not (100 <= width <= _LARGEST and 100 <= height <= _LARGEST):
                 yield f"page is {width}x{height} pixels, expected 100 to {_LARGEST} a side"
                 return

@@ -59,6 +59,12 @@ def test_the_schema_of_a_template_has_the_keys_that_are_read(tmp_path: Path) -> 
     schema = json.loads(path.read_text(encoding="utf-8"))
     facts = template(tmp_path / "blank.png", marks=True).facts()
     assert set(schema["properties"]) == set(facts)
+    page = schema["properties"]["page"]
+    assert set(page["properties"]) == set(facts["page"])
+    assert not any(
+        part["additionalProperties"]
+        for part in (schema, page, schema["properties"]["fields"]["items"])
+    )
     keys = {key for field in facts["fields"] for key in field}
     assert set(schema["properties"]["fields"]["items"]["properties"]) == keys
     documented = {code(row[0]) for row in table(PAGE, "key of a template")}

@@ -57,6 +57,8 @@ WRONG = {
     ]["cells"].__setitem__(2, [239, 420, 340, 490]),
     "the unknown key 'digit'": lambda t: t["fields"][0].update(digit=2),
     "template has the unknown key 'pages'": lambda t: t.update(pages=1),
+    "page has the unknown key 'foo'": lambda t: t["page"].update(foo=1),
+    "format is True, this batchdigits reads 1": lambda t: t.update(format=True),
     "format is 2, this batchdigits reads 1": lambda t: t.update(format=2),
     "there is no field": lambda t: t.update(fields=[]),
     "field 1 has no name and box": lambda t: t["fields"][0].pop("name"),
