@@ -262,12 +262,12 @@ def _label_values(
         return _whole(labels, label, path)
     if pa.types.is_floating(kind):
         floats: NDArray[np.float64] = labels.cast(pa.float64()).to_numpy()
-        odd = floats[~np.isfinite(floats) | (floats != np.round(floats))]
+        odd = floats[~(np.abs(floats) < 2.0**63) | (floats != np.round(floats))]
         if not len(odd):
             return floats
         raise UnusableInputError(
             f"{path}: column {label!r} holds {float(odd[0])!r}: labels are classes, expected whole "
-            "numbers, booleans or text"
+            "numbers of at most 64 bits, booleans or text"
         )
     raise UnusableInputError(
         f"{path}: column {label!r} is {kind}, expected whole numbers, booleans or text"

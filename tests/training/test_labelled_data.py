@@ -119,6 +119,8 @@ def test_digits_may_be_labels_of_any_type(
         (pa.array([[1], [2]]), "expected whole numbers"),
         (pa.array([1, 1]), "every label is 1"),
         (pa.array([2**63, 1], pa.uint64()), "beyond signed 64 bits"),
+        (pa.array([2.0**63, 1.0]), "holds 9.2.*e\\+18: .*at most 64 bits"),
+        (pa.array([-1e19, 1.0], pa.float32()), "holds -9.9.*e\\+18: .*at most 64 bits"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused(
