@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,9 +16,9 @@ from batchdigits.forms.cell import Grey
 from batchdigits.forms.columns import CELLS, FILE
 from batchdigits.forms.crop import Crop, read_crop
 from batchdigits.forms.grey import grey_of
-from batchdigits.forms.pictures import PictureError, pillow
+from batchdigits.forms.pictures import PictureError, pillow, refusing_damage
 from batchdigits.images import PIXELS
-from batchdigits.text import count_of, listing
+from batchdigits.text import count_of, listing, one_line
 
 _MODES = {3: "RGB", 4: "RGBA"}
 
@@ -30,9 +31,21 @@ def crop_of(image: Any, where: str = "image") -> Crop:
     Raises UsageError for anything else, naming it as `where`, PictureError for a crop that can't
     be used.
     """
+    if isinstance(image, (str, os.PathLike)):
+        raise UsageError(
+            f"{where}: got the text or path {str(image)!r}, expected an array or a Pillow image; "
+            "open the file with PIL.Image.open"
+        )
     if hasattr(image, "getbands"):
-        return read_crop(grey_of(image))
-    array = np.asarray(image)
+        with refusing_damage():  # Pillow decodes a file only now
+            grey = grey_of(image)
+        return read_crop(grey)
+    try:
+        array = np.asarray(image)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{where}: can't be made an array: {one_line(str(error))}; give rows of one length"
+        ) from error
     if array.dtype == np.bool_ and array.ndim == 2:
         return read_crop(np.where(array, np.uint8(0), np.uint8(255)), light_ink=False)
     channels = array.shape[2:]

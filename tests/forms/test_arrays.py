@@ -1,6 +1,7 @@
 """Crops in memory: the functions that `import batchdigits` offers."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -82,8 +83,27 @@ def test_images_that_cannot_be_used_are_named_together() -> None:
         np.full((9, 9), "x"),
         np.full((9, 9), 1j),
         None,
+        [[0, 1], [0]],
     ],
 )
 def test_what_is_no_image_is_a_usage_error_that_names_it(image: object) -> None:
     with pytest.raises(UsageError, match=r"images\[1\]: "):
         batchdigits.rows_from_images([DIGIT, image])
+
+
+def test_a_truncated_picture_is_named() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90), np.uint8)).save(
+        buffer, "PNG"
+    )
+    image = Image.open(io.BytesIO(buffer.getvalue()[:4000]))
+    with pytest.raises(UnusableInputError, match=r"images\[1\] can't be decoded \(.*trunc"):
+        batchdigits.rows_from_images([DIGIT, image])
+
+
+@pytest.mark.parametrize("image", ["a.png", Path("a.png")])
+def test_a_path_is_told_how_to_open_it(image: object) -> None:
+    with pytest.raises(UsageError, match=r"images\[0\]: .*a\.png.*PIL\.Image\.open"):
+        batchdigits.rows_from_images([image])
+    with pytest.raises(UsageError, match=r"image: .*a\.png.*PIL\.Image\.open"):
+        batchdigits.normalise(image)
