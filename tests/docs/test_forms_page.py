@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from crops import crop
 from documented_fields import check_fields
@@ -41,6 +42,23 @@ def test_summary_and_receipt_have_the_fields_in_the_tables(
     check_fields(table(PAGE, "summary of `cells`"), json.loads(capsys.readouterr().out))
     receipt = json.loads(Path("rows.forms.receipt.json").read_text())
     check_fields(table(PAGE, "receipt of `cells`"), receipt)
+
+
+def test_the_lines_about_blank_crops_take_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for digit in (3, 7):
+        Path(f"crops/{digit}").mkdir(parents=True)
+        Image.fromarray(crop(digit)).save(f"crops/{digit}/0001.png")
+    Image.new("L", (30, 40), 255).save("crops/3/0002.png")
+    assert main(["cells", "crops/", "--output", "rows.parquet", "--workers", "1"]) == 0
+    text = (Path(__file__).parents[2] / "docs/crops.md").read_text(encoding="utf-8")
+    lines = section(text, "Labelled crops").splitlines()
+    program = [line.strip() for line in lines if line.startswith(("    import ", "    pq."))]
+    exec("\n".join(program), {})  # noqa: S102
+    assert pq.read_table("rows.parquet")["blank"].to_pylist() == [False, True, False]
+    assert pq.read_table("labelled.parquet")["label"].to_pylist() == [3, 7]
 
 
 def test_every_reason_of_pages_and_fields_is_in_its_table() -> None:
