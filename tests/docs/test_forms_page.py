@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from crops import crop
@@ -42,6 +43,18 @@ def test_summary_and_receipt_have_the_fields_in_the_tables(
     check_fields(table(PAGE, "summary of `cells`"), json.loads(capsys.readouterr().out))
     receipt = json.loads(Path("rows.forms.receipt.json").read_text())
     check_fields(table(PAGE, "receipt of `cells`"), receipt)
+
+
+def test_a_receipt_of_a_file_of_rows_has_the_options_in_both_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.stack([crop(3), crop(7)])[:, :30, :30])
+    assert main(["cells", "rows.npy", "--output", "rows.parquet", "--workers", "1"]) == 0
+    options = json.loads(Path("rows.forms.receipt.json").read_text())["options"]
+    rows = [row for row in table(PAGE, "receipt of `cells`") if row[0].startswith("`options.")]
+    rows += table(PAGE, "receipt of a file of rows")
+    check_fields([[row[0].replace("options.", ""), *row[1:]] for row in rows], options)
 
 
 def test_the_lines_about_blank_crops_take_them_out(

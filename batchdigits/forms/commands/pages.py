@@ -36,7 +36,7 @@ def add_template(commands: Any) -> None:
         "--dpi",
         type=whole_number,
         metavar="N",
-        help="pixels to an inch, where the picture does not tell, or to draw a PDF with (300)",
+        help="pixels to an inch, in place of what the picture tells, or to draw a PDF with (300)",
     )
     _add_overwrite(command)
     add_common_options(command)

@@ -66,7 +66,7 @@ def make_template(
     blank   a picture or a PDF of the blank form
     output  NAME.json; NAME.blank.png and NAME.fields.png are written beside it
     page    its number in the document, from 1
-    dpi     pixels to an inch: those of a PDF's picture, and of a picture that does not tell
+    dpi     pixels to an inch: those that a PDF is drawn with, and in place of what a picture tells
 
     Raises NoInputError, UsageError, OutputError, UnusableInputError.
     """
