@@ -67,7 +67,8 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     its receipt says.
     """
     if not path.is_file():
-        raise NoInputError(f"{path}: no such file; give the predictions that predict wrote")
+        problem = "is no file" if path.exists() else "no such file"
+        raise NoInputError(f"{path}: {problem}; give the predictions that predict wrote")
     stem = split_name(path.name)[0].removesuffix(".predictions")
     if stem.endswith((".rejects", ".fields")):
         raise UsageError(f"{path}: holds no predictions; name the file that predict wrote")
@@ -100,7 +101,8 @@ def _output_of(receipt: Path, facts: Mapping[str, Any], path: Path) -> WrittenFi
     """Return the predictions that a receipt names, which must be `path` as it was written."""
     outputs = named_outputs(path.parent, facts)
     if not outputs or outputs[0].path.name != path.name:
-        raise UnusableInputError(f"{receipt}: not the receipt of {path.name}; run predict again")
+        other = f"is of {outputs[0].path.name}; name that" if outputs else "is of no predictions"
+        raise UnusableInputError(f"{path}: {receipt.name} beside it {other}, or run predict again")
     _check(receipt, outputs[0])
     return outputs[0]
 

@@ -121,6 +121,10 @@ def decisions_of(opened: Opened, number: int) -> dict[int, Settled]:
 
 
 def _journals_of(path: Path) -> list[Path]:
+    if not path.exists():  # else a folder's name with a slip is a journal of this folder's review
+        raise NoInputError(
+            f"{path}: no such file or folder; name journals, or the folder that `review make` wrote"
+        )
     if not path.is_dir():
         return [path]
     found = visible(path, f"*{SUFFIX}")

@@ -275,6 +275,20 @@ def test_without_a_receipt_the_length_must_be_known(
     assert texts(fields_of(path, "--length", "2")) == [("A", "12", None)]
 
 
+def test_what_is_no_predictions_is_told_with_the_file_to_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_cells(tmp_path / "cells.predictions.parquet", cells_of("A", "12"))
+    rows = tmp_path / "cells.parquet"
+    rows.write_bytes(path.read_bytes())
+    assert refused(rows) == 65
+    words = "cells.parquet: cells.receipt.json beside it is of cells.predictions.parquet; name that"
+    assert words in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    assert refused(tmp_path / "folder") == 66
+    assert "folder: is no file; give the predictions" in capsys.readouterr().err
+
+
 def test_predictions_that_were_changed_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -312,6 +312,8 @@ def test_a_folder_without_journals_or_a_journal_far_from_its_review_says_so(
 ) -> None:
     code, _, error = run("apply", folder / "review")
     assert (code, "no journal in this folder" in error) == (66, True)
+    code, _, error = run("apply", folder / "nothere")
+    assert (code, f"{folder / 'nothere'}: no such file or folder" in error) == (66, True)
     (folder / "review" / "._ana.journal.jsonl").touch()
     assert run("apply", folder / "review")[:2] == (code, "")
     journal = journal_of(folder)
