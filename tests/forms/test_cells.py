@@ -209,6 +209,14 @@ def test_names_of_any_bytes_and_many_letters_are_kept(crops: Path, run: Run) -> 
     assert run.summary["status"] == "unchanged"
 
 
+def test_an_input_that_a_glob_finds_is_never_overwritten(crops: Path, run: Run) -> None:
+    shutil.copy(crops / "0.png", "rows.parquet")
+    before = Path("rows.parquet").read_bytes()
+    assert run("row*", "--overwrite") == 2
+    assert "rows.parquet: is an input" in run.err
+    assert Path("rows.parquet").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["rows.parquet", "link.parquet"])
 def test_an_input_is_never_overwritten(name: str, crops: Path, run: Run) -> None:
     run("crops")

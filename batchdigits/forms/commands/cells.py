@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import logging
 import os
 from typing import Any
@@ -124,7 +125,8 @@ def _cells(arguments: argparse.Namespace) -> int:
     from batchdigits.forms.publish import Work, plan_rows
 
     pillow()
-    place = plan_rows(arguments.output, arguments.inputs)
+    found = (match for name in arguments.inputs for match in glob.iglob(name))
+    place = plan_rows(arguments.output, [*arguments.inputs, *found])
     source = _source(arguments)
     work = Work("cells", arguments.inputs, source.files, source.options)
     policy = CellsPolicy(limit, arguments.overwrite, arguments.workers or available_workers())
