@@ -16,41 +16,47 @@ import pyarrow.parquet as pq
 
 def check_chunks(metadata: pq.FileMetaData, size: int) -> None:
     """Raise OSError unless every column chunk of a file of `size` bytes can be looked at."""
-    groups = list(range(metadata.num_row_groups))
     # A reader that plans all its reads ahead makes all chunks for that.
-    _go_as_far_as_the_bytes(_reader(metadata, size, plan=True), groups, None)
+    look = _Look(metadata, size, plan=True)
+    look.at(list(range(metadata.num_row_groups)))
 
 
 def check_codecs(metadata: pq.FileMetaData, size: int, columns: Sequence[str]) -> None:
     """Raise OSError unless every chunk of some top-level columns names its compression."""
-    file = _reader(metadata, size, plan=False)
+    look = _Look(metadata, size, plan=False)
     for number in range(metadata.num_row_groups):
-        _go_as_far_as_the_bytes(file, [number], columns)
+        look.at([number], columns)
 
 
-def _reader(metadata: pq.FileMetaData, size: int, *, plan: bool) -> pq.ParquetFile:
-    unread = pa.PythonFile(_Unread(size), "r")
-    return pq.ParquetFile(unread, metadata=metadata, pre_buffer=plan, buffer_size=1)
+class _Look:
+    """A reader of row groups that goes as far as it can without bytes."""
+
+    def __init__(self, metadata: pq.FileMetaData, size: int, *, plan: bool) -> None:
+        self._bytes = _NoBytes(size)
+        self._file = pq.ParquetFile(
+            pa.PythonFile(self._bytes, "r"), metadata=metadata, pre_buffer=plan, buffer_size=1
+        )
+
+    def at(self, groups: list[int], columns: Sequence[str] | None = None) -> None:
+        self._bytes.wanted = False
+        try:
+            for _ in self._file.iter_batches(1, groups, columns, use_threads=False):
+                break
+        except pa.ArrowNotImplementedError:  # a type that nobody may want
+            pass
+        except (OSError, pa.ArrowException):
+            if not self._bytes.wanted:
+                raise
 
 
-def _go_as_far_as_the_bytes(
-    file: pq.ParquetFile, groups: list[int], columns: Sequence[str] | None
-) -> None:
-    try:
-        for _ in file.iter_batches(1, groups, columns, use_threads=False):
-            break
-    except (_Reached, pa.ArrowNotImplementedError):  # the latter: a type that nobody may want
-        pass
+class _NoBytes:
+    """A file that ends where it begins. `wanted` tells whether somebody has tried to read.
 
-
-class _Reached(Exception):  # noqa: N818  (no error: the footer is sound)
-    """The first read of a reader, which has been through the footer."""
-
-
-class _Unread:
-    """A file of which nothing can be read."""
+    It raises nothing itself: Arrow would keep the exception, and with it all frames of the run.
+    """
 
     closed = False
+    wanted = False
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -62,7 +68,8 @@ class _Unread:
         return self._size
 
     def read(self, _size: int = -1) -> bytes:
-        raise _Reached
+        self.wanted = True
+        return b""
 
     def readable(self) -> bool:
         return True
