@@ -11,6 +11,8 @@ import io
 import lzma
 import os
 import re
+import sys
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -59,6 +61,9 @@ _MAGIC = {
     b"GIF8": "GIF",
     b"RIFF": "WebP",
 }
+_COMPLAINT = re.compile(rb"\w+Decode[0-9A-Z]*: (?!Warning)[^\n]*")
+"""An error of libtiff's decoders. What it, or another thread, writes besides is no damage."""
+
 _ZIP = ".zip"
 _DAMAGED_ZIP = (
     zipfile.BadZipFile,
@@ -198,7 +203,8 @@ def opened(data: bytes, kind: str) -> Iterator[Image]:
     Raises PictureError for one that is too large or damaged, whatever decodes it in the block.
     """
     module = pillow()
-    with refusing_damage(), hushed(), module.open(io.BytesIO(data), formats=[kind]) as image:
+    hush = caught if kind == "TIFF" else hushed
+    with refusing_damage(), hush(), module.open(io.BytesIO(data), formats=[kind]) as image:
         if image.width * image.height > MOST_PIXELS:
             raise PictureError(
                 "too-large", f"has {image.width}x{image.height} pixels; make it smaller"
@@ -207,10 +213,32 @@ def opened(data: bytes, kind: str) -> Iterator[Image]:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Hide warnings, and what is written to descriptor 2: libtiff reports damaged files there.
+def caught() -> Iterator[None]:
+    """Hide what is written to descriptor 2, and raise PictureError for what libtiff can't decode.
 
-    The descriptor is the process's own, so only one thread may decode pictures at a time.
+    Of fax rows with a wrong code word libtiff only complains there, and goes on with guessed pixels.
+    Memory takes the text where it can, so that no temporary folder is needed.
+    """
+    with (
+        open(os.memfd_create("libtiff"), "w+b")  # noqa: PTH123  # a descriptor
+        if sys.platform == "linux"
+        else tempfile.TemporaryFile()
+    ) as file:
+        with hushed(file.fileno()):
+            yield
+        file.seek(0)
+        complaint = _COMPLAINT.search(file.read())
+    if complaint:
+        cause = " ".join(complaint[0].decode("ascii", "replace").rstrip(".").split())
+        raise PictureError("damaged", f"can't be decoded ({cause}); scan or fetch it again")
+
+
+@contextmanager
+def hushed(target: int | None = None) -> Iterator[None]:
+    """Hide warnings, and what is written to descriptor 2: libraries report damaged files there.
+
+    It goes to the descriptor `target`, or nowhere. The descriptor is the process's own, so only one
+    thread may decode pictures at a time.
     """
     try:
         original = os.dup(2)
@@ -219,7 +247,7 @@ def hushed() -> Iterator[None]:
         return
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
+        os.dup2(nowhere if target is None else target, 2)
         os.close(nowhere)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -128,6 +128,60 @@ def test_a_truncated_picture_is_refused(
     assert capfd.readouterr().err == ""
 
 
+def fax(damaged: bool) -> bytes:
+    """A page of dithered noise as group 4, with a row of code words that don't exist if damaged."""
+    noise = np.random.default_rng(1).integers(0, 2, (90, 70)).astype(bool)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "TIFF", compression="group4")
+    data = bytearray(buffer.getvalue())
+    with Image.open(buffer) as image:
+        (start,) = image.tag_v2[273]
+    if damaged:
+        data[start + 100 : start + 104] = b"\2\2\2\2"
+    return bytes(data)
+
+
+def test_a_fax_with_wrong_code_words_is_refused(capfd: pytest.CaptureFixture) -> None:
+    """Though libtiff guesses pixels, and Pillow returns them."""
+    with opened(fax(damaged=False), "TIFF") as image:
+        image.load()
+    error = refusal("a.tif", fax(damaged=True))
+    assert error.reason == "damaged"
+    assert error.detail == (
+        "can't be decoded (Fax4Decode: Bad code word at line 5 of strip 0 (x 9)); "
+        "scan or fetch it again"
+    )
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Fax3Decode2D: Warning, Line length mismatch at line 3 of strip 0 (got 70, expected 71).",
+        "_TIFFVSetField: Null count for \"Tag 33723\" (type 1, writecount -1, passcount 1).",
+        "UnicodeDecodeError: what another thread writes",
+    ],
+)
+def test_a_tiff_is_sound_whatever_else_is_written_meanwhile(line: str) -> None:
+    with opened(fax(damaged=False), "TIFF") as image:
+        image.load()
+        os.write(2, f"{line}\n".encode())
+
+
+def test_a_tiff_is_decoded_where_there_is_no_standard_error() -> None:
+    """And the descriptor 2 that it takes meanwhile is closed again."""
+    kept = os.dup(2)
+    os.close(2)
+    try:
+        with opened(fax(damaged=False), "TIFF") as image:
+            image.load()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(2)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     """65,500 by 65,500 white pixels are half a megabyte of PNG."""
     for side in (10_000, 65_500):
