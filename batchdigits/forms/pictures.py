@@ -177,15 +177,15 @@ def format_of(data: bytes) -> str | None:
     return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
 
 
-def check_name(name: str, data: bytes) -> str:
-    """Return the format of a picture, after its content.
+def check_name(name: str, data: bytes, expected: str = ", ".join(SUFFIXES)) -> str:
+    """Return the format of a picture, after its content; `expected` is what a message asks for.
 
     Raises PictureError for a format that is not read, and for a name with the suffix of another.
     """
     kind = format_of(data)
     if kind not in SUFFIXES:
         content = "is empty" if not data else f"is {kind or 'no picture'} by its content"
-        raise PictureError("not-a-picture", f"{content}; expected {', '.join(SUFFIXES)}")
+        raise PictureError("not-a-picture", f"{content}; expected {expected}")
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a member's name is no path
     named = next((format_ for format_, known in SUFFIXES.items() if suffix in known), None)
     if named not in (None, kind):
@@ -216,7 +216,7 @@ def opened(data: bytes, kind: str) -> Iterator[Image]:
 def caught() -> Iterator[None]:
     """Hide what is written to descriptor 2, and raise PictureError for what libtiff can't decode.
 
-    Of fax rows with a wrong code word libtiff only complains there, and goes on with guessed pixels.
+    Of fax rows with wrong code words libtiff only complains there, and goes on with guessed pixels.
     Memory takes the text where it can, so that no temporary folder is needed.
     """
     with (

@@ -158,7 +158,7 @@ def test_a_fax_with_wrong_code_words_is_refused(capfd: pytest.CaptureFixture) ->
     "line",
     [
         "Fax3Decode2D: Warning, Line length mismatch at line 3 of strip 0 (got 70, expected 71).",
-        "_TIFFVSetField: Null count for \"Tag 33723\" (type 1, writecount -1, passcount 1).",
+        '_TIFFVSetField: Null count for "Tag 33723" (type 1, writecount -1, passcount 1).',
         "UnicodeDecodeError: what another thread writes",
     ],
 )

@@ -188,18 +188,23 @@ def locked_pdf(password: bytes) -> bytes:
         b"<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>"
         % (owner.hex().encode(), user.hex().encode()),
     ]
+    return _as_pdf(objects, b"/Encrypt 4 0 R/ID[<%s><%s>]" % ((identity.hex().encode(),) * 2))
+
+
+def pdf_without_pages() -> bytes:
+    return _as_pdf([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"])
+
+
+def _as_pdf(objects: list[bytes], trailer: bytes = b"") -> bytes:
     data, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
         places.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    trailer = b"<</Size 5/Root 1 0 R/Encrypt 4 0 R/ID[<%s><%s>]>>" % (
-        (identity.hex().encode(),) * 2
-    )
-    return data + b"xref\n0 5\n0000000000 65535 f \n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n" % (
-        table,
-        trailer,
-        len(data),
+    size = len(objects) + 1
+    return data + (
+        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R%s>>\n"
+        b"startxref\n%d\n%%%%EOF\n" % (size, table, size, trailer, len(data))
     )
 
 

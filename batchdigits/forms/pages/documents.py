@@ -34,6 +34,7 @@ PDF = ".pdf"
 PAGE_SUFFIXES = (*sum(SUFFIXES.values(), ()), PDF)
 """The suffixes of the files that `forms read` takes from folders and ZIPs."""
 
+_EXPECTED = ", ".join((*SUFFIXES, "PDF"))
 _FINE = 1.7  # times the blank form's pixels along a side, from which on a page is made smaller
 _PLAUSIBLE_DPI = (50, 1200)
 
@@ -56,8 +57,9 @@ def count_pages(document: Picture) -> int:
     if format_of(data) == "PDF":
         with _pdf(document.name, data) as pdf:
             return len(pdf)
-    with opened(data, check_name(document.name, data)) as image:
-        return int(getattr(image, "n_frames", 1))
+    with opened(data, check_name(document.name, data, _EXPECTED)) as image:
+        # A phone's JPEG has a preview as its second, and a PNG the frames that it claims.
+        return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
 
 
 def read_scan(document: Picture, number: int, dpi: int, longest: int | None = None) -> Scan:
@@ -70,7 +72,7 @@ def read_scan(document: Picture, number: int, dpi: int, longest: int | None = No
     if format_of(data) == "PDF":
         with _pdf(document.name, data) as pdf:
             return _drawn(pdf, number, dpi, longest)
-    with opened(data, check_name(document.name, data)) as image:
+    with opened(data, check_name(document.name, data, _EXPECTED)) as image:
         if number:
             image.seek(number)
         if image.width * image.height > MOST_PIXELS:
@@ -116,15 +118,27 @@ def _pdf(name: str, data: bytes) -> Iterator[Any]:
     try:
         pdf = module.PdfDocument(data)
     except module.PdfiumError as error:
+        if _is_whole(data):
+            raise PictureError("no-pages", "has no page; leave it out") from error
         if "password" in str(error).lower():
             raise PictureError("encrypted", "needs a password; save it without one") from error
         raise PictureError("damaged", f"can't be opened ({error}); fetch it again") from error
     try:
-        if not len(pdf):
-            raise PictureError("no-pages", "has no page; leave it out")
         yield pdf
     finally:
         pdf.close()
+
+
+def _is_whole(data: bytes) -> bool:
+    """Return whether PDFium itself opens a PDF that pypdfium2 refuses: one without a page.
+
+    The error that pypdfium2 then tells is that of the PDF before.
+    """
+    raw = pdfium().raw
+    handle = raw.FPDF_LoadMemDocument64(data, len(data), None)
+    if handle:
+        raw.FPDF_CloseDocument(handle)
+    return bool(handle)
 
 
 def _drawn(pdf: Any, number: int, dpi: int, longest: int | None) -> Scan:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from crops import png_bomb
-from drawn_form import DPI, HEIGHT, WIDTH, as_jpeg, as_pdf, draw_form, locked_pdf, save
+from drawn_form import (
+    DPI,
+    HEIGHT,
+    WIDTH,
+    as_jpeg,
+    as_pdf,
+    draw_form,
+    locked_pdf,
+    pdf_without_pages,
+    save,
+)
 from PIL import Image
 
 from batchdigits.forms.pages.documents import count_pages, read_scan
@@ -36,6 +47,28 @@ def test_a_tiff_of_three_pages_gives_each_of_them(tmp_path: Path) -> None:
         assert found.page.dtype == np.bool_
         assert found.dpi == 200
         np.testing.assert_array_equal(found.page, PAGES[number] > 127)
+
+
+def test_a_phones_photo_with_a_preview_is_one_page(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    photo = Image.fromarray(PAGES[0])
+    photo.save(path, "MPO", save_all=True, append_images=[photo.resize((160, 120))])
+    assert count_pages(document(path)) == 1
+    assert scan(path).shape == PAGES[0].shape
+
+
+def test_a_png_is_one_page_however_many_frames_it_claims(tmp_path: Path) -> None:
+    path = tmp_path / "animated.png"
+    first, second = (Image.fromarray(page) for page in PAGES[:2])
+    first.save(path, save_all=True, append_images=[second])
+    data = bytearray(path.read_bytes())
+    control = data.index(b"acTL")
+    data[control + 4 : control + 8] = (2_000_000_000).to_bytes(4, "big")
+    checksum = zlib.crc32(data[control : control + 12])
+    data[control + 12 : control + 16] = checksum.to_bytes(4, "big")
+    path.write_bytes(data)
+    assert count_pages(document(path)) == 1
+    np.testing.assert_array_equal(scan(path), PAGES[0])
 
 
 def test_a_pdf_is_drawn_at_the_resolution_of_the_form(tmp_path: Path) -> None:
@@ -104,3 +137,21 @@ def test_a_damaged_pdf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(b"%PDF-1.4\n1 0 obj\n<<")
     assert refused(path) == "damaged"
+
+
+def test_a_pdf_without_a_page_has_a_reason_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra forms is not installed")
+    """Also after a PDF with another error, which PDFium remembers."""
+    path = tmp_path / "a.pdf"
+    for data, reason in ((b"%PDF-1.4\n", "damaged"), (locked_pdf(b"secret"), "encrypted")):
+        path.write_bytes(data)
+        assert refused(path) == reason
+        path.write_bytes(pdf_without_pages())
+        assert refused(path) == "no-pages"
+
+
+def test_pdf_is_among_what_is_expected_of_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"")
+    with pytest.raises(PictureError, match="is empty; expected PNG, JPEG, TIFF, BMP, PDF"):
+        count_pages(document(path))
