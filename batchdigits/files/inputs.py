@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from fnmatch import fnmatchcase
 from functools import partial
@@ -158,14 +158,7 @@ class _Search:
         paths = sorted(found)
         if not paths and not allow_empty:
             raise NoInputError(self._nothing())
-        ignored = [folder for folder in sorted(self.left_out) if _has_input(folder)]
-        if ignored:
-            names = listing(str(folder.relative_to(self._top)) for folder in ignored)
-            where = "a subfolder" if len(ignored) == 1 else "subfolders"
-            logger.warning(
-                "%s",
-                one_line(f"{self._top}: left out the input files in {where}: {names}; {self._fix}"),
-            )
+        warn_of_left_out(self._top, self.left_out, _is_searched, self._fix)
         return [_named_file(self._top / path, os.path.dirname(path)) for path in paths]  # noqa: PTH120  # text, not a path
 
     def folder(self, subfolder: str) -> Iterator[str]:
@@ -255,13 +248,25 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
         yield entry.name, _is_folder(entry.path)
 
 
-def _has_input(folder: Path) -> bool:
+def warn_of_left_out(
+    top: Path, folders: Iterable[Path], counts: Callable[[str], bool], fix: str
+) -> None:
+    """Log which of the folders that were left out below `top` hold a file whose name counts."""
+    ignored = [folder for folder in sorted(folders) if _has_input(folder, counts)]
+    if ignored:
+        names = listing(str(folder.relative_to(top)) for folder in ignored)
+        where = "a subfolder" if len(ignored) == 1 else "subfolders"
+        text = one_line(f"{top}: left out the input files in {where}: {names}; {fix}")
+        logger.warning("%s", text)
+
+
+def _has_input(folder: Path, counts: Callable[[str], bool]) -> bool:
     """Look for an input file in a folder that is left out: far enough to find one, not for ever."""
     if isinstance(folder, ObjectPath):  # a prefix is there because of what is below it
         return True
     seen = 0
     for _, folders, names in os.walk(folder):
-        if any(map(_is_searched, names)):
+        if any(map(counts, names)):
             return True
         folders[:] = [name for name in folders if not _is_hidden(name)]
         seen += 1 + len(names)

@@ -30,6 +30,7 @@ from batchdigits.errors import (
     UnusableInputError,
     missing_extra,
 )
+from batchdigits.files.inputs import warn_of_left_out
 from batchdigits.files.plain import read_small
 from batchdigits.files.streams import Snapshot
 from batchdigits.text import listing
@@ -154,7 +155,8 @@ def expand_pictures(
     """Expand files, ZIPs, globs, and folders with all below them, to pictures, sorted by name.
 
     Names that begin with a dot or `_`, and in folders and ZIPs names without one of the suffixes
-    or of OTHER_SUFFIXES, are left out. Raises NoInputError for an argument that names no picture.
+    or of OTHER_SUFFIXES, are left out. So are links to folders inside a folder, which is logged.
+    Raises NoInputError for an argument that names no picture.
     """
     pictures: list[Picture] = []
     for argument in arguments:
@@ -303,12 +305,18 @@ def _in_folder(root: Path, suffixes: tuple[str, ...]) -> Iterator[Picture]:
     def refuse(error: OSError) -> None:
         raise NoInputError(f"{error.filename}: can't be read: {error.strerror or error}") from error
 
+    def counts(name: str) -> bool:
+        return _counts(name) and name.lower().endswith((*suffixes, _ZIP))
+
+    linked: list[Path] = []
     for where, folders, names in os.walk(root, onerror=refuse):
         folders[:] = sorted(filter(_counts, folders))
         folder = Path(where)
+        linked += [folder / name for name in folders if (folder / name).is_symlink()]
         label = "" if folder == root else folder.name
         for name in sorted(filter(_counts, names)):
             yield from _file(folder / name, suffixes, label)
+    warn_of_left_out(root, linked, counts, "name what to read")
 
 
 def _file(

@@ -60,6 +60,23 @@ def test_a_folder_stands_for_the_pictures_in_it_and_below_it(folder: Path) -> No
     assert [picture.name for picture in pictures] == [str(picture.path) for picture in pictures]
 
 
+def test_a_linked_folder_with_pictures_is_left_out_with_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in predict: it may lead back. One that is named is read."""
+    for name in ("linked", "without", ".hidden"):
+        (folder.parent / name).mkdir()
+        (folder / "3" / name).symlink_to(folder.parent / name)
+    (folder.parent / "linked" / "c.png").write_bytes(b"")
+    (folder.parent / "without" / "_c.png").write_bytes(b"")
+    (folder / "back").symlink_to(folder)
+    assert len(expand_pictures([str(folder)])) == 4
+    assert caplog.messages == [
+        f"{folder}: left out the input files in subfolders: 3/linked, back; name what to read"
+    ]
+    assert len(expand_pictures([str(folder / "3" / "linked")])) == 1
+
+
 def test_a_zip_stands_for_the_pictures_in_it(tmp_path: Path) -> None:
     path = tmp_path / "crops.zip"
     with zipfile.ZipFile(path, "w") as archive:
