@@ -12,6 +12,7 @@ from batchdigits.archive.classes import MAX_CLASSES
 from batchdigits.archive.container import MAX_FILE_BYTES
 from batchdigits.engines.keras.model_file import LARGEST_LAYER
 from batchdigits.files.strict_json import MOST_DECODED
+from batchdigits.forms.pictures import MOST_BYTES, MOST_PIXELS
 from batchdigits.review.choose import MOST_CELLS
 from batchdigits.review.make import LARGEST_IMAGE
 from batchdigits.rows.csv.layout import LINE_LIMIT, RECORD_LIMIT
@@ -48,6 +49,8 @@ def test_limits_are_those_of_the_code() -> None:
         f"{LARGEST_LAYER:,}",
         f"{MOST_CELLS:,}",
         f"{LARGEST_IMAGE >> 10} KiB",
+        f"{MOST_BYTES >> 20} MiB",
+        f"{MOST_PIXELS:,}",
         f"{LEAST_SCALE:f} to {LARGEST_SCALE:,.0f}",
     ]
 

@@ -1,10 +1,14 @@
 """Pictures of any mode as grey."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from crops import crop
 from PIL import Image
 
+from batchdigits.forms import grey as module
 from batchdigits.forms.grey import grey_of
 
 INK = crop(3) < 128
@@ -37,6 +41,49 @@ def test_every_mode_gives_the_same_grey(mode: str) -> None:
     grey = grey_of(image)
     assert grey.dtype == np.uint8
     assert ((grey < 128) == INK).all()
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F", "RGBA", "L"])
+@pytest.mark.parametrize("level", [100, 255])
+def test_a_large_picture_is_computed_in_bands_as_a_small_one_is(
+    mode: str, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ink, in one band, decides for the others. Floats of all of it would take gigabytes."""
+    values = np.linspace(0, level, 41 * 30).reshape(41, 30)
+    if mode == "RGBA":
+        pixels = np.full((41, 30, 4), level, np.uint8)
+        pixels[..., 3] = values
+        image = Image.fromarray(pixels)
+    else:
+        image = Image.fromarray(
+            values.astype({"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8))
+        )
+    assert image.mode == mode
+    whole = grey_of(image)
+    assert np.ptp(whole) > 60
+    sizes = []
+    monkeypatch.setattr(module, "_BAND", 100)
+    for name in ("_between", "_laid"):
+        original = getattr(module, name)
+
+        def noted(*arguments: Any, original: Callable[..., Any] = original) -> Any:
+            result = original(*arguments)
+            sizes.append(result.size)
+            return result
+
+        monkeypatch.setattr(module, name, noted)
+    np.testing.assert_array_equal(grey_of(image), whole)
+    assert max(sizes, default=0) <= 100
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_a_value_that_is_not_finite_leaves_the_others_as_they_are(odd: float) -> None:
+    values = np.where(INK, 0.1, 0.9).astype(np.float32)
+    values[0, :2] = odd
+    grey = grey_of(Image.fromarray(values))
+    assert (grey[0, :2] == (0 if odd == -np.inf else 255)).all()
+    np.testing.assert_array_equal(grey[1:], np.where(INK, 0, 255)[1:])
+    assert (grey_of(Image.fromarray(np.full((9, 9), odd, np.float32))) == 255).all()
 
 
 @pytest.mark.parametrize("level", [0, 255])
