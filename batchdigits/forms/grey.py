@@ -77,8 +77,10 @@ def _flattened(image: Image) -> Grey:
 
 def _laid(band: NDArray[np.uint8], ground: int) -> NDArray[np.float32]:
     """Return levels and alphas, uint8 (rows, width, 2), as grey on a ground of one level."""
-    level, part = np.float32(band[..., 0]), np.float32(band[..., 1]) / 255
-    return level * part + ground * (1 - part)
+    level, part = np.moveaxis(band.astype(np.float32), -1, 0)
+    part = part / 255
+    laid: NDArray[np.float32] = level * part + ground * (1 - part)
+    return laid
 
 
 def _ends(values: NDArray[Any]) -> tuple[Any, Any]:
