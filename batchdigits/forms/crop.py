@@ -17,7 +17,7 @@ from batchdigits.forms.components import label_pieces
 from batchdigits.forms.pictures import PictureError, pillow
 
 LEAST_SIDE = 6
-"""Pixels that a crop must be wide and high."""
+"""Pixels that a crop's picture must be wide and high."""
 
 MOST_SIDE = 512
 """Pixels of the longer side of a crop's picture; a larger crop is made smaller."""
@@ -59,11 +59,11 @@ def read_crop(picture: Grey, *, light_ink: bool | None = None) -> Crop:
     Raises PictureError for a crop that is too small, or all ink.
     """
     height, width = picture.shape
-    if min(height, width) < LEAST_SIDE:
+    picture = _reduced(picture)
+    if min(picture.shape) < LEAST_SIDE:  # of 6x4000 pixels one column is left
         raise PictureError(
             "too-small", f"is {width}x{height} pixels; cut it larger, with its paper"
         )
-    picture = _reduced(picture)
     light = _is_light(picture) if light_ink is None else light_ink
     sharp = _enlarged(255 - picture if light else picture)
     ink = binarise(sharp)

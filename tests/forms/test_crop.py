@@ -72,6 +72,10 @@ def test_a_blank_crop_and_dust_give_zeros(picture: np.ndarray) -> None:
     [
         (np.full((5, 40), 255, np.uint8), "too-small"),
         (np.full((40, 1), 0, np.uint8), "too-small"),
+        (
+            np.pad(np.zeros((3500, 2), np.uint8), ((10, 490), (2, 2)), constant_values=255),
+            "too-small",
+        ),
         (np.zeros((40, 30), np.uint8), "all-ink"),
         (np.pad(np.zeros((60, 60), np.uint8), 1, constant_values=255), "all-ink"),
     ],
