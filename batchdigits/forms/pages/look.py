@@ -23,13 +23,13 @@ from batchdigits.forms.pages.known import (
     template_files,
     templates_for,
 )
-from batchdigits.forms.pages.page import read_page
+from batchdigits.forms.pages.page import LEAST_DPI, read_page
 from batchdigits.forms.pictures import Picture, PictureError, expand_pictures, pillow
 from batchdigits.forms.registration.ink import darkness, threshold
 from batchdigits.forms.registration.register import register
 from batchdigits.forms.registration.sampling import reduced
 from batchdigits.forms.registration.skew import skew_of
-from batchdigits.rows.template import LEAST_DPI, MOST_DPI, Template
+from batchdigits.rows.template import MOST_DPI, Template
 from batchdigits.text import listing
 
 DEFAULT_DPI = 300
@@ -82,6 +82,11 @@ def make_template(
     known = round(dpi or scan.dpi or 0)
     if not known:
         raise UsageError(f"{document.name}: does not tell its resolution; give it with --dpi")
+    if not LEAST_DPI <= known <= MOST_DPI:  # no page of such a form could be read
+        raise UnusableInputError(
+            f"{document.name}: says that it has {known} pixels to an inch, expected {LEAST_DPI} to "
+            f"{MOST_DPI}; give the resolution of the form with --dpi"
+        )
     dark = darkness(scan.page)
     _refuse_turned(document.name, dark)
     found = find_fields(dark >= threshold(dark), known)

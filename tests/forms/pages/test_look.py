@@ -74,19 +74,30 @@ def test_a_blank_form_that_can_not_be_used_is_one_line(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dpi", "code", "words"),
+    ("says", "flags", "code", "words"),
     [
-        ("40", 2, "--dpi 40: expected 50 to 2400"),
-        ("9999", 2, "--dpi 9999: expected 50 to 2400"),
-        ("50", 65, "less than 12 pixels wide or high; give the resolution of the form with --dpi"),
+        (DPI, ["--dpi", "99"], 2, "--dpi 99: expected 100 to 2400"),
+        (DPI, ["--dpi", "9999"], 2, "--dpi 9999: expected 100 to 2400"),
+        (72, [], 65, "it has 72 pixels to an inch, expected 100 to 2400; give the resolution"),
     ],
 )
 def test_a_template_that_could_not_be_read_is_not_written(
-    run: Any, dpi: str, code: int, words: str
+    run: Any, says: int, flags: list[str], code: int, words: str
 ) -> None:
-    save(Path("blank.png"), draw_form())
-    found, _, err = run("template", "blank.png", "--output", "form.json", "--dpi", dpi)
+    save(Path("blank.png"), draw_form(), says)
+    found, _, err = run("template", "blank.png", "--output", "form.json", *flags)
     assert (found, words in err, err.count("\n")) == (code, True, 1)
+    assert [path.name for path in Path.cwd().iterdir()] == ["blank.png"]
+
+
+def test_a_template_of_boxes_that_are_too_small_is_not_written(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchdigits.forms.pages.look.LEAST_DPI", 50)
+    save(Path("blank.png"), draw_form(), 50)
+    code, _, err = run("template", "blank.png", "--output", "form.json")
+    words = "less than 12 pixels wide or high; give the resolution of the form with --dpi"
+    assert (code, words in err, err.count("\n")) == (65, True, 1)
     assert [path.name for path in Path.cwd().iterdir()] == ["blank.png"]
 
 
