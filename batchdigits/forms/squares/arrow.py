@@ -11,9 +11,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.forms.squares.block import AT_A_TIME, Refusal, SquareBlock, SquareOptions, block_of
-from batchdigits.forms.squares.columns import find_squares, refuse_rows, side_of
+from batchdigits.forms.squares.block import (
+    Refusal,
+    SquareBlock,
+    SquareOptions,
+    block_of,
+    rows_at_a_time,
+)
+from batchdigits.forms.squares.columns import find_squares, refuse_size, side_of
+from batchdigits.rows.arrow import take
+from batchdigits.rows.parquet.chunks import leaves_of, piece_rows
+from batchdigits.rows.parquet.stored import damage_as_unusable
 from batchdigits.text import listing
+
+_SHORTER = "re-create the file with shorter cells"
 
 
 class SquareParquet:
@@ -23,8 +34,10 @@ class SquareParquet:
     one that is damaged.
     """
 
-    def __init__(self, file: pq.ParquetFile, options: SquareOptions, name: str) -> None:
-        self._file, self._name = file, name
+    def __init__(
+        self, file: pq.ParquetFile, stored: pa.NativeFile, options: SquareOptions, name: str
+    ) -> None:
+        self._file, self._stored, self._name = file, stored, name
         schema = file.schema_arrow
         lists = [f.name for f in schema if _is_list(f.type)]
         self._columns = find_squares(schema.names, lists, options.pixels, name)
@@ -36,18 +49,25 @@ class SquareParquet:
 
     def blocks(self) -> Iterator[SquareBlock]:
         row = 1
-        for batch in self._file.iter_batches(AT_A_TIME, use_threads=False):
+        for batch in self._batches():
             numbers = np.arange(row, row + batch.num_rows)
             row += batch.num_rows
-            others = batch.select(self.others.names)
             values, fits = self._list(batch) if self._columns.is_list else self._matrix(batch)
             refused: list[Refusal] = [
                 (int(number), "wrong-length", f"the list does not hold {self._pixels} values")
                 for number in numbers[~fits]
             ]
-            if others.num_columns:
-                others = others.filter(pa.array(fits))
+            others = take(batch.select(self.others.names), np.flatnonzero(fits))
             yield block_of(values, numbers[fits], others, refused, self._scale)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """Read the rows; only of what happens here the file can be the cause."""
+        with damage_as_unusable(self._name):
+            leaves = leaves_of(self._file.schema, self._file.schema_arrow.names)
+            long = [leaf for leaf in leaves if leaf.repeated or leaf.long]
+            few = piece_rows(self._stored, self._file.metadata, long, self._name, fix=_SHORTER)
+            rows = min(few, rows_at_a_time(self._pixels or 1))
+            yield from self._file.iter_batches(rows, use_threads=False)
 
     @property
     def _pixels(self) -> int:
@@ -72,7 +92,7 @@ class SquareParquet:
                     f"{listing(map(str, sorted(set(lengths)))) or 'no'} values, expected as many "
                     "as a square has pixels"
                 )
-            refuse_rows(self._pixels, self._name)
+            refuse_size(self._pixels, self._name)
         fits = np.array([v is not None and len(v) == self._pixels for v in lists], np.bool_)
         kept = [
             values for values, fit in zip(lists, fits, strict=True) if fit and values is not None
@@ -94,8 +114,10 @@ class SquareParquet:
 
 
 def _floats(column: pa.Array) -> NDArray[np.float64]:
-    """Return numbers as float64; a null becomes NaN."""
-    floats: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    """Return numbers as float64; a null becomes NaN, 2**63 - 1 a neighbour that float64 has."""
+    floats: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(
+        zero_copy_only=False
+    )
     return floats
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.forms.cell import Grey
+from batchdigits.rows.arrow import take
 from batchdigits.rows.options import LARGEST_SCALE, LEAST_SCALE, delimiter_byte
 
 AT_A_TIME = 256
-"""Squares of a block."""
+"""Squares of a block, at most; and of the first rows of a file, which tell whether it is faint."""
+
+BLOCK_BYTES = 32 << 20
+"""Bytes of the values of a block, as float64; a block of larger squares has fewer of them."""
+
+MOST_PIXELS = 4096**2
+"""Pixels of a square."""
 
 _FAINT = 0.5  # of the scale: the darkest pixel of many squares is darker
 
@@ -69,6 +76,11 @@ class SquareOptions:
         return asdict(self)
 
 
+def rows_at_a_time(pixels: int) -> int:
+    """Return how many squares of so many pixels are a block."""
+    return max(1, min(AT_A_TIME, BLOCK_BYTES // (8 * pixels)))
+
+
 def block_of(
     values: NDArray[Any],
     rows: NDArray[np.int64],
@@ -89,18 +101,29 @@ def block_of(
         found.append((int(rows[i]), reason, f"pixel {place + 1} is {value:g}, of 0..{scale:g}"))
     side = round(values.shape[1] ** 0.5)
     pictures = np.round(values[good] * (255 / scale)).astype(np.uint8).reshape(-1, side, side)
-    kept = others.filter(pa.array(good)) if others.num_columns else others
-    return SquareBlock(pictures, rows[good], kept, sorted(found))
+    return SquareBlock(pictures, rows[good], take(others, np.flatnonzero(good)), sorted(found))
 
 
-def refuse_faint(block: SquareBlock, where: str) -> None:
-    """Raise UnusableInputError for the first block of a file if its pixels can't be of 0..255.
+def without_faint(blocks: Iterable[SquareBlock], where: str) -> Iterator[SquareBlock]:
+    """Yield the blocks of a file; raise UnusableInputError if its pixels can't be of 0..255.
 
-    Rows that are scaled to 0..1 would all be blank.
+    The first rows tell. Rows that are scaled to 0..1 would all be blank.
     """
-    most = int(block.pictures.max(initial=0))
-    if len(block.rows) and most < _FAINT * 255:
+    rows = good = most = 0
+    for block in blocks:
+        if rows < AT_A_TIME:
+            rows += block.in_all
+            good += len(block.rows)
+            most = max(most, int(block.pictures.max(initial=0)))
+            if rows >= AT_A_TIME:
+                _refuse_faint(good, most, where)
+        yield block
+    _refuse_faint(good, most, where)
+
+
+def _refuse_faint(rows: int, most: int, where: str) -> None:
+    if rows and most < _FAINT * 255:
         raise UnusableInputError(
-            f"{where}: no pixel of its first {len(block.rows)} rows is above {most}, expected "
+            f"{where}: no pixel of its first {rows} rows is above {most}, expected "
             "pixels of 0..255; give the largest possible value with --scale, such as --scale 1"
         )

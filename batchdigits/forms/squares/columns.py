@@ -10,6 +10,7 @@ from math import isqrt
 
 from batchdigits.errors import UnusableInputError, UsageError
 from batchdigits.forms.crop import LEAST_SIDE
+from batchdigits.forms.squares.block import MOST_PIXELS
 from batchdigits.images import PIXELS, SIDE
 from batchdigits.rows.pixels import LIST_COLUMN
 from batchdigits.text import listing
@@ -67,7 +68,7 @@ def find_squares(
             f"{where}: {problem} among {listing(map(repr, names)) or 'no columns'}; name the "
             "columns with --pixels 'PREFIX{0..783}', or one list column"
         )
-    refuse_rows(len(found[0].names), where)
+    refuse_size(len(found[0].names), where)
     return found[0]
 
 
@@ -80,8 +81,13 @@ def side_of(pixels: int) -> int | None:
     return side if side * side == pixels and side >= LEAST_SIDE else None
 
 
-def refuse_rows(pixels: int, where: str) -> None:
-    """Raise UnusableInputError for squares of 64 pixels, which are rows for predict already."""
+def refuse_size(pixels: int, where: str) -> None:
+    """Raise UnusableInputError for squares that are too large, or rows for predict already."""
+    if pixels > MOST_PIXELS:
+        raise UnusableInputError(
+            f"{where}: holds squares of {pixels:,} pixels, expected {MOST_PIXELS:,} at most; make "
+            "them smaller"
+        )
     if pixels == PIXELS:
         raise UnusableInputError(
             f"{where}: holds rows of {SIDE}x{SIDE} pixels already; give them to batchdigits "

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.forms.crop import LEAST_SIDE
-from batchdigits.forms.squares.block import AT_A_TIME, SquareBlock, SquareOptions, block_of
-from batchdigits.forms.squares.columns import refuse_rows, side_of
+from batchdigits.forms.squares.block import (
+    SquareBlock,
+    SquareOptions,
+    block_of,
+    rows_at_a_time,
+)
+from batchdigits.forms.squares.columns import refuse_size, side_of
 from batchdigits.rows.arrow import batch_of
 
 
@@ -33,13 +38,14 @@ class SquareArray:
                 f"{name}: holds an array of shape {shape} and dtype {array.dtype}, expected "
                 "numbers of shape (n, side, side) or (n, side * side)"
             )
-        refuse_rows(side * side, name)
-        self._array = array
+        refuse_size(side * side, name)
+        self._array, self._pixels = array, side * side
         self._scale = options.scale or (1 if array.dtype == np.bool_ else 255)
 
     def blocks(self) -> Iterator[SquareBlock]:
-        for start in range(0, len(self._array), AT_A_TIME):
-            part = np.asarray(self._array[start : start + AT_A_TIME], np.float64)
+        step = rows_at_a_time(self._pixels)
+        for start in range(0, len(self._array), step):
+            part = np.asarray(self._array[start : start + step], np.float64)
             values = part.reshape(len(part), -1)
             numbers = np.arange(start + 1, start + 1 + len(part))
             yield block_of(values, numbers, batch_of([], len(part), self.others), (), self._scale)

@@ -25,9 +25,10 @@ from batchdigits.forms.crop_source import Judged
 from batchdigits.forms.pictures import PictureError
 from batchdigits.forms.publish import InputsDigest
 from batchdigits.forms.squares.arrow import SquareParquet
-from batchdigits.forms.squares.block import SquareBlock, SquareOptions, refuse_faint
+from batchdigits.forms.squares.block import SquareBlock, SquareOptions, without_faint
 from batchdigits.forms.squares.npy import SquareArray
 from batchdigits.forms.squares.text import SquareText
+from batchdigits.rows.arrow import take
 from batchdigits.rows.parquet.stored import damage_as_unusable, open_stored
 from batchdigits.rows.rejects import written_name
 from batchdigits.text import listing
@@ -76,12 +77,12 @@ class SquareFile:
 
     def blocks(self) -> Iterator[SquareBlock | str]:
         """Yield the squares, and after the last the file's digest."""
-        with self._opened() as reader, damage_as_unusable(str(self._path)):
+        with self._opened() as reader:
             self._snapshot.verify(self._path)  # rows of other columns would not fit the schema
-            for number, block in enumerate(reader.blocks()):
-                if not number and self._options.scale is None:
-                    refuse_faint(block, str(self._path))
-                yield block
+            blocks = reader.blocks()
+            if self._options.scale is None:
+                blocks = without_faint(blocks, str(self._path))
+            yield from blocks
         yield digest_file(self._path)
         self._snapshot.verify(self._path)
 
@@ -100,11 +101,11 @@ class SquareFile:
         input_file = InputFile(self._path, kind or "csv", compression)
         check_content(input_file)
         if kind == "parquet":
-            with (
-                damage_as_unusable(name),
-                pq.ParquetFile(open_stored(self._path), page_checksum_verification=True) as file,
-            ):
-                yield SquareParquet(file, self._options, name)
+            with closing(open_stored(self._path)) as stored:
+                with damage_as_unusable(name):
+                    file = pq.ParquetFile(stored, page_checksum_verification=True)
+                    reader = SquareParquet(file, stored, self._options, name)
+                yield reader
         else:
             with closing(open_input(input_file)) as stream:
                 yield SquareText(stream, self._options, name)
@@ -141,11 +142,11 @@ class JudgeSquares:
     def _rows(
         self, block: SquareBlock, crops: Sequence[Crop], kept: Sequence[int]
     ) -> pa.RecordBatch:
-        places = pa.array(kept, pa.int64())
+        places = np.array(kept, np.int64)
         columns = [
             pa.array([self.file] * len(kept), pa.string()),
-            pa.array(block.rows[np.array(kept, np.int64)]),
-            *(column.take(places) for column in block.others.columns),
+            pa.array(block.rows[places]),
+            *take(block.others, places).columns,
             *crops_batch(crops).columns,
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)

@@ -12,7 +12,13 @@ import pyarrow as pa
 
 from batchdigits.errors import UnusableInputError
 from batchdigits.files.streams import InputStream
-from batchdigits.forms.squares.block import AT_A_TIME, Refusal, SquareBlock, SquareOptions, block_of
+from batchdigits.forms.squares.block import (
+    Refusal,
+    SquareBlock,
+    SquareOptions,
+    block_of,
+    rows_at_a_time,
+)
 from batchdigits.forms.squares.columns import SquareColumns, find_squares, side_of
 from batchdigits.rows.csv.values import MISSING, judge_pixel
 from batchdigits.rows.options import WHITESPACE
@@ -53,6 +59,7 @@ class SquareText:
 
     def blocks(self) -> Iterator[SquareBlock]:
         rows = _Rows(self.others)
+        most = rows_at_a_time(len(self._places))
         number, blank = 0, []
         for line in self._all_lines():
             number += 1
@@ -62,7 +69,7 @@ class SquareText:
             rows.rejects += blank  # blank lines after the last row are none
             blank = []
             self._add(rows, number, line)
-            if len(rows.numbers) + len(rows.rejects) >= AT_A_TIME:
+            if len(rows.numbers) + len(rows.rejects) >= most:
                 yield self._block(rows)
                 rows = _Rows(self.others)
         if rows.numbers or rows.rejects:

@@ -112,11 +112,13 @@ def piece_rows(
     *,
     beside: Collection[str] = (),
     most: int = PIECE_ROWS,
+    fix: str = "leave the column out with --keep, or re-create the file with shorter cells",
 ) -> int:
     """The rows to read at once of columns whose cells have any length.
 
     beside  columns that are looked through too, but read apart from the others
     most    the rows that are wanted of columns of text alone, if row groups are small in memory
+    fix     what to do about a chunk that would take too much
 
     Raises UnusableInputError for a chunk that would become far more in memory than it is on disk.
     """
@@ -131,7 +133,7 @@ def piece_rows(
             chunk = group.column(leaf.place)
             shape = _shape(data, chunk)
             if shape.largest > LARGEST_PAGE:
-                raise _too_large(name, number, chunk, shape.largest)
+                raise _too_large(name, number, chunk, shape.largest, fix)
             unit = _WIDTHS.get(chunk.physical_type, 8) + 4
             longest = 0
             if leaf.long:
@@ -142,7 +144,7 @@ def piece_rows(
             size = shape.values * unit
             growth = MOST_GROWTH * max(chunk.total_compressed_size, 1)
             if leaf.repeated and size > max(growth, PIECE_BYTES):
-                raise _too_large(name, number, chunk, size)
+                raise _too_large(name, number, chunk, size, fix)
             if leaf.column not in beside:
                 a_row = size // max(group.num_rows, 1) + 1
                 rows = min(rows, max(PIECE_BYTES // a_row, 1))
@@ -156,11 +158,11 @@ def piece_rows(
     return max(rows, min(most, fewest))
 
 
-def _too_large(name: str, number: int, chunk: Any, size: int) -> UnusableInputError:
+def _too_large(name: str, number: int, chunk: Any, size: int, fix: str) -> UnusableInputError:
     return UnusableInputError(
         f"{name}: column {chunk.path_in_schema} of row group {number + 1} is "
         f"{chunk.total_compressed_size:,} bytes in the file and would take {size:,} in memory; "
-        "leave the column out with --keep, or re-create the file with shorter cells"
+        f"{fix}"
     )
 
 

@@ -191,6 +191,84 @@ def test_bad_rows_of_parquet_are_rejects(tmp_path: Path) -> None:
     assert table.num_rows == COUNT - 4
 
 
+def test_an_integer_that_no_float_holds_is_out_of_range(tmp_path: Path) -> None:
+    flat = SQUARES.reshape(COUNT, -1).astype(np.int64)
+    flat[1, 5] = 2**63 - 1
+    lists = {"pixels": list(flat)}
+    columns = dict(zip(NAMES, flat.T, strict=True))
+    for table in (lists, columns):
+        pq.write_table(pa.table(table), tmp_path / "m.parquet")
+        rows, rejects = read(tmp_path / "m.parquet")
+        found = [(reject["file_row"], reject["reason"]) for reject in rejects]
+        assert (rows.num_rows, found) == (COUNT - 1, [(2, "out-of-range")])
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.list_(pa.string_view())], ids=str)
+def test_text_of_any_type_passes_through(tmp_path: Path, kind: pa.DataType) -> None:
+    texts: list[Any] = [f"a text of some length, {i}" for i in range(COUNT)]
+    others = texts if kind == pa.string_view() else [[text] for text in texts]
+    lists: list[Any] = [row.tolist() for row in SQUARES.reshape(COUNT, -1)]
+    lists[2], lists[4][0] = None, 999
+    table = pa.table({"pixels": lists, "note": pa.array(others, kind)})
+    pq.write_table(table, tmp_path / "m.parquet")
+    rows, rejects = read(tmp_path / "m.parquet")
+    assert [reject["file_row"] for reject in rejects] == [3, 5]
+    assert rows["note"].to_pylist() == [others[i] for i in range(COUNT) if i not in (2, 4)]
+
+
+def test_large_squares_come_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: list[list[int]]
+) -> None:
+    monkeypatch.setattr("batchdigits.forms.squares.block.BLOCK_BYTES", 5 * 8 * 784)
+    np.save(tmp_path / "m.npy", SQUARES)
+    write_csv(tmp_path / "m.csv", csv_rows())
+    columns = dict(zip(NAMES, SQUARES.reshape(COUNT, -1).T, strict=True))
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+    for name in ("m.npy", "m.csv", "m.parquet"):
+        source = SquareFile(str(tmp_path / name), SquareOptions(), None)
+        blocks = [block for block in source.blocks() if not isinstance(block, str)]
+        assert [len(block.rows) for block in blocks] == [5, 5, 2]
+        assert pixels_of(read(tmp_path / name)[0]) == expected
+    np.save(tmp_path / "faint.npy", np.where(np.arange(COUNT)[:, None, None] < 7, 0, SQUARES))
+    rows, rejects = read(tmp_path / "faint.npy")
+    assert rows.num_rows + len(rejects) == COUNT, "not refused for its first block"
+
+
+def test_lists_of_many_pixels_come_a_few_at_a_time(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (12, 700 * 700), np.uint8)
+    pq.write_table(pa.table({"pixels": list(noise)}), tmp_path / "m.parquet")
+    source = SquareFile(str(tmp_path / "m.parquet"), SquareOptions(), None)
+    sizes = [len(block.rows) for block in source.blocks() if not isinstance(block, str)]
+    assert sum(sizes) == 12
+    assert max(sizes) < 10
+
+
+def sparse(path: Path) -> Path:
+    """An array of zeros that takes no room on the disk."""
+    np.lib.format.open_memmap(path, "w+", np.uint8, (1, 4097, 4097)).flush()
+    return path
+
+
+def bomb(path: Path) -> Path:
+    row = pa.array(np.zeros(4_000_000, np.uint8))
+    lists = pa.ListArray.from_arrays(np.arange(0, 4_000_001, 1_000_000, np.int32), row)
+    pq.write_table(pa.table({"pixels": pa.concat_arrays([lists] * 10)}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: sparse(p / "m.npy"), "squares of 16,785,409 pixels, expected 16,777,216"),
+        (lambda p: bomb(p / "m.parquet"), "in memory; re-create the file with shorter cells"),
+    ],
+    ids=["a giant", "a bomb"],
+)
+def test_a_small_file_can_not_fill_the_memory(make: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UnusableInputError, match=words):
+        read(make(tmp_path))
+
+
 def damaged(path: Path) -> Path:
     pq.write_table(pa.table({"pixels": list(SQUARES.reshape(COUNT, -1))}), path)
     path.write_bytes(path.read_bytes()[:-100])
