@@ -23,6 +23,8 @@ LOW = 0.6
 MOST_PIECES = 12
 """The most pieces of a character."""
 
+_MOST_PARTS = 40  # of a character before they are joined; a pen that writes dots makes fewer
+
 
 @dataclass(frozen=True, slots=True)
 class Character:
@@ -62,6 +64,8 @@ class _Piece:
 
 def cut(parts: Sequence[Part], hand: Hand, most: int) -> dict[int, Cut]:
     """Return the cheapest cut into each number of characters that is possible, 1 to `most`."""
+    if len(parts) > _MOST_PARTS * most:
+        return {}
     pieces = [
         piece
         for number, part in enumerate(_whole(parts, hand))
@@ -76,35 +80,40 @@ def _whole(parts: Sequence[Part], hand: Hand) -> list[Part]:
 
     A part that is too low for a character belongs to the one that it lies over or under.
     """
-    result = list(parts)
-    while True:
-        joins = [
-            (share, i, j)
-            for i, one in enumerate(result)
-            if one.height <= LOW * hand.height
-            for j, other in enumerate(result)
-            if i != j and (share := _shared(one, other, hand)) >= 0.55
-        ]
-        if not joins:
-            return result
-        _, i, j = max(joins)
-        joined = result[i].joined(result[j])
-        result = [part for k, part in enumerate(result) if k not in (i, j)] + [joined]
+    result = [(part, *_span(part, hand)) for part in parts]
+    while result:
+        spans = np.array([span for _, *span in result])
+        shares = _shares(spans, hand)
+        shares[[part.height > LOW * hand.height for part, *_ in result]] = 0.0
+        at = shares.size - 1 - int(shares[::-1, ::-1].argmax())  # the last of equal ones
+        if shares.flat[at] < 0.55:
+            break
+        i, j = divmod(at, len(result))
+        joined = result[i][0].joined(result[j][0])
+        result = [each for k, each in enumerate(result) if k not in (i, j)]
+        result.append((joined, *_span(joined, hand)))
+    return [part for part, *_ in result]
 
 
-def _shared(one: Part, other: Part, hand: Hand) -> float:
-    """Return the share of the narrower part's width that lies over or under the other.
+def _span(part: Part, hand: Hand) -> tuple[float, float]:
+    """Return the first column of a part and the one after its last, the slant taken out."""
+    upright = part.columns + hand.slant * part.rows
+    return float(upright.min()), float(upright.max()) + 1
 
-    It is 0 if both together are too wide for a character.
+
+def _shares(spans: NDArray[np.float64], hand: Hand) -> NDArray[np.float64]:
+    """Return the share of the narrower part's width that lies over or under another's, (n, n).
+
+    It is 0 if both together are too wide for a character, and of a part with itself.
     """
-    spans = []
-    for part in (one, other):
-        upright = part.columns + hand.slant * part.rows
-        spans.append((float(upright.min()), float(upright.max()) + 1))
-    (a, b), (c, d) = spans
-    if max(b, d) - min(a, c) > 1.55 * hand.width:
-        return 0.0
-    return (min(b, d) - max(a, c)) / min(b - a, d - c)
+    left, right = spans.T
+    widths = right - left
+    together = np.maximum.outer(right, right) - np.minimum.outer(left, left)
+    common = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    shares: NDArray[np.float64] = common / np.minimum.outer(widths, widths)
+    shares[together > 1.55 * hand.width] = 0.0
+    np.fill_diagonal(shares, 0.0)
+    return shares
 
 
 def _pieces(part: Part, number: int, hand: Hand) -> list[_Piece]:

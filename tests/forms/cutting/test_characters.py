@@ -8,7 +8,7 @@ from drawn_form import write_digit
 from PIL import Image, ImageDraw
 
 from batchdigits.forms.cutting.characters import Cut, cut
-from batchdigits.forms.cutting.hand import hand_of
+from batchdigits.forms.cutting.hand import Hand, hand_of
 from batchdigits.forms.cutting.parts import parts_of
 
 HIGH = 48
@@ -64,6 +64,16 @@ def test_a_bar_that_misses_its_five_is_joined_to_it() -> None:
     found = cuts(ink, 4)
     assert min(found, key=lambda count: found[count].cost) == 3
     np.testing.assert_allclose(middles(found[3]), [45, 89, 133], atol=6)
+
+
+def test_far_more_parts_than_digits_have_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining them would take minutes."""
+    monkeypatch.setattr("batchdigits.forms.cutting.characters._whole", pytest.fail)
+    down, right = np.indices((90, 160))
+    dots = (down % 8 < 6) & (right % 8 < 6)
+    parts = parts_of(dots, (0, 0, 160, 90), None)
+    assert len(parts) > 120
+    assert cut(parts, Hand(0.0, 6.0, 48.0, 30.0), 3) == {}
 
 
 def test_more_marks_than_digits_cost_clearly_more() -> None:
