@@ -23,6 +23,7 @@ from batchdigits.forms.publish import (
     read_ledger,
     receipt_of,
     refuse_foreign,
+    told,
 )
 from batchdigits.forms.workers import in_processes
 from batchdigits.rows.rejects import REASONS as OF_ROWS
@@ -140,6 +141,7 @@ def _publish(
     digest = InputsDigest()
     crops = rows = blank = 0
     reasons: Counter[str] = Counter()
+    first: dict[str, Mapping[str, Any]] = {}
     results = in_processes(source.blocks(), source.judge, policy.workers)
     with RowsFiles(place, source.schema, source.rejects) as files, closing(results):
         for judged in results:
@@ -148,6 +150,8 @@ def _publish(
             for name, of_file in judged.digests:
                 digest.add(name, of_file)
             reasons.update(reject["reason"] for reject in judged.rejects)
+            for reject in judged.rejects:
+                first.setdefault(reject["reason"], reject)
             rows += judged.rows.num_rows
             blank += pc.sum(judged.rows.column("blank")).as_py() or 0
             crops += judged.rows.num_rows + len(judged.rejects)
@@ -160,7 +164,7 @@ def _publish(
             rejected=reasons.total(),
             reasons={reason: reasons[reason] for reason in REASONS if reasons[reason]},
         )
-        _check(counts, source, work)
+        _check(counts, source, work, first)
         written = files.close()
     code = _exit_code(counts, policy)
     receipt = receipt_of(work, digest.text(), counts.facts(), exit_code=code, started=started)
@@ -168,8 +172,13 @@ def _publish(
     return receipt
 
 
-def _check(counts: CropCounts, source: CropSource, work: Work) -> None:
-    """Raise InternalError unless the counts add up, UnusableInputError if no crop can be used."""
+def _check(
+    counts: CropCounts, source: CropSource, work: Work, first: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Raise InternalError unless the counts add up, UnusableInputError if no crop can be used.
+
+    first  the first reject for each reason: if nothing is published, only the message has it
+    """
     where = " ".join(work.arguments)
     in_all = counts.crops_in if source.total is None else source.total
     if in_all != counts.crops_in or not counts.add_up:
@@ -181,7 +190,7 @@ def _check(counts: CropCounts, source: CropSource, work: Work) -> None:
         reason, count = max(counts.reasons.items(), key=lambda pair: pair[1])
         raise UnusableInputError(
             f"{where}: none of the {counts.crops_in} crops can be used, {count} are {reason} "
-            f"({REASONS[reason]}); nothing was published"
+            f"({REASONS[reason]}); nothing was published; the first is {told(first[reason])}"
         )
 
 

@@ -146,6 +146,13 @@ class RowsFiles:
         sink.write(sink.encode(batch))
 
 
+def told(reject: Mapping[str, Any]) -> str:
+    """Return a reject in words: its file, its row or page, and the details."""
+    names = {"file_row": "row", "page": "page"}
+    where = [f", {names[key]} {reject[key]}" for key in names if reject.get(key) is not None]
+    return f"{reject['file']}{''.join(where)}: {reject['detail']}"
+
+
 class Ledger(Protocol):
     """The counts of a run."""
 

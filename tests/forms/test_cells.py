@@ -232,6 +232,7 @@ def test_without_any_usable_crop_nothing_is_published(tmp_path: Path, run: Run) 
     save(folder / "a.png", np.zeros((40, 40), np.uint8))
     assert run(str(folder), output=str(tmp_path / "rows.parquet")) == 65
     assert "none of the 1 crops can be used, 1 are all-ink (nearly all of" in run.err
+    assert "a.png: is nearly all ink; cut it with some paper around it\n" in run.err
     assert [path.name for path in tmp_path.iterdir()] == ["crops"]
 
 

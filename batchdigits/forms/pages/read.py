@@ -42,6 +42,7 @@ from batchdigits.forms.publish import (
     plan_rows,
     receipt_of,
     refuse_foreign,
+    told,
 )
 from batchdigits.forms.workers import in_processes
 from batchdigits.rows.rejects import written_name
@@ -195,6 +196,7 @@ class _Run:
         schema = schema_of(several=several)
         read = partial(_read, schema=schema, blank_cells=self.policy.blank_cells)
         digest, counts = InputsDigest(), PageCounts()
+        first: dict[str, Mapping[str, Any]] = {}
         results = in_processes(self._tasks(), read, self.policy.workers)
         with (
             RowsFiles(place, schema, REJECTS) as files,
@@ -205,6 +207,8 @@ class _Run:
                 done.task.verify()
                 files.write(done.rows)
                 files.reject(done.rejects)
+                for reject in done.rejects:
+                    first.setdefault(reject["reason"], reject)
                 if done.task.digest is not None:
                     digest.add(done.task.document.name, done.task.digest)
                 counts += done.counts
@@ -212,7 +216,7 @@ class _Run:
                 self.on_progress(counts.pages_in, share, done.task.document.name)
             where = " ".join(work.arguments)
             counts.check(where)
-            _refuse_hopeless(counts, where)
+            _refuse_hopeless(counts, where, first)
             written = files.close()
         code = _exit_code(counts, self.policy)
         receipt = receipt_of(work, digest.text(), counts.facts(), exit_code=code, started=started)
@@ -304,14 +308,16 @@ def _digest(documents: Sequence[Picture]) -> str:
     return digest.text()
 
 
-def _refuse_hopeless(counts: PageCounts, where: str) -> None:
-    """Raise UnusableInputError if no page could be read."""
+def _refuse_hopeless(
+    counts: PageCounts, where: str, first: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Raise UnusableInputError if no page could be read; `first` has a reject for each reason."""
     if counts.pages_in and not counts.pages_read:
         reason = max(counts.page_reasons, key=lambda reason: counts.page_reasons[reason])
         raise UnusableInputError(
             f"{where}: none of the {counts.pages_in} pages can be read, "
             f"{counts.page_reasons[reason]} are {reason}; nothing was published; look at one with "
-            "forms show"
+            f"forms show; the first is {told(first[reason])}"
         )
 
 

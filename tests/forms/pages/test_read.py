@@ -179,6 +179,7 @@ def test_without_a_page_that_can_be_read_nothing_is_published(run: Run) -> None:
     save(Path("a.png"), np.full_like(FILLED, 255))
     assert run("a.png", "--template", "form.json") == 65
     assert "none of the 1 pages can be read, 1 are blank-page" in run.err
+    assert "the first is a.png, page 1: there is no ink on it; leave it out\n" in run.err
     assert not Path("rows.parquet").exists()
 
 
