@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from batchdigits.forms.squares.block import (
     rows_at_a_time,
 )
 from batchdigits.forms.squares.columns import SquareColumns, find_squares, side_of
+from batchdigits.rows.csv.advice import DELIMITERS, typed
 from batchdigits.rows.csv.values import MISSING, judge_pixel
 from batchdigits.rows.options import WHITESPACE
 
@@ -38,19 +40,14 @@ class SquareText:
         self._lines = _lines(stream)
         self._ahead: list[bytes] = []
         first = next(self._lines, b"").removeprefix(codecs.BOM_UTF8)
-        cells = self._cells(first)
-        if not first.strip() or cells is None:
-            raise UnusableInputError(
-                f"{name}: its first line is blank or no UTF-8 text, expected a CSV"
-            )
         self._first_line = first
-        if options.header:
-            _refuse_data(cells, name)
-            self.columns = find_squares(cells, (), options.pixels, name)
-            names = cells
-        else:
+        if not options.header:
             self._ahead.append(first)
-            self.columns, names = _unnamed(len(cells), options.pixels, name)
+        try:
+            self.columns, names = _laid_out(first, options, name)
+        except UnusableInputError:
+            _refuse_delimiter(first, options, name)
+            raise
         self._names = names
         self._places = [names.index(column) for column in self.columns.names]
         pixels = set(self._places)
@@ -84,7 +81,7 @@ class SquareText:
         if self._options.header and line == self._first_line:
             rows.rejects.append((number, "repeated-header", "the line is the header once more"))
             return
-        cells = self._cells(line)
+        cells = _cells(line, self._options.delimiter)
         if cells is None:
             reason = "line-too-long" if len(line) >= _LONGEST else "bad-encoding"
             rows.rejects.append((number, reason, "the line can't be read as cells of a CSV"))
@@ -120,20 +117,6 @@ class SquareText:
         numbers = np.array(rows.numbers, np.int64)
         return block_of(values, numbers, others, rows.rejects, self._options.scale or 255)
 
-    def _cells(self, line: bytes) -> list[str] | None:
-        if len(line) >= _LONGEST or b"\0" in line:
-            return None
-        try:
-            text = line.decode()
-            if self._options.delimiter in (" ", WHITESPACE):
-                return text.split()
-            if '"' not in text:
-                return text.split(self._options.delimiter)
-            (cells,) = csv.reader([text], delimiter=self._options.delimiter, strict=True)
-        except (UnicodeDecodeError, csv.Error):
-            return None
-        return cells
-
 
 @dataclass(slots=True)
 class _Rows:
@@ -147,6 +130,53 @@ class _Rows:
 
     def __post_init__(self) -> None:
         self.others = [[] for _ in self.schema.names]
+
+
+def _cells(line: bytes, delimiter: str) -> list[str] | None:
+    """Return the cells of a line, None if it has none that can be read."""
+    if len(line) >= _LONGEST or b"\0" in line:
+        return None
+    try:
+        text = line.decode()
+        if delimiter in (" ", WHITESPACE):
+            return text.split()
+        if '"' not in text:
+            return text.split(delimiter)
+        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    return cells
+
+
+def _laid_out(line: bytes, options: SquareOptions, name: str) -> tuple[SquareColumns, list[str]]:
+    """Return the pixel columns and the names of all columns, from the first line of a file."""
+    cells = _cells(line, options.delimiter)
+    if not line.strip() or cells is None:
+        raise UnusableInputError(
+            f"{name}: its first line is blank or no UTF-8 text, expected a CSV"
+        )
+    if not options.header:
+        return _unnamed(len(cells), options.pixels, name)
+    _refuse_data(cells, name)
+    return find_squares(cells, (), options.pixels, name), cells
+
+
+def _refuse_delimiter(line: bytes, options: SquareOptions, name: str) -> None:
+    """Raise UnusableInputError if the first line holds squares with another delimiter."""
+    headers = (True, False) if options.header else (False,)
+    for delimiter, header in product(DELIMITERS, headers):
+        cells = _cells(line, delimiter)
+        is_data = cells is not None and isinstance(_judged(cells), np.ndarray)
+        if delimiter == options.delimiter or not (header or is_data):
+            continue
+        try:
+            _laid_out(line, replace(options, delimiter=delimiter, header=header), name)
+        except UnusableInputError:
+            continue
+        sign, also = typed(delimiter), "" if header == options.header else " --no-header"
+        raise UnusableInputError(
+            f"{name}: the delimiter looks like {sign}: use --delimiter {sign}{also}"
+        )
 
 
 def _judged(cells: Sequence[str]) -> np.ndarray | tuple[str, str]:

@@ -209,7 +209,7 @@ def _look(name: str, text: bytes, before: ReadOptions, after: ReadOptions) -> st
     if name == "delimiter":
         if after.delimiter == WHITESPACE:
             return "its columns are aligned with blanks"
-        return f"the delimiter looks like {_typed(after.delimiter)}"
+        return f"the delimiter looks like {typed(after.delimiter)}"
     return {
         "comment": f"its lines that begin with {after.comment!r} are comments",
         "decimal": f"its decimal sign is {'a comma' if after.decimal == ',' else 'a point'}",
@@ -239,11 +239,11 @@ def _kind_of(lines: list[bytes]) -> str:
 def _flag(name: str, value: object) -> str:
     if name == "header":
         return "leave --no-header out" if value else "--no-header"
-    text = _typed(str(value)) if name in ("delimiter", "decimal") else shlex.quote(str(value))
+    text = typed(str(value)) if name in ("delimiter", "decimal") else shlex.quote(str(value))
     return f"--{name.replace('_', '-')} {text}"
 
 
-def _typed(delimiter: str) -> str:
+def typed(delimiter: str) -> str:
     """A delimiter or decimal sign as it is typed in a shell."""
     return (
         delimiter if delimiter == WHITESPACE else {"\t": "'\\t'"}.get(delimiter, f"'{delimiter}'")

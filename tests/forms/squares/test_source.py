@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,17 @@ def test_columns_may_be_aligned_with_spaces_and_tabs(
     table, rejects = read(path, delimiter=delimiter)
     assert pixels_of(table) == expected
     assert (table["label"].to_pylist(), rejects) == (list(map(str, LABELS)), [])
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", " "])
+@pytest.mark.parametrize("header", [True, False])
+def test_another_delimiter_is_named(tmp_path: Path, delimiter: str, header: bool) -> None:
+    path = write_csv(tmp_path / "m.csv", csv_rows(), header=header)
+    path.write_text(path.read_text().replace(",", delimiter))
+    flag = f"--delimiter {delimiter!r}" + ("" if header else " --no-header")
+    with pytest.raises(UnusableInputError, match=f"looks like .*: use {re.escape(flag)}$"):
+        read(path)
+    assert read(path, delimiter=delimiter, header=header)[0].num_rows == COUNT
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
