@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from batchdigits.errors import UnusableInputError, UsageError
-from batchdigits.files.atomic import check_output, refuse_existing, write_output
+from batchdigits.files.atomic import check_output, refuse_existing, remove_file, write_output
 from batchdigits.files.commit import as_json
 from batchdigits.files.targets import refuse_overwriting
 from batchdigits.forms.pages.documents import PAGE_SUFFIXES, Scan, count_pages, read_scan
@@ -105,10 +106,17 @@ def make_template(
             f"{document.name}: what was found with {known} pixels to an inch is not a usable "
             f"template: {listing(problems)}; give the resolution of the form with --dpi"
         )
-    contents = _png(scan.page, known), _png_of(draw_template(scan.page, template))
-    for each, data in zip(pictures, contents, strict=True):
-        write_output(each, data, overwrite=overwrite)
-    write_output(path, as_json(template.facts(), indent=1), overwrite=overwrite)
+    contents = {
+        pictures[0]: _png(scan.page, known),
+        pictures[1]: _png_of(draw_template(scan.page, template)),
+        path: as_json(template.facts(), indent=1),
+    }
+    with ExitStack() as undo:
+        for each, data in contents.items():
+            write_output(each, data, overwrite=overwrite)
+            if not overwrite:  # after a full disk the same command finds its names free
+                undo.callback(remove_file, each)
+        undo.pop_all()
     return MadeTemplate(template, (path, *pictures))
 
 

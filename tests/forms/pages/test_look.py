@@ -12,6 +12,8 @@ import pytest
 from drawn_form import ANSWERS, DPI, FIELDS, as_pdf, draw_form, save, turned, warped
 from PIL import Image
 
+from batchdigits.errors import IOFailedError
+from batchdigits.files.atomic import write_output
 from batchdigits.forms.__main__ import main
 from batchdigits.rows.template import Template
 
@@ -144,6 +146,23 @@ def test_a_template_does_not_overwrite_the_blank_form_that_it_is_made_of(
     assert (code, f"{blank}: is an input" in err) == (2, True)
     assert [path.name for path in Path.cwd().iterdir()] == [blank]
     assert Path(blank).read_bytes() == before
+
+
+def test_after_a_full_disk_the_same_command_makes_the_template(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes, *, overwrite: bool) -> None:
+        if path.suffix == ".json":
+            raise IOFailedError(f"{path}: writing failed: No space left on device")
+        write_output(path, data, overwrite=overwrite)
+
+    save(Path("blank.png"), draw_form())
+    with monkeypatch.context() as patch:
+        patch.setattr("batchdigits.forms.pages.look.write_output", full)
+        assert run("template", "blank.png", "--output", "form.json")[0] == 74
+    assert [path.name for path in Path.cwd().iterdir()] == ["blank.png"]
+    assert run("template", "blank.png", "--output", "form.json")[0] == 0
+    assert len(list(Path.cwd().iterdir())) == 4
 
 
 def test_show_draws_a_page_and_tells_its_fields(run: Any) -> None:
