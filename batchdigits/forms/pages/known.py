@@ -16,14 +16,23 @@ from batchdigits.forms.pictures import Picture, PictureError
 from batchdigits.forms.registration.sampling import Brightness
 from batchdigits.rows.template import Template, read_templates
 
+_LEAST_HEIGHT = 2.0  # mm of the highest field of a form; nobody writes digits in lower ones
+
 
 def open_templates(names: Sequence[str]) -> list[Template]:
     """Read templates and their blank forms.
 
-    Raises as `read_templates`, and UnusableInputError for a blank form that can't be used.
+    Raises as `read_templates`, and UnusableInputError for a resolution with which all that is
+    written would be dust, and for a blank form that can't be used.
     """
     templates = read_templates(names)
     for template in templates:
+        height = max(field.box[3] - field.box[1] for field in template.fields)
+        if (high := 25.4 * height / template.dpi) < _LEAST_HEIGHT:
+            raise UnusableInputError(
+                f"{template.path}: with dpi {template.dpi} its highest field is {high:.1f} mm "
+                "high, too low to write in; give its page the pixels to an inch of the blank form"
+            )
         known_form(template)
     return templates
 

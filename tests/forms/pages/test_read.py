@@ -175,6 +175,17 @@ def test_refused_pages_and_fields_are_rejects_and_the_others_go_on(run: Run) -> 
     assert run.summary["status"] == "unchanged"
 
 
+def test_a_template_whose_fields_nobody_could_write_in_is_refused(run: Run) -> None:
+    """All fields would be blank: ink is taken for dust."""
+    save(Path("a.png"), FILLED)
+    template = json.loads(Path("form.json").read_text())
+    template["page"]["dpi"] = 2400
+    Path("wrong.json").write_text(json.dumps(template))
+    assert run("a.png", "--template", "wrong.json") == 65
+    assert "wrong.json: with dpi 2400 its highest field is 0." in run.err
+    assert not Path("rows.parquet").exists()
+
+
 def test_without_a_page_that_can_be_read_nothing_is_published(run: Run) -> None:
     save(Path("a.png"), np.full_like(FILLED, 255))
     assert run("a.png", "--template", "form.json") == 65
