@@ -89,7 +89,7 @@ REASONS: dict[str, str] = {
     "too-large": "the picture has more than 89 million pixels, or its file more than 256 MiB",
     "damaged": "the picture is truncated or damaged",
     "several-pictures": "the file holds more than one picture",
-    "too-small": "the picture is less than 6 pixels wide or high",
+    "too-small": "the picture is less than 6 pixels wide or high, or 85 times as long as wide",
     "all-ink": "nearly all of the picture is ink",
 }
 """The reasons why a picture is refused, with their meanings."""
