@@ -73,8 +73,9 @@ class Room:
         """Add `needed` bytes. Raises IOFailedError if they don't fit."""
         folder = next(f for f in (scratch, *scratch.parents) if f.exists())
         device = folder.stat().st_dev
-        free = shutil.disk_usage(folder).free - self._taken[device]
-        if needed > free:
+        usage = shutil.disk_usage(folder)
+        free = usage.free - self._taken[device]
+        if usage.total and needed > free:  # some file systems don't tell, and have 0 bytes in all
             before = self._taken[device]
             taken = f" plus {before:,} for the inputs before it" if before else ""
             raise IOFailedError(

@@ -15,7 +15,7 @@ import pytest
 from fault_data import csv_bytes, digit_rows, digit_table
 from fault_runs import Job, Ran, finish, predict_here, start, wait_for
 
-ROWS = 40_000
+ROWS = 160_000  # time enough to stop a run that reads them
 """Rows that take a run some tenths of a second: it is stopped long before their end."""
 
 

@@ -20,8 +20,6 @@ from paths import shared_data
 
 from batchdigits.predict import main
 
-FIELD = shared_data() / "field"
-
 # For each shared file what its refusal says, None if it is scored as it is.
 SHARED = {
     "785-columns.csv": ": its 785 columns look like images of 28x28 .*batchdigits forms cells",
@@ -62,7 +60,7 @@ def predict(
 def test_a_shared_file_is_scored_with_the_flags_that_its_message_names(
     name: str, predict: Callable[..., tuple[int, str, dict[str, object]]]
 ) -> None:
-    path = FIELD / name
+    path = shared_data() / "field" / name
     if not path.exists():
         pytest.skip(f"{path} is not there")
     code, error, summary = predict(path)

@@ -198,6 +198,15 @@ def test_an_output_that_does_not_fit_the_disk_is_refused(tmp_path: Path) -> None
     assert "for the inputs before it" in str(summary.inputs[1].error)
 
 
+def test_a_file_system_that_does_not_tell_its_size_is_not_full(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory as a file system, and some of FUSE, have 0 bytes in all."""
+    usage = type(shutil.disk_usage("."))(0, 0, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert check(digits).exit_code == 0
+
+
 def test_one_refused_input_does_not_hide_the_others(digits: Path) -> None:
     bad = digits.with_name("bad.csv")
     bad.write_text("nothing,here\n1,2\n")
