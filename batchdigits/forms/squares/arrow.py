@@ -21,6 +21,7 @@ from batchdigits.forms.squares.block import (
 from batchdigits.forms.squares.columns import find_squares, refuse_size, side_of
 from batchdigits.rows.arrow import take
 from batchdigits.rows.parquet.chunks import leaves_of, piece_rows
+from batchdigits.rows.parquet.footer import check_footer
 from batchdigits.rows.parquet.stored import damage_as_unusable
 from batchdigits.text import listing
 
@@ -63,6 +64,7 @@ class SquareParquet:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """Read the rows; only of what happens here the file can be the cause."""
         with damage_as_unusable(self._name):
+            check_footer(self._file.metadata, self._stored.size())
             leaves = leaves_of(self._file.schema, self._file.schema_arrow.names)
             long = [leaf for leaf in leaves if leaf.repeated or leaf.long]
             few = piece_rows(self._stored, self._file.metadata, long, self._name, fix=_SHORTER)

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchdigits.errors import UnusableInputError
-from batchdigits.rows.parquet.footer import check_codecs
 from batchdigits.rows.parquet.pages import Page, pages_of
 
 # Bytes of a cell of a row group, on average: nobody reads longer texts, and a few kilobytes of
@@ -124,7 +123,6 @@ def piece_rows(
     """
     rows = PIECE_ROWS
     data = _Window(stored)
-    check_codecs(metadata, stored.size(), [leaf.column for leaf in leaves if leaf.long])
     largest = 0.0  # bytes of a row group in memory
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)

@@ -26,7 +26,7 @@ from batchdigits.rows.parquet.chunks import (
     leaves_of,
     piece_rows,
 )
-from batchdigits.rows.parquet.footer import check_chunks
+from batchdigits.rows.parquet.footer import check_footer
 from batchdigits.rows.parquet.paged import READ_BUFFER, open_paged
 from batchdigits.rows.parquet.stored import damage_as_unusable, open_whole
 from batchdigits.rows.pixels import find_pixels, select_passthrough
@@ -261,7 +261,7 @@ def _opened(
         page_checksum_verification=True,
     )
     if metadata is None:
-        check_chunks(file.metadata, stored.size())
+        check_footer(file.metadata, stored.size())
         if _has_large_groups(file.metadata):
             return _opened(stored, file.metadata, int96)
     return file
