@@ -39,7 +39,7 @@ PEN = (0.5, 3.5)
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """How n characters are written, evenly drawn within the limits above.
+    """How n characters are written, drawn at random within the limits above.
 
     across, down  float32 (n, 4, 4): how far the knots of a character displace its strokes, in
                   points of the bitmap
@@ -84,7 +84,7 @@ class Hands:
         return len(self.pen)
 
     def blocks(self, size: int) -> Iterator[Hands]:
-        """Yield the hands of `size` characters after the others; fewer come last."""
+        """Yield the hands of `size` characters at a time; the last block may have fewer."""
         for begin in range(0, self.count, size):
             part = slice(begin, begin + size)
             yield Hands(*(getattr(self, field.name)[part] for field in fields(self)))

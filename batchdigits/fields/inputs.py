@@ -67,7 +67,7 @@ def open_predictions(path: Path, *, counted: bool) -> Predictions:
     its receipt says.
     """
     if not path.is_file():
-        problem = "is no file" if path.exists() else "no such file"
+        problem = "is not a file" if path.exists() else "no such file"
         raise NoInputError(f"{path}: {problem}; give the predictions that predict wrote")
     stem = split_name(path.name)[0].removesuffix(".predictions")
     if stem.endswith((".rejects", ".fields")):

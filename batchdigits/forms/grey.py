@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_BAND = (
-    1 << 20
-)  # pixels that are computed with at once: floats of a whole scan would take gigabytes
+# Pixels that are computed with at once: floats of a whole scan would take gigabytes.
+_BAND = 1 << 20
 
 
 def grey_of(image: Image) -> Grey:

@@ -286,7 +286,7 @@ def test_what_is_no_predictions_is_told_with_the_file_to_name(
     assert words in capsys.readouterr().err
     (tmp_path / "folder").mkdir()
     assert refused(tmp_path / "folder") == 66
-    assert "folder: is no file; give the predictions" in capsys.readouterr().err
+    assert "folder: is not a file; give the predictions" in capsys.readouterr().err
 
 
 def test_predictions_that_were_changed_are_refused(

@@ -77,7 +77,7 @@ class SquareOptions:
 
 
 def rows_at_a_time(pixels: int) -> int:
-    """Return how many squares of so many pixels are a block."""
+    """Return the number of squares in a block, each with this number of pixels."""
     return max(1, min(AT_A_TIME, BLOCK_BYTES // (8 * pixels)))
 
 
