@@ -63,7 +63,7 @@ _MAGIC = {
     b"RIFF": "WebP",
 }
 _COMPLAINT = re.compile(rb"\w+Decode[0-9A-Z]*: (?!Warning)[^\n]*")
-"""An error of libtiff's decoders. What it, or another thread, writes besides is no damage."""
+"""An error of libtiff's decoders. What else it writes, or another thread, does not mean damage."""
 
 _ZIP = ".zip"
 _DAMAGED_ZIP = (
